@@ -1,0 +1,253 @@
+"""``layerscope sweep``: options to a request, progress while it runs, a table when it is done."""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from layerscope.errors import DataError, ModelError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from layerscope.jobs import PreparedSweep, SweepRequest
+
+EXPERIMENTS_HELP = (
+    "Families joined by commas: removal, exchange, block-removal:w, reversal:a-b, repetition, shuffle:seed, parallel:w, "
+    "attention-removal, mlp-removal."
+)
+
+
+def sweep(
+    model: Annotated[str, typer.Option(help="Built-in name, directory, .gguf file or Hub id; see 'layerscope models'.")],
+    dataset: Annotated[str, typer.Option(help="Named data set or local file; see 'layerscope datasets'.")],
+    experiment: Annotated[str, typer.Option(help=EXPERIMENTS_HELP)] = "removal,exchange",
+    path: Annotated[
+        list[str] | None, typer.Option(help="A path in its written form, such as 0-9,12-29; repeatable. Alone, it replaces the experiments.")
+    ] = None,
+    max_samples: Annotated[str, typer.Option(help="Texts (windows, for windows:N and strided:N/S) to draw, or 'all'.")] = "1000",
+    protocol: Annotated[str, typer.Option(help="lines, documents, windows:N or strided:N/S.")] = "lines",
+    split: Annotated[str | None, typer.Option(help="Split of a named data set.")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(envvar="LAYERSCOPE_DATA_DIR", help="Folder that holds the named data set; the Hub is not asked then.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the draw and of the bootstrap.")] = 42,
+    bos: Annotated[str, typer.Option(help="auto (as the tokenizer does), always or never.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto (as stored), float32, bfloat16 or float16.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    device_map: Annotated[str | None, typer.Option(help="Spread the layers over devices, as transformers does: auto, balanced, …")] = None,
+    quantize: Annotated[str, typer.Option(help="none, int8 or nf4 (needs the extra 'quantize').")] = "none",
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a model on the Hub.")] = None,
+    trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code", help="Run code that comes with a checkpoint.")] = False,
+    batch_tokens: Annotated[int | None, typer.Option(help="Positions a batch, pads included; by device if not given.")] = None,
+    output_dir: Annotated[Path, typer.Option(help="Where run directories go.")] = Path("results"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and do not run.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Run again, and replace what the run directory holds.")] = False,
+) -> None:
+    """Remove layers, exchange them, or take any other path, and measure next-word prediction."""
+    from layerscope.jobs import SweepRequest
+    from layerscope.models import LoadOptions
+
+    asked_for_experiments = not path or experiment != "removal,exchange"
+    request = SweepRequest(
+        model=model,
+        dataset=dataset,
+        experiments=tuple(filter(None, map(str.strip, experiment.split(",")))) if asked_for_experiments else (),
+        paths=tuple(path or ()),
+        revision=revision,
+        options=LoadOptions(
+            dtype=dtype,
+            device=device,
+            quantize=_one_of("--quantize", quantize, ("none", "int8", "nf4"), ModelError),
+            device_map=device_map,
+            bos=_one_of("--bos", bos, ("auto", "always", "never"), ModelError),
+            trust_remote_code=trust_remote_code,
+        ),
+        split=split,
+        data_dir=data_dir,
+        protocol=protocol,
+        max_samples=parse_samples(max_samples),
+        seed=seed,
+        batch_tokens=batch_tokens,
+        output_dir=output_dir,
+    )
+    show_sweep(request, dry_run=dry_run, force=force)
+
+
+def parse_samples(text: str) -> int | None:
+    """A number of samples, or None for ``all``.
+
+    Raises:
+        DataError: neither.
+    """
+    if text == "all":
+        return None
+    if not text.lstrip("-").isdigit():
+        raise DataError(f"--max-samples is a number or 'all'; got '{text}'.")
+    return int(text)
+
+
+def show_sweep(request: SweepRequest, *, dry_run: bool = False, force: bool = False) -> None:
+    """Prepare and run a sweep, with progress on standard error and the result on standard output."""
+    errors, out = Console(stderr=True), Console()
+    _quieten(errors)
+    from layerscope.jobs import check_memory, prepare_sweep, run_sweep
+
+    with errors.status("Reading the model's configuration and the texts …"):
+        prepared = prepare_sweep(request)
+    _show_plan(errors if not dry_run else out, prepared)
+    if dry_run:
+        check_memory(prepared)
+        return
+    with _progress_bar(errors) as bar:
+        task = bar.add_task("Loading the model", total=None)
+        label = f"Sweeping {len(prepared.plan.variants)} variants"
+        ran = run_sweep(
+            prepared,
+            force=force,
+            progress=lambda done, total: bar.update(task, description=label, completed=done, total=total),
+        )
+    if not ran:
+        out.print(f"Already finished: {prepared.directory.path} (--force runs it again).", highlight=False, soft_wrap=True)
+        return
+    _show_result(out, prepared)
+
+
+def _one_of(option: str, value: str, allowed: tuple[str, ...], error: type[Exception]) -> Any:
+    if value not in allowed:
+        raise error(f"{option} is {', '.join(allowed[:-1])} or {allowed[-1]}; got '{value}'.")
+    return value
+
+
+def _quieten(console: Console) -> None:
+    """Our own notes as plain lines on standard error; the libraries' progress bars and advice stay out of the way."""
+    import transformers
+
+    handler = RichHandler(console=console, show_time=False, show_path=False, show_level=False)
+    logger = logging.getLogger("layerscope")
+    logger.handlers, logger.propagate = [handler], False
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", category=FutureWarning)
+
+
+def _progress_bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left:"),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+def _show_plan(console: Console, prepared: PreparedSweep) -> None:
+    plan, memory, corpus = prepared.plan, prepared.memory, prepared.corpus
+    share = plan.layer_runs / plan.layer_runs_without_sharing
+    padded = sum(shard.padded_tokens for shard in prepared.shards)
+    weights = "unknown" if memory.weights is None else _gib(memory.weights)
+    console.print(
+        f"[bold]{prepared.source.name}[/] ({plan.n_layers} layers, {prepared.record['dtype']}) on "
+        f"[bold]{prepared.request.dataset}[/], protocol {prepared.record['protocol']}\n"
+        f"Plan: {len(plan.variants)} variants, intact included, as {plan.layer_runs:,} layer runs a batch "
+        f"({share:.0%} of {plan.layer_runs_without_sharing:,} without shared prefixes)\n"
+        f"Text: {len(corpus.windows):,} texts, {sum(w.n_tokens for w in corpus.windows):,} tokens, {prepared.n_scored:,} scored, "
+        f"in {len(prepared.shards)} batches of {padded:,} positions\n"
+        f"Memory: about {_gib(memory.total)} (weights {weights}, states {_gib(memory.states)}, scoring {_gib(memory.scoring)})\n"
+        f"Results: {prepared.directory.path}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _show_result(console: Console, prepared: PreparedSweep) -> None:
+    from layerscope.results import LAYERS, PROXIES
+
+    layers = prepared.directory.read_table(LAYERS).to_pandas()
+    proxies = prepared.directory.read_table(PROXIES).to_pandas()
+    console.print(_layers_table(layers, prepared, width=console.width))
+    for line in _findings(layers, proxies):
+        console.print(line, highlight=False, soft_wrap=True)
+    _show_unscored(console, prepared)
+    console.print(f"Results and figures: {prepared.directory.path}", highlight=False, soft_wrap=True)
+
+
+def _layers_table(layers: pd.DataFrame, prepared: PreparedSweep, *, width: int) -> Table:
+    """The layers table as wide as the terminal allows: KL and block influence need 100 columns."""
+    is_wide = width >= 100
+    table = Table(
+        title=f"{prepared.source.name} on {prepared.request.dataset}: {prepared.n_scored:,} tokens of "
+        f"{int(layers['documents'].iloc[0]):,} texts",
+        caption="ΔNLL: variant − intact, nats per token; interval by bootstrap over texts",
+        box=box.SIMPLE_HEAD,
+    )
+    table.add_column("variant", overflow="fold")
+    for name in ("perplexity", "ΔNLL", "95% interval", "top-1", "agree", *(("KL", "block influence") if is_wide else ())):
+        table.add_column(name, justify="right", no_wrap=True)
+    family = layers["family"].iloc[0]
+    for row in layers.to_dict("records"):
+        if row["family"] != family:
+            table.add_section()
+            family = row["family"]
+        is_intact = row["family"] == "intact"
+        low, high = row["delta_nll_low_nats"], row["delta_nll_high_nats"]
+        cells = [
+            row["variant"],
+            f"{row['ppl']:,.2f}" if row["ppl"] < 1e6 else f"{row['ppl']:.2e}",
+            "-" if is_intact else f"{row['delta_nll_nats']:+.3f}",
+            "-" if is_intact or not math.isfinite(low) else f"{low:+.3f} {high:+.3f}",
+            f"{row['top1_accuracy']:.3f}",
+            f"{row['agreement']:.3f}",
+        ]
+        if is_wide:
+            cells += [f"{row['kl_nats']:.4f}", "-" if is_intact else f"{row['block_influence']:.3f}"]
+        table.add_row(*cells)
+    return table
+
+
+def _findings(layers: pd.DataFrame, proxies: pd.DataFrame) -> list[str]:
+    lines = []
+    for family in dict.fromkeys(layers["family"]):
+        rows = layers[layers["family"] == family].sort_values("delta_nll_nats")
+        if family == "intact" or len(rows) < 3:
+            continue
+        worst, least = rows.iloc[-1], rows.iloc[0]
+        rho = proxies.loc[(proxies["family"] == family) & (proxies["proxy"] == "block_influence"), "spearman"].iloc[0]
+        note = "" if rho is None or rho != rho else f"; block influence ranks them with ρ = {rho:.2f}"
+        lines.append(
+            f"{family}: {worst['variant']} hurts most ({worst['delta_nll_nats']:+.3f} nats), {least['variant']} least "
+            f"({least['delta_nll_nats']:+.3f}){note}."
+        )
+    return lines
+
+
+def _show_unscored(console: Console, prepared: PreparedSweep) -> None:
+    from layerscope.jobs import unscored_summary
+
+    unscored = unscored_summary(prepared.corpus)
+    names = unscored["their_names"]
+    parts = {
+        f"{unscored['texts_without_a_scored_token']} texts without a token to score ({', '.join(names[:5])}{', …' * (len(names) > 5)})": len(names),
+        f"{unscored['first_tokens_without_context']:,} first tokens (no BOS before them)": unscored["first_tokens_without_context"],
+        f"{unscored['tokens_past_the_context_length']:,} tokens past the context length": unscored["tokens_past_the_context_length"],
+        f"{unscored['tokens_of_the_dropped_tail']:,} tokens of the dropped tail": unscored["tokens_of_the_dropped_tail"],
+    }
+    there = [text for text, count in parts.items() if count]
+    if there:
+        console.print(f"Not scored: {'; '.join(there)}.", highlight=False, soft_wrap=True)
+
+
+def _gib(n_bytes: int) -> str:
+    return f"{n_bytes / 2**30:.2f} GiB"

@@ -1,0 +1,90 @@
+"""Windows into shards: groups of similar length that go through the model together. Pure; numpy, then one tensor a shard.
+
+A shard is the unit of work: independent of the others, written whole, resumable. Rows are padded on the right and passed without
+a mask, since no token of a causal model sees what stands to its right; pads are never scored.
+
+Axes: ``batch`` (rows of a shard), ``seq`` (positions), ``token`` (scored tokens of a shard, row by row).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from layerscope.corpora import Window
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Some windows that share a batch."""
+
+    index: int
+    """Place among the run's shards; names its files."""
+    documents: tuple[int, ...]
+    """Row of each window in the run's list of windows."""
+    windows: tuple[Window, ...]
+    """One a row of the batch, longest first."""
+
+    @property
+    def padded_tokens(self) -> int:
+        """Positions that the batch holds, pads included."""
+        return len(self.windows) * max(window.n_run for window in self.windows)
+
+    @property
+    def n_scored(self) -> int:
+        """Tokens that are scored."""
+        return sum(window.n_scored for window in self.windows)
+
+
+@dataclass(frozen=True)
+class ScoredTokens:
+    """Which tokens of a shard are scored, and where."""
+
+    row: Int[np.ndarray, " token"]
+    """Row of the batch."""
+    position: Int[np.ndarray, " token"]
+    """Position of the token itself in its window; its prediction is made one position earlier."""
+    token_id: Int[np.ndarray, " token"]
+    """The token that is there."""
+
+
+def make_shards(windows: Sequence[Window], token_budget: int) -> list[Shard]:
+    """Group windows of similar length.
+
+    Args:
+        windows: of the whole run; those with nothing to score are left out.
+        token_budget: positions a shard, pads included; a single longer window makes a shard of its own.
+
+    Returns:
+        Shards, longest windows first. The grouping depends on nothing but the arguments.
+    """
+    order = sorted((i for i, window in enumerate(windows) if window.n_scored), key=lambda i: (-windows[i].n_run, i))
+    groups: list[list[int]] = []
+    for document in order:
+        longest = windows[groups[-1][0]].n_run if groups else 0
+        if groups and (len(groups[-1]) + 1) * longest <= token_budget:
+            groups[-1].append(document)
+        else:
+            groups.append([document])
+    return [Shard(index, tuple(group), tuple(windows[i] for i in group)) for index, group in enumerate(groups)]
+
+
+def padded_ids(shard: Shard) -> Int[Tensor, "batch seq"]:
+    """Token ids of a shard, right-padded with id 0."""
+    ids = torch.zeros((len(shard.windows), max(window.n_run for window in shard.windows)), dtype=torch.long)
+    for row, window in enumerate(shard.windows):
+        ids[row, : window.n_run] = torch.from_numpy(window.ids[: window.n_run].astype(np.int64))
+    return ids
+
+
+def scored_tokens(shard: Shard) -> ScoredTokens:
+    """Coordinates of the scored tokens, row by row."""
+    positions = [np.flatnonzero(window.scored) for window in shard.windows]
+    rows = [np.full(len(at), row) for row, at in enumerate(positions)]
+    ids = [window.ids[at] for window, at in zip(shard.windows, positions, strict=True)]
+    return ScoredTokens(np.concatenate(rows), np.concatenate(positions), np.concatenate(ids))

@@ -1,0 +1,95 @@
+"""How much memory a sweep will take, before it takes it. Pure arithmetic on a plan and a configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import PretrainedConfig
+
+from layerscope.engine.scoring import CHUNK_BYTES
+from layerscope.engine.walk import GROUP_BYTES, group_size
+from layerscope.models import count_parameters
+from layerscope.paths import SweepPlan
+
+_BYTES_A_WEIGHT = {"int8": 1.0, "nf4": 0.56}
+_RUNTIME_BYTES = 600 * 2**20
+"""Interpreter, torch and transformers before any model is loaded."""
+
+
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """Bytes at the worst moment, by what needs them."""
+
+    weights: int | None
+    """The model's parameters; None if its configuration does not tell."""
+    states: int
+    """Hidden states that the walk keeps, and what one layer needs besides."""
+    scoring: int
+    """Final states held back, and the logits of one chunk in their several forms."""
+
+    @property
+    def total(self) -> int:
+        """All of it, the runtime included."""
+        return (self.weights or 0) + self.states + self.scoring + _RUNTIME_BYTES
+
+
+def estimate_memory(
+    plan: SweepPlan, config: PretrainedConfig, dtype: torch.dtype, *, longest_batch: int, quantize: str = "none"
+) -> MemoryEstimate:
+    """Estimate the peak memory of a sweep.
+
+    Args:
+        plan: how many states are alive at once.
+        config: the model's configuration.
+        dtype: of weights and hidden states.
+        longest_batch: positions of the largest shard, pads included.
+        quantize: ``none``, ``int8`` or ``nf4``.
+    """
+    text_config: Any = config.get_text_config(decoder=True)
+    width: int = text_config.hidden_size
+    inner = getattr(text_config, "intermediate_size", None) or 4 * width
+    vocabulary: int = text_config.vocab_size
+    state = longest_batch * width * dtype.itemsize
+    layer = longest_batch * (6 * width + 3 * int(inner)) * dtype.itemsize
+    held = min(group_size(state) * state, max(GROUP_BYTES, 2 * state), len(plan.variants) * state)
+    chunk = max(CHUNK_BYTES, 4 * vocabulary) * (5 * 4 + dtype.itemsize) // 4
+    weights = count_parameters(config)
+    size = None if weights is None else int(weights * _BYTES_A_WEIGHT.get(quantize, dtype.itemsize))
+    return MemoryEstimate(size, plan.peak_states * state + layer, held + chunk)
+
+
+def available_memory(device: torch.device) -> int | None:
+    """Bytes that can still be had on a device; None where nobody knows."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    if device.type != "cpu":
+        return None
+    import psutil
+
+    free = int(psutil.virtual_memory().available)
+    limits = [limit - used for limit, used in (_cgroup_memory(), _address_space()) if limit is not None]
+    return min([free, *limits])
+
+
+def _cgroup_memory() -> tuple[int | None, int]:
+    """Limit and use of the container, where there is one."""
+    try:
+        with open("/sys/fs/cgroup/memory.max") as limit, open("/sys/fs/cgroup/memory.current") as used:
+            text = limit.read().strip()
+            return (None if text == "max" else int(text)), int(used.read())
+    except (OSError, ValueError):
+        return None, 0
+
+
+def _address_space() -> tuple[int | None, int]:
+    """Limit and use of this process's address space, where ``ulimit -v`` set one."""
+    try:
+        import resource
+
+        import psutil
+    except ImportError:  # Windows has no such limit
+        return None, 0
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return (None if soft == resource.RLIM_INFINITY else soft), int(psutil.Process().memory_info().vms)

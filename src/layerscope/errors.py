@@ -1,0 +1,49 @@
+"""Every error a user can meet.
+
+Each message states the rule, the value received and the next step, in one sentence or two. The command line prints it on
+standard error and ends with exit code 2; nothing half-written is left behind.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class LayerscopeError(Exception):
+    """Base of all errors that are the user's to mend; anything else is our bug."""
+
+
+class PathError(LayerscopeError):
+    """A layer path or family that cannot be read, or that does not fit the model."""
+
+
+class ModelError(LayerscopeError):
+    """A model that cannot be found, loaded or trusted to give true numbers."""
+
+
+class DataError(LayerscopeError):
+    """A data set or file that cannot be found, read or scored."""
+
+
+class HubError(LayerscopeError):
+    """The Hugging Face Hub could not be reached, or refused what was asked."""
+
+
+class DeviceError(LayerscopeError):
+    """A device that is not there, or that is too small for the plan."""
+
+
+class RunError(LayerscopeError):
+    """A run directory that cannot be written, or that holds another run."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A sentence with the nearest known names, or an empty string.
+
+    Args:
+        name: what the user wrote.
+        known: every name that would have been right.
+    """
+    near = difflib.get_close_matches(name.lower(), list(known), n=3, cutoff=0.5)
+    return f" Did you mean {' or '.join(near)}?" if near else ""

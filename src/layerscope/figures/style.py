@@ -1,0 +1,97 @@
+"""How figures look: sizes for half a page's width, a colour-blind safe palette, fonts for English and Japanese.
+
+Nothing global is changed: a figure is made inside ``figure_style`` and carries its fonts with it.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import matplotlib as mpl
+from matplotlib import font_manager
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+Language = Literal["en", "ja"]
+LANGUAGES: tuple[Language, ...] = ("en", "ja")
+
+HALF_PAGE_INCHES = 3.5
+# Okabe & Ito 2008, told apart by every common kind of colour blindness
+BLUE, VERMILLION, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#555555"
+
+_STYLE = {
+    "font.size": 8,
+    "axes.titlesize": 7,
+    "axes.labelsize": 8,
+    "axes.unicode_minus": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.5,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 3,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "figure.constrained_layout.use": True,
+    "savefig.facecolor": "white",
+}
+
+
+@contextmanager
+def figure_style(language: Language) -> Iterator[None]:
+    """Matplotlib settings for one figure."""
+    family = ["DejaVu Sans"] if language == "en" else [_japanese_font(), "DejaVu Sans"]
+    with mpl.rc_context({**_STYLE, "font.family": family}):
+        yield
+
+
+def new_figure(*, height: float = 2.5, panels: int = 1) -> tuple[Figure, list[Axes]]:
+    """A figure half a page wide with panels below each other."""
+    figure = Figure(figsize=(HALF_PAGE_INCHES, height))
+    axes = figure.subplots(panels, 1, squeeze=False)
+    return figure, list(axes[:, 0])
+
+
+def log_axis(axes: Axes) -> None:
+    """A logarithmic y axis whose ticks can be read, however narrow its range."""
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    decades = high / low
+    subs: tuple[float, ...] = (1.0,)
+    if decades < 10:
+        subs = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
+    elif decades < 1000:
+        subs = (1.0, 2.0, 5.0)
+    axes.yaxis.set_major_locator(LogLocator(base=10, subs=subs, numticks=12))
+    axes.yaxis.set_major_formatter(FuncFormatter(plain_number))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def plain_number(value: float, _: object = None) -> str:
+    """``20``, ``0.5`` or ``10⁵`` in mathtext: what a reader expects on a tick."""
+    if value >= 10_000:
+        exponent = len(f"{value:.0f}") - 1
+        mantissa = value / 10**exponent
+        return f"$10^{{{exponent}}}$" if abs(mantissa - 1) < 1e-6 else f"${mantissa:g}\\cdot 10^{{{exponent}}}$"
+    return f"{value:g}"
+
+
+@functools.cache
+def _japanese_font() -> str:
+    """IPAexGothic, from the package matplotlib-fontja, without the package's change of global settings."""
+    spec = importlib.util.find_spec("matplotlib_fontja")
+    if spec is None or spec.origin is None:
+        return "sans-serif"
+    path = Path(spec.origin).parent / "fonts" / "ipaexg.ttf"
+    font_manager.fontManager.addfont(path)
+    return font_manager.FontProperties(fname=str(path)).get_name()

@@ -1,0 +1,42 @@
+"""Where weights come from, and Decoder: the uniform view of a Hugging Face causal LM."""
+
+from layerscope.models.checks import check_decoder
+from layerscope.models.decoder import Decoder, LayerCall, Recording, context_length
+from layerscope.models.encoder import BosPolicy, TextEncoder
+from layerscope.models.loading import (
+    DTYPES,
+    LoadOptions,
+    Quantization,
+    load_config,
+    load_decoder,
+    load_encoder,
+    load_weights,
+    resolve_device,
+    resolve_dtype,
+)
+from layerscope.models.skeleton import count_layers, count_parameters
+from layerscope.models.sources import BUILT_IN, ModelSource, resolve_model
+
+__all__ = [
+    "BUILT_IN",
+    "DTYPES",
+    "BosPolicy",
+    "Decoder",
+    "LayerCall",
+    "LoadOptions",
+    "ModelSource",
+    "Quantization",
+    "Recording",
+    "TextEncoder",
+    "check_decoder",
+    "context_length",
+    "count_layers",
+    "count_parameters",
+    "load_config",
+    "load_decoder",
+    "load_encoder",
+    "load_weights",
+    "resolve_device",
+    "resolve_dtype",
+    "resolve_model",
+]

@@ -1,0 +1,288 @@
+"""Decoder: the uniform view of a Hugging Face causal LM. Record, run a step, unembed; Hugging Face's own code computes it all.
+
+No modelling code is rewritten and no table of families is kept. *Record* calls the model once with every layer's ``forward``
+replaced by one that notes its arguments and returns the hidden state as it came: that yields the embeddings and, for each
+layer, its own mask, rotary tables and so on, so that a layer keeps them wherever a path puts it. *Run* calls a layer with
+its own recorded arguments. *Unembed* calls the model with the layers passing through and the last one answering with a given
+hidden state, so final norm, output matrix, soft-cap and scale are exactly the model's.
+
+Axes: ``batch``, ``seq``, ``d_model``, ``vocab``. Where weights come from is in ``loading.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from transformers import PretrainedConfig, PreTrainedModel
+
+from layerscope.errors import ModelError, PathError
+from layerscope.models.encoder import TextEncoder
+from layerscope.models.halves import LayerHalves, find_halves
+from layerscope.paths import LayerStep, ParallelStep, Step
+
+Forward = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class LayerCall:
+    """What a model hands to one of its layers besides the hidden state."""
+
+    args: tuple[Any, ...]
+    """Positional arguments after the hidden state."""
+    kwargs: dict[str, Any]
+    """Keyword arguments: mask, rotary tables, position ids and whatever else the family uses."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One batch, ready to be walked."""
+
+    embedded: Float[Tensor, "batch seq d_model"]
+    """What the first layer receives."""
+    calls: tuple[LayerCall, ...]
+    """One a layer, in the model's order."""
+
+
+@dataclass
+class Decoder:
+    """A causal LM whose layers can be visited in any order.
+
+    Raises:
+        ModelError: the model's layers cannot be found, or its head cannot be reached.
+    """
+
+    model: PreTrainedModel
+    """In evaluation mode; bit-identical after every call made here."""
+    name: str
+    """As the user wrote it; shown in results."""
+    encoder: TextEncoder | None = None
+    """The model's tokenizer with its BOS policy; None where token ids are made by hand."""
+    layers: list[nn.Module] = field(init=False)
+    """The decoder layers, in the model's order."""
+
+    def __post_init__(self) -> None:
+        self.model.eval()
+        self.layers = list(find_layers(self.model))
+
+    @property
+    def n_layers(self) -> int:
+        """Number of decoder layers."""
+        return len(self.layers)
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where token ids go in: the device of the input embeddings."""
+        return next(self.model.get_input_embeddings().parameters()).device
+
+    @property
+    def context_length(self) -> int | None:
+        """Positions that the model can see; None if its configuration names no limit."""
+        return context_length(self.model.config)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Dtype of the hidden states."""
+        return self.model.dtype
+
+    @cached_property
+    def tuple_lengths(self) -> tuple[int | None, ...]:
+        """For each layer, the length of the tuple that it answers with, or None where it answers with a tensor."""
+        lengths: list[int | None] = [None] * self.n_layers
+        with ExitStack() as stack:
+            for index, layer in enumerate(self.layers):
+
+                def note(_: nn.Module, __: Any, output: Any, index: int = index) -> None:
+                    lengths[index] = len(output) if isinstance(output, tuple | list) else None
+
+                stack.enter_context(_removable(layer.register_forward_hook(note)))
+            self._call_body(torch.zeros((1, 2), dtype=torch.long, device=self.device))
+        return tuple(lengths)
+
+    @cached_property
+    def halves(self) -> LayerHalves:
+        """Where each layer's attention and MLP write.
+
+        Raises:
+            ModelError: the two cannot be told apart in this model.
+        """
+        recording = self.record(torch.zeros((1, 2), dtype=torch.long, device=self.device))
+
+        def run_layer(index: int) -> tuple[Tensor, Tensor]:
+            return recording.embedded, self.run_step(LayerStep(index), recording.embedded, recording)
+
+        return find_halves(self.layers, self.model.config.model_type, run_layer)
+
+    @torch.inference_mode()
+    def record(self, token_ids: Int[Tensor, "batch seq"]) -> Recording:
+        """Embed a batch and note each layer's own arguments; costs next to nothing.
+
+        Args:
+            token_ids: right-padded; no mask is needed, since no real token of a causal model sees what stands to its right.
+
+        Raises:
+            ModelError: the model did not call each of its layers exactly once.
+        """
+        calls: list[LayerCall | None] = [None] * self.n_layers
+        embedded: list[Tensor] = []
+
+        def recorder(index: int) -> Forward:
+            def forward(*args: Any, **kwargs: Any) -> Any:
+                hidden, args, kwargs = _split_hidden(args, kwargs)
+                if calls[index] is not None:
+                    raise ModelError(f"{self.name}: layer {index} is called more than once in a forward pass; not supported.")
+                calls[index] = LayerCall(args, kwargs)
+                if not embedded:
+                    embedded.append(hidden)
+                return self._answer(index, hidden)
+
+            return forward
+
+        with self._forwards(recorder):
+            self._call_body(token_ids)
+        seen = tuple(call for call in calls if call is not None)
+        if len(seen) != self.n_layers:
+            raise ModelError(f"{self.name}: {len(seen)} of {self.n_layers} layers were called in a forward pass; not supported.")
+        return Recording(embedded[0], seen)
+
+    @torch.inference_mode()
+    def run_step(
+        self, step: Step, hidden: Float[Tensor, "batch seq d_model"], recording: Recording
+    ) -> Float[Tensor, "batch seq d_model"]:
+        """The hidden state after one step of a path.
+
+        Args:
+            step: a layer, one half of it, or several side by side.
+            hidden: what the step reads.
+            recording: of the batch that ``hidden`` belongs to.
+
+        Raises:
+            PathError: the step's layer is not in the model.
+            ModelError: half a layer was asked for and the model's halves cannot be told apart.
+        """
+        if isinstance(step, ParallelStep):
+            updates = [self.run_step(member, hidden, recording) - hidden for member in step.members]
+            return hidden + torch.stack(updates).mean(dim=0)
+        return self._run_layer(step, hidden, recording)
+
+    @torch.inference_mode()
+    def unembed(self, hidden: Float[Tensor, "batch seq d_model"]) -> Float[Tensor, "batch seq vocab"]:
+        """The model's own logits for a hidden state that left the last step.
+
+        Each position stands alone here, so that any shape does: ``(rows, 1, d_model)`` scores rows from anywhere.
+        """
+        final = self.n_layers - 1
+
+        def injector(index: int) -> Forward:
+            def forward(*args: Any, **kwargs: Any) -> Any:
+                passing = hidden if index == final else _split_hidden(args, kwargs)[0]
+                return self._answer(index, passing)
+
+            return forward
+
+        with self._forwards(injector):
+            placeholder = torch.zeros(hidden.shape[:2], dtype=torch.long, device=self.device)
+            logits: Tensor = self.model(input_ids=placeholder, use_cache=False).logits
+        return logits
+
+    @torch.inference_mode()
+    def logits(self, token_ids: Int[Tensor, "batch seq"]) -> Float[Tensor, "batch seq vocab"]:
+        """The model's own forward pass, untouched: what the intact path must reproduce."""
+        logits: Tensor = self.model(input_ids=token_ids.to(self.device), use_cache=False).logits
+        return logits
+
+    def _run_layer(self, step: LayerStep, hidden: Tensor, recording: Recording) -> Tensor:
+        if step.layer >= self.n_layers:
+            raise PathError(f"{self.name} has layers 0-{self.n_layers - 1}; got a step through layer {step.layer}.")
+        call = recording.calls[step.layer]
+        with ExitStack() as stack:
+            if step.part != "whole":
+                stack.enter_context(self.halves.silenced(step.layer, "mlp" if step.part == "attn" else "attn"))
+            output = self.layers[step.layer](hidden, *call.args, **call.kwargs)
+        result: Tensor = output[0] if isinstance(output, tuple | list) else output
+        return result
+
+    def _call_body(self, token_ids: Tensor) -> None:
+        """Run the model without its output matrix, which recording has no use for."""
+        self.model.base_model(input_ids=token_ids.to(self.device), use_cache=False)
+
+    def _answer(self, index: int, hidden: Tensor) -> Any:
+        """A layer's answer in kind: a tensor, or a tuple whose first element is the hidden state."""
+        length = self.tuple_lengths[index]
+        return hidden if length is None else (hidden, *[None] * (length - 1))
+
+    @contextmanager
+    def _forwards(self, replacement: Callable[[int], Forward]) -> Iterator[None]:
+        """Every layer's ``forward`` replaced for a while, and put back whatever happens."""
+        _ = self.tuple_lengths  # found with the real layers, before any is replaced
+        with ExitStack() as stack:
+            for index, layer in enumerate(self.layers):
+                stack.enter_context(_replaced_forward(layer, replacement(index)))
+            yield
+
+
+def context_length(config: PretrainedConfig) -> int | None:
+    """Positions that a model of this configuration can see; None if it names no limit."""
+    text_config = config.get_text_config(decoder=True)
+    for name in ("max_position_embeddings", "n_positions", "max_seq_len"):
+        value = getattr(text_config, name, None)
+        if isinstance(value, int) and value > 0:
+            return value
+    return None
+
+
+def find_layers(model: PreTrainedModel) -> nn.ModuleList:
+    """The decoder's own list of layers: the outermost ``ModuleList`` as long as the configuration says.
+
+    Where the configuration counts otherwise (xLSTM counts blocks), the outermost list that holds most of the weights. Whether
+    the choice is right is proved by ``checks.py``: each layer must be called once, and replaying them must give the model's
+    own logits.
+
+    Raises:
+        ModelError: the model keeps no list of layers.
+    """
+    n_layers = getattr(model.config.get_text_config(decoder=True), "num_hidden_layers", None)
+    lists = [(name, module) for name, module in model.named_modules() if isinstance(module, nn.ModuleList) and len(module)]
+    if not lists:
+        raise ModelError(f"A decoder keeps its layers in a list; '{model.config.model_type}' has none, so it cannot be swept.")
+    fitting = [(name, module) for name, module in lists if len(module) == n_layers] or lists
+    shallowest = min(name.count(".") for name, _ in fitting)
+    candidates = [module for name, module in fitting if name.count(".") == shallowest]
+    return max(candidates, key=lambda module: sum(parameter.numel() for parameter in module.parameters()))
+
+
+def _split_hidden(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Tensor, tuple[Any, ...], dict[str, Any]]:
+    """The hidden state that a layer was called with, and the other arguments."""
+    if args:
+        return args[0], args[1:], kwargs
+    rest = dict(kwargs)
+    return rest.pop("hidden_states"), (), rest
+
+
+@contextmanager
+def _replaced_forward(module: nn.Module, forward: Forward) -> Iterator[None]:
+    """Shadow ``module.forward`` on the instance; a wrapper that was there before (off-loading) comes back."""
+    had_own = "forward" in module.__dict__
+    before = module.__dict__.get("forward")
+    module.__dict__["forward"] = forward
+    try:
+        yield
+    finally:
+        if had_own:
+            module.__dict__["forward"] = before
+        else:
+            del module.__dict__["forward"]
+
+
+@contextmanager
+def _removable(handle: Any) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        handle.remove()

@@ -1,0 +1,48 @@
+"""What a configuration tells of a model before its weights are loaded: layers and parameters."""
+
+from __future__ import annotations
+
+import torch
+from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
+
+from layerscope.errors import ModelError
+from layerscope.models.decoder import find_layers
+
+
+def count_layers(config: PretrainedConfig) -> int:
+    """Decoder layers of a model of this configuration.
+
+    Raises:
+        ModelError: no causal LM of this family, or it keeps no list of layers.
+    """
+    model = skeleton(config)
+    if model is not None:
+        return len(find_layers(model))
+    declared = getattr(config.get_text_config(decoder=True), "num_hidden_layers", None)
+    if not isinstance(declared, int):
+        raise ModelError(f"The number of layers of '{config.model_type}' cannot be told from its configuration.")
+    return declared
+
+
+def count_parameters(config: PretrainedConfig) -> int | None:
+    """Parameters of a model; None if the family cannot be built without memory."""
+    model = skeleton(config)
+    return None if model is None else sum(parameter.numel() for parameter in model.parameters())
+
+
+def skeleton(config: PretrainedConfig) -> PreTrainedModel | None:
+    """The model on a device that holds nothing; None if the family cannot be built there.
+
+    Raises:
+        ModelError: transformers has no causal LM of this family.
+    """
+    if type(config) not in AutoModelForCausalLM._model_mapping:
+        if hasattr(config, "auto_map"):  # its code comes with the checkpoint and runs only when it is loaded
+            return None
+        raise ModelError(f"A sweep needs a decoder-only language model; transformers has none of the family '{config.model_type}'.")
+    try:
+        with torch.device("meta"):
+            model: PreTrainedModel = AutoModelForCausalLM.from_config(config)
+    except (RuntimeError, NotImplementedError, TypeError, ValueError):
+        return None
+    return model

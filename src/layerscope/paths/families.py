@@ -1,0 +1,187 @@
+"""Families of variants: one rule that makes a named path for every layer, pair or window of a model. Pure; no torch.
+
+A family is named on the command line by its name and, where it takes one, an argument: ``removal``, ``block-removal:3``,
+``reversal:8-20``, ``shuffle:0`` or ``shuffle:0:4-25``.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from layerscope.errors import PathError, did_you_mean
+from layerscope.paths.path import LayerPath
+from layerscope.paths.steps import LayerStep, ParallelStep, Part, Step
+from layerscope.paths.variants import Variant
+
+
+def removal(n_layers: int) -> list[Variant]:
+    """Each layer skipped in turn: ``removal-0`` to ``removal-{L-1}``."""
+    return [Variant(f"removal-{i}", "removal", _replaced(n_layers, i, i, ())) for i in range(n_layers)]
+
+
+def exchange(n_layers: int) -> list[Variant]:
+    """Each pair of neighbours in the other order: ``exchange-0-1`` to ``exchange-{L-2}-{L-1}``."""
+    return [
+        Variant(f"exchange-{i}-{i + 1}", "exchange", _replaced(n_layers, i, i + 1, _whole((i + 1, i))))
+        for i in range(n_layers - 1)
+    ]
+
+
+def block_removal(n_layers: int, width: int) -> list[Variant]:
+    """Every block of ``width`` consecutive layers skipped in turn."""
+    family = f"block-removal:{width}"
+    return [
+        Variant(f"block-removal-{i}-{j}", family, _replaced(n_layers, i, j, ())) for i, j in _windows(n_layers, width, family)
+    ]
+
+
+def reversal(n_layers: int, first: int, last: int) -> list[Variant]:
+    """Layers ``first`` to ``last`` in reverse order: one variant."""
+    family = f"reversal:{first}-{last}"
+    _check_window(first, last, n_layers, family)
+    path = _replaced(n_layers, first, last, _whole(range(last, first - 1, -1)))
+    return [Variant(f"reversal-{first}-{last}", family, path)]
+
+
+def repetition(n_layers: int) -> list[Variant]:
+    """Each layer run twice in a row, in turn."""
+    return [Variant(f"repetition-{i}", "repetition", _replaced(n_layers, i, i, _whole((i, i)))) for i in range(n_layers)]
+
+
+def shuffle(n_layers: int, seed: int, first: int = 0, last: int | None = None) -> list[Variant]:
+    """Layers ``first`` to ``last`` in an order drawn with ``seed``: one variant; all layers by default."""
+    last = n_layers - 1 if last is None else last
+    everything = (first, last) == (0, n_layers - 1)
+    family = f"shuffle:{seed}" if everything else f"shuffle:{seed}:{first}-{last}"
+    _check_window(first, last, n_layers, family)
+    order = list(range(first, last + 1))
+    random.Random(seed).shuffle(order)
+    return [Variant(family.replace(":", "-"), family, _replaced(n_layers, first, last, _whole(order)))]
+
+
+def parallel(n_layers: int, width: int) -> list[Variant]:
+    """Every window of ``width`` consecutive layers run side by side, their updates averaged."""
+    family = f"parallel:{width}"
+    if width < 2:
+        raise PathError(f"Layers run side by side two or more at a time; got '{family}'.")
+    return [
+        Variant(f"parallel-{i}-{j}", family, _replaced(n_layers, i, j, (ParallelStep(_whole(range(i, j + 1))),)))
+        for i, j in _windows(n_layers, width, family)
+    ]
+
+
+def attention_removal(n_layers: int) -> list[Variant]:
+    """Each layer's attention silenced in turn; its MLP still runs."""
+    return _half_removal(n_layers, "attention-removal", "mlp")
+
+
+def mlp_removal(n_layers: int) -> list[Variant]:
+    """Each layer's MLP silenced in turn; its attention still runs."""
+    return _half_removal(n_layers, "mlp-removal", "attn")
+
+
+@dataclass(frozen=True)
+class Family:
+    """What the command line knows of a family."""
+
+    name: str
+    """The word before the colon."""
+    form: str
+    """How it is written, with its argument."""
+    pattern: re.Pattern[str]
+    """What the argument must match, whole."""
+    build: Callable[..., list[Variant]]
+    """Called with the number of layers, then the argument's numbers."""
+
+
+_NONE, _NUMBER, _RANGE = re.compile(r""), re.compile(r"(\d+)", re.ASCII), re.compile(r"(\d+)-(\d+)", re.ASCII)
+_SEED_AND_RANGE = re.compile(r"(\d+)(?::(\d+)-(\d+))?", re.ASCII)
+
+FAMILIES = {
+    family.name: family
+    for family in (
+        Family("removal", "removal", _NONE, removal),
+        Family("exchange", "exchange", _NONE, exchange),
+        Family("block-removal", "block-removal:w", _NUMBER, block_removal),
+        Family("reversal", "reversal:a-b", _RANGE, reversal),
+        Family("repetition", "repetition", _NONE, repetition),
+        Family("shuffle", "shuffle:seed or shuffle:seed:a-b", _SEED_AND_RANGE, shuffle),
+        Family("parallel", "parallel:w", _NUMBER, parallel),
+        Family("attention-removal", "attention-removal", _NONE, attention_removal),
+        Family("mlp-removal", "mlp-removal", _NONE, mlp_removal),
+    )
+}
+
+
+def check_family(written: str) -> tuple[Family, tuple[int, ...]]:
+    """Read a family as it is written on the command line, without a model.
+
+    Returns:
+        The family and the numbers of its argument.
+
+    Raises:
+        PathError: no such family (with near names), or an argument of the wrong form.
+    """
+    name, _, argument = written.strip().partition(":")
+    if name not in FAMILIES:
+        raise PathError(
+            f"Unknown experiment '{written}'.{did_you_mean(name, FAMILIES)} Known: "
+            + ", ".join(family.form for family in FAMILIES.values())
+            + "."
+        )
+    family = FAMILIES[name]
+    matched = family.pattern.fullmatch(argument)
+    if matched is None:
+        raise PathError(f"The experiment '{name}' is written {family.form}; got '{written}'.")
+    return family, tuple(int(number) for number in matched.groups() if number is not None)
+
+
+def build_variants(families: Sequence[str], paths: Sequence[str], n_layers: int) -> list[Variant]:
+    """The intact model, then every variant of the families, then the explicit paths, each name once.
+
+    Args:
+        families: written families, for example ``["removal", "block-removal:3"]``.
+        paths: written paths.
+        n_layers: number of layers of the model.
+
+    Raises:
+        PathError: a family or path that cannot be read or that does not fit the model, or nothing to run.
+    """
+    variants = [Variant.intact(n_layers)]
+    for written in families:
+        family, numbers = check_family(written)
+        variants += family.build(n_layers, *numbers)
+    variants += [Variant.from_path(LayerPath.parse(path)) for path in paths]
+    unique = {variant.name: variant for variant in variants}
+    if len(unique) == 1:
+        raise PathError(f"A sweep needs an experiment or a path; {n_layers} layers and {list(families)} gave no variant.")
+    for variant in unique.values():
+        variant.path.check_fits(n_layers)
+    return list(unique.values())
+
+
+def _replaced(n_layers: int, first: int, last: int, steps: Sequence[Step]) -> LayerPath:
+    """The intact path with layers ``first`` to ``last`` replaced by ``steps``."""
+    return LayerPath((*_whole(range(first)), *steps, *_whole(range(last + 1, n_layers))))
+
+
+def _whole(layers: Sequence[int]) -> tuple[LayerStep, ...]:
+    return tuple(LayerStep(layer) for layer in layers)
+
+
+def _half_removal(n_layers: int, family: str, kept: Part) -> list[Variant]:
+    return [Variant(f"{family}-{i}", family, _replaced(n_layers, i, i, (LayerStep(i, kept),))) for i in range(n_layers)]
+
+
+def _windows(n_layers: int, width: int, family: str) -> list[tuple[int, int]]:
+    if not 1 <= width <= n_layers:
+        raise PathError(f"A window is 1 to {n_layers} layers wide for this model; got '{family}'.")
+    return [(i, i + width - 1) for i in range(n_layers - width + 1)]
+
+
+def _check_window(first: int, last: int, n_layers: int, family: str) -> None:
+    if not 0 <= first < last < n_layers:
+        raise PathError(f"A range of layers ascends within 0-{n_layers - 1} for this model; got '{family}'.")
