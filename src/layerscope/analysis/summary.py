@@ -1,7 +1,7 @@
-"""``ppl.json``: the summary form of the published scripts, with the corpus measures added, small enough for an editor.
+"""``ppl.json``: the summary form of the published scripts with corpus measures added, small enough for an editor.
 
-``avg_ppl`` keeps its published name and meaning, the mean over texts of each text's perplexity; unlike there, nothing is clipped
-at 10⁴ and no text is left out.
+``avg_ppl`` keeps its published name and meaning, the mean over texts of each text's perplexity; unlike there, nothing is
+clipped at 10⁴ and no text is left out.
 """
 
 from __future__ import annotations

@@ -34,7 +34,9 @@ def _root() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the ``layerscope`` command."""
     command = get_command(app)
-    exit_on_error(lambda: command.main(list(sys.argv[1:] if arguments is None else arguments), "layerscope", standalone_mode=False))
+    exit_on_error(
+        lambda: command.main(list(sys.argv[1:] if arguments is None else arguments), "layerscope", standalone_mode=False)
+    )
 
 
 def exit_on_error(run: Callable[[], object]) -> None:

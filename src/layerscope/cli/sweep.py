@@ -33,22 +33,30 @@ def sweep(
     dataset: Annotated[str, typer.Option(help="Named data set or local file; see 'layerscope datasets'.")],
     experiment: Annotated[str, typer.Option(help=EXPERIMENTS_HELP)] = "removal,exchange",
     path: Annotated[
-        list[str] | None, typer.Option(help="A path in its written form, such as 0-9,12-29; repeatable. Alone, it replaces the experiments.")
+        list[str] | None,
+        typer.Option(help="A path in its written form, such as 0-9,12-29; repeatable. Alone, it replaces the experiments."),
     ] = None,
-    max_samples: Annotated[str, typer.Option(help="Texts (windows, for windows:N and strided:N/S) to draw, or 'all'.")] = "1000",
+    max_samples: Annotated[
+        str, typer.Option(help="Texts (windows, for windows:N and strided:N/S) to draw, or 'all'.")
+    ] = "1000",
     protocol: Annotated[str, typer.Option(help="lines, documents, windows:N or strided:N/S.")] = "lines",
     split: Annotated[str | None, typer.Option(help="Split of a named data set.")] = None,
     data_dir: Annotated[
-        Path | None, typer.Option(envvar="LAYERSCOPE_DATA_DIR", help="Folder that holds the named data set; the Hub is not asked then.")
+        Path | None,
+        typer.Option(envvar="LAYERSCOPE_DATA_DIR", help="Folder that holds the named data set; the Hub is not asked then."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the draw and of the bootstrap.")] = 42,
     bos: Annotated[str, typer.Option(help="auto (as the tokenizer does), always or never.")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto (as stored), float32, bfloat16 or float16.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    device_map: Annotated[str | None, typer.Option(help="Spread the layers over devices, as transformers does: auto, balanced, …")] = None,
+    device_map: Annotated[
+        str | None, typer.Option(help="Spread the layers over devices, as transformers does: auto, balanced, …")
+    ] = None,
     quantize: Annotated[str, typer.Option(help="none, int8 or nf4 (needs the extra 'quantize').")] = "none",
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a model on the Hub.")] = None,
-    trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code", help="Run code that comes with a checkpoint.")] = False,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run code that comes with a checkpoint.")
+    ] = False,
     batch_tokens: Annotated[int | None, typer.Option(help="Positions a batch, pads included; by device if not given.")] = None,
     output_dir: Annotated[Path, typer.Option(help="Where run directories go.")] = Path("results"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and do not run.")] = False,
@@ -136,8 +144,8 @@ def _quieten(console: Console) -> None:
     handler = RichHandler(console=console, show_time=False, show_path=False, show_level=False)
     logger = logging.getLogger("layerscope")
     logger.handlers, logger.propagate = [handler], False
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     warnings.filterwarnings("ignore", category=FutureWarning)
 
 
@@ -156,6 +164,7 @@ def _progress_bar(console: Console) -> Progress:
 def _show_plan(console: Console, prepared: PreparedSweep) -> None:
     plan, memory, corpus = prepared.plan, prepared.memory, prepared.corpus
     share = plan.layer_runs / plan.layer_runs_without_sharing
+    n_tokens = sum(window.n_tokens for window in corpus.windows)
     padded = sum(shard.padded_tokens for shard in prepared.shards)
     weights = "unknown" if memory.weights is None else _gib(memory.weights)
     console.print(
@@ -163,9 +172,10 @@ def _show_plan(console: Console, prepared: PreparedSweep) -> None:
         f"[bold]{prepared.request.dataset}[/], protocol {prepared.record['protocol']}\n"
         f"Plan: {len(plan.variants)} variants, intact included, as {plan.layer_runs:,} layer runs a batch "
         f"({share:.0%} of {plan.layer_runs_without_sharing:,} without shared prefixes)\n"
-        f"Text: {len(corpus.windows):,} texts, {sum(w.n_tokens for w in corpus.windows):,} tokens, {prepared.n_scored:,} scored, "
-        f"in {len(prepared.shards)} batches of {padded:,} positions\n"
-        f"Memory: about {_gib(memory.total)} (weights {weights}, states {_gib(memory.states)}, scoring {_gib(memory.scoring)})\n"
+        f"Text: {len(corpus.windows):,} texts, {n_tokens:,} tokens, {prepared.n_scored:,} scored, "
+        f"in {len(prepared.shards)} batches of {padded:,} positions in all\n"
+        f"Memory: about {_gib(memory.total)} (weights {weights}, states {_gib(memory.states)}, "
+        f"scoring {_gib(memory.scoring)})\n"
         f"Results: {prepared.directory.path}",
         highlight=False,
         soft_wrap=True,
@@ -237,14 +247,15 @@ def _show_unscored(console: Console, prepared: PreparedSweep) -> None:
     from layerscope.jobs import unscored_summary
 
     unscored = unscored_summary(prepared.corpus)
-    names = unscored["their_names"]
-    parts = {
-        f"{unscored['texts_without_a_scored_token']} texts without a token to score ({', '.join(names[:5])}{', …' * (len(names) > 5)})": len(names),
-        f"{unscored['first_tokens_without_context']:,} first tokens (no BOS before them)": unscored["first_tokens_without_context"],
-        f"{unscored['tokens_past_the_context_length']:,} tokens past the context length": unscored["tokens_past_the_context_length"],
-        f"{unscored['tokens_of_the_dropped_tail']:,} tokens of the dropped tail": unscored["tokens_of_the_dropped_tail"],
-    }
-    there = [text for text, count in parts.items() if count]
+    silent, names = unscored["texts_without_a_scored_token"], unscored["their_names"]
+    shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+    counted = (
+        (silent, f"{silent:,} texts without a token to score ({shown})"),
+        (n := unscored["first_tokens_without_context"], f"{n:,} first tokens (no BOS before them)"),
+        (n := unscored["tokens_past_the_context_length"], f"{n:,} tokens past the context length"),
+        (n := unscored["tokens_of_the_dropped_tail"], f"{n:,} tokens of the dropped tail"),
+    )
+    there = [text for count, text in counted if count]
     if there:
         console.print(f"Not scored: {'; '.join(there)}.", highlight=False, soft_wrap=True)
 

@@ -145,8 +145,8 @@ def _find_in_folder(entry: DatasetEntry, split: str, folder: Path) -> Path:
             return folder / file_name
     there = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
     raise DataError(
-        f"The split '{split}' of '{entry.name}' is {' or '.join(dict.fromkeys(wanted))} in '{folder}'; that folder has {there}. "
-        "Name another split with --split."
+        f"The split '{split}' of '{entry.name}' is {' or '.join(dict.fromkeys(wanted))} in '{folder}', which has {there}: "
+        "name another split with --split."
     )
 
 

@@ -6,6 +6,7 @@ A line ends at LF or CRLF; nothing else ends one, and nothing inside one is touc
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import re
 from collections.abc import Callable
@@ -52,7 +53,7 @@ def _read_txt(path: Path, unit: Unit) -> list[Document]:
     return _numbered(path.name, split_lines(text))
 
 
-def _read_plain_lines(path: Path, unit: Unit) -> list[Document]:
+def _read_plain_lines(path: Path, _: Unit) -> list[Document]:
     """A text a line, whatever the unit: gensim's ``.cor``."""
     return _numbered(path.name, split_lines(_read_text(path)))
 
@@ -67,11 +68,11 @@ def wikitext_articles(rows: list[str]) -> list[str]:
     """Rows joined into articles; an article starts with ``= Title =``."""
     starts = [index for index, row in enumerate(rows) if _WIKI_TITLE.fullmatch(row.rstrip("\n"))]
     bounds = sorted({0, *starts, len(rows)})
-    articles = ["".join(row or "\n" for row in rows[a:b]) for a, b in zip(bounds, bounds[1:], strict=False)]
+    articles = ["".join(row or "\n" for row in rows[a:b]) for a, b in itertools.pairwise(bounds)]
     return [article for article in articles if article.strip()]
 
 
-def _read_jsonl(path: Path, unit: Unit) -> list[Document]:
+def _read_jsonl(path: Path, _: Unit) -> list[Document]:
     texts = []
     for number, line in enumerate(split_lines(_read_text(path)), start=1):
         if not line.strip():
@@ -86,7 +87,7 @@ def _read_jsonl(path: Path, unit: Unit) -> list[Document]:
     return _numbered(path.name, texts)
 
 
-def _read_parquet(path: Path, unit: Unit) -> list[Document]:
+def _read_parquet(path: Path, _: Unit) -> list[Document]:
     try:
         names = pq.read_schema(path).names
         if "text" not in names:
@@ -105,6 +106,8 @@ def _read_conllu(path: Path, unit: Unit) -> list[Document]:
         sentences = list(conllu.parse_incr(io.StringIO(_read_text(path))))
     except conllu.exceptions.ParseException as error:
         raise DataError(f"'{path}' cannot be read as CoNLL-U: {str(error).splitlines()[0]}") from error
+    if any({"id", "form", "misc"} - token.keys() for sentence in sentences for token in sentence):
+        raise DataError(f"A CoNLL-U token has ten columns, joined by tabs; '{path}' has one with fewer.")
     if unit == "lines":
         return [Document(s.metadata.get("sent_id") or f"{path.name}[{i}]", _sentence_text(s)) for i, s in enumerate(sentences)]
     documents: list[tuple[str, list[str]]] = []

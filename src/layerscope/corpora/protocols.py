@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from layerscope.corpora.windows import Document, EncodedText, Encode, Window, make_window
+from layerscope.corpora.windows import Document, Encode, EncodedText, Window, make_window
 from layerscope.errors import DataError
 
 Unit = Literal["lines", "documents"]
@@ -50,10 +50,10 @@ class Protocol:
         strided = re.fullmatch(r"strided:(\d+)/(\d+)", text, re.ASCII)
         if windows and int(windows[1]) >= 2:
             return cls("windows", int(windows[1]), int(windows[1]))
-        if strided and int(strided[1]) >= 2 and 1 <= int(strided[2]) <= int(strided[1]):
+        if strided and int(strided[1]) >= 2 and 1 <= int(strided[2]) < int(strided[1]):
             return cls("strided", int(strided[1]), int(strided[2]))
         raise DataError(
-            "A protocol is lines, documents, windows:N or strided:N/S, with N of 2 tokens or more and S from 1 to N; "
+            "A protocol is lines, documents, windows:N or strided:N/S, with N of 2 tokens or more and S from 1 to N−1; "
             f"got '{text}'."
         )
 

@@ -1,7 +1,7 @@
-"""Windows into shards: groups of similar length that go through the model together. Pure; numpy, then one tensor a shard.
+"""Windows into shards: groups of similar length that go through the model together. Numpy, then one tensor a shard.
 
-A shard is the unit of work: independent of the others, written whole, resumable. Rows are padded on the right and passed without
-a mask, since no token of a causal model sees what stands to its right; pads are never scored.
+A shard is the unit of work: independent of the others, written whole, resumable. Rows are padded on the right and passed
+without a mask, since no token of a causal model sees what stands to its right; pads are never scored.
 
 Axes: ``batch`` (rows of a shard), ``seq`` (positions), ``token`` (scored tokens of a shard, row by row).
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -76,9 +77,9 @@ def available_memory(device: torch.device) -> int | None:
 def _cgroup_memory() -> tuple[int | None, int]:
     """Limit and use of the container, where there is one."""
     try:
-        with open("/sys/fs/cgroup/memory.max") as limit, open("/sys/fs/cgroup/memory.current") as used:
-            text = limit.read().strip()
-            return (None if text == "max" else int(text)), int(used.read())
+        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+        used = Path("/sys/fs/cgroup/memory.current").read_text(encoding="ascii")
+        return (None if limit == "max" else int(limit)), int(used)
     except (OSError, ValueError):
         return None, 0
 

@@ -113,18 +113,16 @@ class Scorer:
     def _intact_chunk(self, chunk: slice) -> _IntactChunk:
         assert self._intact is not None
         logits = self._logits(self._intact[chunk])
-        log_normaliser = logits.logsumexp(dim=-1)
-        return _IntactChunk(logits, (logits - log_normaliser[:, None]).exp_(), log_normaliser, logits.argmax(dim=-1))
+        log_normaliser, top1 = _normalise_(logits.clone())
+        return _IntactChunk(logits, (logits - log_normaliser[:, None]).exp_(), log_normaliser, top1)
 
     def _score_chunk(self, variants: tuple[int, ...], final: Tensor, intact: _IntactChunk, chunk: slice) -> None:
         logits = self._logits(final)
-        highest, top1 = logits.max(dim=-1)
         target_logit = logits.gather(1, self._targets[chunk, None])[:, 0]
         # KL = Σ p (ln p − ln q) = (ln Z_q − ln Z_p) − Σ p (z_q − z_p); differences first, so that equal logits give exactly 0.
         shift = torch.linalg.vecdot(intact.probabilities, logits - intact.logits)
-        log_normaliser = logits.sub_(highest[:, None]).exp_().sum(dim=-1).log_().add_(highest)
-        intact_log_normaliser = intact.log_normaliser if 0 not in variants else log_normaliser
-        nll, kl = log_normaliser - target_logit, log_normaliser - intact_log_normaliser - shift
+        log_normaliser, top1 = _normalise_(logits)
+        nll, kl = log_normaliser - target_logit, log_normaliser - intact.log_normaliser - shift
         for variant in variants:
             self._nll[variant, chunk] = nll.cpu()
             self._kl[variant, chunk] = kl.cpu()
@@ -135,7 +133,12 @@ class Scorer:
         return self._decoder.unembed(final.unsqueeze(1)).squeeze(1).to(self._targets.device, torch.float32)
 
 
+def _normalise_(logits: Float[Tensor, "token vocab"]) -> tuple[Float[Tensor, " token"], Int[Tensor, " token"]]:
+    """Log of Σ exp of each row, and its argmax; the logits are used up."""
+    highest, top1 = logits.max(dim=-1)
+    return logits.sub_(highest[:, None]).exp_().sum(dim=-1).log_().add_(highest), top1
+
+
 def chunk_rows(decoder: Decoder) -> int:
     """Tokens whose logits are made at a time."""
-    vocab_size: int = decoder.model.get_input_embeddings().weight.shape[0]  # type: ignore[union-attr, index, assignment]
-    return max(1, CHUNK_BYTES // (4 * vocab_size))
+    return max(1, CHUNK_BYTES // (4 * decoder.vocab_size))

@@ -59,7 +59,9 @@ def walk_shard(decoder: Decoder, plan: SweepPlan, shard: Shard, *, progress: Pro
         on_scored=progress,
     )
     lengths = torch.tensor([window.n_run for window in shard.windows])
-    spans = sorted({span for v in plan.variants if (span := touched_span(v.path, plan.n_layers))}, key=lambda s: (s.first, s.last))
+    spans = sorted(
+        {span for v in plan.variants if (span := touched_span(v.path, plan.n_layers))}, key=lambda s: (s.first, s.last)
+    )
     meter = ProxyMeter(spans, torch.arange(token_ids.shape[1])[None, :] < lengths[:, None])
 
     states = {0: recording.embedded}

@@ -6,7 +6,7 @@ from layerscope.figures.style import Language
 
 _LABELS: dict[str, tuple[str, str]] = {
     "ppl": ("Perplexity (log scale)", "パープレキシティ（対数）"),
-    "layer": ("Layer", "層"),
+    "layers": ("Layer (of several: the first)", "層（複数の場合は最初の層）"),
     "removal": ("Removed layer", "除去した層"),
     "exchange": ("Exchanged layers (i and i+1), i", "交換した層（i と i+1）の i"),
     "block-removal": ("First removed layer", "除去した最初の層"),

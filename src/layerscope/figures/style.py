@@ -10,7 +10,7 @@ import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import matplotlib as mpl
 from matplotlib import font_manager
@@ -25,7 +25,7 @@ HALF_PAGE_INCHES = 3.5
 # Okabe & Ito 2008, told apart by every common kind of colour blindness
 BLUE, VERMILLION, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#555555"
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.size": 8,
     "axes.titlesize": 7,
     "axes.labelsize": 8,
@@ -62,19 +62,20 @@ def new_figure(*, height: float = 2.5, panels: int = 1) -> tuple[Figure, list[Ax
     return figure, list(axes[:, 0])
 
 
-def log_axis(axes: Axes) -> None:
-    """A logarithmic y axis whose ticks can be read, however narrow its range."""
-    axes.set_yscale("log")
-    low, high = axes.get_ylim()
-    decades = high / low
+def log_axis(axes: Axes, which: Literal["x", "y"]) -> None:
+    """A logarithmic axis whose ticks can be read, however narrow its range."""
+    (axes.set_xscale if which == "x" else axes.set_yscale)("log")
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    low, high = axis.get_view_interval()
+    ratio = high / low
     subs: tuple[float, ...] = (1.0,)
-    if decades < 10:
+    if ratio < 10:
         subs = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
-    elif decades < 1000:
+    elif ratio < 1000:
         subs = (1.0, 2.0, 5.0)
-    axes.yaxis.set_major_locator(LogLocator(base=10, subs=subs, numticks=12))
-    axes.yaxis.set_major_formatter(FuncFormatter(plain_number))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    axis.set_major_locator(LogLocator(base=10, subs=subs, numticks=12))
+    axis.set_major_formatter(FuncFormatter(plain_number))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def plain_number(value: float, _: object = None) -> str:

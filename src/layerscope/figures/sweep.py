@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from layerscope.analysis import PROXY_NAMES
@@ -32,18 +33,21 @@ _COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, "#E69F00", "#56B4E9", "#000000")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
-def sweep_figures(layers: pd.DataFrame, proxies: pd.DataFrame, caption: str) -> dict[str, Figure]:
+def sweep_figures(layers: pd.DataFrame, proxies: pd.DataFrame, *, model: str, dataset: str) -> dict[str, Figure]:
     """Every figure that the table gives material for, by file name without suffix, in each language.
 
     Args:
         layers: one row a variant.
         proxies: rank correlation of each proxy, one row a family and proxy.
-        caption: model, data and tokens; stands above each figure.
+        model: its name, for the line above each figure.
+        dataset: its name, for the same line.
     """
     figures: dict[str, Figure] = {}
+    n_tokens = int(layers["tokens_scored"].iloc[0])
     by_layer = layer_families(layers)
     single = layers[~layers["family"].isin([*by_layer, "intact"])]
     for language in LANGUAGES:
+        caption = f"{model} · {dataset} · {n_tokens:,} {label('tokens', language)}"
         with figure_style(language):
             for family in by_layer:
                 figures[f"{_file_name(family)}_{language}"] = perplexity_by_layer(layers, [family], caption, language)
@@ -56,7 +60,7 @@ def sweep_figures(layers: pd.DataFrame, proxies: pd.DataFrame, caption: str) -> 
             if proxies["spearman"].notna().any():
                 figures[f"proxies_{language}"] = proxies_against_truth(layers, proxies, caption, language)
             if len(single):
-                figures[f"variants_{language}"] = effect_by_variant(layers, single, caption, language)
+                figures[f"variants_{language}"] = effect_by_variant(single, caption, language)
     return figures
 
 
@@ -80,10 +84,12 @@ def perplexity_by_layer(layers: pd.DataFrame, families: list[str], caption: str,
         low, high = intact * np.exp(rows["delta_nll_low_nats"]), intact * np.exp(rows["delta_nll_high_nats"])
         axes.fill_between(rows["span_first"], low, high, color=colour, alpha=0.25, linewidth=0)
         axes.plot(rows["span_first"], rows["ppl"], color=colour, marker=marker, label=label(f"name:{family}", language))
-    log_axis(axes)
+    log_axis(axes, "y")
     axes.set_ylabel(label("ppl", language))
-    _layer_axis(axes, label(families[0] if len(families) == 1 else "layer", language))
-    _finish(axes, caption)
+    _layer_axis(axes, label(families[0] if len(families) == 1 else "layers", language))
+    axes.set_title(caption, color=GREY)
+    band = Patch(facecolor=GREY, alpha=0.25, label=label("interval", language))
+    axes.legend(handles=[*axes.get_legend_handles_labels()[0], band], loc="best")
     return figure
 
 
@@ -99,10 +105,11 @@ def accuracy_by_layer(layers: pd.DataFrame, families: list[str], caption: str, l
             axes.plot(rows["span_first"], rows[column], color=colour, marker=marker, label=label(f"name:{family}", language))
         axes.set_ylabel(label(name, language))
         axes.set_ylim(0, 1.04 if column == "agreement" else None)
-    _layer_axis(panels[-1], label("layer", language))
+    _layer_axis(panels[-1], label("layers", language))
     panels[0].tick_params(labelbottom=False)
     panels[0].sharex(panels[1])
-    _finish(panels[0], caption)
+    panels[0].set_title(caption, color=GREY)
+    panels[0].legend(loc="best")
     return figure
 
 
@@ -118,13 +125,16 @@ def proxies_against_truth(layers: pd.DataFrame, proxies: pd.DataFrame, caption: 
             axes.scatter(rows[proxy], rows["delta_nll_nats"], s=10, color=colour, marker=marker, alpha=0.8, label=name)
         axes.set_xlabel(label(proxy, language))
         axes.set_ylabel(label("delta", language))
-        _signed_log_axis(axes, layers.loc[layers["family"].isin(families), "delta_nll_nats"])
+        shown = layers[layers["family"].isin(families)]
+        _signed_log_axis(axes, shown["delta_nll_nats"])
+        if shown[proxy].min() > 0 and shown[proxy].max() / shown[proxy].min() > 10:
+            log_axis(axes, "x")
         axes.legend(loc="best")
     panels[0].set_title(caption, color=GREY)
     return figure
 
 
-def effect_by_variant(layers: pd.DataFrame, single: pd.DataFrame, caption: str, language: Language) -> Figure:
+def effect_by_variant(single: pd.DataFrame, caption: str, language: Language) -> Figure:
     """ΔNLL of variants that belong to no layer axis, one a line, with its interval."""
     figure, (axes,) = new_figure(height=1.2 + 0.22 * len(single))
     places = np.arange(len(single))[::-1]
@@ -152,11 +162,6 @@ def _signed_log_axis(axes: Axes, values: pd.Series[float]) -> None:
     if len(sizes) and sizes.max() / sizes.min() > 30:
         axes.set_yscale("symlog", linthresh=float(10 ** np.floor(np.log10(np.quantile(sizes, 0.1)))))
         axes.yaxis.set_major_formatter(lambda value, _: plain_number(value) if value >= 0 else f"-{plain_number(-value)}")
-
-
-def _finish(axes: Axes, caption: str) -> None:
-    axes.set_title(caption, color=GREY)
-    axes.legend(loc="best")
 
 
 def _file_name(family: str) -> str:

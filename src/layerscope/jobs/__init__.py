@@ -1,15 +1,8 @@
 """A main job from request to finished run directory."""
 
-from layerscope.jobs.sweep import (
-    PreparedSweep,
-    SweepRequest,
-    SweepResult,
-    check_memory,
-    prepare_sweep,
-    run_sweep,
-    sweep,
-    unscored_summary,
-)
+from layerscope.jobs.in_memory import SweepResult, sweep
+from layerscope.jobs.prepare import PreparedSweep, SweepRequest, check_memory, prepare_sweep
+from layerscope.jobs.run import run_sweep, tabulate, unscored_summary
 
 __all__ = [
     "PreparedSweep",
@@ -19,5 +12,6 @@ __all__ = [
     "prepare_sweep",
     "run_sweep",
     "sweep",
+    "tabulate",
     "unscored_summary",
 ]

@@ -37,9 +37,8 @@ def check_decoder(decoder: Decoder) -> None:
 
 def probe_ids(decoder: Decoder) -> Tensor:
     """Random token ids ``(batch, seq)``, the same for every load."""
-    vocab_size: int = decoder.model.get_input_embeddings().weight.shape[0]  # type: ignore[union-attr, index, assignment]
     generator = torch.Generator().manual_seed(0)
-    return torch.randint(0, vocab_size, _PROBE_SHAPE, generator=generator).to(decoder.device)
+    return torch.randint(0, decoder.vocab_size, _PROBE_SHAPE, generator=generator).to(decoder.device)
 
 
 def _check_causal(decoder: Decoder, ids: Tensor, own: Tensor) -> None:
@@ -73,8 +72,8 @@ def _check_independent(decoder: Decoder, recording: Recording, states: list[Tens
         difference = _difference(again, states[index + 1])
         if difference > _tolerance(decoder, states[index + 1]):
             raise ModelError(
-                f"Layers must depend on nothing but the hidden state that they are given; in '{_family(decoder)}' layer {index} "
-                f"also reads what other layers left behind (its output moves by {difference:.3g}), so it cannot be swept."
+                f"A layer must depend on nothing but the hidden state that it is given; in '{_family(decoder)}' layer "
+                f"{index} also reads what other layers left behind (its output moves by {difference:.3g}), so it cannot be swept."
             )
 
 
@@ -91,7 +90,9 @@ def _difference(first: Tensor, second: Tensor) -> float:
     if first.shape != second.shape:
         return float("inf")
     gap = (first.float() - second.float().to(first.device)).abs()
-    return float(torch.where(gap.isnan() & first.isnan() & second.isnan().to(first.device), 0.0, gap).nan_to_num(nan=torch.inf).max())
+    return float(
+        torch.where(gap.isnan() & first.isnan() & second.isnan().to(first.device), 0.0, gap).nan_to_num(nan=torch.inf).max()
+    )
 
 
 def _tolerance(decoder: Decoder, values: Tensor) -> float:

@@ -6,7 +6,7 @@ layer, its own mask, rotary tables and so on, so that a layer keeps them whereve
 its own recorded arguments. *Unembed* calls the model with the layers passing through and the last one answering with a given
 hidden state, so final norm, output matrix, soft-cap and scale are exactly the model's.
 
-Axes: ``batch``, ``seq``, ``d_model``, ``vocab``. Where weights come from is in ``loading.py``.
+Axes: ``batch``, ``seq``, ``d_model`` (two axes in families that keep several streams), ``vocab``. Loading is in ``loading.py``.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class LayerCall:
 class Recording:
     """One batch, ready to be walked."""
 
-    embedded: Float[Tensor, "batch seq d_model"]
+    embedded: Float[Tensor, "batch seq *d_model"]
     """What the first layer receives."""
     calls: tuple[LayerCall, ...]
     """One a layer, in the model's order."""
@@ -68,7 +68,7 @@ class Decoder:
     """The decoder layers, in the model's order."""
 
     def __post_init__(self) -> None:
-        self.model.eval()
+        self.model.train(mode=False)
         self.layers = list(find_layers(self.model))
 
     @property
@@ -80,6 +80,12 @@ class Decoder:
     def device(self) -> torch.device:
         """Where token ids go in: the device of the input embeddings."""
         return next(self.model.get_input_embeddings().parameters()).device
+
+    @cached_property
+    def vocab_size(self) -> int:
+        """Rows of the input embeddings; the tokenizer may use fewer."""
+        weight: Any = self.model.get_input_embeddings().weight
+        return int(weight.shape[0])
 
     @property
     def context_length(self) -> int | None:
@@ -148,13 +154,15 @@ class Decoder:
             self._call_body(token_ids)
         seen = tuple(call for call in calls if call is not None)
         if len(seen) != self.n_layers:
-            raise ModelError(f"{self.name}: {len(seen)} of {self.n_layers} layers were called in a forward pass; not supported.")
+            raise ModelError(
+                f"{self.name}: {len(seen)} of {self.n_layers} layers were called in a forward pass; not supported."
+            )
         return Recording(embedded[0], seen)
 
     @torch.inference_mode()
     def run_step(
-        self, step: Step, hidden: Float[Tensor, "batch seq d_model"], recording: Recording
-    ) -> Float[Tensor, "batch seq d_model"]:
+        self, step: Step, hidden: Float[Tensor, "batch seq *d_model"], recording: Recording
+    ) -> Float[Tensor, "batch seq *d_model"]:
         """The hidden state after one step of a path.
 
         Args:
@@ -172,7 +180,7 @@ class Decoder:
         return self._run_layer(step, hidden, recording)
 
     @torch.inference_mode()
-    def unembed(self, hidden: Float[Tensor, "batch seq d_model"]) -> Float[Tensor, "batch seq vocab"]:
+    def unembed(self, hidden: Float[Tensor, "batch seq *d_model"]) -> Float[Tensor, "batch seq vocab"]:
         """The model's own logits for a hidden state that left the last step.
 
         Each position stands alone here, so that any shape does: ``(rows, 1, d_model)`` scores rows from anywhere.

@@ -59,7 +59,7 @@ class TextEncoder:
         """Spans for tokenizers without offsets: each token's own text, found in order; empty where it is not there."""
         spans, position = np.zeros((len(ids), 2), dtype=np.int64), 0
         for index, token_id in enumerate(ids):
-            piece = self.tokenizer.decode([token_id]).strip()
+            piece = str(self.tokenizer.decode([token_id])).strip()
             found = text.find(piece, position) if piece else -1
             if found >= 0:
                 spans[index] = found, found + len(piece)

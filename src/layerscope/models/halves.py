@@ -48,9 +48,7 @@ class LayerHalves:
             yield
 
 
-def find_halves(
-    layers: Sequence[nn.Module], model_type: str, run_layer: Callable[[int], tuple[Tensor, Tensor]]
-) -> LayerHalves:
+def find_halves(layers: Sequence[nn.Module], model_type: str, run_layer: Callable[[int], tuple[Tensor, Tensor]]) -> LayerHalves:
     """Tell attention from MLP in every layer.
 
     Args:

@@ -67,9 +67,10 @@ def load_decoder(name: str, *, revision: str | None = None, options: LoadOptions
 def load_config(source: ModelSource, options: LoadOptions) -> PretrainedConfig:
     """A model's configuration, without its weights."""
     with _loading(source, "configuration") as local:
-        return AutoConfig.from_pretrained(
+        config: PretrainedConfig = AutoConfig.from_pretrained(
             source.location, revision=source.revision, trust_remote_code=options.trust_remote_code, local_files_only=local
         )
+    return config
 
 
 def load_encoder(source: ModelSource, options: LoadOptions) -> TextEncoder:
@@ -97,7 +98,8 @@ def load_weights(source: ModelSource, config: PretrainedConfig, encoder: TextEnc
     if options.quantize != "none":
         arguments["quantization_config"] = quantization_config(options.quantize)
     with _loading(source, "weights") as local:
-        model, info = AutoModelForCausalLM.from_pretrained(source.location, local_files_only=local, **arguments)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(source.location, local_files_only=local, **arguments)
+    model, info = loaded
     missing = sorted(info["missing_keys"])
     if missing:
         raise ModelError(
@@ -147,7 +149,7 @@ def resolve_device(name: str) -> torch.device:
 
 
 def quantization_config(quantize: Quantization) -> BitsAndBytesConfig:
-    """bitsandbytes in 8 bits, or in 4-bit NormalFloat with double quantisation (Dettmers et al. 2023, QLoRA).
+    """Bitsandbytes in 8 bits, or in 4-bit NormalFloat with double quantisation (Dettmers et al. 2023, QLoRA).
 
     Raises:
         ModelError: bitsandbytes is not installed.
@@ -157,8 +159,8 @@ def quantization_config(quantize: Quantization) -> BitsAndBytesConfig:
     except ImportError as error:
         raise ModelError(f"--quantize {quantize} needs bitsandbytes: pip install 'layerscope[quantize]'.") from error
     if quantize == "int8":
-        return BitsAndBytesConfig(load_in_8bit=True)
-    return BitsAndBytesConfig(
+        return BitsAndBytesConfig(load_in_8bit=True)  # type: ignore[no-untyped-call]
+    return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
@@ -186,16 +188,18 @@ def _explained(error: Exception, source: ModelSource, what: str, offline: bool) 
     text = str(error)
     first_line = (text.strip() or type(error).__name__).splitlines()[0][:240].rstrip(".")
     if isinstance(error, torch.OutOfMemoryError):
-        return DeviceError(f"The weights of '{source.name}' do not fit the device: take --dtype bfloat16, --quantize or --device-map auto.")
+        return DeviceError(
+            f"The weights of '{source.name}' do not fit the device: take --dtype bfloat16, --quantize or --device-map auto."
+        )
     if "trust_remote_code" in text:
         return ModelError(
-            f"'{source.name}' needs code that comes with its checkpoint, which is not run unless you ask: read that code, then add "
-            "--trust-remote-code."
+            f"'{source.name}' needs code that comes with its checkpoint, which is not run unless you ask: read that code, "
+            "then add --trust-remote-code."
         )
     if not source.is_local and offline:
         return HubError(
-            f"The model '{source.name}' is not on this machine and the Hugging Face Hub cannot be reached: connect and try again, "
-            "or give a local directory or .gguf file."
+            f"The model '{source.name}' is not on this machine and the Hugging Face Hub cannot be reached: connect and try "
+            "again, or give a local directory or .gguf file."
         )
     if not source.is_local and ("gated" in text or "401" in text or "403" in text):
         return HubError(f"The Hub refuses '{source.name}': accept its licence there, then set HF_TOKEN or run 'hf auth login'.")

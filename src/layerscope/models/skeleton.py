@@ -39,10 +39,12 @@ def skeleton(config: PretrainedConfig) -> PreTrainedModel | None:
     if type(config) not in AutoModelForCausalLM._model_mapping:
         if hasattr(config, "auto_map"):  # its code comes with the checkpoint and runs only when it is loaded
             return None
-        raise ModelError(f"A sweep needs a decoder-only language model; transformers has none of the family '{config.model_type}'.")
+        raise ModelError(
+            f"A sweep needs a decoder-only language model; transformers has none of the family '{config.model_type}'."
+        )
     try:
         with torch.device("meta"):
-            model: PreTrainedModel = AutoModelForCausalLM.from_config(config)
+            model: PreTrainedModel = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
     except (RuntimeError, NotImplementedError, TypeError, ValueError):
         return None
     return model

@@ -94,7 +94,9 @@ def resolve_model(name: str, revision: str | None = None) -> ModelSource:
     if path.is_dir():
         _refuse_pickles(path)
         return ModelSource(name, str(path), None, f"sha256:{_folder_sha256(path)}")
-    raise ModelError(f"A model is a built-in name, a directory, a .gguf file or an id on the Hub; '{name}' is another kind of file.")
+    raise ModelError(
+        f"A model is a built-in name, a directory, a .gguf file or an id on the Hub; '{name}' is another kind of file."
+    )
 
 
 def file_sha256(path: Path) -> str:
@@ -111,7 +113,8 @@ def _on_the_hub(name: str, revision: str | None) -> ModelSource:
     if not _HUB_ID.fullmatch(name) or near:
         known = ", ".join(BUILT_IN)
         raise ModelError(
-            f"Unknown model '{name}'.{near} Known: {known}, a directory, a .gguf file, or a Hub id such as meta-llama/Meta-Llama-3-8B."
+            f"Unknown model '{name}'.{near} Known: {known}, a directory, a .gguf file, or a Hub id such as "
+            "meta-llama/Meta-Llama-3-8B."
         )
     return ModelSource(name, name, revision, f"{name}@{revision or 'main'}")
 

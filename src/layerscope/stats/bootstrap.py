@@ -18,7 +18,7 @@ _DOCUMENTS_AT_ONCE = 4_000_000
 
 @dataclass(frozen=True)
 class Interval:
-    """A percentile interval and a p-value for each measure; NaN with fewer than two documents."""
+    """A percentile interval and a p-value for each measure; NaN with fewer than two documents or a sum that is not finite."""
 
     low: Float[np.ndarray, " measure"]
     """Lower end, in the measure's unit."""
@@ -50,11 +50,29 @@ def bootstrap_ratio(
 
     Source: Efron & Tibshirani 1993, "An Introduction to the Bootstrap", sections 13.3 and 16.
     """
+    n_documents = sums.shape[1]
+    usable = np.isfinite(sums).all(axis=1) & (n_documents > 1)
+    low, high, p_value = np.full((3, len(sums)), np.nan)
+    if usable.any():
+        resampled = _resampled_ratios(sums[usable], counts, generator, n_resamples)
+        ratio = sums[usable].sum(axis=1) / counts.sum()
+        tail = (1.0 - level) / 2.0
+        low[usable], high[usable] = np.quantile(resampled, [tail, 1.0 - tail], axis=0)
+        # a resampled value that equals the ratio but for rounding must count the same on every machine
+        slack = 1e-12 * np.maximum(np.abs(ratio), np.finfo(float).tiny)
+        as_far = (np.abs(resampled - ratio) >= np.abs(ratio) - slack).sum(axis=0)
+        p_value[usable] = (1.0 + as_far) / (1.0 + n_resamples)
+    return Interval(low, high, p_value)
+
+
+def _resampled_ratios(
+    sums: Float[np.ndarray, "measure document"],
+    counts: Num[np.ndarray, " document"],
+    generator: np.random.Generator,
+    n_resamples: int,
+) -> Float[np.ndarray, "resample measure"]:
+    """Σ sums / Σ counts of documents drawn with replacement, some resamples at a time."""
     n_measures, n_documents = sums.shape
-    if n_documents < 2:
-        nothing = np.full(n_measures, np.nan)
-        return Interval(nothing, nothing.copy(), nothing.copy())
-    ratio = sums.sum(axis=1) / counts.sum()
     resampled = np.empty((n_resamples, n_measures))
     step = max(1, _DOCUMENTS_AT_ONCE // n_documents)
     even = np.full(n_documents, 1.0 / n_documents)
@@ -62,9 +80,4 @@ def bootstrap_ratio(
         stop = min(start + step, n_resamples)
         draws = generator.multinomial(n_documents, even, size=stop - start).astype(np.float64)
         resampled[start:stop] = (draws @ sums.T) / (draws @ counts)[:, None]
-    tail = (1.0 - level) / 2.0
-    low, high = np.quantile(resampled, [tail, 1.0 - tail], axis=0)
-    # a resampled value that equals the ratio but for rounding must count the same on every machine
-    slack = 1e-12 * np.maximum(np.abs(ratio), np.finfo(float).tiny)
-    as_far = (np.abs(resampled - ratio) >= np.abs(ratio) - slack).sum(axis=0)
-    return Interval(low, high, (1.0 + as_far) / (1.0 + n_resamples))
+    return resampled

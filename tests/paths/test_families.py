@@ -1,0 +1,101 @@
+"""Families: the variants they make, their names, and how they are written."""
+
+from __future__ import annotations
+
+import pytest
+
+from layerscope.errors import PathError
+from layerscope.paths import FAMILIES, build_variants
+
+
+def written(family: str, n_layers: int = 5) -> dict[str, str]:
+    return {variant.name: str(variant.path) for variant in build_variants([family], [], n_layers)[1:]}
+
+
+def test_removal() -> None:
+    assert written("removal", 3) == {"removal-0": "1-2", "removal-1": "0,2", "removal-2": "0-1"}
+
+
+def test_exchange() -> None:
+    assert written("exchange", 3) == {"exchange-0-1": "1,0,2", "exchange-1-2": "0,2,1"}
+
+
+def test_block_removal() -> None:
+    assert written("block-removal:2", 4) == {
+        "block-removal-0-1": "2-3",
+        "block-removal-1-2": "0,3",
+        "block-removal-2-3": "0-1",
+    }
+
+
+def test_reversal() -> None:
+    assert written("reversal:1-3") == {"reversal-1-3": "0,3,2,1,4"}
+
+
+def test_repetition() -> None:
+    assert written("repetition", 2) == {"repetition-0": "0,0-1", "repetition-1": "0-1,1"}
+
+
+def test_shuffle_is_seeded_and_keeps_every_layer() -> None:
+    (path,) = [variant.path for variant in build_variants(["shuffle:3"], [], 12)[1:]]
+    assert sorted(step.layer for step in path.steps) == list(range(12))
+    assert written("shuffle:3", 12) == written("shuffle:3", 12) != written("shuffle:4", 12)
+
+
+def test_shuffle_of_a_range_leaves_the_rest() -> None:
+    (path,) = [variant.path for variant in build_variants(["shuffle:0:2-9"], [], 12)[1:]]
+    assert [step.layer for step in path.steps[:2]] == [0, 1]
+    assert [step.layer for step in path.steps[10:]] == [10, 11]
+
+
+def test_parallel() -> None:
+    assert written("parallel:3", 4) == {"parallel-0-2": "(0|1|2),3", "parallel-1-3": "0,(1|2|3)"}
+
+
+def test_halves() -> None:
+    assert written("attention-removal", 2) == {"attention-removal-0": "0.mlp,1", "attention-removal-1": "0,1.mlp"}
+    assert written("mlp-removal", 2) == {"mlp-removal-0": "0.attn,1", "mlp-removal-1": "0,1.attn"}
+
+
+def test_every_family_is_tested_here() -> None:
+    assert set(FAMILIES) == {
+        "removal",
+        "exchange",
+        "block-removal",
+        "reversal",
+        "repetition",
+        "shuffle",
+        "parallel",
+        "attention-removal",
+        "mlp-removal",
+    }
+
+
+def test_explicit_paths_are_named_by_their_written_form_and_kept_once() -> None:
+    variants = build_variants([], ["0-1,3", " 0 - 1, 3"], 4)
+    assert [(variant.name, variant.family) for variant in variants] == [("intact", "intact"), ("0-1,3", "path")]
+
+
+@pytest.mark.parametrize(
+    ("family", "message"),
+    [
+        ("remval", "Unknown experiment 'remval'. Did you mean removal"),
+        ("removal:3", "written removal; got 'removal:3'"),
+        ("block-removal", "written block-removal:w"),
+        ("block-removal:0", "1 to 5 layers wide"),
+        ("block-removal:6", "1 to 5 layers wide"),
+        ("reversal:3-1", "ascends within 0-4"),
+        ("reversal:1-5", "ascends within 0-4"),
+        ("parallel:1", "two or more at a time"),
+        ("shuffle:x", "written shuffle:seed"),
+    ],
+)
+def test_refuses_what_is_no_family(family: str, message: str) -> None:
+    with pytest.raises(PathError) as caught:
+        build_variants([family], [], 5)
+    assert message in str(caught.value)
+
+
+def test_refuses_nothing_to_do() -> None:
+    with pytest.raises(PathError, match="needs an experiment or a path"):
+        build_variants([], [], 5)

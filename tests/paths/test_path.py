@@ -1,0 +1,94 @@
+"""Paths: the written form round-trips, and bad ones are refused with the rule."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from layerscope.errors import PathError
+from layerscope.paths import LayerPath, LayerStep, ParallelStep, Span, touched_span
+
+layer_steps = st.builds(LayerStep, st.integers(0, 200), st.sampled_from(["whole", "attn", "mlp"]))
+steps = layer_steps | st.builds(ParallelStep, st.lists(layer_steps, min_size=2, max_size=5).map(tuple))
+runs = st.tuples(st.integers(0, 100), st.integers(1, 12)).map(lambda run: [LayerStep(run[0] + i) for i in range(run[1])])
+paths = st.lists(runs | steps.map(lambda step: [step]), max_size=12).map(lambda parts: LayerPath(tuple(sum(parts, []))))
+
+
+@given(paths)
+def test_written_form_round_trips(path: LayerPath) -> None:
+    assert LayerPath.parse(str(path)) == path
+
+
+@given(paths)
+def test_written_form_is_the_only_one(path: LayerPath) -> None:
+    assert str(LayerPath.parse(str(path))) == str(path)
+
+
+@pytest.mark.parametrize(
+    ("written", "layers"),
+    [
+        ("0-9,11-31", [*range(10), *range(11, 32)]),
+        ("0-9,11,10,12-31", [*range(10), 11, 10, *range(12, 32)]),
+        ("0,1,2", [0, 1, 2]),
+        (" 0 - 2 , 5 ", [0, 1, 2, 5]),
+        ("3-3", [3]),
+        ("none", []),
+    ],
+)
+def test_reads_whole_layers(written: str, layers: list[int]) -> None:
+    assert LayerPath.parse(written) == LayerPath.from_layers(layers)
+
+
+def test_reads_halves_and_groups() -> None:
+    path = LayerPath.parse("0-1,2.mlp,(3|4.attn|5),6")
+    assert path.steps[2] == LayerStep(2, "mlp")
+    assert path.steps[3] == ParallelStep((LayerStep(3), LayerStep(4, "attn"), LayerStep(5)))
+    assert str(path) == "0-1,2.mlp,(3|4.attn|5),6"
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("", "A path is layers, ranges and groups"),
+        ("0-", "A layer is written '10'"),
+        ("9-0", "A range ascends; '9-0' in '9-0' does not: write its layers out, such as '9,0'"),
+        ("0,,1", "joined by commas"),
+        ("0-3;5", "A layer is written"),
+        ("2.norm", "got '2.norm' in '2.norm'"),
+        ("(1)", "two or more layers; got 1"),
+        ("(1|2", "joined by commas"),
+        ("-1", "A layer is written"),
+        ("１", "A layer is written"),
+        ("0-99999999999", "at most 100000 layers"),
+    ],
+)
+def test_refuses_what_is_no_path(written: str, message: str) -> None:
+    with pytest.raises(PathError, match=r".*") as caught:
+        LayerPath.parse(written)
+    assert message in str(caught.value)
+
+
+def test_refuses_layers_outside_the_model() -> None:
+    with pytest.raises(PathError, match="stays within the model's layers 0-29; '0-31' visits 30, 31"):
+        LayerPath.parse("0-31").check_fits(30)
+
+
+@pytest.mark.parametrize(
+    ("written", "span"),
+    [
+        ("0-9", None),
+        ("0-3,5-9", Span(4, 4)),
+        ("0-3,5,4,6-9", Span(4, 5)),
+        ("0-8", Span(9, 9)),
+        ("1-9", Span(0, 0)),
+        ("0-4,4,5-9", Span(4, 4)),
+        ("0-9,9", Span(9, 9)),
+        ("0-2,3.attn,4-9", Span(3, 3)),
+        ("0-2,(3|4),5-9", Span(3, 4)),
+        ("9,1-8,0", Span(0, 9)),
+        ("none", Span(0, 9)),
+    ],
+)
+def test_touched_span(written: str, span: Span | None) -> None:
+    assert touched_span(LayerPath.parse(written), 10) == span
