@@ -53,5 +53,7 @@ def tiny_decoder(tiny_checkpoint: Path):
 def text_file(tmp_path: Path) -> Iterator[Path]:
     """Three short texts, a line each."""
     path = tmp_path / "texts.txt"
-    path.write_text("The cat sat on the mat.\nShe is good at math, he said.\nIt rained all day in the small town.\n", encoding="utf-8")
+    path.write_text(
+        "The cat sat on the mat.\nShe is good at math, he said.\nIt rained all day in the small town.\n", encoding="utf-8"
+    )
     return path

@@ -133,9 +133,7 @@ def test_q_values_are_benjamini_hochberg_over_the_variants() -> None:
 
 def test_rank_correlation_of_proxies_worked_by_hand() -> None:
     variants = build_variants(["removal"], [], 3)
-    frame = (
-        layers_frame := table(scores(0), scores(1)).reset_index().iloc[[0, 1, 1, 1]].reset_index(drop=True)
-    ).assign(
+    frame = (layers_frame := table(scores(0), scores(1)).reset_index().iloc[[0, 1, 1, 1]].reset_index(drop=True)).assign(
         variant=[variant.name for variant in variants],
         block_influence=[np.nan, 0.1, 0.2, 0.3],
         angular_distance=[np.nan, 0.1, 0.2, 0.3],

@@ -72,7 +72,10 @@ def test_conllu_sentences_and_documents(tmp_path: Path) -> None:
     path.write_text(CONLLU, encoding="utf-8")
     assert texts(path) == ["I can't fish.", "So can't?", "Yes ."]
     assert [d.name for d in read_file(path, "lines")] == ["s1", "s2", "s3"]
-    assert [(d.name, d.text) for d in read_file(path, "documents")] == [("first", "I can't fish. So can't?"), ("second", "Yes .")]
+    assert [(d.name, d.text) for d in read_file(path, "documents")] == [
+        ("first", "I can't fish. So can't?"),
+        ("second", "Yes ."),
+    ]
 
 
 def test_wikitext_rows_are_as_the_hub_serves_them(tmp_path: Path) -> None:

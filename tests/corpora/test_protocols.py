@@ -19,7 +19,9 @@ def encode(text: str) -> EncodedText:
     return EncodedText(text, np.array([ord(c) for c in text], dtype=np.int64), spans.reshape(-1, 2))
 
 
-def cut(texts: list[str], protocol: str, *, prefix: tuple[int, ...] = (), context: int | None = None, **options) -> WindowedCorpus:
+def cut(
+    texts: list[str], protocol: str, *, prefix: tuple[int, ...] = (), context: int | None = None, **options
+) -> WindowedCorpus:
     documents = [Document(str(index), text) for index, text in enumerate(texts)]
     options = {"max_samples": None, "seed": 0, **options}
     return cut_windows(documents, Protocol.parse(protocol), encode, prefix_ids=prefix, context_length=context, **options)
@@ -30,7 +32,9 @@ def test_written_form_round_trips(text: str) -> None:
     assert str(Protocol.parse(text)) == text
 
 
-@pytest.mark.parametrize("text", ["line", "windows", "windows:1", "strided:512/1024", "strided:8/0", "strided:8/8", "windows:x", "strided:8"])
+@pytest.mark.parametrize(
+    "text", ["line", "windows", "windows:1", "strided:512/1024", "strided:8/0", "strided:8/8", "windows:x", "strided:8"]
+)
 def test_refuses_other_words(text: str) -> None:
     with pytest.raises(DataError, match="A protocol is lines, documents, windows:N or strided:N/S"):
         Protocol.parse(text)
@@ -82,7 +86,9 @@ def test_windows_drop_the_tail_and_say_so() -> None:
 
 def test_strided_scores_each_token_once_with_the_longest_context() -> None:
     corpus = cut(["abcdefghij"], "strided:4/2")
-    scored = [(window.text, [window.text[start:end] for start, end in window.spans[window.scored]]) for window in corpus.windows]
+    scored = [
+        (window.text, [window.text[start:end] for start, end in window.spans[window.scored]]) for window in corpus.windows
+    ]
     assert scored == [
         ("abcd", ["b", "c", "d"]),
         ("cdef", ["e", "f"]),

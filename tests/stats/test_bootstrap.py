@@ -21,7 +21,9 @@ def test_documents_that_agree_leave_no_uncertainty() -> None:
 def test_two_documents_worked_by_hand() -> None:
     # Equal lengths 1, effects 0 and 2. A resample is (0,0), (0,2), (2,0) or (2,2) with equal chance: ratios 0, 1, 1, 2.
     # So the 2.5 % quantile is 0 and the 97.5 % one is 2; |r* − 1| ≥ 1 in half of the resamples.
-    interval = bootstrap_ratio(np.array([[0.0, 2.0]]), np.array([1.0, 1.0]), generator=np.random.default_rng(1), n_resamples=4000)
+    interval = bootstrap_ratio(
+        np.array([[0.0, 2.0]]), np.array([1.0, 1.0]), generator=np.random.default_rng(1), n_resamples=4000
+    )
     assert (interval.low[0], interval.high[0]) == (0.0, 2.0)
     assert interval.p_value[0] == pytest.approx(0.5, abs=0.03)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import warnings
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -113,18 +114,23 @@ def show_sweep(request: SweepRequest, *, dry_run: bool = False, force: bool = Fa
 
     with errors.status("Reading the model's configuration and the texts …"):
         prepared = prepare_sweep(request)
-    _show_plan(errors if not dry_run else out, prepared)
     if dry_run:
+        _show_plan(out, prepared)
         check_memory(prepared)
         return
-    with _progress_bar(errors) as bar:
-        task = bar.add_task("Loading the model", total=None)
-        label = f"Sweeping {len(prepared.plan.variants)} variants"
-        ran = run_sweep(
-            prepared,
-            force=force,
-            progress=lambda done, total: bar.update(task, description=label, completed=done, total=total),
-        )
+    with ExitStack() as stack:
+        status = stack.enter_context(errors.status("Loading the model …"))
+        bar = _progress_bar(errors)
+        task = bar.add_task(f"Sweeping {len(prepared.plan.variants)} variants", total=None)
+
+        def show(done: int, total: int) -> None:
+            if not bar.live.is_started:  # the model is loaded and nothing can be refused any more
+                status.stop()
+                _show_plan(out, prepared)
+                stack.enter_context(bar)
+            bar.update(task, completed=done, total=total)
+
+        ran = run_sweep(prepared, force=force, progress=show)
     if not ran:
         out.print(f"Already finished: {prepared.directory.path} (--force runs it again).", highlight=False, soft_wrap=True)
         return

@@ -125,6 +125,7 @@ def _run_shards(prepared: PreparedSweep, decoder: Decoder, progress: Progress) -
     units = work_units(plan)
     total = units * sum(shard.padded_tokens for shard in prepared.shards)
     done, resumed, started = 0, 0, time.monotonic()
+    progress(done, total)
     for shard in prepared.shards:
         if directory.has_shard(shard.index, len(plan.variants) * shard.n_scored):
             resumed += 1

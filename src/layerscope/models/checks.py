@@ -73,7 +73,8 @@ def _check_independent(decoder: Decoder, recording: Recording, states: list[Tens
         if difference > _tolerance(decoder, states[index + 1]):
             raise ModelError(
                 f"A layer must depend on nothing but the hidden state that it is given; in '{_family(decoder)}' layer "
-                f"{index} also reads what other layers left behind (its output moves by {difference:.3g}), so it cannot be swept."
+                f"{index} also reads what other layers left behind (its output moves by {difference:.3g}), so it cannot be "
+                "swept."
             )
 
 

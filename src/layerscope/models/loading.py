@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PretrainedConfig
 
 from layerscope.connection import offline_if_unreachable
@@ -180,7 +181,7 @@ def _loading(source: ModelSource, what: str) -> Iterator[bool]:
                 yield offline
     except LayerscopeError:
         raise
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError, AttributeError, SafetensorError) as error:
         raise _explained(error, source, what, offline) from error
 
 

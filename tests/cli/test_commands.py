@@ -1,0 +1,122 @@
+"""The commands as a user meets them: what they print, the dry run, the published command."""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from layerscope.cli.main import main
+
+ROOT = Path(__file__).parents[2]
+PUBLISHED = ROOT / "src" / "experiments_layer_removal_and_exchange.py"
+
+
+def run(*arguments: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 0
+
+
+def test_models_lists_the_built_in_one(capsys: pytest.CaptureFixture[str]) -> None:
+    run("models")
+    out = capsys.readouterr().out
+    assert "smollm2-135m" in out
+    assert ".gguf" in out
+
+
+def test_datasets_lists_every_name(capsys: pytest.CaptureFixture[str]) -> None:
+    run("datasets")
+    out = capsys.readouterr().out
+    for name in ("lee", "wiki-text-2", "wiki-text-103", "bookcorpus", "gpt2-output-dataset"):
+        assert name in out
+
+
+def test_listing_and_help_do_not_import_torch() -> None:
+    code = "import sys; sys.argv = ['layerscope', 'datasets']\nfrom layerscope.cli.main import main\ntry: main()\n"
+    code += "except SystemExit: pass\nprint('torch' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], env=with_source(), capture_output=True, text=True, check=True)
+    assert result.stdout.strip().endswith("False")
+
+
+def test_dry_run_prints_the_plan_and_runs_nothing(
+    tiny_checkpoint: Path, text_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("sweep", "--model", str(tiny_checkpoint), "--dataset", str(text_file), "--output-dir", str(tmp_path / "r"), "--dry-run")
+    out = capsys.readouterr().out
+    assert "8 variants, intact included, as 16 layer runs a batch" in out
+    assert "3 texts, 88 tokens, 85 scored" in out
+    assert "Memory: about " in out
+    assert not (tmp_path / "r").exists()
+
+
+def test_sweep_prints_a_table_and_says_when_it_is_finished_already(
+    tiny_checkpoint: Path, text_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("sweep", "--model", str(tiny_checkpoint), "--dataset", str(text_file), "--output-dir", str(tmp_path / "r"))
+    run(*arguments, "--experiment", "removal")
+    out = capsys.readouterr().out
+    assert "removal-3" in out
+    assert "Not scored: 3 first tokens" in out
+    assert "removal: removal-" in out
+    run(*arguments, "--experiment", "removal")
+    assert "Already finished: " in capsys.readouterr().out
+    run(*arguments, "--experiment", "removal", "--force")
+    assert "removal-3" in capsys.readouterr().out
+
+
+def test_paths_alone_replace_the_experiments(tiny_checkpoint: Path, text_file: Path, tmp_path: Path) -> None:
+    run(
+        *("sweep", "--model", str(tiny_checkpoint), "--dataset", str(text_file), "--output-dir", str(tmp_path / "r")),
+        *("--path", "0-1,3", "--path", "3,2,1,0"),
+    )
+    (folder,) = (tmp_path / "r").iterdir()
+    assert folder.name == "path"
+
+
+def with_source(**more: str) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT / "src"), **more}
+
+
+@pytest.fixture
+def wikitext_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "wikitext"
+    folder.mkdir()
+    lines = ["", " = Title = ", "", " A first paragraph of the text . ", "", " A second one , a little longer . "]
+    (folder / "wiki.train.raw").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(("experiment", "key"), [("removal", "removed"), ("exchange", "exchanged")])
+def test_the_published_command(tiny_checkpoint: Path, wikitext_folder: Path, tmp_path: Path, experiment: str, key: str) -> None:
+    command = [sys.executable, str(PUBLISHED), "--model_name", str(tiny_checkpoint), "--dataset_type", "wiki-text-2"]
+    command += ["--max_samples", "6", "--experiment", experiment, "--output_dir", str(tmp_path / "results"), "--gpu_id", "0"]
+    subprocess.run(command, env=with_source(LAYERSCOPE_DATA_DIR=str(wikitext_folder)), check=True, capture_output=True)
+    folder = tmp_path / "results" / experiment / "tiny_llama_wiki-text-2_n6"
+    summary = json.loads((folder / "ppl.json").read_text(encoding="utf-8"))
+    assert summary["original"]["avg_ppl"] > 1
+    assert len(summary[key]) == (4 if experiment == "removal" else 3)
+    assert (folder / "figures" / f"{experiment}_ja.png").is_file()
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["request"]["protocol"] == "lines"
+    assert (manifest["request"]["split"], manifest["request"]["seed"]) == ("train", 42)
+    assert manifest["data"]["unscored"]["texts_without_a_scored_token"] == 3  # the blank lines, sampled as published
+
+
+def test_the_published_options_and_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = {}
+    monkeypatch.setattr("layerscope.cli.sweep.show_sweep", lambda request: seen.update(request=request))
+    monkeypatch.setattr(sys, "argv", [str(PUBLISHED)])
+    monkeypatch.delenv("LAYERSCOPE_DATA_DIR", raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(SystemExit):
+        runpy.run_path(str(PUBLISHED), run_name="__main__")
+    request = seen["request"]
+    assert (request.model, request.dataset, request.max_samples) == ("meta-llama/Meta-Llama-3-8B", "wiki-text-2", 1000)
+    assert (request.experiments, request.output_dir, request.split) == (("removal",), Path("results"), "train")
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "0"
