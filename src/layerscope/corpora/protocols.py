@@ -126,9 +126,10 @@ def cut_windows(
 
 
 def draw(population: Sequence[T], max_samples: int | None, seed: int) -> list[T]:
-    """A sample without replacement, in the order drawn; all, in that order too, where fewer are there than asked for."""
-    count = len(population) if max_samples is None else min(max_samples, len(population))
-    return [population[index] for index in random.Random(seed).sample(range(len(population)), count)]
+    """A sample without replacement, in the order drawn; all, in their own order, where no more are there than asked for."""
+    if max_samples is None or max_samples >= len(population):
+        return list(population)
+    return [population[index] for index in random.Random(seed).sample(range(len(population)), max_samples)]
 
 
 def _whole_windows(joined: EncodedText, protocol: Protocol, prefix_ids: tuple[int, ...]) -> tuple[list[Window], int]:

@@ -1,0 +1,62 @@
+"""The encoder: BOS policy, and where tokens lie in the raw text."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from layerscope.errors import ModelError
+from layerscope.models import TextEncoder
+from tests.checkpoints import BOS_ID, byte_tokenizer
+
+PLAIN, WITH_BOS = byte_tokenizer(), byte_tokenizer(adds_bos=True)
+
+
+def test_auto_does_as_the_tokenizer_does() -> None:
+    assert TextEncoder.from_tokenizer(PLAIN).prefix_ids == ()
+    assert TextEncoder.from_tokenizer(WITH_BOS).prefix_ids == (BOS_ID,)
+
+
+def test_always_and_never() -> None:
+    assert TextEncoder.from_tokenizer(PLAIN, "always").prefix_ids == (BOS_ID,)
+    assert TextEncoder.from_tokenizer(WITH_BOS, "never").prefix_ids == ()
+
+
+def test_always_needs_a_bos() -> None:
+    tokenizer = byte_tokenizer()
+    tokenizer.bos_token = None
+    with pytest.raises(ModelError, match="--bos always needs a tokenizer with a BOS token"):
+        TextEncoder.from_tokenizer(tokenizer, "always")
+
+
+def test_the_text_itself_gets_no_special_token() -> None:
+    assert len(TextEncoder.from_tokenizer(WITH_BOS).encode("abc").ids) == 3
+
+
+@given(st.text(max_size=40))
+def test_spans_rebuild_the_text(text: str) -> None:
+    encoded = TextEncoder.from_tokenizer(PLAIN).encode(text)
+    assert len(encoded.ids) == len(text.encode("utf-8"))
+    covered = np.zeros(len(text), dtype=bool)
+    for start, end in encoded.spans.tolist():
+        assert 0 <= start <= end <= len(text)
+        covered[start:end] = True
+    assert covered.all()
+
+
+def test_a_tokenizer_without_offsets_is_aligned_by_its_own_words() -> None:
+    class Slow:
+        is_fast, bos_token_id = False, None
+
+        def __call__(self, text: str, **_: object) -> dict[str, list[int]]:
+            return {"input_ids": list(range(len(text.split())))}
+
+        def decode(self, ids: list[int]) -> str:
+            return " " + "the cat the".split()[ids[0]]
+
+    encoder = TextEncoder.__new__(TextEncoder)
+    object.__setattr__(encoder, "tokenizer", Slow())
+    object.__setattr__(encoder, "prefix_ids", ())
+    assert encoder.encode("the  cat the").spans.tolist() == [[0, 3], [5, 8], [9, 12]]
