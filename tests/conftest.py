@@ -1,4 +1,4 @@
-"""What several test modules share: where real data lies, a tiny model on disk with its tokenizer, the real model loaded once."""
+"""What several test modules share: where real data lies, a tiny model on disk, the real model loaded once."""
 
 from __future__ import annotations
 

@@ -40,4 +40,3 @@ def test_real_model_on_real_text(real_decoder: Decoder, shared_data: Path) -> No
     first = result.layers.set_index("variant").loc["intact", "nll_nats"]
     assert again.layers.set_index("variant").loc["intact", "nll_nats"] == first
     assert first < 5.0, "the intact model knows English"
-

@@ -182,9 +182,10 @@ def test_tables_can_be_made_again_without_a_model(request_for) -> None:
 
 
 def test_nothing_is_written_when_a_run_is_refused(request_for, tmp_path: Path) -> None:
+    (tmp_path / "short.txt").write_text("a", encoding="utf-8")
+    request = request_for(dataset=str(tmp_path / "short.txt"))
     with pytest.raises(DataError, match="none of the 1 text"):
-        (tmp_path / "short.txt").write_text("a", encoding="utf-8")
-        prepare_sweep(request_for(dataset=str(tmp_path / "short.txt")))
+        prepare_sweep(request)
     assert not (tmp_path / "results").exists()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +14,9 @@ from layerscope.paths import LayerPath, LayerStep, ParallelStep, Span, touched_s
 layer_steps = st.builds(LayerStep, st.integers(0, 200), st.sampled_from(["whole", "attn", "mlp"]))
 steps = layer_steps | st.builds(ParallelStep, st.lists(layer_steps, min_size=2, max_size=5).map(tuple))
 runs = st.tuples(st.integers(0, 100), st.integers(1, 12)).map(lambda run: [LayerStep(run[0] + i) for i in range(run[1])])
-paths = st.lists(runs | steps.map(lambda step: [step]), max_size=12).map(lambda parts: LayerPath(tuple(sum(parts, []))))
+paths = st.lists(runs | steps.map(lambda step: [step]), max_size=12).map(
+    lambda parts: LayerPath(tuple(itertools.chain.from_iterable(parts)))
+)
 
 
 @given(paths)

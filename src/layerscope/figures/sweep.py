@@ -121,7 +121,7 @@ def proxies_against_truth(layers: pd.DataFrame, proxies: pd.DataFrame, caption: 
         for family, colour, marker in zip(families, _COLOURS, _MARKERS, strict=False):
             rows = layers[(layers["family"] == family) & layers[proxy].notna()]
             rho = proxies.loc[(proxies["family"] == family) & (proxies["proxy"] == proxy), "spearman"].iloc[0]
-            name = f"{label(f'name:{family}', language)} (ρ = {rho:.2f})"
+            name = f"{label(f'name:{family}', language)} ($\\rho$ = {rho:.2f})"
             axes.scatter(rows[proxy], rows["delta_nll_nats"], s=10, color=colour, marker=marker, alpha=0.8, label=name)
         axes.set_xlabel(label(proxy, language))
         axes.set_ylabel(label("delta", language))
