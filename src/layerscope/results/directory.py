@@ -1,0 +1,167 @@
+"""RunDirectory: one run's files. Everything is written whole; a run that was killed resumes shard by shard."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from matplotlib.figure import Figure
+
+from layerscope.errors import RunError
+from layerscope.results.atomic import is_leftover, remove_leftovers, whole_file, write_json
+from layerscope.results.schema import SCHEMA_VERSION, SCORES, SPANS, Table
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """A folder that holds one run, finished or not."""
+
+    path: Path
+    """``<output-dir>/<experiment>/<slug>``."""
+
+    def check_writable(self) -> None:
+        """Refuse a place that cannot be written, before anything is computed.
+
+        Raises:
+            RunError: the nearest folder that exists does not take new files.
+        """
+        nearest = self.path
+        while not nearest.exists() and nearest != nearest.parent:
+            nearest = nearest.parent
+        if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+            raise RunError(f"Results go to '{self.path}', but '{nearest}' is not a folder that can be written: name another --output-dir.")
+
+    def manifest(self) -> dict[str, Any] | None:
+        """The manifest, or None where no run has started.
+
+        Raises:
+            RunError: it is there and cannot be read, or another version of layerscope wrote it.
+        """
+        path = self.path / MANIFEST
+        if not path.is_file():
+            return None
+        try:
+            manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"'{path}' cannot be read as a manifest: use --force to run again.") from error
+        if manifest.get("schema_version") != SCHEMA_VERSION:
+            raise RunError(
+                f"'{self.path}' has tables of version {manifest.get('schema_version')} and this is version {SCHEMA_VERSION}: "
+                "use --force to run again, or another --output-dir."
+            )
+        return manifest
+
+    def check_resumable(self, request: dict[str, Any]) -> bool:
+        """Whether the run asked for is finished here already.
+
+        Returns:
+            True if it is finished; False if it is yet to start or can go on.
+
+        Raises:
+            RunError: the folder holds another run; the message names what differs.
+        """
+        manifest = self.manifest()
+        if manifest is None:
+            if self.path.is_dir() and any(not is_leftover(entry) for entry in self.path.iterdir()):
+                raise RunError(f"'{self.path}' holds files that are no run: name another --output-dir, or use --force to delete them.")
+            return False
+        before = manifest["request"]
+        keys = [key for key in {**before, **request} if before.get(key) != request.get(key)]
+        if keys:
+            differing = "; ".join(f"{key} was {_short(before.get(key))}, now {_short(request.get(key))}" for key in keys)
+            raise RunError(
+                f"'{self.path}' holds another run ({differing}): name another --output-dir, or use --force to replace it."
+            )
+        return bool(manifest["status"] == "finished")
+
+    def clear(self) -> None:
+        """Delete the run, if there is one."""
+        if self.path.is_dir():
+            shutil.rmtree(self.path)
+
+    def start(self, manifest: dict[str, Any]) -> None:
+        """Make the folder and write the manifest of a run that has begun."""
+        remove_leftovers(self.path)
+        write_json(self.path / MANIFEST, {"schema_version": SCHEMA_VERSION, "status": "running", **manifest})
+
+    def finish(self, manifest: dict[str, Any]) -> None:
+        """Write the manifest of a run that is complete; the last thing a run does."""
+        write_json(self.path / MANIFEST, {"schema_version": SCHEMA_VERSION, "status": "finished", **manifest})
+
+    def write_table(self, table: Table, data: pa.Table) -> None:
+        """Write a table that is not sharded."""
+        self._write_parquet(self.path / table.name, data)
+
+    def read_table(self, table: Table) -> pa.Table:
+        """Read a table that is not sharded.
+
+        Raises:
+            RunError: it is not there.
+        """
+        path = self.path / table.name
+        if not path.is_file():
+            raise RunError(f"'{self.path}' has no {table.name}: is it a finished run directory?")
+        return pq.read_table(path)
+
+    def has_shard(self, index: int, n_rows: int) -> bool:
+        """True if the shard was finished before: its scores are there, whole, with that many rows."""
+        path = self._shard_path(SCORES, index)
+        if not (path.is_file() and self._shard_path(SPANS, index).is_file()):
+            return False
+        try:
+            return bool(pq.read_metadata(path).num_rows == n_rows)
+        except (pa.ArrowException, OSError):
+            return False
+
+    def write_shard(self, index: int, scores: pa.Table, spans: pa.Table) -> None:
+        """Write one shard; its scores go last, because they mark it as finished."""
+        self._write_parquet(self._shard_path(SPANS, index), spans)
+        self._write_parquet(self._shard_path(SCORES, index), scores)
+
+    def read_shards(self, table: Table, n_shards: int) -> Iterator[pa.Table]:
+        """The shards of a table, in order."""
+        for index in range(n_shards):
+            yield pq.read_table(self._shard_path(table, index))
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write a JSON file beside the tables."""
+        write_json(self.path / name, value)
+
+    def write_figure(self, name: str, figure: Figure) -> list[Path]:
+        """Write a figure as PNG and SVG into ``figures/``."""
+        written = []
+        for suffix, options in ((".png", {"dpi": 200}), (".svg", {"metadata": {"Date": None}})):
+            path = self.path / "figures" / f"{name}{suffix}"
+            with whole_file(path) as unfinished:
+                figure.savefig(unfinished, format=suffix[1:], **options)
+            written.append(path)
+        return written
+
+    def _shard_path(self, table: Table, index: int) -> Path:
+        return self.path / table.name / f"shard-{index:05d}.parquet"
+
+    def _write_parquet(self, path: Path, data: pa.Table) -> None:
+        with whole_file(path) as unfinished:
+            pq.write_table(data, unfinished, compression="zstd")
+
+
+def run_slug(model: str, dataset: str, samples: int | None) -> str:
+    """``meta_llama_Meta_Llama_3_8B_wiki-text-2_n1000``: the model's ``/`` and ``-`` become ``_``, as in the published scripts."""
+    name = model.rstrip("/")
+    if name.startswith((".", "/", "~")):
+        name = Path(name).stem if name.endswith(".gguf") else Path(name).name
+    return f"{name.replace('/', '_').replace('-', '_')}_{dataset}_n{'all' if samples is None else samples}"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}…"

@@ -1,0 +1,178 @@
+"""The tables of a run directory: every column declared once, with dtype, unit and meaning, and checked on writing.
+
+The documentation of the run directory is made from this module.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+"""Raised whenever a table changes its columns or their meaning."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table."""
+
+    name: str
+    """Ends in its unit where it has one."""
+    dtype: pa.DataType
+    """Arrow type on disk."""
+    unit: str
+    """Unit or range; ``-`` for names and indices."""
+    meaning: str
+    """One sentence."""
+    nullable: bool = False
+    """True where a value may be missing."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One kind of file in a run directory."""
+
+    name: str
+    """File name, or folder for tables that are written a shard at a time."""
+    row: str
+    """What one row is."""
+    columns: tuple[Column, ...]
+    """In the order on disk."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Arrow schema, with unit and meaning in the metadata of each field."""
+        return pa.schema(
+            [
+                pa.field(c.name, c.dtype, nullable=c.nullable, metadata={"unit": c.unit, "meaning": c.meaning})
+                for c in self.columns
+            ],
+            metadata={"layerscope_table": self.name, "schema_version": str(SCHEMA_VERSION)},
+        )
+
+    def build(self, columns: dict[str, object]) -> pa.Table:
+        """An Arrow table from arrays, checked against the declaration.
+
+        Args:
+            columns: one array a declared column, all of one length.
+
+        Raises:
+            ValueError: a column is missing, unknown, of the wrong type, or has gaps that are not declared.
+        """
+        declared = {column.name for column in self.columns}
+        if set(columns) != declared:
+            raise ValueError(f"{self.name}: columns {sorted(set(columns) ^ declared)} are not both declared and given")
+        try:
+            arrays = [pa.array(columns[c.name], type=c.dtype, from_pandas=False) for c in self.columns]
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise ValueError(f"{self.name}: {error}") from error
+        for column, array in zip(self.columns, arrays, strict=True):
+            if array.null_count and not column.nullable:
+                raise ValueError(f"{self.name}: column {column.name} has {array.null_count} gaps and is declared without")
+        return pa.table(arrays, schema=self.schema)
+
+
+_NAMES = pa.dictionary(pa.int32(), pa.string())
+
+DOCUMENTS = Table(
+    "documents.parquet",
+    "a text of the run: a line, a document or a window, as the protocol says",
+    (
+        Column("document", pa.int32(), "-", "Row number, from 0; other tables refer to it."),
+        Column("name", pa.string(), "-", "Where the text comes from: data set, split and index, or token range of a window."),
+        Column("text", pa.string(), "-", "The raw text."),
+        Column("tokens", pa.int32(), "tokens", "Tokens of the text, without a BOS."),
+        Column("tokens_scored", pa.int32(), "tokens", "Tokens whose probability counts; the next three columns hold the rest."),
+        Column("tokens_without_context", pa.int32(), "tokens", "First token of a text without BOS: nothing stands before it."),
+        Column("tokens_as_context", pa.int32(), "tokens", "Tokens that an earlier window scores (strided protocol)."),
+        Column("tokens_cut", pa.int32(), "tokens", "Tokens past the model's context length."),
+        Column("bytes_scored", pa.int64(), "UTF-8 bytes", "Bytes of the text that the scored tokens cover."),
+    ),
+)
+
+TOKENS = Table(
+    "tokens.parquet",
+    "a token of a text, the BOS included where there is one",
+    (
+        Column("document", pa.int32(), "-", "Row of documents.parquet."),
+        Column("position", pa.int32(), "-", "Place in the text's row of tokens, from 0, BOS included."),
+        Column("id", pa.int32(), "-", "Token id."),
+        Column("text", _NAMES, "-", "The characters that it covers; for a BOS, its name in the vocabulary."),
+        Column("char_start", pa.int32(), "characters", "First character in the raw text."),
+        Column("char_end", pa.int32(), "characters", "One past the last character."),
+        Column("scored", pa.bool_(), "-", "Whether its probability counts."),
+    ),
+)
+
+SCORES = Table(
+    "scores",
+    "a variant and a scored token",
+    (
+        Column("variant", _NAMES, "-", "Name of the variant; 'intact' is the model as trained."),
+        Column("document", pa.int32(), "-", "Row of documents.parquet."),
+        Column("position", pa.int32(), "-", "Position of the token that is predicted, as in tokens.parquet."),
+        Column("nll_nats", pa.float32(), "nats", "−ln p(token given those before it)."),
+        Column("top1_id", pa.int32(), "-", "The token that the variant finds likeliest."),
+        Column("is_top1", pa.bool_(), "-", "Whether that is the token in the text."),
+        Column("agrees_with_intact", pa.bool_(), "-", "Whether that is the intact model's choice."),
+        Column("kl_nats", pa.float32(), "nats", "KL(intact ‖ variant) of the next-token distributions."),
+    ),
+)
+
+SPANS = Table(
+    "spans",
+    "a text and a span of layers that some variant touches; read off the intact model",
+    (
+        Column("span_first", pa.int32(), "-", "First layer of the span."),
+        Column("span_last", pa.int32(), "-", "Last layer of the span."),
+        Column("document", pa.int32(), "-", "Row of documents.parquet."),
+        Column("tokens", pa.int32(), "tokens", "Tokens summed over, BOS included, pads not."),
+        Column("cosine_sum", pa.float64(), "-", "Σ cos of the residual stream before and after the span."),
+        Column("angle_sum", pa.float64(), "half turns", "Σ arccos of the same, over π."),
+    ),
+)
+
+_INTERVAL = "95 % interval of delta_nll_nats by bootstrap over documents; missing with fewer than two documents."
+
+LAYERS = Table(
+    "layers.parquet",
+    "a variant",
+    (
+        Column("variant", pa.string(), "-", "Name, for example removal-10."),
+        Column("family", pa.string(), "-", "Family that made it; 'path' for an explicit one, 'intact' for the baseline."),
+        Column("path", pa.string(), "-", "Its written form: the order in which the residual stream visits the layers."),
+        Column("span_first", pa.int32(), "-", "First layer that it changes; missing for intact.", True),
+        Column("span_last", pa.int32(), "-", "Last layer that it changes; missing for intact.", True),
+        Column("documents", pa.int32(), "-", "Texts with at least one scored token."),
+        Column("tokens_scored", pa.int64(), "tokens", "Scored tokens of the run."),
+        Column("nll_nats", pa.float64(), "nats per token", "Σ NLL / scored tokens."),
+        Column("ppl", pa.float64(), "-", "Corpus perplexity, exp(nll_nats)."),
+        Column("ppl_text_mean", pa.float64(), "-", "Mean over texts of each text's own perplexity."),
+        Column("bits_per_byte", pa.float64(), "bits per byte", "Σ NLL / ln 2 / UTF-8 bytes of the scored text."),
+        Column("delta_nll_nats", pa.float64(), "nats per token", "nll_nats − that of the intact model, token by token."),
+        Column("delta_nll_low_nats", pa.float64(), "nats per token", f"Lower end of the {_INTERVAL}", True),
+        Column("delta_nll_high_nats", pa.float64(), "nats per token", f"Upper end of the {_INTERVAL}", True),
+        Column("p_value", pa.float64(), "0..1", "Two-sided bootstrap p of delta_nll_nats = 0; missing for intact.", True),
+        Column("q_value", pa.float64(), "0..1", "p_value after Benjamini-Hochberg over the run's variants.", True),
+        Column("top1_accuracy", pa.float64(), "0..1", "Share of scored tokens that are the argmax."),
+        Column("agreement", pa.float64(), "0..1", "Share of scored tokens where the argmax is the intact model's."),
+        Column("kl_nats", pa.float64(), "nats per token", "Mean KL(intact ‖ variant)."),
+        Column("block_influence", pa.float64(), "0..2", "1 − mean cos over the span (Men et al. 2024).", True),
+        Column("angular_distance", pa.float64(), "0..1", "Mean arccos(cos)/π over the span (Gromov et al. 2024).", True),
+        Column("tokens_not_finite", pa.int64(), "tokens", "Scored tokens whose NLL overflowed in the model's dtype."),
+    ),
+)
+
+PROXIES = Table(
+    "proxies.parquet",
+    "a family of variants and a proxy",
+    (
+        Column("family", pa.string(), "-", "Family of variants."),
+        Column("proxy", pa.string(), "-", "block_influence or angular_distance."),
+        Column("variants", pa.int32(), "-", "Variants compared."),
+        Column("spearman", pa.float64(), "-1..1", "Rank correlation of the proxy with delta_nll_nats; missing below 3.", True),
+    ),
+)
+
+TABLES = (DOCUMENTS, TOKENS, SCORES, SPANS, LAYERS, PROXIES)

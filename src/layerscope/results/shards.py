@@ -1,0 +1,90 @@
+"""What the engine returns, as the tables that are written: pure conversion, no disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from layerscope.corpora import Window
+from layerscope.engine import ShardScores
+from layerscope.paths import Variant
+from layerscope.results.schema import DOCUMENTS, SCORES, SPANS, TOKENS
+
+
+def documents_table(windows: Sequence[Window]) -> pa.Table:
+    """One row a text, the unscorable included."""
+    return DOCUMENTS.build(
+        {
+            "document": np.arange(len(windows)),
+            "name": [window.name for window in windows],
+            "text": [window.text for window in windows],
+            "tokens": [window.n_tokens for window in windows],
+            "tokens_scored": [window.n_scored for window in windows],
+            "tokens_without_context": [window.n_without_context for window in windows],
+            "tokens_as_context": [window.n_context for window in windows],
+            "tokens_cut": [window.n_cut for window in windows],
+            "bytes_scored": [window.scored_bytes for window in windows],
+        }
+    )
+
+
+def tokens_table(windows: Sequence[Window], token_name: Callable[[int], str]) -> pa.Table:
+    """One row a token of every text.
+
+    Args:
+        windows: in the order of the documents.
+        token_name: the vocabulary's word for a token that stands in no text.
+    """
+    lengths = [len(window.ids) for window in windows]
+    texts: list[str] = []
+    for window in windows:
+        texts += [token_name(int(token_id)) for token_id in window.ids[: window.n_prefix]]
+        texts += [window.text[start:end] for start, end in window.spans[window.n_prefix :].tolist()]
+    spans = np.concatenate([window.spans for window in windows]) if windows else np.zeros((0, 2), dtype=np.int64)
+    return TOKENS.build(
+        {
+            "document": np.repeat(np.arange(len(windows)), lengths),
+            "position": np.concatenate([np.arange(length) for length in lengths]),
+            "id": np.concatenate([window.ids for window in windows]),
+            "text": pa.array(texts, pa.string()).dictionary_encode(),
+            "char_start": spans[:, 0],
+            "char_end": spans[:, 1],
+            "scored": np.concatenate([window.scored for window in windows]),
+        }
+    )
+
+
+def scores_table(result: ShardScores, variants: Sequence[Variant]) -> pa.Table:
+    """One row a (variant, scored token) of a shard, variants in the plan's order."""
+    n_variants, n_tokens = result.scores.nll_nats.shape
+    documents = np.asarray(result.shard.documents)[result.tokens.row]
+    names = pa.array([variant.name for variant in variants], pa.string())
+    return SCORES.build(
+        {
+            "variant": pa.DictionaryArray.from_arrays(np.repeat(np.arange(n_variants, dtype=np.int32), n_tokens), names),
+            "document": np.tile(documents, n_variants),
+            "position": np.tile(result.tokens.position, n_variants),
+            "nll_nats": result.scores.nll_nats.ravel(),
+            "top1_id": result.scores.top1_id.ravel(),
+            "is_top1": result.scores.is_top1.ravel(),
+            "agrees_with_intact": result.scores.agrees_with_intact.ravel(),
+            "kl_nats": result.scores.kl_nats.ravel(),
+        }
+    )
+
+
+def spans_table(result: ShardScores) -> pa.Table:
+    """One row a (span, text) of a shard."""
+    spans, documents = result.proxies.spans, np.asarray(result.shard.documents)
+    return SPANS.build(
+        {
+            "span_first": np.repeat([span.first for span in spans], len(documents)),
+            "span_last": np.repeat([span.last for span in spans], len(documents)),
+            "document": np.tile(documents, len(spans)),
+            "tokens": np.tile(result.proxies.tokens, len(spans)),
+            "cosine_sum": result.proxies.cosine_sum.ravel(),
+            "angle_sum": result.proxies.angle_sum.ravel(),
+        }
+    )

@@ -1,0 +1,159 @@
+"""The run directory: tables are checked against their declaration, files are whole or absent, runs are told apart."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from layerscope.errors import RunError
+from layerscope.results import LAYERS, PROXIES, SCORES, SPANS, TABLES, TOKENS, RunDirectory, run_slug
+from layerscope.results.atomic import TEMPORARY_PREFIX, remove_leftovers, whole_file, write_json
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_every_column_says_its_dtype_unit_and_meaning(table) -> None:
+    assert len({column.name for column in table.columns}) == len(table.columns)
+    for column, field in zip(table.columns, table.schema, strict=True):
+        assert field.type == column.dtype
+        assert field.metadata[b"unit"].decode() == column.unit != ""
+        assert field.metadata[b"meaning"].decode().endswith(".")
+        if column.name.endswith("_nats"):
+            assert column.unit.startswith("nats")
+
+
+def columns(**changed: object) -> dict[str, object]:
+    return {"family": ["removal"], "proxy": ["block_influence"], "variants": [3], "spearman": [None], **changed}
+
+
+def test_a_table_is_checked_when_it_is_built() -> None:
+    assert PROXIES.build(columns()).num_rows == 1
+    with pytest.raises(ValueError, match=r"columns \['extra'\] are not both declared and given"):
+        PROXIES.build(columns(extra=[1]))
+    with pytest.raises(ValueError, match="proxies.parquet: "):
+        PROXIES.build(columns(variants=["three"]))
+    with pytest.raises(ValueError, match="column family has 1 gaps"):
+        PROXIES.build(columns(family=[None]))
+
+
+def test_a_file_is_whole_or_absent(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="power cut"), whole_file(tmp_path / "a" / "x.txt") as unfinished:
+        unfinished.write_text("half")
+        raise RuntimeError("power cut")
+    assert list((tmp_path / "a").iterdir()) == []
+    with whole_file(tmp_path / "a" / "x.txt") as unfinished:
+        unfinished.write_text("whole")
+        assert not (tmp_path / "a" / "x.txt").exists()
+    assert (tmp_path / "a" / "x.txt").read_text() == "whole"
+
+
+def test_json_is_strict(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "x.json", {"ppl": float("inf")})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_refuses_ends_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="cannot be written .*No space left on device.*: make room"), whole_file(tmp_path / "x"):
+        raise OSError(28, "No space left on device")
+
+
+def test_leftovers_of_dead_processes_go_and_those_of_living_ones_stay(tmp_path: Path) -> None:
+    dead, living = tmp_path / f"{TEMPORARY_PREFIX}999999999-ab-x", tmp_path / f"{TEMPORARY_PREFIX}{os.getpid()}-ab-x"
+    dead.write_text("")
+    living.write_text("")
+    remove_leftovers(tmp_path)
+    assert list(tmp_path.iterdir()) == [living]
+
+
+def test_a_run_killed_before_its_manifest_can_start(tmp_path: Path) -> None:
+    (tmp_path / f"{TEMPORARY_PREFIX}1-ab-manifest.json").write_text("")
+    assert RunDirectory(tmp_path).check_resumable({"seed": 1}) is False
+
+
+def test_runs_are_told_apart(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / "run")
+    assert directory.check_resumable({"seed": 1}) is False
+    directory.start({"request": {"seed": 1, "dtype": "float32"}})
+    assert directory.check_resumable({"seed": 1, "dtype": "float32"}) is False
+    with pytest.raises(RunError, match=r"holds another run \(dtype was \"float32\", now \"bfloat16\"\): name another"):
+        directory.check_resumable({"seed": 1, "dtype": "bfloat16"})
+    directory.finish({"request": {"seed": 1, "dtype": "float32"}})
+    assert directory.check_resumable({"seed": 1, "dtype": "float32"}) is True
+
+
+def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("x")
+    with pytest.raises(RunError, match="holds files that are no run"):
+        RunDirectory(tmp_path).check_resumable({})
+
+
+def test_tables_of_another_version_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps({"schema_version": 0, "status": "finished", "request": {}}))
+    with pytest.raises(RunError, match="tables of version 0 and this is version 1"):
+        RunDirectory(tmp_path).check_resumable({})
+
+
+def test_a_broken_manifest_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text("{")
+    with pytest.raises(RunError, match="cannot be read as a manifest: use --force"):
+        RunDirectory(tmp_path).manifest()
+
+
+def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(RunError, match="is not a folder that can be written: name another --output-dir"):
+        RunDirectory(tmp_path / "file" / "removal" / "slug").check_writable()
+
+
+def empty(table, rows: int = 0) -> pa.Table:
+    return table.schema.empty_table() if not rows else table.schema.empty_table().take(pa.array([], pa.int32()))
+
+
+def test_a_shard_counts_only_when_it_is_whole(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path)
+    assert not directory.has_shard(3, 0)
+    directory.write_shard(3, empty(SCORES), empty(SPANS))
+    assert directory.has_shard(3, 0)
+    assert not directory.has_shard(3, 10)
+    (tmp_path / "scores" / "shard-00003.parquet").write_bytes(b"half a file")
+    assert not directory.has_shard(3, 0)
+
+
+def test_reading_what_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"has no layers.parquet: is it a finished run directory\?"):
+        RunDirectory(tmp_path).read_table(LAYERS)
+
+
+def test_tables_come_back_as_they_were_written(tmp_path: Path) -> None:
+    data = TOKENS.build(
+        {
+            "document": np.array([0, 0]),
+            "position": np.array([0, 1]),
+            "id": np.array([5, 6]),
+            "text": pa.array(["a", "\x00😀"]).dictionary_encode(),
+            "char_start": np.array([0, 1]),
+            "char_end": np.array([1, 3]),
+            "scored": np.array([False, True]),
+        }
+    )
+    directory = RunDirectory(tmp_path)
+    directory.write_table(TOKENS, data)
+    assert directory.read_table(TOKENS).to_pylist() == data.to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("model", "dataset", "samples", "slug"),
+    [
+        ("meta-llama/Meta-Llama-3-8B", "wiki-text-2", 1000, "meta_llama_Meta_Llama_3_8B_wiki-text-2_n1000"),
+        ("smollm2-135m", "lee", 8, "smollm2_135m_lee_n8"),
+        ("/models/tiny-llama/", "texts", None, "tiny_llama_texts_nall"),
+        ("./a/m-1.gguf", "texts", 3, "m_1_texts_n3"),
+    ],
+)
+def test_slug_is_the_published_one(model: str, dataset: str, samples: int | None, slug: str) -> None:
+    assert run_slug(model, dataset, samples) == slug
