@@ -41,9 +41,13 @@ def test_a_table_is_checked_when_it_is_built() -> None:
 
 
 def test_a_file_is_whole_or_absent(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="power cut"), whole_file(tmp_path / "a" / "x.txt") as unfinished:
-        unfinished.write_text("half")
-        raise RuntimeError("power cut")
+    def write_half() -> None:
+        with whole_file(tmp_path / "a" / "x.txt") as unfinished:
+            unfinished.write_text("half")
+            raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        write_half()
     assert list((tmp_path / "a").iterdir()) == []
     with whole_file(tmp_path / "a" / "x.txt") as unfinished:
         unfinished.write_text("whole")

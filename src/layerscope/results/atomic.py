@@ -29,7 +29,9 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield unfinished
         unfinished.replace(path)
     except OSError as error:
-        raise RunError(f"'{path}' cannot be written ({error.strerror or error}): make room, or name another --output-dir.") from error
+        raise RunError(
+            f"'{path}' cannot be written ({error.strerror or error}): make room, or name another --output-dir."
+        ) from error
     finally:
         with contextlib.suppress(OSError):
             unfinished.unlink(missing_ok=True)

@@ -38,7 +38,9 @@ class RunDirectory:
         while not nearest.exists() and nearest != nearest.parent:
             nearest = nearest.parent
         if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-            raise RunError(f"Results go to '{self.path}', but '{nearest}' is not a folder that can be written: name another --output-dir.")
+            raise RunError(
+                f"Results go to '{self.path}', but '{nearest}' is not a folder that can be written: name another --output-dir."
+            )
 
     def manifest(self) -> dict[str, Any] | None:
         """The manifest, or None where no run has started.
@@ -72,7 +74,9 @@ class RunDirectory:
         manifest = self.manifest()
         if manifest is None:
             if self.path.is_dir() and any(not is_leftover(entry) for entry in self.path.iterdir()):
-                raise RunError(f"'{self.path}' holds files that are no run: name another --output-dir, or use --force to delete them.")
+                raise RunError(
+                    f"'{self.path}' holds files that are no run: name another --output-dir, or use --force to delete them."
+                )
             return False
         before = manifest["request"]
         keys = [key for key in {**before, **request} if before.get(key) != request.get(key)]
@@ -155,7 +159,7 @@ class RunDirectory:
 
 
 def run_slug(model: str, dataset: str, samples: int | None) -> str:
-    """``meta_llama_Meta_Llama_3_8B_wiki-text-2_n1000``: the model's ``/`` and ``-`` become ``_``, as in the published scripts."""
+    """``meta_llama_Meta_Llama_3_8B_wiki-text-2_n1000``: the model's ``/`` and ``-`` become ``_``, as published."""
     name = model.rstrip("/")
     if name.startswith((".", "/", "~")):
         name = Path(name).stem if name.endswith(".gguf") else Path(name).name
