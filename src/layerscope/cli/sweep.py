@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from layerscope.errors import DataError, ModelError
 
@@ -108,7 +109,7 @@ def parse_samples(text: str) -> int | None:
 
 def show_sweep(request: SweepRequest, *, dry_run: bool = False, force: bool = False) -> None:
     """Prepare and run a sweep, with progress on standard error and the result on standard output."""
-    errors, out = Console(stderr=True), Console()
+    errors, out = Console(stderr=True, markup=False), Console(markup=False)  # names are text, never markup
     _quieten(errors)
     from layerscope.jobs import check_memory, prepare_sweep, run_sweep
 
@@ -174,8 +175,8 @@ def _show_plan(console: Console, prepared: PreparedSweep) -> None:
     padded = sum(shard.padded_tokens for shard in prepared.shards)
     weights = "unknown" if memory.weights is None else _gib(memory.weights)
     console.print(
-        f"[bold]{prepared.source.name}[/] ({plan.n_layers} layers, {prepared.record['dtype']}) on "
-        f"[bold]{prepared.request.dataset}[/], protocol {prepared.record['protocol']}\n"
+        f"{prepared.source.name} ({plan.n_layers} layers, {prepared.record['dtype']}) on {prepared.request.dataset}, "
+        f"protocol {prepared.record['protocol']}\n"
         f"Plan: {len(plan.variants)} variants, intact included, as {plan.layer_runs:,} layer runs a batch "
         f"({share:.0%} of {plan.layer_runs_without_sharing:,} without shared prefixes)\n"
         f"Text: {len(corpus.windows):,} texts, {n_tokens:,} tokens, {prepared.n_scored:,} scored, "
@@ -204,8 +205,10 @@ def _layers_table(layers: pd.DataFrame, prepared: PreparedSweep, *, width: int) 
     """The layers table as wide as the terminal allows: KL and block influence need 100 columns."""
     is_wide = width >= 100
     table = Table(
-        title=f"{prepared.source.name} on {prepared.request.dataset}: {prepared.n_scored:,} tokens of "
-        f"{int(layers['documents'].iloc[0]):,} texts",
+        title=Text(
+            f"{prepared.source.name} on {prepared.request.dataset}: {prepared.n_scored:,} tokens of "
+            f"{int(layers['documents'].iloc[0]):,} texts"
+        ),
         caption="ΔNLL: variant − intact, nats per token; interval by bootstrap over texts",
         box=box.SIMPLE_HEAD,
     )

@@ -29,8 +29,14 @@ def check_decoder(decoder: Decoder) -> None:
     ids = probe_ids(decoder)
     own = decoder.logits(ids)
     _check_causal(decoder, ids, own)
-    recording = decoder.record(ids)
-    states = _intact_states(decoder, recording)
+    try:
+        recording = decoder.record(ids)
+        states = _intact_states(decoder, recording)
+    except (RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        raise ModelError(
+            f"A layer must run on the hidden state that it is given; in '{_family(decoder)}' one needs what another leaves "
+            f"behind ({type(error).__name__}: {str(error).splitlines()[0][:160]}), so it cannot be swept."
+        ) from error
     _check_replay(decoder, states[-1], own)
     _check_independent(decoder, recording, states)
 

@@ -110,5 +110,5 @@ def _last_map(module: nn.Module) -> nn.Module:
 
 def _zero_output(_: nn.Module, __: Any, output: Any) -> Any:
     if isinstance(output, tuple | list):
-        return (torch.zeros_like(output[0]), *output[1:])
+        return type(output)([torch.zeros_like(output[0]), *output[1:]])
     return torch.zeros_like(output)
