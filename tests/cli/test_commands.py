@@ -83,12 +83,12 @@ def test_names_are_text_and_never_markup(
     tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "300")
-    path = tmp_path / "[red]odd[/red] [link=x].txt"
+    path = tmp_path / "[red]odd [link=x].txt"
     path.write_text("\na text long enough\n", encoding="utf-8")
     run("sweep", "--model", str(tiny_checkpoint), "--dataset", str(path), "--path", "0-2", "--output-dir", str(tmp_path / "r"))
     out = capsys.readouterr().out
     assert "(1 texts without" not in out
-    assert "1 texts without a token to score ([red]odd[/red] [link=x].txt[0])" in out
+    assert "1 texts without a token to score ([red]odd [link=x].txt[0])" in out
     assert f"on {path}: " in out
 
 
