@@ -1,9 +1,10 @@
 """What a model must show at load before any number of it is trusted. Three short forward passes on random tokens.
 
 1. Causality: changing the last token changes no earlier logit. Right padding without a mask rests on it.
-2. Replay: recording, running the intact path and injecting gives the model's own logits.
-3. Independence: a layer's output depends on its input and its own recorded arguments only. Models whose layers read each
+2. Independence: a layer's output depends on its input and its own recorded arguments only. Models whose layers read each
    other's keys and values fail it, because a path would then feed a layer stale ones.
+3. Layout: the hidden state has a row a text and a column a position, so that scored tokens are found in it.
+4. Replay: recording, running the intact path and injecting gives the model's own logits.
 """
 
 from __future__ import annotations
@@ -32,13 +33,14 @@ def check_decoder(decoder: Decoder) -> None:
     try:
         recording = decoder.record(ids)
         states = _intact_states(decoder, recording)
+        _check_independent(decoder, recording, states)
+        _check_layout(decoder, recording, ids)
+        _check_replay(decoder, states[-1], own)
     except (RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         raise ModelError(
             f"A layer must run on the hidden state that it is given; in '{_family(decoder)}' one needs what another leaves "
             f"behind ({type(error).__name__}: {str(error).splitlines()[0][:160]}), so it cannot be swept."
         ) from error
-    _check_replay(decoder, states[-1], own)
-    _check_independent(decoder, recording, states)
 
 
 def probe_ids(decoder: Decoder) -> Tensor:
@@ -82,6 +84,14 @@ def _check_independent(decoder: Decoder, recording: Recording, states: list[Tens
                 f"{index} also reads what other layers left behind (its output moves by {difference:.3g}), so it cannot be "
                 "swept."
             )
+
+
+def _check_layout(decoder: Decoder, recording: Recording, ids: Tensor) -> None:
+    if recording.embedded.shape[:2] != ids.shape:
+        raise ModelError(
+            f"A hidden state has the axes batch, position and width; in '{_family(decoder)}' it has the shape "
+            f"{tuple(recording.embedded.shape)} for {tuple(ids.shape)} tokens, so it cannot be swept."
+        )
 
 
 def _intact_states(decoder: Decoder, recording: Recording) -> list[Tensor]:
