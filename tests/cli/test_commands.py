@@ -89,7 +89,7 @@ def test_names_are_text_and_never_markup(
     out = capsys.readouterr().out
     assert "(1 texts without" not in out
     assert "1 texts without a token to score ([red]odd [link=x].txt[0])" in out
-    assert f"on {path}: " in out
+    assert f"on {path}, protocol lines" in out
 
 
 def with_source(**more: str) -> dict[str, str]:
