@@ -79,6 +79,15 @@ def test_paths_alone_replace_the_experiments(tiny_checkpoint: Path, text_file: P
     assert folder.name == "path"
 
 
+def test_paths_and_experiments_together(tiny_checkpoint: Path, text_file: Path, tmp_path: Path) -> None:
+    run(
+        *("sweep", "--model", str(tiny_checkpoint), "--dataset", str(text_file), "--output-dir", str(tmp_path / "r")),
+        *("--path", "0-1,3", "--experiment", "removal,exchange"),
+    )
+    (folder,) = (tmp_path / "r").iterdir()
+    assert folder.name == "removal+exchange+path"
+
+
 def test_names_are_text_and_never_markup(
     tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from layerscope.cli.main import main
-from tests.checkpoints import save_tiny_llama
+from tests.checkpoints import byte_tokenizer, save_tiny_llama
+from tests.tiny_models import build_tiny
 
 
 @pytest.fixture
@@ -94,6 +95,7 @@ def test_path_outside_the_model(refused) -> None:
         ("max_samples", "many", "--max-samples is a number or 'all'; got 'many'."),
         ("batch_tokens", "0", "--batch-tokens is 1 or more; got 0."),
         ("seed", "x", "Invalid value for '--seed'"),
+        ("seed", "-1", "--seed is 0 or more; got -1."),
         ("revision", "main", "--revision belongs to models on the Hub"),
         ("split", None, "requires an argument|No such option"),
         ("colour", "red", "No such option: --colour"),
@@ -214,6 +216,13 @@ def test_weights_that_are_cut_off(refused, tiny_checkpoint: Path, tmp_path: Path
     assert "The weights of " in refused(model=str(folder))
 
 
+def test_a_tokenizer_of_another_model(refused, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "mixed"
+    shutil.copytree(tiny_checkpoint, folder)
+    build_tiny("llama").save_pretrained(folder)  # 96 tokens, and the tokenizer has 257
+    assert "Token ids stay below the model's vocabulary of 96; the tokenizer of " in refused(model=str(folder))
+
+
 def test_quantisation_without_its_library(refused) -> None:
     pytest.importorskip("torch")
     try:
@@ -225,9 +234,6 @@ def test_quantisation_without_its_library(refused) -> None:
 
 
 def test_halves_that_the_model_does_not_have(refused, tmp_path: Path) -> None:
-    from tests.checkpoints import byte_tokenizer
-    from tests.tiny_models import build_tiny
-
     folder = tmp_path / "mamba"
     build_tiny("mamba").save_pretrained(folder)
     byte_tokenizer().save_pretrained(folder)

@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 
 EXPERIMENTS_HELP = (
     "Families joined by commas: removal, exchange, block-removal:w, reversal:a-b, repetition, shuffle:seed, parallel:w, "
-    "attention-removal, mlp-removal."
+    "attention-removal, mlp-removal. Without it and without --path: removal,exchange."
 )
 
 
 def sweep(
     model: Annotated[str, typer.Option(help="Built-in name, directory, .gguf file or Hub id; see 'layerscope models'.")],
     dataset: Annotated[str, typer.Option(help="Named data set or local file; see 'layerscope datasets'.")],
-    experiment: Annotated[str, typer.Option(help=EXPERIMENTS_HELP)] = "removal,exchange",
+    experiment: Annotated[str | None, typer.Option(help=EXPERIMENTS_HELP)] = None,
     path: Annotated[
         list[str] | None,
-        typer.Option(help="A path in its written form, such as 0-9,12-29; repeatable. Alone, it replaces the experiments."),
+        typer.Option(help="A path in its written form, such as 0-9,12-29; repeatable."),
     ] = None,
     max_samples: Annotated[
         str, typer.Option(help="Texts (windows, for windows:N and strided:N/S) to draw, or 'all'.")
@@ -68,11 +68,11 @@ def sweep(
     from layerscope.jobs import SweepRequest
     from layerscope.models import LoadOptions
 
-    asked_for_experiments = not path or experiment != "removal,exchange"
+    families = ("" if path else "removal,exchange") if experiment is None else experiment
     request = SweepRequest(
         model=model,
         dataset=dataset,
-        experiments=tuple(filter(None, map(str.strip, experiment.split(",")))) if asked_for_experiments else (),
+        experiments=tuple(filter(None, map(str.strip, families.split(",")))),
         paths=tuple(path or ()),
         revision=revision,
         options=LoadOptions(

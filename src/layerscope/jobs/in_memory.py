@@ -12,7 +12,7 @@ from layerscope.corpora import Document, Protocol, cut_windows
 from layerscope.engine import make_shards, walk_shard, work_units
 from layerscope.errors import ModelError
 from layerscope.jobs.prepare import BATCH_TOKENS, check_scorable
-from layerscope.jobs.run import Progress, check_paths_run
+from layerscope.jobs.run import Progress, check_paths_run, check_tokens_fit
 from layerscope.models import Decoder
 from layerscope.paths import Variant, plan_sweep
 from layerscope.results import documents_table, scores_table, spans_table
@@ -78,6 +78,7 @@ def sweep(
         seed=seed,
     )
     check_scorable(corpus.windows)
+    check_tokens_fit(decoder, corpus.windows)
     shards = make_shards(corpus.windows, batch_tokens or BATCH_TOKENS[decoder.device.type])
     total, done, scores, spans = len(shards) * work_units(plan), 0, [], []
 

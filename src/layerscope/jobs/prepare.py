@@ -111,6 +111,8 @@ def prepare_sweep(request: SweepRequest) -> PreparedSweep:
         LayerPath.parse(path)
     if request.max_samples is not None and request.max_samples < 1:
         raise DataError(f"--max-samples is 1 or more; got {request.max_samples}.")
+    if request.seed < 0:
+        raise DataError(f"--seed is 0 or more; got {request.seed}.")
     if request.batch_tokens is not None and request.batch_tokens < 1:
         raise DataError(f"--batch-tokens is 1 or more; got {request.batch_tokens}.")
     device = resolve_device(request.options.device)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from layerscope.analysis import layers_table, ppl_summary, proxies_table, sum_by_document
-from layerscope.corpora import WindowedCorpus, dataset_label
+from layerscope.corpora import Window, WindowedCorpus, dataset_label
 from layerscope.engine import walk_shard, work_units
 from layerscope.errors import ModelError
 from layerscope.figures import sweep_figures
@@ -58,6 +58,7 @@ def run_sweep(prepared: PreparedSweep, *, force: bool = False, progress: Progres
     check_memory(prepared)
     decoder = load_weights(prepared.source, prepared.config, prepared.encoder, prepared.request.options)
     check_paths_run(decoder, prepared.plan)
+    check_tokens_fit(decoder, prepared.corpus.windows)
     if force:
         directory.clear()
     manifest = _manifest(prepared)
@@ -105,6 +106,20 @@ def check_paths_run(decoder: Decoder, plan: SweepPlan) -> None:
         raise ModelError(f"'{decoder.name}' has {decoder.n_layers} layers and the plan was made for {plan.n_layers}.")
     if any(".attn" in str(variant.path) or ".mlp" in str(variant.path) for variant in plan.variants):
         _ = decoder.halves
+
+
+def check_tokens_fit(decoder: Decoder, windows: Sequence[Window]) -> None:
+    """Refuse a tokenizer that belongs to another model.
+
+    Raises:
+        ModelError: it gives a token that the model has no embedding for.
+    """
+    largest = max((int(window.ids.max()) for window in windows if len(window.ids)), default=0)
+    if largest >= decoder.vocab_size:
+        raise ModelError(
+            f"Token ids stay below the model's vocabulary of {decoder.vocab_size}; the tokenizer of '{decoder.name}' gives "
+            f"{largest}: they belong to different models."
+        )
 
 
 def unscored_summary(corpus: WindowedCorpus) -> dict[str, Any]:

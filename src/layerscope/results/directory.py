@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import pyarrow as pa
 import pyarrow.parquet as pq
 from matplotlib.figure import Figure
@@ -145,7 +146,7 @@ class RunDirectory:
         written = []
         for suffix, options in ((".png", {"dpi": 200}), (".svg", {"metadata": {"Date": None}})):
             path = self.path / "figures" / f"{name}{suffix}"
-            with whole_file(path) as unfinished:
+            with whole_file(path) as unfinished, mpl.rc_context({"svg.hashsalt": name}):  # the same table, the same bytes
                 figure.savefig(unfinished, format=suffix[1:], **options)
             written.append(path)
         return written
