@@ -219,8 +219,8 @@ def test_weights_that_are_cut_off(refused, tiny_checkpoint: Path, tmp_path: Path
 def test_a_tokenizer_of_another_model(refused, tiny_checkpoint: Path, tmp_path: Path) -> None:
     folder = tmp_path / "mixed"
     shutil.copytree(tiny_checkpoint, folder)
-    build_tiny("llama").save_pretrained(folder)  # 96 tokens, and the tokenizer has 257
-    assert "Token ids stay below the model's vocabulary of 96; the tokenizer of " in refused(model=str(folder))
+    build_tiny("llama").save_pretrained(folder)  # 112 tokens, and the tokenizer has 257
+    assert "Token ids stay below the model's vocabulary of 112; the tokenizer of " in refused(model=str(folder))
 
 
 def test_quantisation_without_its_library(refused) -> None:

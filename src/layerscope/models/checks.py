@@ -21,6 +21,10 @@ _RELATIVE_TOLERANCE = 1e-4
 """Of the largest value; or four units in the last place of the model's dtype, whichever is more."""
 
 
+_FAILURES = (RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError)
+"""What a family's own code raises when it is used in a way that it was not made for."""
+
+
 def check_decoder(decoder: Decoder) -> None:
     """Refuse a model that record-and-inject would misread.
 
@@ -28,7 +32,13 @@ def check_decoder(decoder: Decoder) -> None:
         ModelError: the rule that fails, the model's family, and by how much.
     """
     ids = probe_ids(decoder)
-    own = decoder.logits(ids)
+    try:
+        own = decoder.logits(ids)
+    except _FAILURES as error:
+        raise ModelError(
+            f"A decoder must predict from token ids alone; '{_family(decoder)}' does not ({_first_line(error)}), so it cannot "
+            "be swept."
+        ) from error
     _check_causal(decoder, ids, own)
     try:
         recording = decoder.record(ids)
@@ -36,10 +46,10 @@ def check_decoder(decoder: Decoder) -> None:
         _check_independent(decoder, recording, states)
         _check_layout(decoder, recording, ids)
         _check_replay(decoder, states[-1], own)
-    except (RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+    except _FAILURES as error:
         raise ModelError(
             f"A layer must run on the hidden state that it is given; in '{_family(decoder)}' one needs what another leaves "
-            f"behind ({type(error).__name__}: {str(error).splitlines()[0][:160]}), so it cannot be swept."
+            f"behind ({_first_line(error)}), so it cannot be swept."
         ) from error
 
 
@@ -115,6 +125,10 @@ def _difference(first: Tensor, second: Tensor) -> float:
 def _tolerance(decoder: Decoder, values: Tensor) -> float:
     scale = max(float(values.float().abs().nan_to_num(posinf=0.0).max()), 1e-6)
     return scale * max(_RELATIVE_TOLERANCE, 4 * torch.finfo(decoder.dtype).eps)
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {(str(error) or 'no message').splitlines()[0][:160]}"
 
 
 def _family(decoder: Decoder) -> str:

@@ -120,8 +120,10 @@ class Decoder:
         """
         recording = self.record(torch.zeros((1, 2), dtype=torch.long, device=self.device))
 
+        noise = torch.randn(recording.embedded.shape, generator=torch.Generator().manual_seed(0)).to(recording.embedded)
+
         def run_layer(index: int) -> tuple[Tensor, Tensor]:
-            return recording.embedded, self.run_step(LayerStep(index), recording.embedded, recording)
+            return noise, self.run_step(LayerStep(index), noise, recording)
 
         return find_halves(self.layers, self.model.config.model_type, run_layer)
 

@@ -1,7 +1,8 @@
 """Which modules write a layer's attention update and which its MLP update, so that one half can be silenced.
 
-Found by structure, then proved: with both halves silenced a layer must hand its input through unchanged, to the bit. A model
-for which that fails is refused for ``attention-removal`` and ``mlp-removal``; whole layers still work.
+Found by name, then proved on a random hidden state: with both halves silenced a layer must hand its input through unchanged,
+to the bit, and with either one alone it must not. A model for which that fails is refused for ``attention-removal`` and
+``mlp-removal``; whole layers still work. A third update, such as Gemma 4's per-layer input, is neither half and so refused.
 
 Two places to silence a half are tried, in this order:
 
@@ -25,8 +26,9 @@ from layerscope.errors import ModelError
 
 Half = Literal["attn", "mlp"]
 
-_MIXER = re.compile(r"attn|attention|mamba|mixer|ssm|conv|recurrent|rwkv|retention|temporal_block", re.IGNORECASE)
-_NOT_A_WRITER = re.compile(r"norm|^ln|_ln|dropout|^act|activation|rotary|rope|router$|^gate$", re.IGNORECASE)
+_MLP = re.compile(r"^(shared_)?(mlp|ffn|feed_forward)", re.IGNORECASE)
+_MIXER = re.compile(r"attn|attention|mamba|mixer|ssm|conv|recurrent|rwkv|retention|temporal_block|lstm", re.IGNORECASE)
+_NOT_A_WRITER = re.compile(r"norm|^ln|_ln|dropout|^act|activation|rotary|rope|router$|^gate$|^per_layer_", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -75,18 +77,28 @@ def find_halves(layers: Sequence[nn.Module], model_type: str, run_layer: Callabl
     attn, mlp = [], []
     for index in range(len(layers)):
         for candidate in (outputs, last_maps):
-            with candidate.silenced(index, "attn"), candidate.silenced(index, "mlp"):
-                before, after = run_layer(index)
-            if torch.equal(before, after):
+            if _is_split(candidate, index, run_layer):
                 attn.append(candidate.attn[index])
                 mlp.append(candidate.mlp[index])
                 break
         else:
             raise ModelError(
                 f"Removing only the attention or only the MLP needs layers that add their parts to the residual stream; in "
-                f"'{model_type}' layer {index} changes its input even with both silent."
+                f"'{model_type}' layer {index} does something else: with both silent its input changes, or with one it stays."
             )
     return LayerHalves(tuple(attn), tuple(mlp))
+
+
+def _is_split(halves: LayerHalves, index: int, run_layer: Callable[[int], tuple[Tensor, Tensor]]) -> bool:
+    """True if a layer does nothing with both halves silent, and something with either one."""
+    for half in ("attn", "mlp"):
+        with halves.silenced(index, half):
+            before, after = run_layer(index)
+        if torch.equal(before, after):
+            return False
+    with halves.silenced(index, "attn"), halves.silenced(index, "mlp"):
+        before, after = run_layer(index)
+    return torch.equal(before, after)
 
 
 def _writers(layer: nn.Module, *, mixer: bool) -> tuple[nn.Module, ...]:
@@ -96,10 +108,14 @@ def _writers(layer: nn.Module, *, mixer: bool) -> tuple[nn.Module, ...]:
         for name, child in layer.named_children()
         if any(True for _ in child.parameters()) and not _NOT_A_WRITER.search(name)
     ]
-    chosen = [(name, child) for name, child in children if bool(_MIXER.search(name)) == mixer]
+    chosen = [(name, child) for name, child in children if _is_mixer(name) == mixer]
     if not mixer and chosen and all(isinstance(child, nn.Linear | Conv1D) for _, child in chosen):
         return (chosen[-1][1],)  # fc1, fc2 lie in the layer itself (OPT): the last one writes
     return tuple(child for _, child in chosen)
+
+
+def _is_mixer(name: str) -> bool:
+    return bool(_MIXER.search(name)) and not _MLP.search(name)
 
 
 def _last_map(module: nn.Module) -> nn.Module:
