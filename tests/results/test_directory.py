@@ -76,30 +76,41 @@ def test_leftovers_of_dead_processes_go_and_those_of_living_ones_stay(tmp_path: 
 
 def test_a_run_killed_before_its_manifest_can_start(tmp_path: Path) -> None:
     (tmp_path / f"{TEMPORARY_PREFIX}1-ab-manifest.json").write_text("")
-    assert RunDirectory(tmp_path).check_resumable({"seed": 1}) is False
+    assert RunDirectory(tmp_path).check_resumable({"seed": 1}, {}) is False
 
 
 def test_runs_are_told_apart(tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path / "run")
-    assert directory.check_resumable({"seed": 1}) is False
+    assert directory.check_resumable({"seed": 1}, {}) is False
     directory.start({"request": {"seed": 1, "dtype": "float32"}})
-    assert directory.check_resumable({"seed": 1, "dtype": "float32"}) is False
+    assert directory.check_resumable({"seed": 1, "dtype": "float32"}, {}) is False
     with pytest.raises(RunError, match=r"holds another run \(dtype was \"float32\", now \"bfloat16\"\): name another"):
-        directory.check_resumable({"seed": 1, "dtype": "bfloat16"})
+        directory.check_resumable({"seed": 1, "dtype": "bfloat16"}, {})
     directory.finish({"request": {"seed": 1, "dtype": "float32"}})
-    assert directory.check_resumable({"seed": 1, "dtype": "float32"}) is True
+    assert directory.check_resumable({"seed": 1, "dtype": "float32"}, {}) is True
+
+
+def test_a_run_goes_on_with_the_packages_that_it_began_with(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / "run")
+    manifest = {"request": {"seed": 1}, "environment": {"packages": {"torch": "2.13.0"}}}
+    directory.start(manifest)
+    assert directory.check_resumable({"seed": 1}, {"torch": "2.13.0"}) is False
+    with pytest.raises(RunError, match="began with torch 2.13.0 and this is 2.14.0: install that version, or use --force"):
+        directory.check_resumable({"seed": 1}, {"torch": "2.14.0"})
+    directory.finish(manifest)
+    assert directory.check_resumable({"seed": 1}, {"torch": "2.14.0"}) is True
 
 
 def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("x")
     with pytest.raises(RunError, match="holds files that are no run"):
-        RunDirectory(tmp_path).check_resumable({})
+        RunDirectory(tmp_path).check_resumable({}, {})
 
 
 def test_tables_of_another_version_are_refused(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text(json.dumps({"schema_version": 0, "status": "finished", "request": {}}))
     with pytest.raises(RunError, match="tables of version 0 and this is version 1"):
-        RunDirectory(tmp_path).check_resumable({})
+        RunDirectory(tmp_path).check_resumable({}, {})
 
 
 def test_a_broken_manifest_is_refused(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from layerscope.models import count_parameters
 from layerscope.paths import SweepPlan
 
 _BYTES_A_WEIGHT = {"int8": 1.0, "nf4": 0.56}
-_RUNTIME_BYTES = 600 * 2**20
-"""Interpreter, torch and transformers before any model is loaded."""
+_RUNTIME_BYTES = 800 * 2**20
+"""Interpreter, torch, transformers, and the file that weights are read from while they are read."""
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def run_sweep(prepared: PreparedSweep, *, force: bool = False, progress: Progres
         LayerscopeError: the run cannot start; nothing has been written then.
     """
     directory = prepared.directory
-    if not force and directory.check_resumable(prepared.record):
+    if not force and directory.check_resumable(prepared.record, _package_versions()):
         return False
     check_memory(prepared)
     decoder = load_weights(prepared.source, prepared.config, prepared.encoder, prepared.request.options)
@@ -191,9 +191,13 @@ def _manifest(prepared: PreparedSweep) -> dict[str, Any]:
             "platform": platform.platform(),
             "threads": torch.get_num_threads(),
             "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-            "packages": {name: _version(name) for name in _PACKAGES},
+            "packages": _package_versions(),
         },
     }
+
+
+def _package_versions() -> dict[str, str | None]:
+    return {name: _version(name) for name in _PACKAGES}
 
 
 def _version(package: str) -> str | None:

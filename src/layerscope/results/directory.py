@@ -63,8 +63,12 @@ class RunDirectory:
             )
         return manifest
 
-    def check_resumable(self, request: dict[str, Any]) -> bool:
+    def check_resumable(self, request: dict[str, Any], packages: dict[str, str | None]) -> bool:
         """Whether the run asked for is finished here already.
+
+        Args:
+            request: everything asked for that decides the numbers.
+            packages: versions that decide their last bits; a run goes on with those that it began with.
 
         Returns:
             True if it is finished; False if it is yet to start or can go on.
@@ -86,7 +90,16 @@ class RunDirectory:
             raise RunError(
                 f"'{self.path}' holds another run ({differing}): name another --output-dir, or use --force to replace it."
             )
-        return bool(manifest["status"] == "finished")
+        is_finished = bool(manifest["status"] == "finished")
+        began_with = manifest.get("environment", {}).get("packages", {})
+        changed = [name for name, version in packages.items() if began_with.get(name, version) != version]
+        if changed and not is_finished:
+            name = changed[0]
+            raise RunError(
+                f"A run goes on with the packages that it began with; '{self.path}' began with {name} {began_with[name]} and "
+                f"this is {packages[name]}: install that version, or use --force to run again."
+            )
+        return is_finished
 
     def clear(self) -> None:
         """Delete the run, if there is one."""
