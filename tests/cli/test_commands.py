@@ -37,8 +37,9 @@ def test_datasets_lists_every_name(capsys: pytest.CaptureFixture[str]) -> None:
         assert name in out
 
 
-def test_listing_and_help_do_not_import_torch() -> None:
-    code = "import sys; sys.argv = ['layerscope', 'datasets']\nfrom layerscope.cli.main import main\ntry: main()\n"
+@pytest.mark.parametrize("command", ["models", "datasets", "--help"])
+def test_listing_and_help_do_not_import_torch(command: str) -> None:
+    code = f"import sys; sys.argv = ['layerscope', '{command}']\nfrom layerscope.cli.main import main\ntry: main()\n"
     code += "except SystemExit: pass\nprint('torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], env=with_source(), capture_output=True, text=True, check=True)
     assert result.stdout.strip().endswith("False")

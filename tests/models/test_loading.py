@@ -9,8 +9,9 @@ import pytest
 import torch
 from transformers import LlamaConfig
 
+from layerscope.builtin import BUILT_IN
 from layerscope.errors import DeviceError, ModelError
-from layerscope.models import BUILT_IN, Decoder, LoadOptions, load_decoder, resolve_device, resolve_dtype, resolve_model
+from layerscope.models import Decoder, LoadOptions, load_decoder, resolve_device, resolve_dtype, resolve_model
 from layerscope.models.gguf import cache_folder, converted
 from layerscope.models.loading import quantization_config
 from layerscope.paths import LayerPath

@@ -8,7 +8,7 @@ from rich.table import Table
 
 def models() -> None:
     """List the models that can be named, and where each comes from."""
-    from layerscope.models.sources import BUILT_IN
+    from layerscope.builtin import BUILT_IN
 
     table = Table(title="Models for --model", title_justify="left")
     table.add_column("name", style="bold", no_wrap=True)

@@ -15,10 +15,9 @@ from layerscope.models.loading import (
     resolve_dtype,
 )
 from layerscope.models.skeleton import count_layers, count_parameters
-from layerscope.models.sources import BUILT_IN, ModelSource, resolve_model
+from layerscope.models.sources import ModelSource, resolve_model
 
 __all__ = [
-    "BUILT_IN",
     "DTYPES",
     "BosPolicy",
     "Decoder",
