@@ -224,7 +224,6 @@ def test_a_tokenizer_of_another_model(refused, tiny_checkpoint: Path, tmp_path: 
 
 
 def test_quantisation_without_its_library(refused) -> None:
-    pytest.importorskip("torch")
     try:
         import bitsandbytes  # noqa: F401
     except ImportError:

@@ -125,14 +125,10 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
         RunDirectory(tmp_path / "file" / "removal" / "slug").check_writable()
 
 
-def empty(table, rows: int = 0) -> pa.Table:
-    return table.schema.empty_table() if not rows else table.schema.empty_table().take(pa.array([], pa.int32()))
-
-
 def test_a_shard_counts_only_when_it_is_whole(tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path)
     assert not directory.has_shard(3, 0)
-    directory.write_shard(3, empty(SCORES), empty(SPANS))
+    directory.write_shard(3, SCORES.schema.empty_table(), SPANS.schema.empty_table())
     assert directory.has_shard(3, 0)
     assert not directory.has_shard(3, 10)
     (tmp_path / "scores" / "shard-00003.parquet").write_bytes(b"half a file")
