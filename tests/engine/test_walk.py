@@ -113,11 +113,13 @@ def test_uniform_logits_give_the_vocabulary_size() -> None:
     np.testing.assert_allclose(np.exp(result.scores.nll_nats), decoder.vocab_size, rtol=1e-5)
 
 
-def test_small_vocabulary_chunks_give_the_same_scores(llama: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_chunks_slices_and_groups_give_the_same_scores(llama: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
     windows, variants = windows_of([30, 25]), build_variants(["removal"], [], 4)
     (whole,) = walk(llama, windows, variants, budget=64)
-    monkeypatch.setattr("layerscope.engine.scoring.CHUNK_BYTES", 7 * 4 * llama.vocab_size)
-    monkeypatch.setattr("layerscope.engine.walk.GROUP_BYTES", 1)
+    monkeypatch.setattr("layerscope.engine.scoring._FEWEST_ROWS", 7)
+    monkeypatch.setattr("layerscope.engine.scoring.LOGITS_BYTES", {"cpu": 1})
+    monkeypatch.setattr("layerscope.models.head.SLICE_WIDTH", {"cpu": 13})
+    monkeypatch.setattr("layerscope.engine.walk.group_size", lambda *_: 2)
     (chunked,) = walk(llama, windows, variants, budget=64)
     np.testing.assert_allclose(whole.scores.nll_nats, chunked.scores.nll_nats, atol=1e-5)
     np.testing.assert_allclose(whole.scores.kl_nats, chunked.scores.kl_nats, atol=1e-5)

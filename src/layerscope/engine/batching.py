@@ -53,8 +53,12 @@ class ScoredTokens:
     """The token that is there."""
 
 
+_CALL_SHARE = 64
+"""One more batch costs about this part of a full one besides its positions: the calls themselves."""
+
+
 def make_shards(windows: Sequence[Window], token_budget: int) -> list[Shard]:
-    """Group windows of similar length.
+    """Group windows of similar length so that positions and calls together cost least.
 
     Args:
         windows: of the whole run; those with nothing to score are left out.
@@ -64,14 +68,26 @@ def make_shards(windows: Sequence[Window], token_budget: int) -> list[Shard]:
         Shards, longest windows first. The grouping depends on nothing but the arguments.
     """
     order = sorted((i for i, window in enumerate(windows) if window.n_scored), key=lambda i: (-windows[i].n_run, i))
-    groups: list[list[int]] = []
-    for document in order:
-        longest = windows[groups[-1][0]].n_run if groups else 0
-        if groups and (len(groups[-1]) + 1) * longest <= token_budget:
-            groups[-1].append(document)
-        else:
-            groups.append([document])
+    ends = _cheapest_cuts(np.array([windows[i].n_run for i in order]), token_budget)
+    groups = [order[start:end] for start, end in zip([0, *ends], ends, strict=False)]
     return [Shard(index, tuple(group), tuple(windows[i] for i in group)) for index, group in enumerate(groups)]
+
+
+def _cheapest_cuts(lengths: Int[np.ndarray, " window"], token_budget: int) -> list[int]:
+    """Where the groups of some windows end, longest window first: the cheapest of all cuttings, by dynamic programming."""
+    n = len(lengths)
+    cost = np.zeros(n + 1)  # of the windows from here to the last
+    end_of = np.zeros(n, dtype=int)
+    for start in reversed(range(n)):
+        largest = min(max(1, token_budget // int(lengths[start])), n - start)
+        sizes = np.arange(1, largest + 1)
+        costs = sizes * lengths[start] + token_budget / _CALL_SHARE + cost[start + 1 : start + largest + 1]
+        best = largest - 1 - int(np.argmin(costs[::-1]))  # the largest group of equals
+        cost[start], end_of[start] = costs[best], start + sizes[best]
+    ends = []
+    while (ends[-1] if ends else 0) < n:
+        ends.append(int(end_of[ends[-1] if ends else 0]))
+    return ends
 
 
 def padded_ids(shard: Shard) -> Int[Tensor, "batch seq"]:

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from transformers import PretrainedConfig
 
-from layerscope.engine.scoring import CHUNK_BYTES
-from layerscope.engine.walk import GROUP_BYTES, group_size
+from layerscope.engine.scoring import LOGITS_BYTES
+from layerscope.engine.walk import group_size
 from layerscope.models import count_parameters
 from layerscope.paths import SweepPlan
 
@@ -54,8 +54,8 @@ def estimate_memory(
     vocabulary: int = text_config.vocab_size
     state = longest_batch * width * dtype.itemsize
     layer = longest_batch * (6 * width + 3 * int(inner)) * dtype.itemsize
-    held = min(group_size(state) * state, max(GROUP_BYTES, 2 * state), len(plan.variants) * state)
-    chunk = max(CHUNK_BYTES, 4 * vocabulary) * (5 * 4 + dtype.itemsize) // 4
+    held = min(group_size(state, plan), len(plan.variants)) * state
+    chunk = max(LOGITS_BYTES["cpu"], 4 * vocabulary) * (5 * 4 + dtype.itemsize) // 4
     weights = count_parameters(config)
     size = None if weights is None else int(weights * _BYTES_A_WEIGHT.get(quantize, dtype.itemsize))
     return MemoryEstimate(size, plan.peak_states * state + layer, held + chunk)

@@ -48,8 +48,7 @@ class ProxyMeter:
         self._spans = tuple(spans)
         self._is_token = is_token
         self._starts: dict[int, Tensor] = {}
-        shape = (len(self._spans), is_token.shape[0])
-        self._cosine, self._angle = np.full(shape, np.nan), np.full(shape, np.nan)
+        self._sums: dict[int, tuple[Tensor, Tensor]] = {}
 
     @torch.inference_mode()
     def observe(self, depth: int, hidden: Float[Tensor, "batch seq ..."]) -> None:
@@ -63,13 +62,15 @@ class ProxyMeter:
         self._starts = {first: state for first, state in self._starts.items() if first in needed}
 
     def result(self) -> ProxySums:
-        """Sums a row, once the whole intact path has been observed."""
-        return ProxySums(self._spans, self._cosine, self._angle, self._is_token.sum(dim=1).cpu().numpy())
+        """Sums a row, once the whole intact path has been observed. The only place that waits for the device."""
+        cosine, angle = np.full((2, len(self._spans), len(self._is_token)), np.nan)
+        for index, (cosine_sum, angle_sum) in self._sums.items():
+            cosine[index], angle[index] = cosine_sum.cpu().numpy(), angle_sum.cpu().numpy()
+        return ProxySums(self._spans, cosine, angle, self._is_token.sum(dim=1).cpu().numpy())
 
     def _measure(self, index: int, before: Tensor, after: Tensor) -> None:
         x, y = before.flatten(2).float(), after.flatten(2).float().to(before.device)
         cosine = torch.nn.functional.cosine_similarity(x, y, dim=-1).double()
         mask = self._is_token.to(cosine.device)
         angle = cosine.clamp(-1.0, 1.0).arccos() / math.pi
-        self._cosine[index] = torch.where(mask, cosine, 0.0).sum(dim=1).cpu().numpy()
-        self._angle[index] = torch.where(mask, angle, 0.0).sum(dim=1).cpu().numpy()
+        self._sums[index] = torch.where(mask, cosine, 0.0).sum(dim=1), torch.where(mask, angle, 0.0).sum(dim=1)

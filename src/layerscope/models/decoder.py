@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float, Int
@@ -25,9 +25,12 @@ from transformers import PretrainedConfig, PreTrainedModel
 from layerscope.errors import ModelError, PathError
 from layerscope.models.encoder import TextEncoder
 from layerscope.models.halves import LayerHalves, find_halves
+from layerscope.models.head import SlicedHead, WholeHead, find_head
+from layerscope.models.patching import Forward, replaced_forward
 from layerscope.paths import LayerStep, ParallelStep, Step
 
-Forward = Callable[..., Any]
+if TYPE_CHECKING:
+    from layerscope.models.streaming import StreamedLayers
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,10 @@ class Decoder:
     """The model's tokenizer with its BOS policy; None where token ids are made by hand."""
     layers: list[nn.Module] = field(init=False)
     """The decoder layers, in the model's order."""
+    compiled: tuple[Forward, ...] | None = None
+    """The layers as ``torch.compile`` made them, one a layer; None to run the model's own code as it is."""
+    streamed: StreamedLayers | None = None
+    """Brings each layer's weights from disk when it runs; None where all are in memory."""
 
     def __post_init__(self) -> None:
         self.model.train(mode=False)
@@ -108,6 +115,7 @@ class Decoder:
                     lengths[index] = len(output) if isinstance(output, tuple | list) else None
 
                 stack.enter_context(_removable(layer.register_forward_hook(note)))
+            stack.enter_context(self._weights_at_hand())
             self._call_body(torch.zeros((1, 2), dtype=torch.long, device=self.device))
         return tuple(lengths)
 
@@ -126,6 +134,11 @@ class Decoder:
             return noise, self.run_step(LayerStep(index), noise, recording)
 
         return find_halves(self.layers, self.model.config.model_type, run_layer)
+
+    @cached_property
+    def head(self) -> SlicedHead | WholeHead:
+        """The way from final hidden states to logits, by slices of the vocabulary where that gives the model's own."""
+        return find_head(self)
 
     @torch.inference_mode()
     def record(self, token_ids: Int[Tensor, "batch seq"]) -> Recording:
@@ -204,17 +217,23 @@ class Decoder:
     @torch.inference_mode()
     def logits(self, token_ids: Int[Tensor, "batch seq"]) -> Float[Tensor, "batch seq vocab"]:
         """The model's own forward pass, untouched: what the intact path must reproduce."""
-        logits: Tensor = self.model(input_ids=token_ids.to(self.device), use_cache=False).logits
+        with self._weights_at_hand():
+            logits: Tensor = self.model(input_ids=token_ids.to(self.device), use_cache=False).logits
         return logits
 
     def _run_layer(self, step: LayerStep, hidden: Tensor, recording: Recording) -> Tensor:
         if step.layer >= self.n_layers:
             raise PathError(f"{self.name} has layers 0-{self.n_layers - 1}; got a step through layer {step.layer}.")
         call = recording.calls[step.layer]
+        layer: Forward = self.layers[step.layer]
+        if self.streamed is not None:
+            self.streamed.require(step.layer)
         with ExitStack() as stack:
             if step.part != "whole":
                 stack.enter_context(self.halves.silenced(step.layer, "mlp" if step.part == "attn" else "attn"))
-            output = self.layers[step.layer](hidden, *call.args, **call.kwargs)
+            elif self.compiled is not None:
+                layer = self.compiled[step.layer]
+            output = layer(hidden, *call.args, **call.kwargs)
         result: Tensor = output[0] if isinstance(output, tuple | list) else output
         return result
 
@@ -233,7 +252,17 @@ class Decoder:
         _ = self.tuple_lengths  # found with the real layers, before any is replaced
         with ExitStack() as stack:
             for index, layer in enumerate(self.layers):
-                stack.enter_context(_replaced_forward(layer, replacement(index)))
+                stack.enter_context(replaced_forward(layer, replacement(index)))
+            yield
+
+
+    @contextmanager
+    def _weights_at_hand(self) -> Iterator[None]:
+        """For a forward pass of the whole model: streamed layers fetch their weights as they are called."""
+        with ExitStack() as stack:
+            if self.streamed is not None:
+                for index, layer in enumerate(self.layers):
+                    stack.enter_context(replaced_forward(layer, _fetching(self.streamed, index, layer.forward)))
             yield
 
 
@@ -275,19 +304,12 @@ def _split_hidden(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Tensor
     return rest.pop("hidden_states"), (), rest
 
 
-@contextmanager
-def _replaced_forward(module: nn.Module, forward: Forward) -> Iterator[None]:
-    """Shadow ``module.forward`` on the instance; a wrapper that was there before (off-loading) comes back."""
-    had_own = "forward" in module.__dict__
-    before = module.__dict__.get("forward")
-    module.__dict__["forward"] = forward
-    try:
-        yield
-    finally:
-        if had_own:
-            module.__dict__["forward"] = before
-        else:
-            del module.__dict__["forward"]
+def _fetching(streamed: StreamedLayers, index: int, forward: Forward) -> Forward:
+    def fetch_and_run(*args: Any, **kwargs: Any) -> Any:
+        streamed.require(index)
+        return forward(*args, **kwargs)
+
+    return fetch_and_run
 
 
 @contextmanager

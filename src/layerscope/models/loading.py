@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -109,6 +110,40 @@ def load_weights(source: ModelSource, config: PretrainedConfig, encoder: TextEnc
     decoder = Decoder(model, source.name, encoder)
     check_decoder(decoder)
     return decoder
+
+
+def load_streamed(source: ModelSource, config: PretrainedConfig, encoder: TextEncoder | None, options: LoadOptions) -> Decoder:
+    """A decoder whose layers are read from disk each time they run, and the checks at load, which run them a few times.
+
+    Raises:
+        ModelError: it cannot be loaded or swept, or its weights are not plain safetensors.
+    """
+    from layerscope.models.streaming import StreamedLayers, empty_model
+
+    if options.quantize != "none" or options.device_map is not None or options.trust_remote_code:
+        raise ModelError(
+            "Streaming reads plain weights onto one device: leave out --quantize, --device-map and --trust-remote-code."
+        )
+    device = resolve_device(options.device)
+    with _loading(source, "weights") as local:
+        folder = Path(source.location) if source.is_local else Path(_snapshot(source, local_only=local))
+        model = empty_model(config, resolve_dtype(options.dtype, config))
+        streamed = StreamedLayers(model, folder, device)
+        model.to(device) if device.type != "cpu" else None
+    decoder = Decoder(model, source.name, encoder, streamed=streamed)
+    check_decoder(decoder)
+    return decoder
+
+
+def _snapshot(source: ModelSource, *, local_only: bool) -> str:
+    from huggingface_hub import snapshot_download
+
+    return snapshot_download(
+        source.location,
+        revision=source.revision,
+        allow_patterns=["*.safetensors", "*.json"],
+        local_files_only=local_only,
+    )
 
 
 def resolve_dtype(name: str, config: PretrainedConfig) -> torch.dtype:

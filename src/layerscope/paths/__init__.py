@@ -1,6 +1,7 @@
 """Layer paths: what a variant is, how it is written, families of them, and the plan that runs them. Pure values; no torch."""
 
 from layerscope.paths.families import FAMILIES, build_variants, check_family
+from layerscope.paths.layer_major import LayerMajorPlan, layer_major
 from layerscope.paths.path import LayerPath
 from layerscope.paths.plan import Instruction, SweepPlan, plan_sweep
 from layerscope.paths.steps import LayerStep, ParallelStep, Step
@@ -9,6 +10,7 @@ from layerscope.paths.variants import Span, Variant, touched_span
 __all__ = [
     "FAMILIES",
     "Instruction",
+    "LayerMajorPlan",
     "LayerPath",
     "LayerStep",
     "ParallelStep",
@@ -18,6 +20,7 @@ __all__ = [
     "Variant",
     "build_variants",
     "check_family",
+    "layer_major",
     "plan_sweep",
     "touched_span",
 ]

@@ -1,0 +1,113 @@
+"""One pass over a slice of logits that gives everything a score is made of. Compiled, it is a single loop over memory.
+
+The sum of exponentials is kept relative to the highest logit so far and rescaled when a higher one comes (Milakov & Gimelshein
+2018, arXiv 1805.02867). Everything is float32, whatever the logits are.
+
+Axes: ``token``, ``slice`` (neighbouring entries of the vocabulary).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+_ROWS_AT_ONCE = 64
+"""Without a compiler, on a CPU: rows whose float32 copies stay in its caches."""
+_NOWHERE = 1e9
+"""Above every place in a vocabulary."""
+
+
+class Running(NamedTuple):
+    """What is known of each token's distribution after some slices."""
+
+    highest: Float[Tensor, " token"]
+    """Highest logit."""
+    exponentials: Float[Tensor, " token"]
+    """Σ exp(logit − highest)."""
+    top1: Float[Tensor, " token"]
+    """Where the highest logit is, the first of equals; −1 if every logit is not a number. Exact below 2²⁴."""
+    target: Float[Tensor, " token"]
+    """Logit of the token in the text, once its slice has passed."""
+    shift: Float[Tensor, " token"]
+    """Σ p (logit − the intact model's logit), with p the intact model's probability."""
+
+    @property
+    def log_normaliser(self) -> Float[Tensor, " token"]:
+        """ln Σ exp(logit), once all slices have passed."""
+        return self.exponentials.log() + self.highest
+
+
+Reduce = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Running], Running]
+"""The type of ``reduce_slice``."""
+
+
+def nothing_yet(n_tokens: int, device: torch.device) -> Running:
+    """Before the first slice."""
+    zeros = torch.zeros(n_tokens, device=device)
+    return Running(zeros + torch.finfo(torch.float32).min, zeros, zeros - 1.0, zeros, zeros)
+
+
+def reduce_slice(
+    logits: Float[Tensor, "token slice"],
+    intact_logits: Float[Tensor, "token slice"],
+    intact_log_normaliser: Float[Tensor, " token"],
+    targets: Int[Tensor, " token"],
+    places: Float[Tensor, " slice"],
+    running: Running,
+) -> Running:
+    """Take in one slice.
+
+    Args:
+        logits: of a variant.
+        intact_logits: of the intact model, for the same tokens and entries.
+        intact_log_normaliser: ln Σ exp of the intact logits over the whole vocabulary; +inf while it is not known.
+        targets: the tokens in the text.
+        places: the slice's entries of the vocabulary, as numbers.
+        running: what is known so far.
+    """
+    z = logits.float()
+    if torch.compiler.is_compiling():  # a comparison and a minimum run as vectors where an argmax does not
+        highest = z.amax(dim=-1)
+        top1 = torch.where(z == highest[:, None], places[None, :], _NOWHERE).amin(dim=-1)
+    else:
+        highest, at = z.max(dim=-1)
+        top1 = places[at]
+    reference = torch.maximum(running.highest, highest)
+    exponentials = running.exponentials * (running.highest - reference).exp() + (z - reference[:, None]).exp().sum(dim=-1)
+    column = targets - places[0].long()
+    is_here = (column >= 0) & (column < places.shape[0])
+    target = z.gather(1, column.clamp(0, places.shape[0] - 1)[:, None])[:, 0]
+    # differences first, so that equal logits give exactly 0
+    intact = intact_logits.float()
+    shift = ((intact - intact_log_normaliser[:, None]).exp() * (z - intact)).sum(dim=-1)
+    return Running(
+        reference,
+        exponentials,
+        torch.where(highest > running.highest, top1, running.top1),
+        torch.where(is_here, target, running.target),
+        running.shift + shift,
+    )
+
+
+def slice_reducer(*, compiled: bool) -> Reduce:
+    """``reduce_slice``, compiled or in blocks of rows."""
+    return torch.compile(reduce_slice, dynamic=True) if compiled else _reduce_by_blocks
+
+
+def _reduce_by_blocks(
+    logits: Tensor, intact_logits: Tensor, intact_log_normaliser: Tensor, targets: Tensor, places: Tensor, running: Running
+) -> Running:
+    if logits.device.type != "cpu":
+        return reduce_slice(logits, intact_logits, intact_log_normaliser, targets, places, running)
+    blocks = []
+    for start in range(0, len(logits), _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        so_far = Running(*(part[rows] for part in running))
+        blocks.append(
+            reduce_slice(logits[rows], intact_logits[rows], intact_log_normaliser[rows], targets[rows], places, so_far)
+        )
+    return Running(*(torch.cat(parts) for parts in zip(*blocks, strict=True)))

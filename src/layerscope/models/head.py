@@ -1,0 +1,159 @@
+"""Logits a slice of the vocabulary at a time, so that no row of the whole vocabulary need ever be in memory.
+
+The model's own code does it all: its body with the layers passing through gives what the output matrix reads; a slice of that
+matrix gives a slice of the logits; the model's own forward, with body and matrix answering at once, does what comes after (a
+soft-cap, a scale). Nothing is assumed of a family: the slices are compared with the model's own logits, and a model for which
+they differ, or whose output matrix is not a plain one, is unembedded whole.
+
+Axes: ``token`` (rows from anywhere: each stands alone here), ``width`` (what the output matrix reads), ``slice``.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers.modeling_outputs import BaseModelOutputWithPast
+
+from layerscope.models.patching import replaced_forward
+
+if TYPE_CHECKING:
+    from layerscope.models.decoder import Decoder
+
+SLICE_WIDTH = {"cpu": 4096}
+"""Vocabulary entries a slice: on a CPU so few that a slice of the matrix and of the logits stay in its caches."""
+_SLICE_WIDTH_ELSEWHERE = 16384
+_PROBE_ROWS = 5
+
+
+class _BodyAnswer(BaseModelOutputWithPast):
+    """What a model's body answers with; whatever else a family looks for in it (router logits, caches) is not there."""
+
+    def __getattr__(self, _: str) -> None:
+        return None
+
+
+class WholeHead:
+    """The vocabulary as one slice: the model's own unembedding."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        self._decoder = decoder
+
+    @cached_property
+    def vocab_size(self) -> int:
+        """Logits a token."""
+        return int(self._logits_of_nothing.shape[-1])
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where the logits are."""
+        return self._logits_of_nothing.device
+
+    @property
+    def slice_width(self) -> int:
+        """All of it."""
+        return self.vocab_size
+
+    def features(self, hidden: Float[Tensor, "token *d_model"]) -> Float[Tensor, "token *d_model"]:
+        """The hidden states themselves."""
+        return hidden
+
+    def logits(self, features: Float[Tensor, "token *d_model"], start: int, stop: int) -> Float[Tensor, "token slice"]:
+        """The model's logits for the tokens ``start`` to ``stop`` of the vocabulary, in its own dtype."""
+        return self._decoder.unembed(features.unsqueeze(1)).squeeze(1)[:, start:stop]
+
+    @cached_property
+    def _logits_of_nothing(self) -> Tensor:
+        return self._decoder.logits(torch.zeros((1, 2), dtype=torch.long, device=self._decoder.device))
+
+
+class SlicedHead:
+    """Logits by slices of the vocabulary, wherever those are proved to be the model's own. Made by ``find_head``."""
+
+    def __init__(self, decoder: Decoder, matrix: nn.Linear) -> None:
+        self._decoder, self._matrix = decoder, matrix
+        self._has_postprocessing = True
+
+    @property
+    def vocab_size(self) -> int:
+        """Rows of the output matrix."""
+        return self._matrix.weight.shape[0]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the output matrix lies, and so the logits."""
+        return self._matrix.weight.device
+
+    @property
+    def slice_width(self) -> int:
+        """Vocabulary entries to take at a time."""
+        return min(SLICE_WIDTH.get(self.device.type, _SLICE_WIDTH_ELSEWHERE), self.vocab_size)
+
+    @torch.inference_mode()
+    def features(self, hidden: Float[Tensor, "token *d_model"]) -> Float[Tensor, "token width"]:
+        """What the output matrix reads for hidden states that left the last step."""
+        seen: list[Tensor] = []
+
+        def matrix(inputs: Tensor) -> Tensor:
+            seen.append(inputs)
+            return inputs[..., :1]
+
+        with replaced_forward(self._matrix, matrix):
+            self._decoder.unembed(hidden.unsqueeze(1))
+        return seen[0].squeeze(1).to(self.device)
+
+    @torch.inference_mode()
+    def logits(self, features: Float[Tensor, "token width"], start: int, stop: int) -> Float[Tensor, "token slice"]:
+        """The model's logits for the tokens ``start`` to ``stop`` of the vocabulary, in its own dtype."""
+        bias = self._matrix.bias
+        raw = nn.functional.linear(features, self._matrix.weight[start:stop], None if bias is None else bias[start:stop])
+        return self._postprocessed(raw) if self._has_postprocessing else raw
+
+    def settle(self) -> bool:
+        """Compare with the model's own logits on random states, and see whether anything comes after the matrix."""
+        decoder = self._decoder
+        ids = torch.zeros((1, 2), dtype=torch.long, device=decoder.device)
+        shape = (_PROBE_ROWS, *decoder.record(ids).embedded.shape[2:])
+        hidden = torch.randn(shape, generator=torch.Generator().manual_seed(2)).to(decoder.device, decoder.dtype)
+        own = decoder.unembed(hidden.unsqueeze(1)).squeeze(1)
+        if own.shape[-1] != self.vocab_size:
+            return False
+        cuts = [0, self.vocab_size // 3, self.vocab_size // 2, self.vocab_size]
+        features = self.features(hidden)
+        sliced = torch.cat([self.logits(features, a, b) for a, b in zip(cuts, cuts[1:], strict=False) if a < b], dim=1)
+        probe = torch.randn((_PROBE_ROWS, 7), generator=torch.Generator().manual_seed(3)).to(self.device, features.dtype) * 40
+        self._has_postprocessing = not torch.equal(self._postprocessed(probe).float(), probe.float())
+        tolerance = 4 * torch.finfo(own.dtype).eps * float(own.abs().max())
+        return bool((own.to(sliced) - sliced).abs().max() <= tolerance)
+
+    def _postprocessed(self, raw: Float[Tensor, "token slice"]) -> Float[Tensor, "token slice"]:
+        """What the model itself does to logits after its output matrix."""
+        model = self._decoder.model
+        answer = _BodyAnswer(last_hidden_state=raw.new_zeros((len(raw), 1, self._matrix.in_features)))
+        with ExitStack() as stack:
+            stack.enter_context(replaced_forward(model.base_model, lambda *_, **__: answer))
+            stack.enter_context(replaced_forward(self._matrix, lambda _: raw.unsqueeze(1)))
+            placeholder = torch.zeros((len(raw), 1), dtype=torch.long, device=self._decoder.device)
+            logits: Tensor = model(input_ids=placeholder, use_cache=False).logits
+        return logits.squeeze(1)
+
+
+_FAILURES = (RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError)
+"""What a family's own code raises when it is used in a way that it was not made for."""
+
+
+def find_head(decoder: Decoder) -> SlicedHead | WholeHead:
+    """A decoder's head by slices if it is proved against the model's own logits, else the whole one."""
+    model = decoder.model
+    output: Any = model.get_output_embeddings()
+    if type(output) is not nn.Linear or model.base_model is model:
+        return WholeHead(decoder)
+    head = SlicedHead(decoder, output)
+    try:
+        return head if head.settle() else WholeHead(decoder)
+    except _FAILURES:
+        return WholeHead(decoder)
