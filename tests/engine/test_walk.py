@@ -114,7 +114,7 @@ def test_uniform_logits_give_the_vocabulary_size() -> None:
 
 
 def test_small_chunks_slices_and_groups_give_the_same_scores(llama: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    windows, variants = windows_of([30, 25]), build_variants(["removal"], [], 4)
+    windows, variants = windows_of([30, 30]), build_variants(["removal"], [], 4)
     (whole,) = walk(llama, windows, variants, budget=64)
     monkeypatch.setattr("layerscope.engine.scoring._FEWEST_ROWS", 7)
     monkeypatch.setattr("layerscope.engine.scoring.LOGITS_BYTES", {"cpu": 1})
@@ -144,7 +144,7 @@ def test_progress_adds_up(llama: Decoder) -> None:
 
 
 def test_proxies_equal_arithmetic_on_hidden_states(llama: Decoder) -> None:
-    windows = windows_of([11, 6])
+    windows = windows_of([11, 10])
     variants = build_variants(["removal", "exchange", "block-removal:3"], [], 4)
     (result,) = walk(llama, windows, variants, budget=64)
     with torch.no_grad():

@@ -13,7 +13,7 @@ from scipy import stats
 from layerscope.analysis.totals import DocumentTotals
 from layerscope.paths import Variant, touched_span
 from layerscope.results import LAYERS, PROXIES
-from layerscope.stats import N_RESAMPLES, bootstrap_ratio
+from layerscope.stats import N_RESAMPLES, Interval, bootstrap_ratio
 
 PROXY_NAMES = ("block_influence", "angular_distance")
 
@@ -26,6 +26,7 @@ def layers_table(
     *,
     seed: int,
     n_resamples: int = N_RESAMPLES,
+    level: float = 0.95,
 ) -> pa.Table:
     """Perplexity, effect, interval and proxies of every variant.
 
@@ -39,16 +40,18 @@ def layers_table(
         n_layers: number of layers of the model.
         seed: of the bootstrap.
         n_resamples: of the bootstrap.
+        level: of the interval; above 0.95 where it was one of several looks, and p-values are raised to match.
     """
     n_tokens = int(totals.tokens.sum())
     nll = totals.sums["nll_nats"]
     delta = nll - nll[0]
-    interval = bootstrap_ratio(delta, totals.tokens, generator=np.random.default_rng(seed), n_resamples=n_resamples)
+    interval = effect_intervals(totals, seed=seed, n_resamples=n_resamples, level=level)
     proxies = _proxies_by_span(spans)
     touched = [touched_span(variant.path, n_layers) for variant in variants]
     measured = [None if span is None else proxies.get((span.first, span.last)) for span in touched]
     is_intact = np.array([variant.family == "intact" for variant in variants])
-    p_values = np.where(is_intact, np.nan, interval.p_value)
+    n_looks = round(0.05 / (1.0 - level))
+    p_values = np.where(is_intact, np.nan, np.minimum(interval.p_value * n_looks, 1.0))
     with np.errstate(over="ignore", invalid="ignore"):  # a perplexity past the range of doubles is infinite, and shown so
         mean_nll = nll.sum(axis=1) / n_tokens
         text_mean = np.exp(nll / totals.tokens).mean(axis=1)
@@ -79,6 +82,13 @@ def layers_table(
             "tokens_not_finite": totals.sums["not_finite"].sum(axis=1).astype(np.int64),
         }
     )
+
+
+def effect_intervals(totals: DocumentTotals, *, seed: int, n_resamples: int = N_RESAMPLES, level: float = 0.95) -> Interval:
+    """Intervals of every variant's ΔNLL by bootstrap over documents; the arguments are those of ``layers_table``."""
+    nll = totals.sums["nll_nats"]
+    generator = np.random.default_rng(seed)
+    return bootstrap_ratio(nll - nll[0], totals.tokens, generator=generator, n_resamples=n_resamples, level=level)
 
 
 def proxies_table(layers: pd.DataFrame) -> pa.Table:

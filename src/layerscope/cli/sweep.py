@@ -60,6 +60,24 @@ def sweep(
         bool, typer.Option("--trust-remote-code", help="Run code that comes with a checkpoint.")
     ] = False,
     batch_tokens: Annotated[int | None, typer.Option(help="Positions a batch, pads included; by device if not given.")] = None,
+    until_ci: Annotated[
+        float | None,
+        typer.Option(
+            help="Add texts until every variant's 95% interval of ΔNLL is within ± this many nats; --max-samples is the cap."
+        ),
+    ] = None,
+    compile_: Annotated[
+        str, typer.Option("--compile", help="auto (where the run is long enough), on or off: layers through torch.compile.")
+    ] = "auto",
+    reference: Annotated[
+        bool, typer.Option("--reference", help="No fast path at all: one text, one variant at a time. Slow; for checking.")
+    ] = False,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Read each layer's weights from disk as it runs: for models larger than memory.")
+    ] = False,
+    stream_memory: Annotated[
+        float | None, typer.Option(help="GiB of hidden states to keep while streaming; half of what is free if not given.")
+    ] = None,
     output_dir: Annotated[Path, typer.Option(help="Where run directories go.")] = Path("results"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and do not run.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Run again, and replace what the run directory holds.")] = False,
@@ -89,6 +107,11 @@ def sweep(
         max_samples=parse_samples(max_samples),
         seed=seed,
         batch_tokens=batch_tokens,
+        until_ci=until_ci,
+        compile=_one_of("--compile", compile_, ("auto", "on", "off"), ModelError),
+        reference=reference,
+        stream=stream,
+        stream_memory=stream_memory,
         output_dir=output_dir,
     )
     show_sweep(request, dry_run=dry_run, force=force)
@@ -111,8 +134,10 @@ def show_sweep(request: SweepRequest, *, dry_run: bool = False, force: bool = Fa
     """Prepare and run a sweep, with progress on standard error and the result on standard output."""
     errors, out = Console(stderr=True, markup=False), Console(markup=False)  # names are text, never markup
     _quieten(errors)
+    from layerscope.engine import keep_freed_memory
     from layerscope.jobs import check_memory, prepare_sweep, run_sweep
 
+    keep_freed_memory()
     with errors.status("Reading the model's configuration and the texts …"):
         prepared = prepare_sweep(request)
     if dry_run:
@@ -195,6 +220,8 @@ def _show_result(console: Console, prepared: PreparedSweep) -> None:
     layers = prepared.directory.read_table(LAYERS).to_pandas()
     proxies = prepared.directory.read_table(PROXIES).to_pandas()
     console.print(_layers_table(layers, prepared, width=console.width))
+    if prepared.request.until_ci is not None:
+        console.print(_precision(prepared), highlight=False, soft_wrap=True)
     for line in _findings(layers, proxies):
         console.print(line, highlight=False, soft_wrap=True)
     _show_unscored(console, prepared)
@@ -234,6 +261,20 @@ def _layers_table(layers: pd.DataFrame, prepared: PreparedSweep, *, width: int) 
             cells += [f"{row['kl_nats']:.4f}", "-" if is_intact else f"{row['block_influence']:.3f}"]
         table.add_row(*cells)
     return table
+
+
+def _precision(prepared: PreparedSweep) -> str:
+    """How many texts it took to make every interval as narrow as asked for, or that the cap came first."""
+    from layerscope.jobs import precision_reached
+
+    found = precision_reached(prepared)
+    if found["reached_nats"] is None:
+        return f"No interval could be computed from {found['documents']:,} texts."
+    widest = f"the widest interval is ±{found['reached_nats']:.3g} nats ({found['widest']})"
+    looked = f"intervals hold for up to {found['looks']} looks"
+    if found["reached_nats"] <= found["asked_nats"]:
+        return f"Stopped after {found['documents']:,} of {found['cap']:,} texts: {widest}; {looked}."
+    return f"All {found['cap']:,} texts taken and ±{found['asked_nats']:g} nats not reached: {widest}; {looked}."
 
 
 def _findings(layers: pd.DataFrame, proxies: pd.DataFrame) -> list[str]:

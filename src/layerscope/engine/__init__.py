@@ -3,7 +3,7 @@
 from layerscope.engine.allocator import keep_freed_memory
 from layerscope.engine.batching import ScoredTokens, Shard, make_shards, padded_ids, scored_tokens
 from layerscope.engine.compiling import compile_decoder
-from layerscope.engine.memory import MemoryEstimate, available_memory, estimate_memory
+from layerscope.engine.memory import MemoryEstimate, available_memory, bytes_a_state, estimate_memory
 from layerscope.engine.proxies import ProxyMeter, ProxySums
 from layerscope.engine.reduction import slice_reducer
 from layerscope.engine.reference import reference_shard
@@ -23,6 +23,7 @@ __all__ = [
     "ShardScores",
     "TokenScores",
     "available_memory",
+    "bytes_a_state",
     "chunk_shards",
     "compile_decoder",
     "estimate_memory",

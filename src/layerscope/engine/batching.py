@@ -57,20 +57,27 @@ _CALL_SHARE = 64
 """One more batch costs about this part of a full one besides its positions: the calls themselves."""
 
 
-def make_shards(windows: Sequence[Window], token_budget: int) -> list[Shard]:
+def make_shards(
+    windows: Sequence[Window], token_budget: int, *, documents: Sequence[int] | None = None, first_index: int = 0
+) -> list[Shard]:
     """Group windows of similar length so that positions and calls together cost least.
 
     Args:
         windows: of the whole run; those with nothing to score are left out.
         token_budget: positions a shard, pads included; a single longer window makes a shard of its own.
+        documents: rows of the windows to take; all of them if None.
+        first_index: of the first shard.
 
     Returns:
         Shards, longest windows first. The grouping depends on nothing but the arguments.
     """
-    order = sorted((i for i, window in enumerate(windows) if window.n_scored), key=lambda i: (-windows[i].n_run, i))
+    rows = range(len(windows)) if documents is None else documents
+    order = sorted((i for i in rows if windows[i].n_scored), key=lambda i: (-windows[i].n_run, i))
     ends = _cheapest_cuts(np.array([windows[i].n_run for i in order]), token_budget)
     groups = [order[start:end] for start, end in zip([0, *ends], ends, strict=False)]
-    return [Shard(index, tuple(group), tuple(windows[i] for i in group)) for index, group in enumerate(groups)]
+    return [
+        Shard(index, tuple(group), tuple(windows[i] for i in group)) for index, group in enumerate(groups, start=first_index)
+    ]
 
 
 def _cheapest_cuts(lengths: Int[np.ndarray, " window"], token_budget: int) -> list[int]:
@@ -84,7 +91,7 @@ def _cheapest_cuts(lengths: Int[np.ndarray, " window"], token_budget: int) -> li
         costs = sizes * lengths[start] + token_budget / _CALL_SHARE + cost[start + 1 : start + largest + 1]
         best = largest - 1 - int(np.argmin(costs[::-1]))  # the largest group of equals
         cost[start], end_of[start] = costs[best], start + sizes[best]
-    ends = []
+    ends: list[int] = []
     while (ends[-1] if ends else 0) < n:
         ends.append(int(end_of[ends[-1] if ends else 0]))
     return ends

@@ -11,7 +11,7 @@ from transformers import PretrainedConfig
 
 from layerscope.engine.scoring import LOGITS_BYTES
 from layerscope.engine.walk import group_size
-from layerscope.models import count_parameters
+from layerscope.models import WINDOW, count_parameters
 from layerscope.paths import SweepPlan
 
 _BYTES_A_WEIGHT = {"int8": 1.0, "nf4": 0.56}
@@ -26,7 +26,7 @@ class MemoryEstimate:
     weights: int | None
     """The model's parameters; None if its configuration does not tell."""
     states: int
-    """Hidden states that the walk keeps, and what one layer needs besides."""
+    """Hidden states that the walk keeps (all that a chunk may keep, when streaming), and what one layer needs besides."""
     scoring: int
     """Final states held back, and the logits of one chunk in their several forms."""
 
@@ -37,7 +37,13 @@ class MemoryEstimate:
 
 
 def estimate_memory(
-    plan: SweepPlan, config: PretrainedConfig, dtype: torch.dtype, *, longest_batch: int, quantize: str = "none"
+    plan: SweepPlan,
+    config: PretrainedConfig,
+    dtype: torch.dtype,
+    *,
+    longest_batch: int,
+    quantize: str = "none",
+    stream_bytes: int | None = None,
 ) -> MemoryEstimate:
     """Estimate the peak memory of a sweep.
 
@@ -47,18 +53,28 @@ def estimate_memory(
         dtype: of weights and hidden states.
         longest_batch: positions of the largest shard, pads included.
         quantize: ``none``, ``int8`` or ``nf4``.
+        stream_bytes: what a chunk's hidden states may take when weights are streamed; None if they are all in memory.
     """
     text_config: Any = config.get_text_config(decoder=True)
     width: int = text_config.hidden_size
     inner = getattr(text_config, "intermediate_size", None) or 4 * width
     vocabulary: int = text_config.vocab_size
-    state = longest_batch * width * dtype.itemsize
+    state = longest_batch * bytes_a_state(config, dtype)
     layer = longest_batch * (6 * width + 3 * int(inner)) * dtype.itemsize
     held = min(group_size(state, plan), len(plan.variants)) * state
     chunk = max(LOGITS_BYTES["cpu"], 4 * vocabulary) * (5 * 4 + dtype.itemsize) // 4
-    weights = count_parameters(config)
-    size = None if weights is None else int(weights * _BYTES_A_WEIGHT.get(quantize, dtype.itemsize))
-    return MemoryEstimate(size, plan.peak_states * state + layer, held + chunk)
+    kept = plan.peak_states * state if stream_bytes is None else max(plan.peak_states * state, stream_bytes)
+    counts = count_parameters(config)
+    if counts is None:
+        return MemoryEstimate(None, kept + layer, held + chunk)
+    resident = counts.total if stream_bytes is None else counts.outside + (WINDOW + 1) * max(counts.layers)
+    return MemoryEstimate(int(resident * _BYTES_A_WEIGHT.get(quantize, dtype.itemsize)), kept + layer, held + chunk)
+
+
+def bytes_a_state(config: PretrainedConfig, dtype: torch.dtype) -> int:
+    """Of one position's hidden state."""
+    text_config: Any = config.get_text_config(decoder=True)
+    return int(text_config.hidden_size) * dtype.itemsize
 
 
 def available_memory(device: torch.device) -> int | None:

@@ -37,7 +37,7 @@ class Running(NamedTuple):
 
     @property
     def log_normaliser(self) -> Float[Tensor, " token"]:
-        """ln Σ exp(logit), once all slices have passed."""
+        """Ln Σ exp(logit), once all slices have passed."""
         return self.exponentials.log() + self.highest
 
 

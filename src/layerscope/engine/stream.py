@@ -1,4 +1,4 @@
-"""Several shards through a plan layer by layer, for weights that do not fit in memory: each layer is read once for all of them."""
+"""Several shards through a plan layer by layer: for weights that do not fit in memory, each layer is read once for all."""
 
 from __future__ import annotations
 

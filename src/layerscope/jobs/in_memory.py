@@ -12,7 +12,8 @@ from layerscope.corpora import Document, Protocol, cut_windows
 from layerscope.engine import make_shards, walk_shard, work_units
 from layerscope.errors import ModelError
 from layerscope.jobs.prepare import BATCH_TOKENS, check_scorable
-from layerscope.jobs.run import Progress, check_paths_run, check_tokens_fit
+from layerscope.jobs.rounds import Progress
+from layerscope.jobs.run import check_paths_run, check_tokens_fit
 from layerscope.models import Decoder
 from layerscope.paths import Variant, plan_sweep
 from layerscope.results import documents_table, scores_table, spans_table

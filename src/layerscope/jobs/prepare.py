@@ -6,15 +6,18 @@ Everything that can be refused is refused here, in one sentence, with nothing wr
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
+import torch
 from transformers import PretrainedConfig
 
 from layerscope.corpora import Protocol, Window, WindowedCorpus, cut_windows, dataset_label, load_documents, resolved_split
-from layerscope.engine import MemoryEstimate, Shard, available_memory, estimate_memory, make_shards
+from layerscope.engine import MemoryEstimate, Shard, available_memory, bytes_a_state, estimate_memory, make_shards
 from layerscope.errors import DataError, DeviceError
 from layerscope.models import (
     LoadOptions,
@@ -22,17 +25,22 @@ from layerscope.models import (
     TextEncoder,
     context_length,
     count_layers,
+    count_parameters,
     load_config,
     load_encoder,
     resolve_device,
     resolve_dtype,
     resolve_model,
 )
-from layerscope.paths import LayerPath, SweepPlan, build_variants, check_family, plan_sweep
+from layerscope.paths import LayerPath, SweepPlan, build_variants, check_family, layer_major, plan_sweep
 from layerscope.results import RunDirectory, run_slug
+from layerscope.stats import Looks, plan_looks
 
-BATCH_TOKENS = {"cpu": 1024, "mps": 4096, "cuda": 8192}
+BATCH_TOKENS = {"cpu": 4096, "mps": 4096, "cuda": 8192}
 """Default positions a shard, by kind of device."""
+_COMPILING_PAYS = {"cpu": 1e14, "mps": 1e14}
+"""Floating-point operations above which the minute that a compiler takes is won back."""
+_COMPILING_PAYS_ELSEWHERE = 1e16
 
 
 @dataclass(frozen=True)
@@ -63,8 +71,28 @@ class SweepRequest:
     """Of the draw and of the bootstrap."""
     batch_tokens: int | None = None
     """Positions a shard; by device if None."""
+    until_ci: float | None = None
+    """Stop as soon as every variant's interval is narrower than this half-width, in nats; None to score all samples."""
+    compile: Literal["auto", "on", "off"] = "auto"
+    """Whether layers go through ``torch.compile``; ``auto`` where the run is long enough to win its time back."""
+    reference: bool = False
+    """Use no fast path at all: for checking, slow."""
+    stream: bool = False
+    """Read each layer's weights from disk when they are needed."""
+    stream_memory: float | None = None
+    """GiB of hidden states to keep while streaming; half of what is free if None."""
     output_dir: Path = Path("results")
     """Where run directories go."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """Texts that are scored before the intervals are looked at."""
+
+    documents: int
+    """Texts up to and with this round."""
+    shards: tuple[Shard, ...]
+    """Of this round alone."""
 
 
 @dataclass(frozen=True)
@@ -83,18 +111,31 @@ class PreparedSweep:
     """What is scored."""
     plan: SweepPlan
     """Variants and the walk over them."""
-    shards: tuple[Shard, ...]
-    """Units of work."""
+    rounds: tuple[Round, ...]
+    """Units of work, in the order in which they run; one round unless a precision is asked for."""
+    level: float
+    """Of each interval: 0.95, or more where it is looked at more than once."""
+    compile: bool
+    """Whether layers go through a compiler."""
     memory: MemoryEstimate
     """What it will take."""
+    bytes_a_state: int
+    """Of one position's hidden state."""
+    stream_bytes: int
+    """What hidden states may take while weights are streamed; 0 where they are not."""
     directory: RunDirectory
     """Where it goes."""
     record: dict[str, Any]
     """Everything that decides the numbers; two runs with the same record have the same tables."""
 
     @property
+    def shards(self) -> tuple[Shard, ...]:
+        """Of all rounds."""
+        return tuple(shard for some in self.rounds for shard in some.shards)
+
+    @property
     def n_scored(self) -> int:
-        """Scored tokens of the run."""
+        """Scored tokens of the run, if no round is left out."""
         return sum(shard.n_scored for shard in self.shards)
 
 
@@ -115,6 +156,12 @@ def prepare_sweep(request: SweepRequest) -> PreparedSweep:
         raise DataError(f"--seed is 0 or more; got {request.seed}.")
     if request.batch_tokens is not None and request.batch_tokens < 1:
         raise DataError(f"--batch-tokens is 1 or more; got {request.batch_tokens}.")
+    if request.until_ci is not None and not 0.0 < request.until_ci < math.inf:
+        raise DataError(f"--until-ci is a half-width in nats above 0; got {request.until_ci}.")
+    if request.stream_memory is not None and not 0.0 < request.stream_memory < math.inf:
+        raise DataError(f"--stream-memory is a number of GiB above 0; got {request.stream_memory}.")
+    if request.stream and request.reference:
+        raise DataError("--reference uses no fast path and --stream is one: take one of them.")
     device = resolve_device(request.options.device)
     directory = RunDirectory(request.output_dir / _experiment_name(request) / _slug(request))
     directory.check_writable()
@@ -125,6 +172,7 @@ def prepare_sweep(request: SweepRequest) -> PreparedSweep:
     dtype = resolve_dtype(request.options.dtype, config)
     variants = build_variants(request.experiments, request.paths, n_layers := count_layers(config))
     plan = plan_sweep(variants, n_layers)
+    walked = layer_major(plan).sweep if request.stream else plan
     encoder = load_encoder(source, request.options)
     corpus = cut_windows(
         documents,
@@ -137,10 +185,22 @@ def prepare_sweep(request: SweepRequest) -> PreparedSweep:
     )
     check_scorable(corpus.windows)
     batch_tokens = request.batch_tokens or BATCH_TOKENS[device.type]
-    shards = tuple(make_shards(corpus.windows, batch_tokens))
+    looks = Looks((len(corpus.windows),))
+    if request.until_ci is not None:
+        corpus = replace(corpus, windows=_shuffled(corpus.windows, request.seed))
+        looks = plan_looks(len(corpus.windows))
+    rounds = _rounds(corpus.windows, looks, batch_tokens)
+    stream_bytes = _stream_bytes(request, device)
+    longest_batch = max(shard.padded_tokens for some in rounds for shard in some.shards)
     memory = estimate_memory(
-        plan, config, dtype, longest_batch=max(s.padded_tokens for s in shards), quantize=request.options.quantize
+        walked,
+        config,
+        dtype,
+        longest_batch=longest_batch,
+        quantize=request.options.quantize,
+        stream_bytes=stream_bytes if request.stream else None,
     )
+    compiles = not request.reference and _compiles(request, config, plan, rounds, device)
     record = {
         "model": source.name,
         "model_fingerprint": getattr(config, "_commit_hash", None) or source.fingerprint,
@@ -158,8 +218,26 @@ def prepare_sweep(request: SweepRequest) -> PreparedSweep:
         "experiments": list(request.experiments),
         "paths": list(request.paths),
         "batch_tokens": batch_tokens,
+        "until_ci": request.until_ci,
+        "compile": compiles,
+        "reference": request.reference,
     }
-    return PreparedSweep(request, source, config, encoder, corpus, plan, shards, memory, directory, record)
+    return PreparedSweep(
+        request,
+        source,
+        config,
+        encoder,
+        corpus,
+        plan,
+        rounds,
+        looks.level,
+        compiles,
+        memory,
+        bytes_a_state(config, dtype),
+        stream_bytes,
+        directory,
+        record,
+    )
 
 
 def check_memory(prepared: PreparedSweep) -> None:
@@ -200,6 +278,48 @@ def texts_digest(windows: Sequence[Window]) -> str:
         encoded = window.text.encode("utf-8")
         digest.update(f"{len(encoded)}\n".encode() + encoded)
     return digest.hexdigest()
+
+
+def _shuffled(windows: Sequence[Window], seed: int) -> tuple[Window, ...]:
+    """In a random order, so that the first of them are a sample of all."""
+    order = np.random.default_rng(seed).permutation(len(windows))
+    return tuple(windows[index] for index in order)
+
+
+def _rounds(windows: Sequence[Window], looks: Looks, batch_tokens: int) -> tuple[Round, ...]:
+    """The shards of each round; a round without a token to score joins the next."""
+    rounds: list[Round] = []
+    start = n_shards = 0
+    for size in looks.sizes:
+        shards = make_shards(windows, batch_tokens, documents=range(start, size), first_index=n_shards)
+        if shards:
+            rounds.append(Round(size, tuple(shards)))
+            start, n_shards = size, n_shards + len(shards)
+    return tuple(rounds)
+
+
+def _stream_bytes(request: SweepRequest, device: torch.device) -> int:
+    """What hidden states may take."""
+    if not request.stream:
+        return 0
+    if request.stream_memory is not None:
+        return int(request.stream_memory * 2**30)
+    return (available_memory(device) or 4 * 2**30) // 2
+
+
+def _compiles(
+    request: SweepRequest, config: PretrainedConfig, plan: SweepPlan, rounds: Sequence[Round], device: torch.device
+) -> bool:
+    """Whether layers go through a compiler: as asked, or where the work is long enough. Streaming waits for the disk anyway."""
+    if request.compile != "auto":
+        return request.compile == "on"
+    counts = count_parameters(config)
+    if counts is None or request.stream:
+        return False
+    positions = sum(shard.padded_tokens for some in rounds for shard in some.shards)
+    a_layer = sum(counts.layers) / len(counts.layers)
+    work = 2.0 * positions * (plan.layer_runs * a_layer + len(plan.variants) * counts.outside)
+    return work > _COMPILING_PAYS.get(device.type, _COMPILING_PAYS_ELSEWHERE)
 
 
 def _experiment_name(request: SweepRequest) -> str:

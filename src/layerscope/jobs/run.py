@@ -4,36 +4,31 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from layerscope.analysis import layers_table, ppl_summary, proxies_table, sum_by_document
+from layerscope.analysis import layers_table, ppl_summary, proxies_table
 from layerscope.corpora import Window, WindowedCorpus, dataset_label
-from layerscope.engine import walk_shard, work_units
-from layerscope.errors import ModelError
+from layerscope.errors import ModelError, RunError
 from layerscope.figures import sweep_figures
 from layerscope.jobs.prepare import PreparedSweep, check_memory
-from layerscope.models import Decoder, context_length, load_weights
+from layerscope.jobs.rounds import Progress, document_totals, run_rounds
+from layerscope.jobs.runner import compile_as_asked, load_as_asked
+from layerscope.models import Decoder, context_length
 from layerscope.paths import SweepPlan
 from layerscope.results import (
     DOCUMENTS,
     LAYERS,
     PROXIES,
-    SCORES,
     SPANS,
     TOKENS,
     documents_table,
-    scores_table,
-    spans_table,
     tokens_table,
 )
-
-Progress = Callable[[int, int], None]
-"""Called with the work done so far and the work in all."""
 
 _PACKAGES = ("layerscope", "torch", "transformers", "tokenizers", "numpy", "scipy", "pyarrow", "pandas", "matplotlib")
 
@@ -56,33 +51,44 @@ def run_sweep(prepared: PreparedSweep, *, force: bool = False, progress: Progres
     if not force and directory.check_resumable(prepared.record, _package_versions()):
         return False
     check_memory(prepared)
-    decoder = load_weights(prepared.source, prepared.config, prepared.encoder, prepared.request.options)
+    decoder = load_as_asked(prepared)
     check_paths_run(decoder, prepared.plan)
     check_tokens_fit(decoder, prepared.corpus.windows)
+    compile_as_asked(prepared, decoder)
     if force:
         directory.clear()
-    manifest = _manifest(prepared)
+    _check_same_kernels(prepared, decoder)
+    manifest = _manifest(prepared, decoder)
     directory.start(manifest)
-    directory.write_table(DOCUMENTS, documents_table(prepared.corpus.windows))
-    directory.write_table(TOKENS, tokens_table(prepared.corpus.windows, prepared.encoder.token_name))
-    seconds, resumed = _run_shards(prepared, decoder, progress)
-    tabulate(prepared)
-    directory.finish({**manifest, "seconds": round(seconds, 2), "shards_resumed": resumed})
+    outcome = run_rounds(prepared, decoder, progress)
+    tabulate(prepared, rounds=outcome.rounds)
+    precision = None if prepared.request.until_ci is None else precision_reached(prepared)
+    finished = {**manifest, "data": _data(prepared, outcome.rounds), "precision": precision}
+    directory.finish({**finished, "seconds": round(outcome.seconds, 2), "shards_resumed": outcome.resumed})
     return True
 
 
-def tabulate(prepared: PreparedSweep) -> None:
-    """From finished shards to tables, ppl.json and figures; needs no model."""
-    directory, plan, n_shards = prepared.directory, prepared.plan, len(prepared.shards)
-    names = [variant.name for variant in plan.variants]
-    totals = sum_by_document(directory.read_table(DOCUMENTS), directory.read_shards(SCORES, n_shards), names)
+def tabulate(prepared: PreparedSweep, *, rounds: int | None = None) -> None:
+    """From finished shards to tables, ppl.json and figures; needs no model.
+
+    Args:
+        prepared: the run.
+        rounds: how many rounds were run; all of them if None.
+    """
+    directory, request = prepared.directory, prepared.request
+    done = prepared.rounds[:rounds]
+    n_shards = sum(len(some.shards) for some in done)
+    windows = prepared.corpus.windows[: done[-1].documents]
+    directory.write_table(DOCUMENTS, documents_table(windows))
+    directory.write_table(TOKENS, tokens_table(windows, prepared.encoder.token_name))
+    spans = directory.read_shards(SPANS, n_shards)
+    totals = document_totals(prepared, windows, n_shards)
     layers = layers_table(
-        totals, directory.read_shards(SPANS, n_shards), plan.variants, plan.n_layers, seed=prepared.request.seed
+        totals, spans, prepared.plan.variants, prepared.plan.n_layers, seed=request.seed, level=prepared.level
     )
     proxies = proxies_table(layers.to_pandas())
     directory.write_table(LAYERS, layers)
     directory.write_table(PROXIES, proxies)
-    request = prepared.request
     directory.write_json(
         "ppl.json",
         ppl_summary(
@@ -94,6 +100,22 @@ def tabulate(prepared: PreparedSweep) -> None:
     )
     for name, figure in figures.items():
         directory.write_figure(name, figure)
+
+
+def precision_reached(prepared: PreparedSweep) -> dict[str, Any]:
+    """How narrow the intervals of a finished run are: the widest one's half-width, whose it is, and the texts it took."""
+    layers = prepared.directory.read_table(LAYERS).to_pandas()
+    half_widths = ((layers["delta_nll_high_nats"] - layers["delta_nll_low_nats"]) / 2.0).dropna()
+    widest = None if half_widths.empty else half_widths.idxmax()
+    return {
+        "asked_nats": prepared.request.until_ci,
+        "reached_nats": None if widest is None else float(half_widths[widest]),
+        "widest": None if widest is None else str(layers["variant"][widest]),
+        "documents": int(layers["documents"].iloc[0]),
+        "cap": len(prepared.corpus.windows),
+        "looks": len(prepared.rounds),
+        "level_of_each_look": prepared.level,
+    }
 
 
 def check_paths_run(decoder: Decoder, plan: SweepPlan) -> None:
@@ -134,31 +156,38 @@ def unscored_summary(corpus: WindowedCorpus) -> dict[str, Any]:
     }
 
 
-def _run_shards(prepared: PreparedSweep, decoder: Decoder, progress: Progress) -> tuple[float, int]:
-    """Run the shards that are not there yet; seconds spent, and how many were there."""
-    plan, directory = prepared.plan, prepared.directory
-    units = work_units(plan)
-    total = units * sum(shard.padded_tokens for shard in prepared.shards)
-    done, resumed, started = 0, 0, time.monotonic()
-    progress(done, total)
-    for shard in prepared.shards:
-        if directory.has_shard(shard.index, len(plan.variants) * shard.n_scored):
-            resumed += 1
-            done += units * shard.padded_tokens
-            progress(done, total)
-            continue
+def _check_same_kernels(prepared: PreparedSweep, decoder: Decoder) -> None:
+    """Refuse to go on with compiled layers where a run began without, or the other way round.
 
-        def advance(steps: int, weight: int = shard.padded_tokens) -> None:
-            nonlocal done
-            done += steps * weight
-            progress(done, total)
-
-        result = walk_shard(decoder, plan, shard, progress=advance)
-        directory.write_shard(shard.index, scores_table(result, plan.variants), spans_table(result))
-    return time.monotonic() - started, resumed
+    Raises:
+        RunError: what it began with and what there is now.
+    """
+    began = prepared.directory.manifest()
+    compiled = decoder.compiled is not None
+    if began is not None and began["environment"].get("compiled", compiled) != compiled:
+        was, now = ("without", "with") if compiled else ("with", "without")
+        raise RunError(
+            f"A run goes on as it began; '{prepared.directory.path}' began {was} compiled layers and this is {now}: "
+            "make the compiler as it was, or use --force to run again."
+        )
 
 
-def _manifest(prepared: PreparedSweep) -> dict[str, Any]:
+def _data(prepared: PreparedSweep, rounds: int | None = None) -> dict[str, Any]:
+    """What was scored in the first rounds."""
+    done = prepared.rounds[:rounds]
+    corpus = replace(prepared.corpus, windows=prepared.corpus.windows[: done[-1].documents])
+    return {
+        "name": prepared.request.dataset,
+        "split": prepared.record["split"],
+        "texts_sha256": prepared.record["texts_sha256"],
+        "documents": len(corpus.windows),
+        "tokens": sum(window.n_tokens for window in corpus.windows),
+        "tokens_scored": sum(shard.n_scored for some in done for shard in some.shards),
+        "unscored": unscored_summary(corpus),
+    }
+
+
+def _manifest(prepared: PreparedSweep, decoder: Decoder) -> dict[str, Any]:
     config, plan = prepared.config, prepared.plan
     return {
         "request": prepared.record,
@@ -171,15 +200,7 @@ def _manifest(prepared: PreparedSweep) -> dict[str, Any]:
             "layers": plan.n_layers,
             "context_length": context_length(config),
         },
-        "data": {
-            "name": prepared.request.dataset,
-            "split": prepared.record["split"],
-            "texts_sha256": prepared.record["texts_sha256"],
-            "documents": len(prepared.corpus.windows),
-            "tokens": sum(window.n_tokens for window in prepared.corpus.windows),
-            "tokens_scored": prepared.n_scored,
-            "unscored": unscored_summary(prepared.corpus),
-        },
+        "data": _data(prepared),
         "plan": {
             "variants": len(plan.variants),
             "layer_runs_a_batch": plan.layer_runs,
@@ -190,6 +211,8 @@ def _manifest(prepared: PreparedSweep) -> dict[str, Any]:
             "python": platform.python_version(),
             "platform": platform.platform(),
             "threads": torch.get_num_threads(),
+            "compiled": decoder.compiled is not None,
+            "streamed": decoder.streamed is not None,
             "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
             "packages": _package_versions(),
         },

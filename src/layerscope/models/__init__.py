@@ -15,16 +15,18 @@ from layerscope.models.loading import (
     resolve_device,
     resolve_dtype,
 )
-from layerscope.models.skeleton import count_layers, count_parameters
+from layerscope.models.skeleton import WINDOW, ParameterCounts, count_layers, count_parameters
 from layerscope.models.sources import ModelSource, resolve_model
 
 __all__ = [
     "DTYPES",
+    "WINDOW",
     "BosPolicy",
     "Decoder",
     "LayerCall",
     "LoadOptions",
     "ModelSource",
+    "ParameterCounts",
     "Quantization",
     "Recording",
     "TextEncoder",

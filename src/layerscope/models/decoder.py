@@ -255,7 +255,6 @@ class Decoder:
                 stack.enter_context(replaced_forward(layer, replacement(index)))
             yield
 
-
     @contextmanager
     def _weights_at_hand(self) -> Iterator[None]:
         """For a forward pass of the whole model: streamed layers fetch their weights as they are called."""

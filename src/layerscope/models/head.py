@@ -10,6 +10,7 @@ Axes: ``token`` (rows from anywhere: each stands alone here), ``width`` (what th
 
 from __future__ import annotations
 
+import itertools
 from contextlib import ExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -58,11 +59,11 @@ class WholeHead:
         """All of it."""
         return self.vocab_size
 
-    def features(self, hidden: Float[Tensor, "token *d_model"]) -> Float[Tensor, "token *d_model"]:
+    def features(self, hidden: Float[Tensor, "token ..."]) -> Float[Tensor, "token ..."]:
         """The hidden states themselves."""
         return hidden
 
-    def logits(self, features: Float[Tensor, "token *d_model"], start: int, stop: int) -> Float[Tensor, "token slice"]:
+    def logits(self, features: Float[Tensor, "token ..."], start: int, stop: int) -> Float[Tensor, "token slice"]:
         """The model's logits for the tokens ``start`` to ``stop`` of the vocabulary, in its own dtype."""
         return self._decoder.unembed(features.unsqueeze(1)).squeeze(1)[:, start:stop]
 
@@ -94,7 +95,7 @@ class SlicedHead:
         return min(SLICE_WIDTH.get(self.device.type, _SLICE_WIDTH_ELSEWHERE), self.vocab_size)
 
     @torch.inference_mode()
-    def features(self, hidden: Float[Tensor, "token *d_model"]) -> Float[Tensor, "token width"]:
+    def features(self, hidden: Float[Tensor, "token ..."]) -> Float[Tensor, "token width"]:
         """What the output matrix reads for hidden states that left the last step."""
         seen: list[Tensor] = []
 
@@ -124,7 +125,7 @@ class SlicedHead:
             return False
         cuts = [0, self.vocab_size // 3, self.vocab_size // 2, self.vocab_size]
         features = self.features(hidden)
-        sliced = torch.cat([self.logits(features, a, b) for a, b in zip(cuts, cuts[1:], strict=False) if a < b], dim=1)
+        sliced = torch.cat([self.logits(features, a, b) for a, b in itertools.pairwise(cuts) if a < b], dim=1)
         probe = torch.randn((_PROBE_ROWS, 7), generator=torch.Generator().manual_seed(3)).to(self.device, features.dtype) * 40
         self._has_postprocessing = not torch.equal(self._postprocessed(probe).float(), probe.float())
         tolerance = 4 * torch.finfo(own.dtype).eps * float(own.abs().max())
@@ -149,7 +150,7 @@ _FAILURES = (RuntimeError, ValueError, TypeError, KeyError, IndexError, Attribut
 def find_head(decoder: Decoder) -> SlicedHead | WholeHead:
     """A decoder's head by slices if it is proved against the model's own logits, else the whole one."""
     model = decoder.model
-    output: Any = model.get_output_embeddings()
+    output: Any = model.get_output_embeddings()  # type: ignore[no-untyped-call]
     if type(output) is not nn.Linear or model.base_model is model:
         return WholeHead(decoder)
     head = SlicedHead(decoder, output)

@@ -118,7 +118,7 @@ def load_streamed(source: ModelSource, config: PretrainedConfig, encoder: TextEn
     Raises:
         ModelError: it cannot be loaded or swept, or its weights are not plain safetensors.
     """
-    from layerscope.models.streaming import StreamedLayers, empty_model
+    from layerscope.models.streaming import StreamedLayers, empty_model, move_buffers
 
     if options.quantize != "none" or options.device_map is not None or options.trust_remote_code:
         raise ModelError(
@@ -129,7 +129,7 @@ def load_streamed(source: ModelSource, config: PretrainedConfig, encoder: TextEn
         folder = Path(source.location) if source.is_local else Path(_snapshot(source, local_only=local))
         model = empty_model(config, resolve_dtype(options.dtype, config))
         streamed = StreamedLayers(model, folder, device)
-        model.to(device) if device.type != "cpu" else None
+        move_buffers(model, device)
     decoder = Decoder(model, source.name, encoder, streamed=streamed)
     check_decoder(decoder)
     return decoder

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
 from layerscope.errors import ModelError
 from layerscope.models.decoder import find_layers
+
+WINDOW = 2
+"""Layers that streaming keeps in memory, besides the one being read."""
 
 
 def count_layers(config: PretrainedConfig) -> int:
@@ -24,10 +29,28 @@ def count_layers(config: PretrainedConfig) -> int:
     return declared
 
 
-def count_parameters(config: PretrainedConfig) -> int | None:
+@dataclass(frozen=True)
+class ParameterCounts:
+    """Parameters of a model, by where they are."""
+
+    outside: int
+    """Embeddings, final norm, output matrix."""
+    layers: tuple[int, ...]
+    """Of each decoder layer."""
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.outside + sum(self.layers)
+
+
+def count_parameters(config: PretrainedConfig) -> ParameterCounts | None:
     """Parameters of a model; None if the family cannot be built without memory."""
     model = skeleton(config)
-    return None if model is None else sum(parameter.numel() for parameter in model.parameters())
+    if model is None:
+        return None
+    layers = tuple(sum(parameter.numel() for parameter in layer.parameters()) for layer in find_layers(model))
+    return ParameterCounts(sum(parameter.numel() for parameter in model.parameters()) - sum(layers), layers)
 
 
 def skeleton(config: PretrainedConfig) -> PreTrainedModel | None:

@@ -31,9 +31,7 @@ from transformers.modeling_utils import LoadStateDictConfig
 
 from layerscope.errors import ModelError
 from layerscope.models.decoder import find_layers
-
-WINDOW = 2
-"""Layers in memory, besides the one being read."""
+from layerscope.models.skeleton import WINDOW
 
 
 @dataclass
@@ -60,13 +58,13 @@ class StreamedLayers:
     def __init__(self, model: PreTrainedModel, folder: Path, device: torch.device) -> None:
         self._model, self._device = model, device
         self._layers = list(find_layers(model))
-        self._files = {
+        self._files: dict[str, Any] = {
             key: file
             for path in sorted(folder.glob("*.safetensors"))
             for file in [safe_open(path, framework="pt", backend="pread")]
-            for key in file.keys()  # noqa: SIM118
+            for key in file.keys()  # type: ignore[no-untyped-call]  # noqa: SIM118
         }
-        self._mapping = get_model_conversion_mapping(model)
+        self._mapping: list[Any] = get_model_conversion_mapping(model)
         outside, self._keys = self._keys_by_layer()
         self._absent = [dict(layer.named_parameters()) for layer in self._layers]
         self._resident: set[int] = set()
@@ -113,7 +111,7 @@ class StreamedLayers:
 
     def _read(self, keys: Sequence[str]) -> dict[str, Tensor]:
         started = time.perf_counter()
-        tensors = {key: self._files[key].get_tensor(key) for key in keys}
+        tensors: dict[str, Tensor] = {key: self._files[key].get_tensor(key) for key in keys}
         self.tally.bytes_read += sum(tensor.nbytes for tensor in tensors.values())
         self.tally.seconds_reading += time.perf_counter() - started
         return tensors
@@ -121,7 +119,7 @@ class StreamedLayers:
     def _put(self, tensors: dict[str, Tensor]) -> None:
         """Into the model, through transformers' own conversion."""
         config = LoadStateDictConfig(
-            dtype=self._model.dtype, device_map={"": self._device}, weight_mapping=list(self._mapping), use_safetensors=True
+            dtype=self._model.dtype, device_map={"": self._device}, weight_mapping=self._mapping, use_safetensors=True
         )
         with _quiet():
             convert_and_load_state_dict_in_model(self._model, tensors, config)
@@ -155,13 +153,20 @@ def empty_model(config: PretrainedConfig, dtype: torch.dtype) -> PreTrainedModel
     return model
 
 
+def move_buffers(model: PreTrainedModel, device: torch.device) -> None:
+    """Put what the model has computed for itself (rotary frequencies) where its weights go."""
+    for name, buffer in model.named_buffers():
+        holder, _, last = name.rpartition(".")
+        setattr(model.get_submodule(holder), last, buffer.to(device))
+
+
 def _lacking(names: list[str]) -> ModelError:
     return ModelError(f"A checkpoint holds every weight of its model; this one lacks {len(names)}, the first is {names[0]}.")
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """transformers draws a progress bar for every load."""
+    """Transformers draws a progress bar for every load."""
     logging: Any = transformers.utils.logging
     was_on = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()

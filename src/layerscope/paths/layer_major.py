@@ -48,7 +48,8 @@ def layer_major(plan: SweepPlan) -> LayerMajorPlan:
 def _tree(plan: SweepPlan) -> tuple[list[int], list[int]]:
     """For each instruction, the one whose result it reads (−1: the embeddings) and the furthest layer reached so far."""
     holder = {0: -1}
-    parents, phase_of = [], []
+    parents: list[int] = []
+    phase_of: list[int] = []
     for index, instruction in enumerate(plan.instructions):
         parent = holder[instruction.source]
         parents.append(parent)

@@ -1,0 +1,57 @@
+"""Shards in, scores out, by the way that was asked for: resident weights, streamed weights, or the plain reference."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+
+from layerscope.engine import (
+    Shard,
+    ShardProgress,
+    ShardScores,
+    chunk_shards,
+    compile_decoder,
+    reference_shard,
+    stream_chunk,
+    walk_shard,
+)
+from layerscope.jobs.prepare import PreparedSweep
+from layerscope.models import Decoder, load_streamed, load_weights
+from layerscope.paths import layer_major
+
+log = logging.getLogger(__name__)
+
+Runner = Callable[[Sequence[Shard], ShardProgress], Iterator[ShardScores]]
+"""Scores some shards, in order; reports units of work as it goes."""
+
+
+def load_as_asked(prepared: PreparedSweep) -> Decoder:
+    """The model's weights in memory, or streamed from disk."""
+    load = load_streamed if prepared.request.stream else load_weights
+    return load(prepared.source, prepared.config, prepared.encoder, prepared.request.options)
+
+
+def compile_as_asked(prepared: PreparedSweep, decoder: Decoder) -> None:
+    """Compile if that was settled; where it cannot be done the run goes on without, and says so."""
+    if not prepared.compile:
+        return
+    reason = compile_decoder(decoder, prepared.shards[0])
+    if reason is not None:
+        log.warning("Layers are not compiled (%s); the model's own code runs, more slowly.", reason)
+
+
+def make_runner(prepared: PreparedSweep, decoder: Decoder) -> Runner:
+    """The way that was asked for."""
+    plan = prepared.plan
+
+    def resident(shards: Sequence[Shard], progress: ShardProgress) -> Iterator[ShardScores]:
+        walk = reference_shard if prepared.request.reference else walk_shard
+        for shard in shards:
+            yield walk(decoder, plan, shard, progress=lambda units, shard=shard: progress(shard, units))  # type: ignore[misc]
+
+    def streamed(shards: Sequence[Shard], progress: ShardProgress) -> Iterator[ShardScores]:
+        in_order = layer_major(plan)
+        for chunk in chunk_shards(shards, in_order, prepared.bytes_a_state, prepared.stream_bytes):
+            yield from stream_chunk(decoder, in_order, chunk, progress=progress)
+
+    return streamed if prepared.request.stream else resident

@@ -1,0 +1,43 @@
+"""Looking at intervals while data come in, and stopping when they are narrow enough, without losing their coverage.
+
+Sample sizes at which one may look are fixed beforehand, from a first look to a cap. With J looks, each interval has the level
+1 − α/J: by Bonferroni's inequality all J hold the truth together with probability 1 − α or more, so the one at which the data
+make us stop does too, whatever the rule for stopping. Source: Dunn 1961, "Multiple Comparisons among Means"; Jennison &
+Turnbull 1999, "Group Sequential Methods", chapter 2, for sharper boundaries under normal data, which these are not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FIRST_LOOK = 32
+"""Documents before the first look: with fewer, a bootstrap interval is too narrow for skewed effects."""
+GROWTH = 1.5
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Looks:
+    """When to look, and how wide an interval must be at each look."""
+
+    sizes: tuple[int, ...]
+    """Documents at each look, ascending; the last is the cap."""
+
+    @property
+    def level(self) -> float:
+        """Level of the interval at each look, so that the one at which we stop covers with 1 − α."""
+        return 1.0 - ALPHA / len(self.sizes)
+
+
+def plan_looks(cap: int) -> Looks:
+    """Looks from 32 documents on, each at half as many again, up to a cap.
+
+    Args:
+        cap: documents that there are, or that one is ready to take; 1 or more.
+    """
+    sizes: list[int] = []
+    size = float(FIRST_LOOK)
+    while size < cap:
+        sizes.append(int(size))
+        size *= GROWTH
+    return Looks((*sizes, cap))
