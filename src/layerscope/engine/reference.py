@@ -1,4 +1,4 @@
-"""The sweep without any fast path: one text at a time, every variant from the embeddings on, whole logits, no compiler.
+"""The sweep without any fast path: one text at a time, every variant from the embeddings on, whole logits, float64 after them.
 
 Slow and plain on purpose: what ``walk_shard`` gives is held against it, by tests and by anyone who doubts a number.
 """
@@ -48,7 +48,7 @@ def _log_probabilities(decoder: Decoder, plan: SweepPlan, variant: int, window: 
     hidden = recording.embedded
     for step in plan.variants[variant].path.steps:
         hidden = decoder.run_step(step, hidden, recording)
-    return decoder.unembed(hidden)[0].float().log_softmax(dim=-1).cpu()
+    return decoder.unembed(hidden)[0].double().log_softmax(dim=-1).cpu()
 
 
 def _proxies(decoder: Decoder, plan: SweepPlan, window: Window) -> ProxySums:

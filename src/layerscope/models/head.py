@@ -1,9 +1,11 @@
 """Logits a slice of the vocabulary at a time, so that no row of the whole vocabulary need ever be in memory.
 
-The model's own code does it all: its body with the layers passing through gives what the output matrix reads; a slice of that
-matrix gives a slice of the logits; the model's own forward, with body and matrix answering at once, does what comes after (a
-soft-cap, a scale). Nothing is assumed of a family: the slices are compared with the model's own logits, and a model for which
-they differ, or whose output matrix is not a plain one, is unembedded whole.
+The model's own modules do it all. Those that it calls between its last layer and its output matrix (the final norm) give what
+the matrix reads; a slice of the matrix gives a slice of the logits; the model's own forward, with body and matrix answering at
+once, does what comes after (a soft-cap, a scale). Nothing is assumed of a family: each of these is compared with what the model
+does, on random states. Where the modules in between are not the whole way, the model's body with the layers passing through
+stands in for them, which takes longer and makes a GPU wait; where the slices are not the model's own logits, or the matrix is
+not a plain one, the model is unembedded whole.
 
 Axes: ``token`` (rows from anywhere: each stands alone here), ``width`` (what the output matrix reads), ``slice``.
 """
@@ -78,6 +80,7 @@ class SlicedHead:
     def __init__(self, decoder: Decoder, matrix: nn.Linear) -> None:
         self._decoder, self._matrix = decoder, matrix
         self._has_postprocessing = True
+        self._between: tuple[nn.Module, ...] | None = None
 
     @property
     def vocab_size(self) -> int:
@@ -97,15 +100,12 @@ class SlicedHead:
     @torch.inference_mode()
     def features(self, hidden: Float[Tensor, "token ..."]) -> Float[Tensor, "token width"]:
         """What the output matrix reads for hidden states that left the last step."""
-        seen: list[Tensor] = []
-
-        def matrix(inputs: Tensor) -> Tensor:
-            seen.append(inputs)
-            return inputs[..., :1]
-
-        with replaced_forward(self._matrix, matrix):
-            self._decoder.unembed(hidden.unsqueeze(1))
-        return seen[0].squeeze(1).to(self.device)
+        if self._between is None:
+            return self._features_through_the_body(hidden)
+        state = hidden.unsqueeze(1)
+        for module in self._between:
+            state = module(state)
+        return state.squeeze(1).to(self.device)
 
     @torch.inference_mode()
     def logits(self, features: Float[Tensor, "token width"], start: int, stop: int) -> Float[Tensor, "token slice"]:
@@ -124,12 +124,50 @@ class SlicedHead:
         if own.shape[-1] != self.vocab_size:
             return False
         cuts = [0, self.vocab_size // 3, self.vocab_size // 2, self.vocab_size]
-        features = self.features(hidden)
+        features = self._features_through_the_body(hidden)
+        self._between = self._modules_between(hidden)
+        if not torch.equal(self.features(hidden), features):
+            self._between = None
         sliced = torch.cat([self.logits(features, a, b) for a, b in itertools.pairwise(cuts) if a < b], dim=1)
         probe = torch.randn((_PROBE_ROWS, 7), generator=torch.Generator().manual_seed(3)).to(self.device, features.dtype) * 40
         self._has_postprocessing = not torch.equal(self._postprocessed(probe).float(), probe.float())
         tolerance = 4 * torch.finfo(own.dtype).eps * float(own.abs().max())
         return bool((own.to(sliced) - sliced).abs().max() <= tolerance)
+
+    def _features_through_the_body(self, hidden: Float[Tensor, "token ..."]) -> Float[Tensor, "token width"]:
+        seen: list[Tensor] = []
+
+        def matrix(inputs: Tensor) -> Tensor:
+            seen.append(inputs)
+            return inputs[..., :1]
+
+        with replaced_forward(self._matrix, matrix):
+            self._decoder.unembed(hidden.unsqueeze(1))
+        return seen[0].squeeze(1).to(self.device)
+
+    def _modules_between(self, hidden: Float[Tensor, "token ..."]) -> tuple[nn.Module, ...]:
+        """The modules that the model calls between its last layer and its output matrix, those inside them left out."""
+        last_layer, between, open_calls = self._decoder.layers[-1], list[nn.Module](), list[nn.Module]()
+        is_past = False
+
+        def enter(module: nn.Module, _: Any) -> None:
+            if is_past and not open_calls and module is not self._matrix:
+                between.append(module)
+            if is_past:
+                open_calls.append(module)
+
+        def leave(module: nn.Module, _: Any, __: Any) -> None:
+            nonlocal is_past
+            if module in open_calls:
+                open_calls.remove(module)
+            is_past = is_past or module is last_layer
+
+        with ExitStack() as stack:
+            for module in self._decoder.model.modules():
+                stack.callback(module.register_forward_pre_hook(enter).remove)
+                stack.callback(module.register_forward_hook(leave).remove)
+            self._decoder.unembed(hidden.unsqueeze(1))
+        return tuple(between)
 
     def _postprocessed(self, raw: Float[Tensor, "token slice"]) -> Float[Tensor, "token slice"]:
         """What the model itself does to logits after its output matrix."""

@@ -34,7 +34,7 @@ def layer_major(plan: SweepPlan) -> LayerMajorPlan:
             variant = plan.variants[_first_variant_below(plan, parents, index)]
             raise PathError(
                 f"Streaming keeps two neighbouring layers in memory, so a path may go back by one layer at most; "
-                f"'{variant.name}' runs layer {min(instruction.step.layers)} after layer {phase_of[index]}: "
+                f"'{variant.name}' needs layer {min(instruction.step.layers)} when layer {phase_of[index]} has been reached: "
                 "run it without --stream."
             )
     order = sorted(range(len(plan.instructions)), key=lambda index: phase_of[index])  # stable: parents stay before children
