@@ -59,7 +59,7 @@ def test_a_compiler_that_changes_scores_is_not_used(monkeypatch: pytest.MonkeyPa
     (shard,) = make_shards(windows_of([9, 9]), 64)
     monkeypatch.setattr(
         "layerscope.engine.compiling.torch.compile",
-        lambda layer, **_: (lambda hidden, *args, **kwargs: layer(hidden * 1.5, *args, **kwargs)),
+        lambda layer, **_: lambda hidden, *args, **kwargs: layer(hidden * 1.5, *args, **kwargs),
     )
     monkeypatch.setattr("layerscope.engine.walk.slice_reducer", lambda **_: reduce_slice)
     reason = compile_decoder(decoder, shard)

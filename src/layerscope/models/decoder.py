@@ -226,13 +226,13 @@ class Decoder:
             raise PathError(f"{self.name} has layers 0-{self.n_layers - 1}; got a step through layer {step.layer}.")
         call = recording.calls[step.layer]
         layer: Forward = self.layers[step.layer]
-        if self.streamed is not None:
-            self.streamed.require(step.layer)
         with ExitStack() as stack:
             if step.part != "whole":
                 stack.enter_context(self.halves.silenced(step.layer, "mlp" if step.part == "attn" else "attn"))
             elif self.compiled is not None:
                 layer = self.compiled[step.layer]
+            if self.streamed is not None:
+                self.streamed.require(step.layer)
             output = layer(hidden, *call.args, **call.kwargs)
         result: Tensor = output[0] if isinstance(output, tuple | list) else output
         return result
