@@ -8,7 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
 from layerscope.errors import ModelError
-from layerscope.models.decoder import find_layers
+from layerscope.models.layers import find_layers
 
 WINDOW = 2
 """Layers that streaming keeps in memory, besides the one being read."""

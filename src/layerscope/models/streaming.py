@@ -30,7 +30,7 @@ from transformers.core_model_loading import (
 from transformers.modeling_utils import LoadStateDictConfig
 
 from layerscope.errors import ModelError
-from layerscope.models.decoder import find_layers
+from layerscope.models.layers import find_layers
 from layerscope.models.skeleton import WINDOW
 
 
