@@ -53,7 +53,7 @@ class ScoredTokens:
     """The token that is there."""
 
 
-_CALL_SHARE = 64
+_CALL_SHARE = 40
 """One more batch costs about this part of a full one besides its positions: the calls themselves."""
 
 

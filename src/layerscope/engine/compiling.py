@@ -16,7 +16,7 @@ from layerscope.paths import Variant, plan_sweep
 
 _TOLERANCE_NATS = {torch.float32: 1e-4}
 _TOLERANCE_NATS_HALF = 0.05
-"""Mean change of a token's NLL between compiled code and the model's own, which rounds in other places."""
+"""Change of the mean NLL between compiled code and the model's own, which rounds in other places."""
 
 
 def compile_decoder(decoder: Decoder, shard: Shard) -> str | None:
@@ -33,7 +33,7 @@ def compile_decoder(decoder: Decoder, shard: Shard) -> str | None:
     except Exception as error:  # whatever a compiler raises, the model's own code still runs
         decoder.compiled = None
         return f"{type(error).__name__}: {(str(error).strip() or 'no message').splitlines()[0][:160]}"
-    difference = float(np.abs(fast - own).mean()) if np.isfinite(own).all() else 0.0
+    difference = abs(float((fast - own).mean())) if np.isfinite(own).all() else 0.0
     if not difference <= _TOLERANCE_NATS.get(decoder.dtype, _TOLERANCE_NATS_HALF):
         decoder.compiled = None
         return f"its scores differ by {difference:.3g} nats a token"

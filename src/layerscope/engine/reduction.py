@@ -18,6 +18,8 @@ from torch import Tensor
 
 _ROWS_AT_ONCE = 64
 """Without a compiler, on a CPU: rows whose float32 copies stay in its caches."""
+_LOWEST_EXPONENT = -80.0
+"""exp of less is no normal float32, which takes a processor a hundred times as long, and adds nothing that float32 can hold."""
 _NOWHERE = 1e9
 """Above every place in a vocabulary."""
 
@@ -78,13 +80,13 @@ def reduce_slice(
         highest, at = z.max(dim=-1)
         top1 = places[at]
     reference = torch.maximum(running.highest, highest)
-    exponentials = running.exponentials * (running.highest - reference).exp() + (z - reference[:, None]).exp().sum(dim=-1)
+    exponentials = running.exponentials * (running.highest - reference).exp() + _exp(z - reference[:, None]).sum(dim=-1)
     column = targets - places[0].long()
     is_here = (column >= 0) & (column < places.shape[0])
     target = z.gather(1, column.clamp(0, places.shape[0] - 1)[:, None])[:, 0]
     # differences first, so that equal logits give exactly 0
     intact = intact_logits.float()
-    shift = ((intact - intact_log_normaliser[:, None]).exp() * (z - intact)).sum(dim=-1)
+    shift = (_exp(intact - intact_log_normaliser[:, None]) * (z - intact)).sum(dim=-1)
     return Running(
         reference,
         exponentials,
@@ -92,6 +94,10 @@ def reduce_slice(
         torch.where(is_here, target, running.target),
         running.shift + shift,
     )
+
+
+def _exp(exponents: Tensor) -> Tensor:
+    return exponents.clamp(min=_LOWEST_EXPONENT).exp()
 
 
 def slice_reducer(*, compiled: bool) -> Reduce:
