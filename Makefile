@@ -42,8 +42,13 @@ format: $(READY) ## put the code into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY) ## time shared prefixes against whole forward passes, as a ratio; appends to benchmarks/results.md
-	$(BIN)/python benchmarks/prefix_sharing.py
+bench: $(READY) ## every benchmark for a CPU, some 40 minutes on 2 cores; appends ratios to benchmarks/results.md
+	$(BIN)/python -m benchmarks.published_practice
+	$(BIN)/python -m benchmarks.best_practice
+	$(BIN)/python -m benchmarks.roofline
+	$(BIN)/python -m benchmarks.memory
+	$(BIN)/python -m benchmarks.growth
+	$(BIN)/python -m benchmarks.streaming
 
 clean: ## remove .venv and caches; results stay
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache src/*.egg-info

@@ -6,8 +6,6 @@ which variant it is (a layer less, or the same number of layers).
 
 from __future__ import annotations
 
-import statistics
-
 import numpy as np
 import torch
 from torch import nn
@@ -49,40 +47,39 @@ def put(layers: nn.ModuleList, order: list[nn.Module]) -> None:
 
 
 def main() -> None:
-    """Time both sides in both dtypes."""
-    made = parser(__doc__, rounds=3)
+    """Time both sides in both dtypes, batch after batch."""
+    made = parser(__doc__, rounds=0)
     made.add_argument("--dtypes", nargs="+", default=["bfloat16", "float32"])
-    made.add_argument("--texts", type=int, default=24)
-    made.add_argument("--sample", type=int, default=2, help="variants that the other side runs in a round")
+    made.add_argument("--texts", type=int, nargs="+", default=[96, 32], help="lines, for each dtype")
+    made.add_argument("--sample", type=int, default=2, help="variants that the other side runs on each batch")
     options = made.parse_args()
     keep_freed_memory()
-    for dtype in options.dtypes:
+    for dtype, n_texts in zip(options.dtypes, options.texts, strict=True):
         decoder = real_decoder(dtype)
-        shards, texts = shards_of(options.texts, 4096)
-        n_scored = sum(shard.n_scored for shard in shards)
+        shards, texts = shards_of(n_texts, 4096)
         variants = build_variants(["removal", "exchange"], [], decoder.n_layers)
         plan = plan_sweep(variants, decoder.n_layers)
         sample = variants[1 :: len(variants) // options.sample][: options.sample]
         reason = compile_decoder(decoder, shards[0])
-        check(decoder, sample, plan, shards, dtype)
-        ours, theirs = in_turn(
-            options.rounds,
-            timed(lambda decoder=decoder, plan=plan, shards=shards: [walk_shard(decoder, plan, shard) for shard in shards]),
-            timed(lambda decoder=decoder, sample=sample, shards=shards: one_text_at_a_time(decoder, sample, shards)),
-        )
-        a_variant = ratios([s / len(sample) for s in theirs], [s / len(variants) for s in ours])
+        check(decoder, sample, plan, shards[:1], dtype)
+        ours, theirs = [], []
+        for shard in shards:
+            (mine,), (others,) = in_turn(
+                1,
+                timed(lambda decoder=decoder, plan=plan, shard=shard: walk_shard(decoder, plan, shard)),
+                timed(lambda decoder=decoder, sample=sample, shard=shard: one_text_at_a_time(decoder, sample, [shard])),
+            )
+            ours.append(mine / len(variants))
+            theirs.append(others / len(sample))
+            print(f"{len(shard.windows)} texts, {shard.n_scored} tokens: {theirs[-1] / ours[-1]:.2f}", flush=True)
+        n_scored = sum(shard.n_scored for shard in shards)
         record(
             "published practice",
-            f"SmolLM2-135M, {dtype}, 59 variants and the intact model, {n_scored} tokens of {options.texts} lines of {texts}"
-            + ("" if reason is None else ", not compiled"),
-            f"{spread(a_variant)} times; tokens/s a variant, medians: ours {median_rate(ours, n_scored, len(variants))}, "
-            f"theirs {median_rate(theirs, n_scored, len(sample))}",
+            f"SmolLM2-135M, {dtype}, 59 variants and the intact model, {n_scored} tokens of {n_texts} lines of {texts}, "
+            f"batch by batch{'' if reason is None else ', not compiled'}",
+            f"{sum(theirs) / sum(ours):.2f} times in all; by batch {spread(ratios(theirs, ours))}; tokens/s a variant: ours "
+            f"{n_scored / sum(ours):.0f}, theirs {n_scored / sum(theirs):.0f}",
         )
-
-
-def median_rate(seconds: list[float], n_tokens: int, n_variants: int) -> str:
-    """Tokens a second and variant."""
-    return f"{n_tokens * n_variants / statistics.median(seconds):.0f}"
 
 
 def check(decoder: Decoder, sample: list[Variant], plan: SweepPlan, shards: list[Shard], dtype: str) -> None:

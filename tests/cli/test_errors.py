@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -244,3 +245,19 @@ def test_a_bug_of_ours_is_not_dressed_up(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("layerscope.cli.sweep.show_sweep", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         main(["sweep", "--model", "m", "--dataset", "d"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"until_ci": "0"}, "--until-ci is a half-width in nats above 0; got 0.0"),
+        ({"until_ci": "narrow"}, "Invalid value for '--until-ci'"),
+        ({"compile": "yes"}, "--compile is auto, on or off; got 'yes'"),
+        ({"stream": None, "reference": None}, "--reference uses no fast path and --stream is one: take one of them"),
+        ({"stream": None, "stream_memory": "0"}, "--stream-memory is a number of GiB above 0; got 0.0"),
+        ({"stream": None, "experiment": "reversal:0-3"}, "'reversal-0-3' needs layer 1 when layer 3 has been reached"),
+        ({"stream": None, "quantize": "int8"}, "leave out --quantize, --device-map and --trust-remote-code"),
+    ],
+)
+def test_engine_options_that_cannot_be(refused, options: dict[str, str | None], message: str) -> None:
+    assert re.search(message, refused(**options))

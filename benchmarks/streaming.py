@@ -1,0 +1,151 @@
+"""Weights larger than memory: streaming against the resident run, and against one whole forward pass a variant with disk off-load.
+
+A Llama-shaped model of random weights, by default 1.5 billion parameters, is written to disk once. Shown: the same scores to the
+bit, bytes read a chunk over the model's size, the peak of resident weights, how time splits between reading and computing, and
+what accelerate's disk off-load reads for each variant.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate.utils import OffloadedWeightsLoader
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from benchmarks.common import llama_config, parser, random_shard, record
+from benchmarks.published_practice import put
+from layerscope.engine import Shard, keep_freed_memory, stream_chunk, walk_shard
+from layerscope.models import Decoder, LoadOptions, load_streamed, load_weights, resolve_model
+from layerscope.models.layers import find_layers
+from layerscope.models.streaming import ReadingTally
+from layerscope.paths import SweepPlan, build_variants, layer_major, plan_sweep
+
+
+def write_model(folder: Path, layers: int, width: int) -> int:
+    """A random Llama on disk; its bytes."""
+    config = llama_config(
+        layers=layers, width=width, inner=width * 11 // 4, heads=width // 64, kv_heads=width // 256, vocabulary=32_000
+    )
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+    model.save_pretrained(folder, max_shard_size="500MB")
+    return sum(parameter.nbytes for parameter in model.parameters())
+
+
+class PeakOfWeights:
+    """The most bytes of parameters that were in memory when a layer had just come in, the one being read included."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        assert decoder.streamed is not None
+        self.bytes = 0
+        streamed, require = decoder.streamed, decoder.streamed.require
+        a_layer = max(sum(p.nbytes for p in layer.parameters()) for layer in decoder.layers)
+
+        def watch(layer: int) -> None:
+            require(layer)
+            here = sum(p.nbytes for p in decoder.model.parameters() if not p.is_meta)
+            self.bytes = max(self.bytes, here + (a_layer if streamed._coming is not None else 0))
+
+        streamed.require = watch  # type: ignore[method-assign]
+
+
+def offloaded_forwards(folder: Path, plan: SweepPlan, shard: Shard, count: int) -> tuple[float, float]:
+    """Bytes read and seconds for each variant: whole forward passes with accelerate's disk off-load of all layers."""
+    read = [0]
+    original = OffloadedWeightsLoader.__getitem__
+
+    def counted(self: Any, key: str) -> Any:
+        tensor = original(self, key)
+        read[0] += tensor.nbytes
+        return tensor
+
+    config = AutoConfig.from_pretrained(folder)
+    places: dict[str, Any] = {"model.embed_tokens": "cpu", "model.norm": "cpu", "model.rotary_emb": "cpu", "lm_head": "cpu"}
+    places |= {f"model.layers.{index}": "disk" for index in range(config.num_hidden_layers)}
+    with tempfile.TemporaryDirectory() as elsewhere:
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.bfloat16, device_map=places, offload_folder=elsewhere
+        )
+        layers = find_layers(model)
+        in_order = list(layers)
+        ids = torch.from_numpy(np.stack([window.ids for window in shard.windows]))
+        OffloadedWeightsLoader.__getitem__ = counted  # type: ignore[method-assign]
+        started = time.perf_counter()
+        for variant in plan.variants[1 : 1 + count]:
+            put(layers, [in_order[step.layers[0]] for step in variant.path.steps])
+            with torch.inference_mode():
+                model(input_ids=ids, use_cache=False, logits_to_keep=1)
+        seconds = time.perf_counter() - started
+        OffloadedWeightsLoader.__getitem__ = original  # type: ignore[method-assign]
+    return read[0] / count, seconds / count
+
+
+def main() -> None:
+    """Write, stream, compare."""
+    made = parser(__doc__, rounds=1)
+    made.add_argument("--layers", type=int, default=27)
+    made.add_argument("--width", type=int, default=2048)
+    made.add_argument("--rows", type=int, default=4)
+    made.add_argument("--length", type=int, default=128)
+    made.add_argument("--offloaded", type=int, default=3, help="variants for the other side")
+    options = made.parse_args()
+    keep_freed_memory()
+    with tempfile.TemporaryDirectory() as folder:
+        size = write_model(Path(folder), options.layers, options.width)
+        source, config = resolve_model(folder), AutoConfig.from_pretrained(folder)
+        load_options = LoadOptions(dtype="bfloat16")
+        plan = plan_sweep(build_variants(["removal", "exchange"], [], options.layers), options.layers)
+        by_layer = layer_major(plan)
+        shards = [random_shard(options.rows, options.length, 32_000) for _ in range(2)]
+
+        streamed = load_streamed(source, config, None, load_options)
+        assert streamed.streamed is not None
+        load_bytes = streamed.streamed.tally.bytes_read
+        peak = PeakOfWeights(streamed)
+        streamed.streamed.tally = ReadingTally()
+        counters = Path("/proc/self/io").read_text(encoding="ascii")
+        started = time.perf_counter()
+        found = stream_chunk(streamed, by_layer, shards)
+        seconds = time.perf_counter() - started
+        by_system = rchar(Path("/proc/self/io").read_text(encoding="ascii")) - rchar(counters)
+        tally = streamed.streamed.tally
+        del streamed
+
+        resident = load_weights(source, config, None, load_options)
+        started = time.perf_counter()
+        expected = [walk_shard(resident, plan, shard) for shard in shards]
+        resident_seconds = time.perf_counter() - started
+        del resident
+        equal = all(np.array_equal(a.scores.nll_nats, b.scores.nll_nats) for a, b in zip(found, expected, strict=True))
+        a_variant, variant_seconds = offloaded_forwards(Path(folder), plan, shards[0], options.offloaded)
+    positions = sum(shard.padded_tokens for shard in shards)
+    what = f"random Llama, {size / 2e9:.2f} B parameters, bfloat16, {len(plan.variants)} variants, {positions} positions a chunk"
+    record(
+        "streaming",
+        what,
+        f"scores {'identical to the resident run' if equal else 'NOT identical'}; bytes of layers read a chunk "
+        f"{tally.bytes_read / size:.2f} of the model's size ({by_system / size:.2f} by the system's count; the rest stays "
+        f"resident); most weights in memory {peak.bytes / size:.2f} of it; loading and checks read {load_bytes / size:.1f} × it; "
+        f"{seconds:.0f} s against {resident_seconds:.0f} s resident: {tally.seconds_reading:.1f} s reading, of which the "
+        f"computation waited {tally.seconds_waiting:.1f} s",
+    )
+    record(
+        "disk off-load by accelerate",
+        f"the same model, {options.offloaded} variants as whole forward passes of {shards[0].padded_tokens} positions",
+        f"{a_variant / size:.2f} of the model's size read for each variant, {variant_seconds:.1f} s each "
+        f"({len(plan.variants)} variants: {len(plan.variants) * a_variant / tally.bytes_read:.0f} times the bytes of a chunk)",
+    )
+
+
+def rchar(counters: str) -> int:
+    """Bytes that this process has asked the system to read."""
+    return int(next(line for line in counters.splitlines() if line.startswith("rchar")).split()[1])
+
+
+if __name__ == "__main__":
+    main()
