@@ -80,7 +80,9 @@ def main() -> None:
             bound = (plan.layer_runs_without_sharing * layers + len(plan.variants) * head) / (
                 plan.layer_runs * layers + len(plan.variants) * head
             )
-            how = "layers as they are on both sides" if not compiled else f"ours compiled{f' (not: {reason})' if reason else ''}"
+            how = (
+                "layers as they are on both sides" if not compiled else f"ours compiled{f' (not: {reason})' if reason else ''}"
+            )
             record(
                 "best practice",
                 f"SmolLM2's shape with {depth} layers, random weights, bfloat16, removal and exchange, "

@@ -68,9 +68,7 @@ def offloaded_forwards(folder: Path, plan: SweepPlan, shard: Shard, count: int) 
     places: dict[str, Any] = {"model.embed_tokens": "cpu", "model.norm": "cpu", "model.rotary_emb": "cpu", "lm_head": "cpu"}
     places |= {f"model.layers.{index}": "disk" for index in range(config.num_hidden_layers)}
     with tempfile.TemporaryDirectory() as elsewhere:
-        model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.bfloat16, device_map=places, offload_folder=elsewhere
-        )
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16, device_map=places, offload_folder=elsewhere)
         layers = find_layers(model)
         in_order = list(layers)
         ids = torch.from_numpy(np.stack([window.ids for window in shard.windows]))
@@ -124,7 +122,9 @@ def main() -> None:
         equal = all(np.array_equal(a.scores.nll_nats, b.scores.nll_nats) for a, b in zip(found, expected, strict=True))
         a_variant, variant_seconds = offloaded_forwards(Path(folder), plan, shards[0], options.offloaded)
     positions = sum(shard.padded_tokens for shard in shards)
-    what = f"random Llama, {size / 2e9:.2f} B parameters, bfloat16, {len(plan.variants)} variants, {positions} positions a chunk"
+    what = (
+        f"random Llama, {size / 2e9:.2f} B parameters, bfloat16, {len(plan.variants)} variants, {positions} positions a chunk"
+    )
     record(
         "streaming",
         what,

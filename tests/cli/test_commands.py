@@ -143,3 +143,21 @@ def test_the_published_options_and_defaults(monkeypatch: pytest.MonkeyPatch) -> 
     assert (request.model, request.dataset, request.max_samples) == ("meta-llama/Meta-Llama-3-8B", "wiki-text-2", 1000)
     assert (request.experiments, request.output_dir, request.split) == (("removal",), Path("results"), "train")
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "0"
+
+
+def test_until_ci_says_how_many_texts_it_took(tiny_checkpoint: Path, tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr("layerscope.jobs.run.sweep_figures", lambda *_, **__: {})
+    monkeypatch.setenv("COLUMNS", "120")
+    texts = tmp_path / "texts.txt"
+    texts.write_text("".join(f"line {number} of a small corpus\n" for number in range(60)), encoding="utf-8")
+    options = ["sweep", "--model", str(tiny_checkpoint), "--dataset", str(texts), "--experiment", "removal"]
+    options += ["--max-samples", "all", "--output-dir"]
+    run(*options, str(tmp_path / "wide"), "--until-ci", "5")
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "or fewer: until every interval is within ±5 nats, at most 3 looks" in printed
+    assert "tokens of 32 texts" in printed
+    assert "Stopped after 32 of 60 texts: the widest interval is ±" in printed
+    run(*options, str(tmp_path / "narrow"), "--until-ci", "1e-9")
+    assert "All 60 texts taken and ±1e-09 nats not reached: the widest interval is ±" in " ".join(
+        capsys.readouterr().out.split()
+    )

@@ -6,6 +6,7 @@ import logging
 import math
 import warnings
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -205,12 +206,21 @@ def _show_plan(console: Console, prepared: PreparedSweep) -> None:
         f"Plan: {len(plan.variants)} variants, intact included, as {plan.layer_runs:,} layer runs a batch "
         f"({share:.0%} of {plan.layer_runs_without_sharing:,} without shared prefixes)\n"
         f"Text: {len(corpus.windows):,} texts, {n_tokens:,} tokens, {prepared.n_scored:,} scored, "
-        f"in {len(prepared.shards)} batches of {padded:,} positions in all\n"
+        f"in {len(prepared.shards)} batches of {padded:,} positions in all{_until(prepared)}\n"
         f"Memory: about {_gib(memory.total)} (weights {weights}, states {_gib(memory.states)}, "
         f"scoring {_gib(memory.scoring)})\n"
         f"Results: {prepared.directory.path}",
         highlight=False,
         soft_wrap=True,
+    )
+
+
+def _until(prepared: PreparedSweep) -> str:
+    """When a run may stop before its last text."""
+    if prepared.request.until_ci is None:
+        return ""
+    return (
+        f", or fewer: until every interval is within ±{prepared.request.until_ci:g} nats, at most {len(prepared.rounds)} looks"
     )
 
 
@@ -233,7 +243,7 @@ def _layers_table(layers: pd.DataFrame, prepared: PreparedSweep, *, width: int) 
     is_wide = width >= 100
     table = Table(
         title=Text(
-            f"{prepared.source.name} on {prepared.request.dataset}: {prepared.n_scored:,} tokens of "
+            f"{prepared.source.name} on {prepared.request.dataset}: {int(layers['tokens_scored'].iloc[0]):,} tokens of "
             f"{int(layers['documents'].iloc[0]):,} texts"
         ),
         caption="ΔNLL: variant − intact, nats per token; interval by bootstrap over texts",
@@ -295,8 +305,10 @@ def _findings(layers: pd.DataFrame, proxies: pd.DataFrame) -> list[str]:
 
 def _show_unscored(console: Console, prepared: PreparedSweep) -> None:
     from layerscope.jobs import unscored_summary
+    from layerscope.results import DOCUMENTS
 
-    unscored = unscored_summary(prepared.corpus)
+    n_used = prepared.directory.read_table(DOCUMENTS).num_rows  # fewer than were drawn where the intervals were narrow enough
+    unscored = unscored_summary(replace(prepared.corpus, windows=prepared.corpus.windows[:n_used]))
     silent, names = unscored["texts_without_a_scored_token"], unscored["their_names"]
     shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
     counted = (

@@ -17,6 +17,8 @@ from layerscope.paths import SweepPlan
 _BYTES_A_WEIGHT = {"int8": 1.0, "nf4": 0.56}
 _RUNTIME_BYTES = 800 * 2**20
 """Interpreter, torch, transformers, and the file that weights are read from while they are read."""
+_COMPILER_BYTES = 400 * 2**20
+"""What torch's compiler keeps once it has run."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,13 @@ class MemoryEstimate:
     """Hidden states that the walk keeps (all that a chunk may keep, when streaming), and what one layer needs besides."""
     scoring: int
     """Final states held back, and the logits of one chunk in their several forms."""
+    runtime: int
+    """Interpreter and libraries, and the compiler where it is used."""
 
     @property
     def total(self) -> int:
-        """All of it, the runtime included."""
-        return (self.weights or 0) + self.states + self.scoring + _RUNTIME_BYTES
+        """All of it."""
+        return (self.weights or 0) + self.states + self.scoring + self.runtime
 
 
 def estimate_memory(
@@ -44,6 +48,7 @@ def estimate_memory(
     longest_batch: int,
     quantize: str = "none",
     stream_bytes: int | None = None,
+    compiled: bool = False,
 ) -> MemoryEstimate:
     """Estimate the peak memory of a sweep.
 
@@ -53,6 +58,7 @@ def estimate_memory(
         dtype: of weights and hidden states.
         longest_batch: positions of the largest shard, pads included.
         quantize: ``none``, ``int8`` or ``nf4``.
+        compiled: whether layers go through the compiler.
         stream_bytes: what a chunk's hidden states may take when weights are streamed; None if they are all in memory.
     """
     text_config: Any = config.get_text_config(decoder=True)
@@ -64,11 +70,13 @@ def estimate_memory(
     held = min(group_size(state, plan), len(plan.variants)) * state
     chunk = max(LOGITS_BYTES["cpu"], 4 * vocabulary) * (5 * 4 + dtype.itemsize) // 4
     kept = plan.peak_states * state if stream_bytes is None else max(plan.peak_states * state, stream_bytes)
+    runtime = _RUNTIME_BYTES + (_COMPILER_BYTES if compiled else 0)
     counts = count_parameters(config)
     if counts is None:
-        return MemoryEstimate(None, kept + layer, held + chunk)
+        return MemoryEstimate(None, kept + layer, held + chunk, runtime)
     resident = counts.total if stream_bytes is None else counts.outside + (WINDOW + 1) * max(counts.layers)
-    return MemoryEstimate(int(resident * _BYTES_A_WEIGHT.get(quantize, dtype.itemsize)), kept + layer, held + chunk)
+    weights = int(resident * _BYTES_A_WEIGHT.get(quantize, dtype.itemsize))
+    return MemoryEstimate(weights, kept + layer, held + chunk, runtime)
 
 
 def bytes_a_state(config: PretrainedConfig, dtype: torch.dtype) -> int:

@@ -192,6 +192,7 @@ def prepare_sweep(request: SweepRequest) -> PreparedSweep:
     rounds = _rounds(corpus.windows, looks, batch_tokens)
     stream_bytes = _stream_bytes(request, device)
     longest_batch = max(shard.padded_tokens for some in rounds for shard in some.shards)
+    compiles = not request.reference and _compiles(request, config, plan, rounds, device)
     memory = estimate_memory(
         walked,
         config,
@@ -199,8 +200,8 @@ def prepare_sweep(request: SweepRequest) -> PreparedSweep:
         longest_batch=longest_batch,
         quantize=request.options.quantize,
         stream_bytes=stream_bytes if request.stream else None,
+        compiled=compiles,
     )
-    compiles = not request.reference and _compiles(request, config, plan, rounds, device)
     record = {
         "model": source.name,
         "model_fingerprint": getattr(config, "_commit_hash", None) or source.fingerprint,
