@@ -1,8 +1,8 @@
 """A sweep against the best common practice: batched Hugging Face forward passes with the layers rearranged in place, no copies.
 
 Same batches, same scoring, at several depths. Two ratios a depth: both sides running the model's own code, which shows what
-shared prefixes are worth; and layerscope as it runs by default on long sweeps, with its layers compiled. The plan's own bound is
-given beside them: floating-point operations of whole forward passes over those of the shared walk.
+shared prefixes are worth; and layerscope as it runs by default on long sweeps, with its layers compiled. The plan's own bound
+is given beside them: floating-point operations of whole forward passes over those of the shared walk.
 """
 
 from __future__ import annotations
@@ -80,9 +80,9 @@ def main() -> None:
             bound = (plan.layer_runs_without_sharing * layers + len(plan.variants) * head) / (
                 plan.layer_runs * layers + len(plan.variants) * head
             )
-            how = (
-                "layers as they are on both sides" if not compiled else f"ours compiled{f' (not: {reason})' if reason else ''}"
-            )
+            how = "layers as they are on both sides"
+            if compiled:
+                how = "ours compiled" if reason is None else f"ours not compiled: {reason}"
             record(
                 "best practice",
                 f"SmolLM2's shape with {depth} layers, random weights, bfloat16, removal and exchange, "

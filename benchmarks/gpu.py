@@ -1,8 +1,9 @@
 """A full removal and exchange sweep of a Llama-3-8B-shaped model of random weights on one GPU, end to end.
 
-Prints tokens a second for the whole sweep, the share of a bare bfloat16 matrix product of the model's own shapes that it reaches,
-and the ratio to published practice (one text at a time, a whole forward pass a variant, a Python loop over tokens), all measured
-in one run, taking turns. ``--toy`` does the same at a size that any CPU runs in seconds; then the figures mean nothing.
+Prints tokens a second for the whole sweep, the share of a bare bfloat16 matrix product of the model's own shapes that it
+reaches, and the ratio to published practice (one text at a time, a whole forward pass a variant, a Python loop over tokens),
+all measured in one run, taking turns. ``--toy`` does the same at a size that any CPU runs in seconds; then the figures mean
+nothing.
 
     python -m benchmarks.gpu            # one CUDA GPU with 40 GB or more
     python -m benchmarks.gpu --toy

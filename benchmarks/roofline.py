@@ -1,8 +1,8 @@
 """How close a sweep comes to a dense matrix product of the model's own shapes, measured in the same run.
 
-Floating-point operations are those that the plan needs: every matrix product of every layer run and every slice of the head, and
-the lower triangle of attention. Their rate is divided by the rate of the same products run bare, one after another, on the same
-numbers of rows. Parts: layers (everything inside a layer's call), head (final norm, output matrix, reduction), the rest.
+Floating-point operations are those that the plan needs: every matrix product of every layer run and every slice of the head,
+and the lower triangle of attention. Their rate is divided by the rate of the same products run bare, one after another, on the
+same numbers of rows. Parts: layers (everything inside a layer's call), head (final norm, output matrix, reduction), the rest.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Weights larger than memory: streaming against the resident run, and against one whole forward pass a variant with disk off-load.
+"""Weights larger than memory: streaming against the resident run, and against whole forward passes with disk off-load.
 
-A Llama-shaped model of random weights, by default 1.5 billion parameters, is written to disk once. Shown: the same scores to the
-bit, bytes read a chunk over the model's size, the peak of resident weights, how time splits between reading and computing, and
-what accelerate's disk off-load reads for each variant.
+A Llama-shaped model of random weights, by default 1.5 billion parameters, is written to disk once. Shown: the same scores to
+the bit, bytes read a chunk over the model's size, the peak of resident weights, how time splits between reading and computing,
+and what accelerate's disk off-load reads for each variant.
 """
 
 from __future__ import annotations
@@ -122,15 +122,13 @@ def main() -> None:
         equal = all(np.array_equal(a.scores.nll_nats, b.scores.nll_nats) for a, b in zip(found, expected, strict=True))
         a_variant, variant_seconds = offloaded_forwards(Path(folder), plan, shards[0], options.offloaded)
     positions = sum(shard.padded_tokens for shard in shards)
-    what = (
-        f"random Llama, {size / 2e9:.2f} B parameters, bfloat16, {len(plan.variants)} variants, {positions} positions a chunk"
-    )
+    what = f"random Llama, {size / 2e9:.2f} B parameters, bfloat16, {len(plan.variants)} variants, chunk of {positions}"
     record(
         "streaming",
         what,
         f"scores {'identical to the resident run' if equal else 'NOT identical'}; bytes of layers read a chunk "
         f"{tally.bytes_read / size:.2f} of the model's size ({by_system / size:.2f} by the system's count; the rest stays "
-        f"resident); most weights in memory {peak.bytes / size:.2f} of it; loading and checks read {load_bytes / size:.1f} × it; "
+        f"resident); most weights in memory {peak.bytes / size:.2f} of it; checks at load read {load_bytes / size:.1f} × it; "
         f"{seconds:.0f} s against {resident_seconds:.0f} s resident: {tally.seconds_reading:.1f} s reading, of which the "
         f"computation waited {tally.seconds_waiting:.1f} s",
     )
