@@ -184,3 +184,25 @@ def test_scored_tokens_are_tokens_minus_texts_without_bos() -> None:
     for prefix, lost in (((), 3), ((1,), 0)):
         shards: list[Shard] = make_shards(windows_of([7, 4, 12], prefix=prefix), 100)
         assert sum(shard.n_scored for shard in shards) == 7 + 4 + 12 - lost
+
+
+def test_the_memory_estimate_adds_up_by_hand(tiny_checkpoint) -> None:
+    from transformers import AutoConfig
+
+    from layerscope.engine import estimate_memory
+
+    config = AutoConfig.from_pretrained(tiny_checkpoint)
+    plan = plan_sweep(build_variants(["removal", "exchange"], [], 4), 4)
+    found = estimate_memory(plan, config, torch.bfloat16, longest_batch=100)
+    parameters = 2 * 260 * 32 + 32 + 4 * (2 * 32 * 32 + 2 * 32 * 16 + 3 * 32 * 64 + 2 * 32)
+    assert found.weights == 2 * parameters
+    assert found.loading == (4 + 2) * parameters, "the checkpoint is float32 and its copy is not"
+    assert estimate_memory(plan, config, torch.float32, longest_batch=100).loading == 4 * parameters
+    state = 100 * 32 * 2
+    assert found.states == plan.peak_states * state + 100 * (6 * 32 + 3 * 64) * 2
+    assert found.total == found.runtime + found.weights + found.states + found.scoring
+    assert estimate_memory(plan, config, torch.bfloat16, longest_batch=100, compiled=True).runtime > found.runtime
+    streamed = estimate_memory(plan, config, torch.bfloat16, longest_batch=100, stream_bytes=10**6)
+    assert streamed.weights == 2 * (2 * 260 * 32 + 32 + 3 * (2 * 32 * 32 + 2 * 32 * 16 + 3 * 32 * 64 + 2 * 32))
+    assert streamed.loading == 0
+    assert streamed.states > 10**6

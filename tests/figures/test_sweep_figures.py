@@ -119,3 +119,17 @@ def test_every_family_and_label_has_both_languages() -> None:
     for family in FAMILIES:
         assert label(f"name:{family}:3", "ja").endswith("3")
     assert all(english and japanese for english, japanese in _LABELS.values())
+
+
+def test_of_many_variants_a_figure_shows_those_that_hurt_most_and_least_and_says_so() -> None:
+    many = pd.DataFrame(
+        [{"variant": f"path {i}", "family": "path", "delta_nll_nats": float(i), "span_first": 0} for i in range(500)]
+    )
+    table = pd.concat([layers(), many], ignore_index=True)
+    figure = sweep_figures(table, PROXIES, model="smollm2-135m", dataset="lee")["variants_en"]
+    (axes,) = figure.axes
+    shown = [tick.get_text() for tick in axes.get_yticklabels()]
+    assert len(shown) == 60
+    assert (shown[0], shown[-1]) == ("path 499", "0-2,(3|4|5.mlp)")
+    assert axes.get_title().endswith("60 / 502")
+    assert figure.get_size_inches()[1] < 16

@@ -11,12 +11,12 @@ from transformers import PretrainedConfig
 
 from layerscope.engine.scoring import LOGITS_BYTES
 from layerscope.engine.walk import group_size
-from layerscope.models import WINDOW, count_parameters
+from layerscope.models import WINDOW, count_parameters, resolve_dtype
 from layerscope.paths import SweepPlan
 
 _BYTES_A_WEIGHT = {"int8": 1.0, "nf4": 0.56}
-_RUNTIME_BYTES = 800 * 2**20
-"""Interpreter, torch, transformers, and the file that weights are read from while they are read."""
+_RUNTIME_BYTES = 600 * 2**20
+"""Interpreter, torch, transformers, matplotlib."""
 _COMPILER_BYTES = 400 * 2**20
 """What torch's compiler keeps once it has run."""
 
@@ -33,11 +33,13 @@ class MemoryEstimate:
     """Final states held back, and the logits of one chunk in their several forms."""
     runtime: int
     """Interpreter and libraries, and the compiler where it is used."""
+    loading: int
+    """The checkpoint, which is mapped while weights are read from it, and their copy in another dtype; gone before the walk."""
 
     @property
     def total(self) -> int:
-        """All of it."""
-        return (self.weights or 0) + self.states + self.scoring + self.runtime
+        """At the worst moment: while loading or while walking."""
+        return self.runtime + max(self.loading, (self.weights or 0) + self.states + self.scoring)
 
 
 def estimate_memory(
@@ -73,10 +75,12 @@ def estimate_memory(
     runtime = _RUNTIME_BYTES + (_COMPILER_BYTES if compiled else 0)
     counts = count_parameters(config)
     if counts is None:
-        return MemoryEstimate(None, kept + layer, held + chunk, runtime)
+        return MemoryEstimate(None, kept + layer, held + chunk, runtime, 0)
     resident = counts.total if stream_bytes is None else counts.outside + (WINDOW + 1) * max(counts.layers)
     weights = int(resident * _BYTES_A_WEIGHT.get(quantize, dtype.itemsize))
-    return MemoryEstimate(weights, kept + layer, held + chunk, runtime)
+    stored = resolve_dtype("auto", config)
+    loading = counts.total * stored.itemsize + (weights if stored != dtype or quantize != "none" else 0)
+    return MemoryEstimate(weights, kept + layer, held + chunk, runtime, loading if stream_bytes is None else 0)
 
 
 def bytes_a_state(config: PretrainedConfig, dtype: torch.dtype) -> int:

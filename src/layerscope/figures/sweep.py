@@ -30,6 +30,7 @@ from layerscope.figures.style import (
 )
 
 _COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, "#E69F00", "#56B4E9", "#000000")
+_MOST_LINES = 60
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
@@ -135,7 +136,12 @@ def proxies_against_truth(layers: pd.DataFrame, proxies: pd.DataFrame, caption: 
 
 
 def effect_by_variant(single: pd.DataFrame, caption: str, language: Language) -> Figure:
-    """ΔNLL of variants that belong to no layer axis, one a line, with its interval."""
+    """ΔNLL of variants that belong to no layer axis, one a line, with its interval; of many, those that hurt most and least."""
+    if len(single) > _MOST_LINES:  # a line each would be no figure; the table has them all
+        ranked = single.sort_values("delta_nll_nats", ascending=False)
+        shown = pd.concat([ranked.head(_MOST_LINES // 2), ranked.tail(_MOST_LINES // 2)])
+        caption = f"{caption} · {len(shown)} / {len(single)}"
+        single = shown
     figure, (axes,) = new_figure(height=1.2 + 0.22 * len(single))
     places = np.arange(len(single))[::-1]
     effect = single["delta_nll_nats"].to_numpy(dtype=float)
