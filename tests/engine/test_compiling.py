@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 
 import numpy as np
@@ -23,6 +24,7 @@ def fresh_compiler() -> Iterator[None]:
     torch._dynamo.reset()
 
 
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler to compile with")
 @pytest.mark.parametrize("family", ["llama", "gemma2", "mixtral"])
 def test_compiled_scores_are_the_models_own(family: str) -> None:
     decoder = Decoder(build_tiny(family), family)

@@ -123,14 +123,17 @@ class Scorer:
         """The whole vocabulary, slice by slice, for one chunk of tokens of each of a group of variants."""
         assert self._intact is not None
         targets, log_normaliser, intact = self._targets[chunk], self._intact_log_normaliser[chunk], self._intact[chunk]
-        running = [nothing_yet(len(targets), targets.device) for _ in group]
+        # written into one array made beforehand: small arrays that live on between large ones that do not scatter the heap
+        kept = torch.stack([torch.stack(tuple(nothing_yet(len(targets), targets.device)))] * len(group))
+        running = [Running(*parts) for parts in kept]
         start = 0
         for places in self._places:
             stop = start + len(places)
             intact_logits = self._head.logits(intact, start, stop)
             for index, features in enumerate(group):
                 logits = self._head.logits(features, start, stop)
-                running[index] = self._reduce(logits, intact_logits, log_normaliser, targets, places, running[index])
+                found = self._reduce(logits, intact_logits, log_normaliser, targets, places, running[index])
+                torch.stack(tuple(found), out=kept[index])
             start = stop
         return running
 
