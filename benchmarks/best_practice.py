@@ -35,7 +35,7 @@ def whole_forwards(decoder: Decoder, plan: SweepPlan, shard: Shard, *, compiled_
     scorer = Scorer(
         decoder,
         torch.from_numpy(tokens.token_id),
-        reduce=slice_reducer(compiled=compiled_scoring),
+        reducer=slice_reducer(compiled=compiled_scoring),
         n_variants=len(plan.variants),
         group_size=32,
     )
@@ -65,7 +65,7 @@ def main() -> None:
         shard = random_shard(options.rows, options.length, decoder.vocab_size)
         plan = plan_sweep(build_variants(["removal", "exchange"], [], depth), depth)
         for compiled in (False, True):
-            reason = compile_decoder(decoder, shard) if compiled else None
+            reason = compile_decoder(decoder, [shard]) if compiled else None
 
             def ours(decoder: Decoder = decoder, plan: SweepPlan = plan, shard: Shard = shard) -> np.ndarray:
                 return walk_shard(decoder, plan, shard).scores.nll_nats

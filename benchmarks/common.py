@@ -173,8 +173,9 @@ def stopwatch(owner: object, name: str, seconds: list[float]) -> Iterator[None]:
         setattr(owner, name, original)
 
 
-def parser(description: str | None, *, rounds: int) -> argparse.ArgumentParser:
-    """Options that all benchmarks have."""
+def parser(description: str | None, *, rounds: int | None = None) -> argparse.ArgumentParser:
+    """A parser; with ``--rounds`` where a default is given."""
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--rounds", type=int, default=rounds, help="how often each side runs")
+    if rounds is not None:
+        made.add_argument("--rounds", type=int, default=rounds, help="how often each side runs")
     return made

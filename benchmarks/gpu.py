@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows, length = (4, 32) if options.toy else (options.rows, options.length)
     shard = random_shard(rows, length, shape["vocabulary"])
     plan = plan_sweep(build_variants(["removal", "exchange"], [], decoder.n_layers), decoder.n_layers)
-    reason = "not asked for" if options.no_compile or options.toy else compile_decoder(decoder, shard)
+    reason = "not asked for" if options.no_compile or options.toy else compile_decoder(decoder, [shard])
     walk_shard(decoder, plan_sweep(plan.variants[:3], plan.n_layers), shard)  # warm-up
     how = "compiled" if reason is None else f"not compiled ({reason})"
     result = measure(decoder, plan, shard, options.rounds, options.sample)

@@ -29,7 +29,7 @@ def tokens(rounds: int) -> None:
     decoder = smollm2_of_depth(12)
     shard = random_shard(4, 128, decoder.vocab_size)
     plan = plan_sweep(build_variants(["removal", "exchange"], [], 12), 12)
-    compile_decoder(decoder, shard)
+    compile_decoder(decoder, [shard])
     counts = [1, 2, 4, 8]
     sides = [timed(lambda count=count: [walk_shard(decoder, plan, shard) for _ in range(count)]) for count in counts]
     seconds = [statistics.median(of_count) for of_count in in_turn(rounds, *sides)]
@@ -50,7 +50,7 @@ def depth(rounds: int, depths: list[int]) -> None:
         decoder = smollm2_of_depth(n_layers)
         shard = random_shard(4, 128, decoder.vocab_size)
         plan = plan_sweep(build_variants(["removal", "exchange"], [], n_layers), n_layers)
-        compile_decoder(decoder, shard)
+        compile_decoder(decoder, [shard])
         made.append((decoder, plan, shard))
 
     def clocked() -> float:

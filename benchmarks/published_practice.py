@@ -48,7 +48,7 @@ def put(layers: nn.ModuleList, order: list[nn.Module]) -> None:
 
 def main() -> None:
     """Time both sides in both dtypes, batch after batch."""
-    made = parser(__doc__, rounds=0)
+    made = parser(__doc__)
     made.add_argument("--dtypes", nargs="+", default=["bfloat16", "float32"])
     made.add_argument("--texts", type=int, nargs="+", default=[96, 32], help="lines, for each dtype")
     made.add_argument("--sample", type=int, default=2, help="variants that the other side runs on each batch")
@@ -60,7 +60,7 @@ def main() -> None:
         variants = build_variants(["removal", "exchange"], [], decoder.n_layers)
         plan = plan_sweep(variants, decoder.n_layers)
         sample = variants[1 :: len(variants) // options.sample][: options.sample]
-        reason = compile_decoder(decoder, shards[0])
+        reason = compile_decoder(decoder, shards)
         check(decoder, sample, plan, shards[:1], dtype)
         ours, theirs = [], []
         for shard in shards:

@@ -74,7 +74,7 @@ def main() -> None:
         plan = plan_sweep(build_variants(["removal", "exchange"], [], decoder.n_layers), decoder.n_layers)
         shards, texts = shards_of(100, 2048)
         middle = shards[len(shards) // 2]
-        compile_decoder(decoder, middle)
+        compile_decoder(decoder, [middle])
         for what, shard in ((f"a batch of {texts}", middle), ("16 × 128 random tokens", random_shard(16, 128, 40_000))):
             measure(decoder, plan, shard, f"SmolLM2-135M, {dtype}, 60 variants, {what}", options.rounds)
 

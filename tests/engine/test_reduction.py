@@ -10,19 +10,21 @@ import pytest
 import torch
 from torch import Tensor
 
-from layerscope.engine.reduction import Reduce, Running, nothing_yet, reduce_slice, slice_reducer
+from layerscope.engine.reduction import Reducer, Running, nothing_yet, slice_reducer
 
 COMPILED = [False, True] if shutil.which("g++") else [False]
 CUTS = [0, 5, 6, 64, 100]
 
 
-def reduce_all(reduce: Reduce, logits: Tensor, intact: Tensor, targets: Tensor, cuts: list[int] = CUTS) -> Running:
+def reduce_all(reducer: Reducer, logits: Tensor, intact: Tensor, targets: Tensor, cuts: list[int] = CUTS) -> Running:
     """All slices of a row, as the scorer goes through them."""
     log_normaliser = intact.float().logsumexp(dim=-1)
     running = nothing_yet(len(logits), logits.device)
     for start, stop in itertools.pairwise(cuts):
         places = torch.arange(start, stop, dtype=torch.float32)
-        running = reduce(logits[:, start:stop], intact[:, start:stop], log_normaliser, targets, places, running)
+        intact_slice = intact[:, start:stop]
+        probabilities = reducer.probabilities(intact_slice, log_normaliser)
+        running = reducer.reduce(logits[:, start:stop], intact_slice, probabilities, targets, places, running)
     return running
 
 
@@ -47,7 +49,7 @@ def test_every_score_equals_float64_arithmetic(dtype: torch.dtype, *, compiled: 
 
 def test_two_entries_by_hand() -> None:
     logits, intact = torch.tensor([[0.0, math.log(3.0)]]), torch.tensor([[0.0, 0.0]])
-    running = reduce_all(reduce_slice, logits, intact, torch.tensor([0]), cuts=[0, 1, 2])
+    running = reduce_all(slice_reducer(compiled=False), logits, intact, torch.tensor([0]), cuts=[0, 1, 2])
     assert math.isclose(float(running.log_normaliser), math.log(4.0), rel_tol=1e-6)
     assert math.isclose(float(running.log_normaliser - running.target), math.log(4.0), rel_tol=1e-6)  # p = 1/4
     assert int(running.top1) == 1
@@ -70,7 +72,7 @@ def test_huge_logits_do_not_overflow_and_missing_numbers_stay_missing() -> None:
     logits[0, 3], logits[0, 80] = 3e4, 3e4 - 1.0
     logits[1, :] = torch.nan
     logits[2, :50] = -torch.inf
-    running = reduce_all(reduce_slice, logits, torch.zeros((3, 100)), torch.tensor([80, 0, 60]))
+    running = reduce_all(slice_reducer(compiled=False), logits, torch.zeros((3, 100)), torch.tensor([80, 0, 60]))
     nll = running.log_normaliser - running.target
     assert math.isclose(float(nll[0]), 1.0 + math.log(1 + math.exp(-1.0)), rel_tol=1e-3)  # float32 at 3·10⁴ is this coarse
     assert torch.isnan(nll[1])

@@ -133,7 +133,7 @@ def test_a_missing_compiler_is_a_note_and_the_run_goes_on(request_for, monkeypat
 
 def test_compiling_is_automatic_only_where_the_work_is_long(request_for, monkeypatch) -> None:
     assert prepare_sweep(request_for()).compile is False
-    monkeypatch.setattr("layerscope.jobs.prepare._COMPILING_PAYS", {"cpu": 1e6})
+    monkeypatch.setattr("layerscope.jobs.prepare._compiling_costs", lambda _: 1e6)
     assert prepare_sweep(request_for()).compile is True
     assert prepare_sweep(request_for(compile="off")).compile is False
     assert prepare_sweep(request_for(reference=True)).compile is False

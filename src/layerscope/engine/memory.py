@@ -9,14 +9,14 @@ from typing import Any
 import torch
 from transformers import PretrainedConfig
 
-from layerscope.engine.scoring import LOGITS_BYTES
+from layerscope.engine.scoring import logits_bytes
 from layerscope.engine.walk import group_size
 from layerscope.models import WINDOW, count_parameters, resolve_dtype
 from layerscope.paths import SweepPlan
 
 _BYTES_A_WEIGHT = {"int8": 1.0, "nf4": 0.56}
 _RUNTIME_BYTES = 600 * 2**20
-"""Interpreter, torch, transformers, matplotlib."""
+"""Interpreter, torch, transformers, matplotlib; on an accelerator its own libraries, measured nowhere yet."""
 _COMPILER_BYTES = 400 * 2**20
 """What torch's compiler keeps once it has run."""
 
@@ -47,17 +47,19 @@ def estimate_memory(
     config: PretrainedConfig,
     dtype: torch.dtype,
     *,
+    device_type: str = "cpu",
     longest_batch: int,
     quantize: str = "none",
     stream_bytes: int | None = None,
     compiled: bool = False,
 ) -> MemoryEstimate:
-    """Estimate the peak memory of a sweep.
+    """Estimate the peak memory of a sweep on the device that holds the model, its head taken by slices.
 
     Args:
         plan: how many states are alive at once.
         config: the model's configuration.
         dtype: of weights and hidden states.
+        device_type: ``cpu``, ``cuda`` or ``mps``; checkpoints and compilers need the memory of the first, not of the others.
         longest_batch: positions of the largest shard, pads included.
         quantize: ``none``, ``int8`` or ``nf4``.
         compiled: whether layers go through the compiler.
@@ -66,13 +68,13 @@ def estimate_memory(
     text_config: Any = config.get_text_config(decoder=True)
     width: int = text_config.hidden_size
     inner = getattr(text_config, "intermediate_size", None) or 4 * width
-    vocabulary: int = text_config.vocab_size
     state = longest_batch * bytes_a_state(config, dtype)
     layer = longest_batch * (6 * width + 3 * int(inner)) * dtype.itemsize
     held = min(group_size(state, plan), len(plan.variants)) * state
-    chunk = max(LOGITS_BYTES["cpu"], 4 * vocabulary) * (5 * 4 + dtype.itemsize) // 4
+    chunk = logits_bytes(device_type) * (6 * 4 + dtype.itemsize) // 4
     kept = plan.peak_states * state if stream_bytes is None else max(plan.peak_states * state, stream_bytes)
-    runtime = _RUNTIME_BYTES + (_COMPILER_BYTES if compiled else 0)
+    on_host = device_type == "cpu"
+    runtime = _RUNTIME_BYTES + (_COMPILER_BYTES if compiled and on_host else 0)
     counts = count_parameters(config)
     if counts is None:
         return MemoryEstimate(None, kept + layer, held + chunk, runtime, 0)
@@ -80,7 +82,8 @@ def estimate_memory(
     weights = int(resident * _BYTES_A_WEIGHT.get(quantize, dtype.itemsize))
     stored = resolve_dtype("auto", config)
     loading = counts.total * stored.itemsize + (weights if stored != dtype or quantize != "none" else 0)
-    return MemoryEstimate(weights, kept + layer, held + chunk, runtime, loading if stream_bytes is None else 0)
+    is_mapped = on_host and stream_bytes is None
+    return MemoryEstimate(weights, kept + layer, held + chunk, runtime, loading if is_mapped else 0)
 
 
 def bytes_a_state(config: PretrainedConfig, dtype: torch.dtype) -> int:

@@ -44,8 +44,13 @@ class Running(NamedTuple):
         return self.exponentials.log() + self.highest
 
 
-Reduce = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Running], Running]
-"""The type of ``reduce_slice``."""
+class Reducer(NamedTuple):
+    """The two passes over a slice, made for a device."""
+
+    probabilities: Callable[[Tensor, Tensor], Tensor]
+    """``intact_probabilities``."""
+    reduce: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Running], Running]
+    """``reduce_slice``."""
 
 
 def nothing_yet(n_tokens: int, device: torch.device) -> Running:
@@ -54,10 +59,22 @@ def nothing_yet(n_tokens: int, device: torch.device) -> Running:
     return Running(zeros + torch.finfo(torch.float32).min, zeros, zeros - 1.0, zeros, zeros)
 
 
+def intact_probabilities(
+    intact_logits: Float[Tensor, "token slice"], intact_log_normaliser: Float[Tensor, " token"]
+) -> Float[Tensor, "token slice"]:
+    """The intact model's distribution over a slice, made once for all variants of a group.
+
+    Args:
+        intact_logits: its logits.
+        intact_log_normaliser: ln Σ exp of its logits over the whole vocabulary; +inf while it is not known.
+    """
+    return _exp(intact_logits.float() - intact_log_normaliser[:, None])
+
+
 def reduce_slice(
     logits: Float[Tensor, "token slice"],
     intact_logits: Float[Tensor, "token slice"],
-    intact_log_normaliser: Float[Tensor, " token"],
+    probabilities: Float[Tensor, "token slice"],
     targets: Int[Tensor, " token"],
     places: Float[Tensor, " slice"],
     running: Running,
@@ -67,7 +84,7 @@ def reduce_slice(
     Args:
         logits: of a variant.
         intact_logits: of the intact model, for the same tokens and entries.
-        intact_log_normaliser: ln Σ exp of the intact logits over the whole vocabulary; +inf while it is not known.
+        probabilities: of the intact model, for the same.
         targets: the tokens in the text.
         places: the slice's entries of the vocabulary, as numbers.
         running: what is known so far.
@@ -85,8 +102,7 @@ def reduce_slice(
     is_here = (column >= 0) & (column < places.shape[0])
     target = z.gather(1, column.clamp(0, places.shape[0] - 1)[:, None])[:, 0]
     # differences first, so that equal logits give exactly 0
-    intact = intact_logits.float()
-    shift = (_exp(intact - intact_log_normaliser[:, None]) * (z - intact)).sum(dim=-1)
+    shift = (probabilities * (z - intact_logits.float())).sum(dim=-1)
     return Running(
         reference,
         exponentials,
@@ -100,23 +116,23 @@ def _exp(exponents: Tensor) -> Tensor:
     return exponents.clamp(min=_LOWEST_EXPONENT).exp()
 
 
-def slice_reducer(*, compiled: bool) -> Reduce:
-    """``reduce_slice``, compiled or in blocks of rows."""
+def slice_reducer(*, compiled: bool) -> Reducer:
+    """Both passes, compiled or in blocks of rows."""
     if not compiled:
-        return _reduce_by_blocks
-    return torch.compile(inspect.unwrap(reduce_slice), dynamic=True)  # without the shape checks that tests wrap around it
+        return Reducer(intact_probabilities, _reduce_by_blocks)
+    # without the shape checks that tests wrap around them
+    passes = (torch.compile(inspect.unwrap(one), dynamic=True) for one in (intact_probabilities, reduce_slice))
+    return Reducer(*passes)
 
 
 def _reduce_by_blocks(
-    logits: Tensor, intact_logits: Tensor, intact_log_normaliser: Tensor, targets: Tensor, places: Tensor, running: Running
+    logits: Tensor, intact_logits: Tensor, probabilities: Tensor, targets: Tensor, places: Tensor, running: Running
 ) -> Running:
     if logits.device.type != "cpu":
-        return reduce_slice(logits, intact_logits, intact_log_normaliser, targets, places, running)
+        return reduce_slice(logits, intact_logits, probabilities, targets, places, running)
     blocks = []
     for start in range(0, len(logits), _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
         so_far = Running(*(part[rows] for part in running))
-        blocks.append(
-            reduce_slice(logits[rows], intact_logits[rows], intact_log_normaliser[rows], targets[rows], places, so_far)
-        )
+        blocks.append(reduce_slice(logits[rows], intact_logits[rows], probabilities[rows], targets[rows], places, so_far))
     return Running(*(torch.cat(parts) for parts in zip(*blocks, strict=True)))

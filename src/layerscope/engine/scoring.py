@@ -20,14 +20,16 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from layerscope.engine.reduction import Reduce, Running, nothing_yet
+from layerscope.engine.reduction import Reducer, Running, nothing_yet
 from layerscope.models import Decoder
 
-LOGITS_BYTES = {"cpu": 16 * 2**20}
-"""Logits of one chunk of tokens and one slice of the vocabulary, in float32: on a CPU, what its caches hold."""
-_LOGITS_BYTES_ELSEWHERE = 256 * 2**20
 _FEWEST_ROWS = 256
 """Below this, matrix products are slow."""
+
+
+def logits_bytes(device_type: str) -> int:
+    """Logits of one chunk of tokens and one slice of the vocabulary, in float32: on a CPU, what its caches hold."""
+    return (16 if device_type == "cpu" else 256) * 2**20
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Scorer:
     Args:
         decoder: gives the logits.
         targets: the tokens that stand in the text, ``token``.
-        reduce: from ``slice_reducer``.
+        reducer: from ``slice_reducer``.
         n_variants: rows of the result; the intact model is 0. Variants that are added before it wait for it.
         group_size: variants held back before they are scored together.
         on_scored: called with the number of variants each time some are done.
@@ -63,7 +65,7 @@ class Scorer:
         decoder: Decoder,
         targets: Int[Tensor, " token"],
         *,
-        reduce: Reduce,
+        reducer: Reducer,
         n_variants: int,
         group_size: int,
         on_scored: Callable[[int], None] = lambda _: None,
@@ -71,7 +73,7 @@ class Scorer:
         self._head = decoder.head
         device = self._head.device
         self._targets = targets.to(device)
-        self._reduce, self._group_size, self._on_scored = reduce, group_size, on_scored
+        self._reducer, self._group_size, self._on_scored = reducer, group_size, on_scored
         self._intact: Tensor | None = None
         self._intact_log_normaliser = torch.full((len(targets),), torch.inf, device=device)
         self._waiting: list[tuple[tuple[int, ...], Tensor]] = []
@@ -130,14 +132,14 @@ class Scorer:
         for places in self._places:
             stop = start + len(places)
             intact_logits = self._head.logits(intact, start, stop)
+            probabilities = self._reducer.probabilities(intact_logits, log_normaliser)
             for index, features in enumerate(group):
                 logits = self._head.logits(features, start, stop)
-                found = self._reduce(logits, intact_logits, log_normaliser, targets, places, running[index])
+                found = self._reducer.reduce(logits, intact_logits, probabilities, targets, places, running[index])
                 torch.stack(tuple(found), out=kept[index])
             start = stop
         return running
 
     def _chunks(self) -> list[slice]:
-        size = LOGITS_BYTES.get(self._targets.device.type, _LOGITS_BYTES_ELSEWHERE)
-        rows = max(_FEWEST_ROWS, size // (4 * self._head.slice_width))
+        rows = max(_FEWEST_ROWS, logits_bytes(self._targets.device.type) // (4 * self._head.slice_width))
         return [slice(start, min(start + rows, len(self._targets))) for start in range(0, len(self._targets), rows)]

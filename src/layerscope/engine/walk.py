@@ -57,7 +57,7 @@ class ShardWalk:
         self._scorer = Scorer(
             decoder,
             torch.from_numpy(tokens.token_id),
-            reduce=slice_reducer(compiled=decoder.compiled is not None),
+            reducer=slice_reducer(compiled=decoder.compiled is not None),
             n_variants=len(plan.variants),
             group_size=group_size(embedded[0, 0].numel() * embedded.element_size() * len(tokens.row), plan),
             on_scored=progress,

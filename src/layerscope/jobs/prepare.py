@@ -38,9 +38,6 @@ from layerscope.stats import Looks, plan_looks
 
 BATCH_TOKENS = {"cpu": 4096, "mps": 4096, "cuda": 8192}
 """Default positions a shard, by kind of device."""
-_COMPILING_PAYS = {"cpu": 1e14, "mps": 1e14}
-"""Floating-point operations above which the minute that a compiler takes is won back."""
-_COMPILING_PAYS_ELSEWHERE = 1e16
 
 
 @dataclass(frozen=True)
@@ -145,23 +142,8 @@ def prepare_sweep(request: SweepRequest) -> PreparedSweep:
     Raises:
         LayerscopeError: whatever is wrong, in one sentence.
     """
+    _check_request(request)
     protocol = Protocol.parse(request.protocol)
-    for written in request.experiments:
-        check_family(written)
-    for path in request.paths:
-        LayerPath.parse(path)
-    if request.max_samples is not None and request.max_samples < 1:
-        raise DataError(f"--max-samples is 1 or more; got {request.max_samples}.")
-    if request.seed < 0:
-        raise DataError(f"--seed is 0 or more; got {request.seed}.")
-    if request.batch_tokens is not None and request.batch_tokens < 1:
-        raise DataError(f"--batch-tokens is 1 or more; got {request.batch_tokens}.")
-    if request.until_ci is not None and not 0.0 < request.until_ci < math.inf:
-        raise DataError(f"--until-ci is a half-width in nats above 0; got {request.until_ci}.")
-    if request.stream_memory is not None and not 0.0 < request.stream_memory < math.inf:
-        raise DataError(f"--stream-memory is a number of GiB above 0; got {request.stream_memory}.")
-    if request.stream and request.reference:
-        raise DataError("--reference uses no fast path and --stream is one: take one of them.")
     device = resolve_device(request.options.device)
     directory = RunDirectory(request.output_dir / _experiment_name(request) / _slug(request))
     directory.check_writable()
@@ -185,11 +167,11 @@ def prepare_sweep(request: SweepRequest) -> PreparedSweep:
     )
     check_scorable(corpus.windows)
     batch_tokens = request.batch_tokens or BATCH_TOKENS[device.type]
-    looks = Looks((len(corpus.windows),))
+    sizes: tuple[int, ...] = (len(corpus.windows),)
     if request.until_ci is not None:
         corpus = replace(corpus, windows=_shuffled(corpus.windows, request.seed))
-        looks = plan_looks(len(corpus.windows))
-    rounds = _rounds(corpus.windows, looks, batch_tokens)
+        sizes = plan_looks(len(corpus.windows)).sizes
+    rounds = _rounds(corpus.windows, sizes, batch_tokens)
     stream_bytes = _stream_bytes(request, device)
     longest_batch = max(shard.padded_tokens for some in rounds for shard in some.shards)
     compiles = not request.reference and _compiles(request, config, plan, rounds, device)
@@ -197,6 +179,7 @@ def prepare_sweep(request: SweepRequest) -> PreparedSweep:
         walked,
         config,
         dtype,
+        device_type=device.type,
         longest_batch=longest_batch,
         quantize=request.options.quantize,
         stream_bytes=stream_bytes if request.stream else None,
@@ -224,21 +207,46 @@ def prepare_sweep(request: SweepRequest) -> PreparedSweep:
         "reference": request.reference,
     }
     return PreparedSweep(
-        request,
-        source,
-        config,
-        encoder,
-        corpus,
-        plan,
-        rounds,
-        looks.level,
-        compiles,
-        memory,
-        bytes_a_state(config, dtype),
-        stream_bytes,
-        directory,
-        record,
+        request=request,
+        source=source,
+        config=config,
+        encoder=encoder,
+        corpus=corpus,
+        plan=plan,
+        rounds=rounds,
+        level=Looks(tuple(some.documents for some in rounds)).level,
+        compile=compiles,
+        memory=memory,
+        bytes_a_state=bytes_a_state(config, dtype),
+        stream_bytes=stream_bytes,
+        directory=directory,
+        record=record,
     )
+
+
+def _check_request(request: SweepRequest) -> None:
+    """Every option by itself.
+
+    Raises:
+        LayerscopeError: the option, its rule and the value.
+    """
+    Protocol.parse(request.protocol)
+    for written in request.experiments:
+        check_family(written)
+    for path in request.paths:
+        LayerPath.parse(path)
+    if request.max_samples is not None and request.max_samples < 1:
+        raise DataError(f"--max-samples is 1 or more; got {request.max_samples}.")
+    if request.seed < 0:
+        raise DataError(f"--seed is 0 or more; got {request.seed}.")
+    if request.batch_tokens is not None and request.batch_tokens < 1:
+        raise DataError(f"--batch-tokens is 1 or more; got {request.batch_tokens}.")
+    if request.until_ci is not None and not 0.0 < request.until_ci < math.inf:
+        raise DataError(f"--until-ci is a half-width in nats above 0; got {request.until_ci}.")
+    if request.stream_memory is not None and not 0.0 < request.stream_memory < math.inf:
+        raise DataError(f"--stream-memory is a number of GiB above 0; got {request.stream_memory}.")
+    if request.stream and request.reference:
+        raise DataError("--reference uses no fast path and --stream is one: take one of them.")
 
 
 def check_memory(prepared: PreparedSweep) -> None:
@@ -287,11 +295,11 @@ def _shuffled(windows: Sequence[Window], seed: int) -> tuple[Window, ...]:
     return tuple(windows[index] for index in order)
 
 
-def _rounds(windows: Sequence[Window], looks: Looks, batch_tokens: int) -> tuple[Round, ...]:
+def _rounds(windows: Sequence[Window], sizes: Sequence[int], batch_tokens: int) -> tuple[Round, ...]:
     """The shards of each round; a round without a token to score joins the next."""
     rounds: list[Round] = []
     start = n_shards = 0
-    for size in looks.sizes:
+    for size in sizes:
         shards = make_shards(windows, batch_tokens, documents=range(start, size), first_index=n_shards)
         if shards:
             rounds.append(Round(size, tuple(shards)))
@@ -320,7 +328,12 @@ def _compiles(
     positions = sum(shard.padded_tokens for some in rounds for shard in some.shards)
     a_layer = sum(counts.layers) / len(counts.layers)
     work = 2.0 * positions * (plan.layer_runs * a_layer + len(plan.variants) * counts.outside)
-    return work > _COMPILING_PAYS.get(device.type, _COMPILING_PAYS_ELSEWHERE)
+    return work > _compiling_costs(device)
+
+
+def _compiling_costs(device: torch.device) -> float:
+    """Floating-point operations in the minute that a compiler takes."""
+    return 1e16 if device.type == "cuda" else 1e14
 
 
 def _experiment_name(request: SweepRequest) -> str:

@@ -35,7 +35,7 @@ def compile_as_asked(prepared: PreparedSweep, decoder: Decoder) -> None:
     """Compile if that was settled; where it cannot be done the run goes on without, and says so."""
     if not prepared.compile:
         return
-    reason = compile_decoder(decoder, prepared.shards[0])
+    reason = compile_decoder(decoder, prepared.shards)
     if reason is not None:
         log.warning("Layers are not compiled (%s); the model's own code runs, more slowly.", reason)
 

@@ -27,10 +27,12 @@ from layerscope.models.patching import replaced_forward
 if TYPE_CHECKING:
     from layerscope.models.decoder import Decoder
 
-SLICE_WIDTH = {"cpu": 4096}
-"""Vocabulary entries a slice: on a CPU so few that a slice of the matrix and of the logits stay in its caches."""
-_SLICE_WIDTH_ELSEWHERE = 16384
 _PROBE_ROWS = 5
+
+
+def slice_width(device_type: str) -> int:
+    """Vocabulary entries a slice: on a CPU so few that a slice of the matrix and of the logits stay in its caches."""
+    return 4096 if device_type == "cpu" else 16384
 
 
 class _BodyAnswer(BaseModelOutputWithPast):
@@ -95,7 +97,7 @@ class SlicedHead:
     @property
     def slice_width(self) -> int:
         """Vocabulary entries to take at a time."""
-        return min(SLICE_WIDTH.get(self.device.type, _SLICE_WIDTH_ELSEWHERE), self.vocab_size)
+        return min(slice_width(self.device.type), self.vocab_size)
 
     @torch.inference_mode()
     def features(self, hidden: Float[Tensor, "token ..."]) -> Float[Tensor, "token width"]:
