@@ -3,6 +3,7 @@
 from layerscope.models.checks import check_decoder
 from layerscope.models.decoder import Decoder, LayerCall, Recording, context_length
 from layerscope.models.encoder import BosPolicy, TextEncoder
+from layerscope.models.export import ExportReport, check_export_folder, export_path
 from layerscope.models.loading import (
     DTYPES,
     LoadOptions,
@@ -23,6 +24,7 @@ __all__ = [
     "WINDOW",
     "BosPolicy",
     "Decoder",
+    "ExportReport",
     "LayerCall",
     "LoadOptions",
     "ModelSource",
@@ -31,9 +33,11 @@ __all__ = [
     "Recording",
     "TextEncoder",
     "check_decoder",
+    "check_export_folder",
     "context_length",
     "count_layers",
     "count_parameters",
+    "export_path",
     "load_config",
     "load_decoder",
     "load_encoder",

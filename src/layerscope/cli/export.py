@@ -1,0 +1,72 @@
+"""``layerscope export``: a path as an ordinary checkpoint, refused before any weight is loaded where it can be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from layerscope.models import ExportReport
+
+
+def export(
+    model: Annotated[str, typer.Option(help="Built-in name, directory, .gguf file or Hub id; see 'layerscope models'.")],
+    path: Annotated[
+        str, typer.Option(help="Layers in their new order, such as 0-9,12-29; 10.mlp is layer 10 without attention.")
+    ],
+    output_dir: Annotated[Path, typer.Option(help="Folder of the new checkpoint: new, or empty.")],
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a model on the Hub.")] = None,
+    dtype: Annotated[str, typer.Option(help="auto (as stored), float32, bfloat16 or float16.")] = "auto",
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run code that comes with a checkpoint.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier export in that folder.")] = False,
+) -> None:
+    """Write a model with its layers removed, repeated or in another order as a checkpoint that transformers loads."""
+    from layerscope.cli.sweep import quieten
+    from layerscope.paths import LayerPath
+    from layerscope.paths.sequential import sequential_steps
+
+    written = LayerPath.parse(path)
+    sequential_steps(written)
+    errors, out = Console(stderr=True, markup=False), Console(markup=False)  # names are text, never markup
+    quieten(errors)
+    from layerscope.models import (
+        LoadOptions,
+        check_export_folder,
+        count_layers,
+        export_path,
+        load_config,
+        load_encoder,
+        load_weights,
+        resolve_model,
+    )
+
+    check_export_folder(output_dir, force=force)
+    with errors.status("Reading the model's configuration …") as status:
+        options = LoadOptions(dtype=dtype, device="cpu", trust_remote_code=trust_remote_code)
+        source = resolve_model(model, revision)
+        config = load_config(source, options)
+        written.check_fits(count_layers(config))
+        encoder = load_encoder(source, options)
+        status.update("Loading the model …")
+        decoder = load_weights(source, config, encoder, options)
+        status.update("Writing the checkpoint, and loading it again …")
+        report = export_path(decoder, written, folder=output_dir, source=source, force=force)
+    _show_report(out, model, report)
+
+
+def _show_report(console: Console, model: str, report: ExportReport) -> None:
+    agreement = report.agreement
+    console.print(
+        f"{model}, path {report.path}: {report.layers_before} layers before, {report.layers_after} after\n"
+        f"Written: {agreement.parameters:,} parameters in {report.dtype}, {report.bytes_written / 2**20:,.0f} MiB\n"
+        f"Verified: loaded again with transformers alone, its logits for {agreement.n_tokens} random tokens are the path's "
+        f"(largest difference {agreement.largest_difference:.2g}, largest logit {agreement.largest_logit:.3g})\n"
+        f"Checkpoint: {report.folder} (the same path for mergekit: mergekit.yaml)",
+        highlight=False,
+        soft_wrap=True,
+    )
