@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from layerscope.errors import ModelError
 from layerscope.models import TextEncoder
+from layerscope.models.encoder import spans_by_bytes
 from tests.checkpoints import BOS_ID, byte_tokenizer
 
 PLAIN, WITH_BOS = byte_tokenizer(), byte_tokenizer(adds_bos=True)
@@ -44,6 +45,33 @@ def test_spans_rebuild_the_text(text: str) -> None:
         assert 0 <= start <= end <= len(text)
         covered[start:end] = True
     assert covered.all()
+
+
+def test_empty_offsets_are_rebuilt_from_bytes() -> None:
+    """As Llama 3's come out of some versions of tokenizers."""
+
+    class Empty:
+        is_fast, bos_token_id = True, None
+
+        def __call__(self, text: str, **_: object) -> dict[str, object]:
+            inner = PLAIN(text, add_special_tokens=False, return_offsets_mapping=True)
+            return {"input_ids": inner["input_ids"], "offset_mapping": [(start, start) for start, _ in inner["offset_mapping"]]}
+
+        def convert_ids_to_tokens(self, ids: list[int]) -> list[str]:
+            return PLAIN.convert_ids_to_tokens(ids)
+
+    text = "aé 🙂\n"
+    encoder = TextEncoder.__new__(TextEncoder)
+    object.__setattr__(encoder, "tokenizer", Empty())
+    object.__setattr__(encoder, "prefix_ids", ())
+    # one byte a token: a, two of é, the space, four of the face, the line feed
+    assert encoder.encode(text).spans.tolist() == [[0, 1], [1, 2], [1, 2], [2, 3], *[[3, 4]] * 4, [4, 5]]
+
+
+def test_tokens_that_are_not_the_texts_bytes_give_no_spans() -> None:
+    assert spans_by_bytes("ab", ["a"]) is None
+    assert spans_by_bytes("ab", ["a", "▁b"]) is None
+    assert spans_by_bytes("a b", ["a", "Ġb"]).tolist() == [[0, 1], [1, 3]]  # type: ignore[union-attr]
 
 
 def test_a_tokenizer_without_offsets_is_aligned_by_its_own_words() -> None:

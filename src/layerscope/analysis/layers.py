@@ -12,8 +12,8 @@ from scipy import stats
 
 from layerscope.analysis.totals import DocumentTotals
 from layerscope.paths import Variant, touched_span
-from layerscope.results import LAYERS, PROXIES
-from layerscope.stats import N_RESAMPLES, Interval, bootstrap_ratio
+from layerscope.results import LAYERS, PROXIES, gaps
+from layerscope.stats import N_RESAMPLES, Interval, benjamini_hochberg, bootstrap_ratio
 
 PROXY_NAMES = ("block_influence", "angular_distance")
 
@@ -70,10 +70,10 @@ def layers_table(
             "ppl_text_mean": text_mean,
             "bits_per_byte": nll.sum(axis=1) / math.log(2.0) / max(int(totals.bytes_scored.sum()), 1),
             "delta_nll_nats": delta.sum(axis=1) / n_tokens,
-            "delta_nll_low_nats": _gaps(interval.low),
-            "delta_nll_high_nats": _gaps(interval.high),
-            "p_value": _gaps(p_values),
-            "q_value": _gaps(_benjamini_hochberg(p_values)),
+            "delta_nll_low_nats": gaps(interval.low),
+            "delta_nll_high_nats": gaps(interval.high),
+            "p_value": gaps(p_values),
+            "q_value": gaps(benjamini_hochberg(p_values)),
             "top1_accuracy": totals.sums["is_top1"].sum(axis=1) / n_tokens,
             "agreement": totals.sums["agrees_with_intact"].sum(axis=1) / n_tokens,
             "kl_nats": totals.sums["kl_nats"].sum(axis=1) / n_tokens,
@@ -123,17 +123,3 @@ def _proxies_by_span(spans: Iterable[pa.Table]) -> dict[tuple[int, int], tuple[f
         (int(first), int(last)): (1.0 - row.cosine_sum / row.tokens, row.angle_sum / row.tokens)
         for (first, last), row in sums.sum().iterrows()
     }
-
-
-def _benjamini_hochberg(p_values: np.ndarray) -> np.ndarray:
-    """Adjusted p-values of those that are there. Source: Benjamini & Hochberg 1995."""
-    adjusted = np.full_like(p_values, np.nan)
-    there = ~np.isnan(p_values)
-    if there.any():
-        adjusted[there] = stats.false_discovery_control(p_values[there])
-    return adjusted
-
-
-def _gaps(values: np.ndarray) -> list[float | None]:
-    """NaN as a missing value."""
-    return [None if np.isnan(value) else float(value) for value in values]

@@ -9,8 +9,11 @@ from collections.abc import Callable, Sequence
 import typer
 from typer.main import get_command
 
+from layerscope.cli.export import export
 from layerscope.cli.listing import datasets, models
+from layerscope.cli.pos import pos
 from layerscope.cli.sweep import sweep
+from layerscope.cli.words import words
 from layerscope.errors import LayerscopeError
 
 app = typer.Typer(
@@ -22,6 +25,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(sweep)
+app.command()(pos)
+app.command()(words)
+app.command()(export)
 app.command()(models)
 app.command()(datasets)
 
@@ -47,7 +53,7 @@ def exit_on_error(run: Callable[[], object]) -> None:
     except LayerscopeError as error:
         _end(str(error))
     except KeyboardInterrupt:
-        print("Interrupted; the same command goes on where this one stopped.", file=sys.stderr)
+        print("Interrupted; a sweep goes on where it stopped when the same command is given again.", file=sys.stderr)
         raise SystemExit(130) from None
     except BrokenPipeError:
         os._exit(0)

@@ -134,7 +134,7 @@ def parse_samples(text: str) -> int | None:
 def show_sweep(request: SweepRequest, *, dry_run: bool = False, force: bool = False) -> None:
     """Prepare and run a sweep, with progress on standard error and the result on standard output."""
     errors, out = Console(stderr=True, markup=False), Console(markup=False)  # names are text, never markup
-    _quieten(errors)
+    quieten(errors)
     from layerscope.engine import keep_freed_memory
     from layerscope.jobs import check_memory, prepare_sweep, run_sweep
 
@@ -170,7 +170,7 @@ def _one_of(option: str, value: str, allowed: tuple[str, ...], error: type[Excep
     return value
 
 
-def _quieten(console: Console) -> None:
+def quieten(console: Console) -> None:
     """Our own notes as plain lines on standard error; the libraries' progress bars and advice stay out of the way."""
     import transformers
 

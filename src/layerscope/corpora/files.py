@@ -109,16 +109,16 @@ def _read_conllu(path: Path, unit: Unit) -> list[Document]:
     if any({"id", "form", "misc"} - token.keys() for sentence in sentences for token in sentence):
         raise DataError(f"A CoNLL-U token has ten columns, joined by tabs; '{path}' has one with fewer.")
     if unit == "lines":
-        return [Document(s.metadata.get("sent_id") or f"{path.name}[{i}]", _sentence_text(s)) for i, s in enumerate(sentences)]
+        return [Document(s.metadata.get("sent_id") or f"{path.name}[{i}]", sentence_text(s)) for i, s in enumerate(sentences)]
     documents: list[tuple[str, list[str]]] = []
     for sentence in sentences:
         if "newdoc id" in sentence.metadata or "newdoc" in sentence.metadata or not documents:
             documents.append((sentence.metadata.get("newdoc id") or f"{path.name}[{len(documents)}]", []))
-        documents[-1][1].append(_sentence_text(sentence))
+        documents[-1][1].append(sentence_text(sentence))
     return [Document(name, " ".join(texts)) for name, texts in documents]
 
 
-def _sentence_text(sentence: conllu.TokenList) -> str:
+def sentence_text(sentence: conllu.TokenList) -> str:
     """The ``# text`` comment; where it is missing, the forms joined as ``SpaceAfter`` says."""
     if "text" in sentence.metadata:
         return str(sentence.metadata["text"])

@@ -32,7 +32,47 @@ _LABELS: dict[str, tuple[str, str]] = {
     "block_influence": ("Block influence", "ブロック影響度（BI）"),
     "angular_distance": ("Angular distance", "角距離"),
     "tokens": ("tokens", "トークン"),
+    "words": ("words", "語"),
+    "delta_word": ("ΔNLL (nats per word)", "ΔNLL（nat／語）"),
+    "delta_first": ("ΔNLL (nats),\nfirst token of a word", "ΔNLL（nat）\n語の最初のトークン"),
+    "delta_continuation": ("ΔNLL (nats),\nlater tokens of a word", "ΔNLL（nat）\n語の続きのトークン"),
+    "median_delta_word": ("Median ΔNLL over layers\n(nats per word)", "ΔNLL の層にわたる中央値\n（nat／語）"),
+    "intact_nll_word": ("NLL in the intact model (nats per word)", "元のモデルの NLL（nat／語）"),
+    "current_word": ("Current word", "現在の語"),
+    "next_word": ("Next word", "次の語"),
+    "class:open": ("open classes", "開放類"),
+    "class:closed": ("closed classes", "閉鎖類"),
+    "class:other": ("punctuation, symbols, other", "句読点・記号・その他"),
+    "note:uncertain": ("Dot: zero is not excluded (q ≥ 0.05)", "点：0 を除外できない（q ≥ 0.05）"),
+    "note:few_dots": ("Dot: fewer than 200 words", "点：200 語未満"),
+    "note:few_hollow": ("Hollow: fewer than 200 words", "白抜き：200 語未満"),
+    "note:few": ("*: fewer than 200 words", "*：200 語未満"),
 }
+
+_TAGS_JA = {
+    "ADJ": "形容詞",
+    "ADP": "接置詞",
+    "ADV": "副詞",
+    "AUX": "助動詞",
+    "CCONJ": "等位接続詞",
+    "DET": "限定詞",
+    "INTJ": "間投詞",
+    "NOUN": "名詞",
+    "NUM": "数詞",
+    "PART": "小辞",
+    "PRON": "代名詞",
+    "PROPN": "固有名詞",
+    "PUNCT": "句読点",
+    "SCONJ": "従属接続詞",
+    "SYM": "記号",
+    "VERB": "動詞",
+    "X": "その他",
+}
+
+
+def tag_label(tag: str, language: Language) -> str:
+    """A universal part of speech; in Japanese with its name there."""
+    return tag if language == "en" else f"{_TAGS_JA[tag]} {tag}"
 
 
 def label(key: str, language: Language) -> str:

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import matplotlib as mpl
+import numpy as np
+import pandas as pd
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 Language = Literal["en", "ja"]
 LANGUAGES: tuple[Language, ...] = ("en", "ja")
@@ -76,6 +78,27 @@ def log_axis(axes: Axes, which: Literal["x", "y"]) -> None:
     axis.set_major_locator(LogLocator(base=10, subs=subs, numticks=12))
     axis.set_major_formatter(FuncFormatter(plain_number))
     axis.set_minor_formatter(NullFormatter())
+
+
+def signed_log_axis(axes: Axes, values: pd.Series[float]) -> None:
+    """A y axis that is logarithmic where sizes differ much, and linear near zero if an effect is negative."""
+    sizes = values.abs()[values.abs() > 0]
+    if len(sizes) and (values > 0).all() and sizes.max() / sizes.min() > 30:
+        log_axis(axes, "y")
+    elif len(sizes) and sizes.max() / sizes.min() > 30:
+        axes.set_yscale("symlog", linthresh=float(10 ** np.floor(np.log10(np.quantile(sizes, 0.1)))))
+        axes.yaxis.set_major_formatter(FuncFormatter(signed_number))
+
+
+def layer_axis(axes: Axes, name: str) -> None:
+    """An x axis of layer numbers."""
+    axes.set_xlabel(name)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
+
+
+def signed_number(value: float, _: object = None) -> str:
+    """``plain_number`` on both sides of zero."""
+    return plain_number(value) if value >= 0 else f"-{plain_number(-value)}"
 
 
 def plain_number(value: float, _: object = None) -> str:

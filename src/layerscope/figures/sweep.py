@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
 
 from layerscope.analysis import PROXY_NAMES
 from layerscope.figures.labels import label
@@ -24,9 +22,10 @@ from layerscope.figures.style import (
     VERMILLION,
     Language,
     figure_style,
+    layer_axis,
     log_axis,
     new_figure,
-    plain_number,
+    signed_log_axis,
 )
 
 _COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, "#E69F00", "#56B4E9", "#000000")
@@ -87,7 +86,7 @@ def perplexity_by_layer(layers: pd.DataFrame, families: list[str], caption: str,
         axes.plot(rows["span_first"], rows["ppl"], color=colour, marker=marker, label=label(f"name:{family}", language))
     log_axis(axes, "y")
     axes.set_ylabel(label("ppl", language))
-    _layer_axis(axes, label(families[0] if len(families) == 1 else "layers", language))
+    layer_axis(axes, label(families[0] if len(families) == 1 else "layers", language))
     axes.set_title(caption, color=GREY)
     band = Patch(facecolor=GREY, alpha=0.25, label=label("interval", language))
     axes.legend(handles=[*axes.get_legend_handles_labels()[0], band], loc="best")
@@ -106,7 +105,7 @@ def accuracy_by_layer(layers: pd.DataFrame, families: list[str], caption: str, l
             axes.plot(rows["span_first"], rows[column], color=colour, marker=marker, label=label(f"name:{family}", language))
         axes.set_ylabel(label(name, language))
         axes.set_ylim(0, 1.04 if column == "agreement" else None)
-    _layer_axis(panels[-1], label("layers", language))
+    layer_axis(panels[-1], label("layers", language))
     panels[0].tick_params(labelbottom=False)
     panels[0].sharex(panels[1])
     panels[0].set_title(caption, color=GREY)
@@ -127,7 +126,7 @@ def proxies_against_truth(layers: pd.DataFrame, proxies: pd.DataFrame, caption: 
         axes.set_xlabel(label(proxy, language))
         axes.set_ylabel(label("delta", language))
         shown = layers[layers["family"].isin(families)]
-        _signed_log_axis(axes, shown["delta_nll_nats"])
+        signed_log_axis(axes, shown["delta_nll_nats"])
         if shown[proxy].min() > 0 and shown[proxy].max() / shown[proxy].min() > 10:
             log_axis(axes, "x")
         axes.legend(loc="best")
@@ -155,19 +154,6 @@ def effect_by_variant(single: pd.DataFrame, caption: str, language: Language) ->
     axes.set_xlabel(label("delta", language))
     axes.set_title(caption, color=GREY, x=0.5)
     return figure
-
-
-def _layer_axis(axes: Axes, name: str) -> None:
-    axes.set_xlabel(name)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
-
-
-def _signed_log_axis(axes: Axes, values: pd.Series[float]) -> None:
-    """Log far from zero, linear near it: an effect may be negative."""
-    sizes = values.abs()[values.abs() > 0]
-    if len(sizes) and sizes.max() / sizes.min() > 30:
-        axes.set_yscale("symlog", linthresh=float(10 ** np.floor(np.log10(np.quantile(sizes, 0.1)))))
-        axes.yaxis.set_major_formatter(lambda value, _: plain_number(value) if value >= 0 else f"-{plain_number(-value)}")
 
 
 def _file_name(family: str) -> str:

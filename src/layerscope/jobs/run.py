@@ -24,10 +24,13 @@ from layerscope.results import (
     DOCUMENTS,
     LAYERS,
     PROXIES,
+    SCORES,
     SPANS,
     TOKENS,
+    VOCABULARY,
     documents_table,
     tokens_table,
+    vocabulary_table,
 )
 
 _PACKAGES = ("layerscope", "torch", "transformers", "tokenizers", "numpy", "scipy", "pyarrow", "pandas", "matplotlib")
@@ -81,6 +84,8 @@ def tabulate(prepared: PreparedSweep, *, rounds: int | None = None) -> None:
     windows = prepared.corpus.windows[: done[-1].documents]
     directory.write_table(DOCUMENTS, documents_table(windows))
     directory.write_table(TOKENS, tokens_table(windows, prepared.encoder.token_name))
+    likeliest = (shard["top1_id"].to_numpy() for shard in directory.read_shards(SCORES, n_shards))
+    directory.write_table(VOCABULARY, vocabulary_table(windows, likeliest, prepared.encoder.token_text))
     spans = directory.read_shards(SPANS, n_shards)
     totals = document_totals(prepared, windows, n_shards)
     layers = layers_table(

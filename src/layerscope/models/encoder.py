@@ -7,14 +7,19 @@ user says so (``always``, ``never``).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Int
 from transformers import PreTrainedTokenizerBase
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from layerscope.corpora import EncodedText
 from layerscope.errors import ModelError
 
+_BYTE_OF = {character: byte for byte, character in bytes_to_unicode().items()}  # type: ignore[no-untyped-call]
+"""How byte-level vocabularies write bytes."""
 BosPolicy = Literal["auto", "always", "never"]
 
 
@@ -46,14 +51,28 @@ class TextEncoder:
         """Token ids and character spans of a text, as it is."""
         if self.tokenizer.is_fast:
             encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-            spans = np.asarray(encoded["offset_mapping"], dtype=np.int64).reshape(-1, 2)
-            return EncodedText(text, np.asarray(encoded["input_ids"], dtype=np.int64), spans)
+            ids, spans = encoded["input_ids"], np.asarray(encoded["offset_mapping"], dtype=np.int64).reshape(-1, 2)
+            if not _cover(spans, text):  # Llama 3's are empty in some versions of tokenizers
+                rebuilt = spans_by_bytes(text, list(self.tokenizer.convert_ids_to_tokens(ids)))
+                spans = spans if rebuilt is None else rebuilt
+            return EncodedText(text, np.asarray(ids, dtype=np.int64), spans)
         ids = self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         return EncodedText(text, np.asarray(ids, dtype=np.int64), self._spans_by_decoding(text, ids))
 
     def token_name(self, token_id: int) -> str:
         """A token as its vocabulary writes it, for tokens that stand in no text."""
         return str(self.tokenizer.convert_ids_to_tokens(int(token_id)))
+
+    def token_text(self, token_id: int) -> str:
+        """The characters that a token stands for in the middle of a text, its leading space included."""
+        name = self.token_name(token_id)
+        if self._is_byte_level and all(character in _BYTE_OF for character in name):
+            return bytes(_BYTE_OF[character] for character in name).decode("utf-8", errors="replace")
+        return name.replace("▁", " ")
+
+    @cached_property
+    def _is_byte_level(self) -> bool:
+        return any(token.startswith("Ġ") for token in self.tokenizer.get_vocab())
 
     def _spans_by_decoding(self, text: str, ids: list[int]) -> np.ndarray:
         """Spans for tokenizers without offsets: each token's own text, found in order; empty where it is not there."""
@@ -67,6 +86,39 @@ class TextEncoder:
             else:
                 spans[index] = position, position
         return spans
+
+
+def spans_by_bytes(text: str, tokens: list[str]) -> Int[np.ndarray, "seq 2"] | None:
+    """Character spans of a byte-level vocabulary's tokens, from the bytes that they stand for.
+
+    Args:
+        text: the raw text.
+        tokens: as the vocabulary writes them, such as ``Ġcat``.
+
+    Returns:
+        First character and one past the last, a character counting for every token with one of its bytes; None if the tokens
+        are not the bytes of the text.
+    """
+    raw = text.encode("utf-8")
+    if any(character not in _BYTE_OF for token in tokens for character in token):
+        return None
+    pieces = [bytes(_BYTE_OF[character] for character in token) for token in tokens]
+    if b"".join(pieces) != raw or not all(pieces):
+        return None
+    begins_character = np.array([byte & 0xC0 != 0x80 for byte in raw], dtype=np.int64)
+    character_of_byte = np.cumsum(begins_character) - 1
+    ends = np.cumsum([len(piece) for piece in pieces])
+    starts = np.append(0, ends[:-1])
+    return np.stack([character_of_byte[starts], character_of_byte[ends - 1] + 1], axis=1)
+
+
+def _cover(spans: Int[np.ndarray, "seq 2"], text: str) -> bool:
+    """Whether every character that is no white space lies in some span."""
+    edges = np.zeros(len(text) + 1, dtype=np.int64)
+    np.add.at(edges, spans[:, 0], 1)
+    np.add.at(edges, spans[:, 1], -1)
+    covered = np.cumsum(edges)[:-1] > 0
+    return bool(covered.all()) or all(inside or character.isspace() for character, inside in zip(text, covered, strict=True))
 
 
 def _own_prefix(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:

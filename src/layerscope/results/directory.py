@@ -150,6 +150,10 @@ class RunDirectory:
         for index in range(n_shards):
             yield pq.read_table(self._shard_path(table, index))
 
+    def shards_of(self, table: Table) -> Iterator[pa.Table]:
+        """All shards of a table of a finished run, in order."""
+        return self.read_shards(table, len(list((self.path / table.name).glob("shard-*.parquet"))))
+
     def write_json(self, name: str, value: Any) -> None:
         """Write a JSON file beside the tables."""
         write_json(self.path / name, value)

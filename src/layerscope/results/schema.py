@@ -5,6 +5,8 @@ The documentation of the run directory is made from this module.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -71,6 +73,11 @@ class Table:
             if array.null_count and not column.nullable:
                 raise ValueError(f"{self.name}: column {column.name} has {array.null_count} gaps and is declared without")
         return pa.table(arrays, schema=self.schema)
+
+
+def gaps(values: Iterable[float]) -> list[float | None]:
+    """NaN as a missing value."""
+    return [None if math.isnan(value) else float(value) for value in values]
 
 
 _NAMES = pa.dictionary(pa.int32(), pa.string())
@@ -175,4 +182,101 @@ PROXIES = Table(
     ),
 )
 
-TABLES = (DOCUMENTS, TOKENS, SCORES, SPANS, LAYERS, PROXIES)
+WORDS = Table(
+    "words.parquet",
+    "a word of a text, as the tagger or the treebank has it",
+    (
+        Column("word", pa.int32(), "-", "Row number over all texts, from 0; other tables refer to it."),
+        Column("document", pa.int32(), "-", "Row of documents.parquet."),
+        Column("sentence", pa.int32(), "-", "Number of its sentence in the text, from 0."),
+        Column("char_start", pa.int32(), "characters", "First character in the raw text."),
+        Column("char_end", pa.int32(), "characters", "One past the last character."),
+        Column("text", _NAMES, "-", "The word as it stands."),
+        Column("upos", _NAMES, "-", "Universal part of speech."),
+        Column("tag", _NAMES, "-", "The tagger's or treebank's own, finer tag."),
+        Column("tokens", pa.int32(), "tokens", "Tokens that belong to it; 0 where a token that it shares went to a neighbour."),
+        Column("tokens_scored", pa.int32(), "tokens", "Those of them that are scored; a word counts if all are."),
+    ),
+)
+
+TOKEN_WORDS = Table(
+    "token_words.parquet",
+    "a token of a text, in the order of tokens.parquet",
+    (
+        Column("document", pa.int32(), "-", "Row of documents.parquet."),
+        Column("position", pa.int32(), "-", "As in tokens.parquet."),
+        Column("word", pa.int32(), "-", "Row of words.parquet; missing for white space and lost tokens.", True),
+        Column("role", _NAMES, "-", "first, continuation, space (white space only) or lost (no word found)."),
+        Column("scored", pa.bool_(), "-", "As in tokens.parquet."),
+    ),
+)
+
+_UNIT = "word, first (tokens that begin a word) or continuation (the others)."
+
+POS = Table(
+    "pos.parquet",
+    "a variant, a unit and a part of speech or class of them",
+    (
+        Column("variant", _NAMES, "-", "Name of the variant."),
+        Column("family", _NAMES, "-", "Family that made it."),
+        Column("span_first", pa.int32(), "-", "First layer that it changes; missing for intact.", True),
+        Column("unit", _NAMES, "-", f"What is counted: {_UNIT}"),
+        Column("kind", _NAMES, "-", "tag or class."),
+        Column("tag", _NAMES, "-", "Universal part of speech of the predicted word; or open, closed, all."),
+        Column("items", pa.int64(), "units", "Words or tokens counted."),
+        Column("documents", pa.int32(), "-", "Texts that hold one."),
+        Column("is_few", pa.bool_(), "-", "Fewer than 200 items: read with care."),
+        Column("intact_nll_nats", pa.float64(), "nats per unit", "Mean NLL in the intact model, summed over a word's tokens."),
+        Column("nll_nats", pa.float64(), "nats per unit", "The same in the variant."),
+        Column("delta_nll_nats", pa.float64(), "nats per unit", "nll_nats − intact_nll_nats, unit by unit."),
+        Column("delta_nll_low_nats", pa.float64(), "nats per unit", f"Lower end of the {_INTERVAL}", True),
+        Column("delta_nll_high_nats", pa.float64(), "nats per unit", f"Upper end of the {_INTERVAL}", True),
+        Column("p_value", pa.float64(), "0..1", "Two-sided bootstrap p of delta_nll_nats = 0.", True),
+        Column("q_value", pa.float64(), "0..1", "After Benjamini-Hochberg over the unit's variants × tags.", True),
+        Column("contrast_nats", pa.float64(), "nats per unit", "delta_nll_nats − that of all units of other tags.", True),
+        Column("contrast_low_nats", pa.float64(), "nats per unit", "Lower end of its 95 % interval.", True),
+        Column("contrast_high_nats", pa.float64(), "nats per unit", "Upper end of its 95 % interval.", True),
+        Column("contrast_p_value", pa.float64(), "0..1", "Two-sided bootstrap p of contrast_nats = 0.", True),
+        Column("contrast_q_value", pa.float64(), "0..1", "After Benjamini-Hochberg over the unit's variants × tags.", True),
+        Column("intact_accuracy", pa.float64(), "0..1", "Share of units whose every token is the intact model's argmax."),
+        Column("accuracy", pa.float64(), "0..1", "The same in the variant."),
+        Column("agreement", pa.float64(), "0..1", "Share of units where every argmax is the intact model's."),
+        Column("kl_nats", pa.float64(), "nats per unit", "Mean over units of KL(intact ‖ variant), summed over their tokens."),
+        Column("relative_change", pa.float64(), "-", "delta_nll_nats / intact_nll_nats.", True),
+        Column("change", _NAMES, "-", "Published words: improved or degraded by 10 %, largely so by 50 %; else unchanged."),
+        Column("not_finite", pa.int64(), "units", "Units whose NLL overflowed in the model's dtype."),
+    ),
+)
+
+TRANSITIONS = Table(
+    "transitions.parquet",
+    "a variant and a pair of parts of speech: of a word and of the next one, which is predicted",
+    (
+        Column("variant", _NAMES, "-", "Name of the variant."),
+        Column("family", _NAMES, "-", "Family that made it."),
+        Column("span_first", pa.int32(), "-", "First layer that it changes; missing for intact.", True),
+        Column("tag", _NAMES, "-", "Part of speech of the current word; START before the first of a text."),
+        Column("next_tag", _NAMES, "-", "Part of speech of the next word, whose prediction is measured."),
+        Column("words", pa.int64(), "words", "Next words counted."),
+        Column("documents", pa.int32(), "-", "Texts that hold one."),
+        Column("is_few", pa.bool_(), "-", "Fewer than 200 words: no interval is made."),
+        Column("intact_nll_nats", pa.float64(), "nats per word", "Mean NLL of the next word in the intact model."),
+        Column("nll_nats", pa.float64(), "nats per word", "The same in the variant."),
+        Column("delta_nll_nats", pa.float64(), "nats per word", "nll_nats − intact_nll_nats, word by word."),
+        Column("delta_nll_low_nats", pa.float64(), "nats per word", f"Lower end of the {_INTERVAL}", True),
+        Column("delta_nll_high_nats", pa.float64(), "nats per word", f"Upper end of the {_INTERVAL}", True),
+        Column("p_value", pa.float64(), "0..1", "Two-sided bootstrap p of delta_nll_nats = 0.", True),
+        Column("q_value", pa.float64(), "0..1", "After Benjamini-Hochberg over variants × transitions that have a p.", True),
+    ),
+)
+
+VOCABULARY = Table(
+    "vocabulary.parquet",
+    "a token that some variant found likeliest, or that stands in a text",
+    (
+        Column("id", pa.int32(), "-", "Token id."),
+        Column("text", pa.string(), "-", "The characters that it stands for, by itself."),
+    ),
+)
+
+TABLES = (DOCUMENTS, TOKENS, SCORES, SPANS, LAYERS, PROXIES, VOCABULARY, WORDS, TOKEN_WORDS, POS, TRANSITIONS)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
+from jaxtyping import Int
 
 from layerscope.corpora import Window
 from layerscope.engine import ShardScores
 from layerscope.paths import Variant
-from layerscope.results.schema import DOCUMENTS, SCORES, SPANS, TOKENS
+from layerscope.results.schema import DOCUMENTS, SCORES, SPANS, TOKENS, VOCABULARY
 
 
 def documents_table(windows: Sequence[Window]) -> pa.Table:
@@ -54,6 +55,22 @@ def tokens_table(windows: Sequence[Window], token_name: Callable[[int], str]) ->
             "scored": np.concatenate([window.scored for window in windows]),
         }
     )
+
+
+def vocabulary_table(
+    windows: Sequence[Window], likeliest: Iterable[Int[np.ndarray, " row"]], token_text: Callable[[int], str]
+) -> pa.Table:
+    """One row a token that stands in a text or that some variant found likeliest.
+
+    Args:
+        windows: the run's texts.
+        likeliest: token ids from the shards; −1 stands for none.
+        token_text: the characters of a token.
+    """
+    seen = [np.unique(window.ids) for window in windows] + [np.unique(ids) for ids in likeliest]
+    ids = np.unique(np.concatenate(seen))
+    ids = ids[ids >= 0]
+    return VOCABULARY.build({"id": ids, "text": [token_text(int(token_id)) for token_id in ids]})
 
 
 def scores_table(result: ShardScores, variants: Sequence[Variant]) -> pa.Table:

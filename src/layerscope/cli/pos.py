@@ -1,0 +1,92 @@
+"""``layerscope pos``: a finished run's effects by part of speech."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from layerscope.jobs import FinishedRun, TaggedRun, TagRequest
+
+
+def pos(
+    run: Annotated[Path, typer.Argument(help="Run directory of 'layerscope sweep'.")],
+    language: Annotated[str, typer.Option(help="Of the texts: en or ja (needs the extra 'ja').")] = "en",
+    tagger: Annotated[
+        str | None, typer.Option(help="Any installed spaCy pipeline; 'gold' for the tags of the run's own CoNLL-U file.")
+    ] = None,
+    gold: Annotated[Path | None, typer.Option(help="CoNLL-U file with the run's texts; its tags are taken.")] = None,
+) -> None:
+    """Split a sweep's effects by part of speech: tables and figures into the run directory."""
+    from layerscope.jobs import TagRequest
+
+    show_pos(run, TagRequest(language, tagger, gold))
+
+
+def show_pos(path: Path, request: TagRequest) -> None:
+    """Tag and add up a run, and print what breaks most."""
+    errors, out = Console(stderr=True, markup=False), Console(markup=False)
+    from layerscope.jobs import FinishedRun, tag_run
+    from layerscope.results import POS
+
+    with errors.status("Tagging and adding up …"):
+        run = FinishedRun.open(path)
+        tagged = tag_run(run, request)
+    table = run.directory.read_table(POS).to_pandas()
+    _show_tags(out, table, run)
+    _show_counts(out, tagged)
+    out.print(f"Tables and figures: {run.directory.path}", highlight=False, soft_wrap=True)
+
+
+def _show_tags(out: Console, pos: pd.DataFrame, run: FinishedRun) -> None:
+    """One line a part of speech: where it breaks most and least, by family."""
+    words = pos[pos["unit"] == "word"]
+    for family in dict.fromkeys(run.layers["family"]):
+        rows = words[words["family"] == family]
+        if family == "intact" or rows.empty:
+            continue
+        table = Table(
+            title=Text(f"{run.model} on {run.dataset}: {family}"),
+            caption="nats per word; differs: variants whose effect on the tag differs from that on other words (q < 0.05)",
+            box=box.SIMPLE_HEAD,
+        )
+        is_wide = out.width >= 100
+        table.add_column("tag", no_wrap=True)
+        for name in ("words", "NLL", "median ΔNLL", "hurts most", *(("hurts least",) if is_wide else ()), "differs"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for tag, some in rows.groupby("tag", observed=True, sort=False):
+            if some["kind"].iloc[0] == "class" and tag == "open":
+                table.add_section()
+            ranked = some.sort_values("delta_nll_nats")
+            worst, least = ranked.iloc[-1], ranked.iloc[0]
+            differs = int((some["contrast_q_value"] < 0.05).sum())
+            table.add_row(
+                f"{tag}{' *' if some['is_few'].iloc[0] else ''}",
+                f"{some['items'].iloc[0]:,}",
+                f"{some['intact_nll_nats'].iloc[0]:.2f}",
+                f"{some['delta_nll_nats'].median():+.3f}",
+                f"{worst['variant']} {worst['delta_nll_nats']:+.2f}",
+                *((f"{least['variant']} {least['delta_nll_nats']:+.2f}",) if is_wide else ()),
+                f"{differs} / {len(some)}" if some["kind"].iloc[0] == "tag" else "",
+            )
+        out.print(table)
+    if bool(words["is_few"].any()):
+        out.print("*: fewer than 200 words.", highlight=False)
+
+
+def _show_counts(out: Console, tagged: TaggedRun) -> None:
+    counts = tagged.counts
+    out.print(
+        f"Tags: {tagged.tagger}. {tagged.words_counted:,} of {tagged.words:,} words counted (the others have a token that is "
+        f"not scored); {tagged.aligned:.2%} of the scored tokens aligned, {counts.lost:,} not; {counts.space:,} white space.",
+        highlight=False,
+        soft_wrap=True,
+    )

