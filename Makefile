@@ -24,10 +24,20 @@ $(READY): requirements.txt requirements-dev.txt requirements-model.txt pyproject
 	$(BIN)/layerscope sweep --model smollm2-135m --dataset lee --max-samples 1 --dry-run
 	touch $(READY)
 
-demo: $(READY) ## the main job: remove and exchange all 30 layers of SmolLM2-135M on news text
-	$(BIN)/layerscope sweep --model smollm2-135m --dataset lee --experiment removal,exchange \
-		--max-samples 8 --dtype bfloat16 --output-dir results
-	@echo "Look at results/removal+exchange/smollm2_135m_lee_n8/figures/removal+exchange_en.png"
+DEMO  := --dataset lee --experiment removal,exchange --max-samples 8 --dtype bfloat16 --output-dir results
+WHOLE := results/removal+exchange/smollm2_135m_lee_n8
+LESS  := results/removal+exchange/smollm2_135m_less_two_lee_n8
+
+demo: $(READY) ## the main job on SmolLM2-135M and on the same model without its two least needed layers
+	$(BIN)/layerscope sweep --model smollm2-135m $(DEMO)
+	$(BIN)/layerscope pos $(WHOLE)
+	$(BIN)/layerscope words $(WHOLE) --variant removal-11 --tag VERB --top 5
+	test -e results/smollm2-135m-less-two || \
+		$(BIN)/layerscope export --model smollm2-135m --run $(WHOLE) --drop 2 --dtype bfloat16 --output-dir results/smollm2-135m-less-two
+	$(BIN)/layerscope sweep --model ./results/smollm2-135m-less-two $(DEMO)
+	$(BIN)/layerscope pos $(LESS)
+	$(BIN)/layerscope compare $(WHOLE) $(LESS) --output-dir results/comparison
+	@echo "Look at $(WHOLE)/figures/removal+exchange_en.png, pos_removal_en.png beside it, and results/comparison"
 
 test: $(READY) ## every test
 	$(BIN)/python -m pytest -q
@@ -49,6 +59,7 @@ bench: $(READY) ## every benchmark for a CPU, some 40 minutes on 2 cores; append
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.streaming
+	$(BIN)/python -m benchmarks.pos_scale
 
 clean: ## remove .venv and caches; results stay
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache src/*.egg-info

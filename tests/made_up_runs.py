@@ -43,7 +43,7 @@ def made_up_run(
     tokens_of = np.bincount(document[word], minlength=n_documents)
     starts = np.concatenate([[0], np.cumsum(tokens_of)])
     index = WordIndex(
-        starts, word, np.where(first, 0, 1), document, [TAGS[one] for one in shown], np.ones(len(document), dtype=bool)
+        starts, word, np.where(first, 0, 1), first, document, [TAGS[one] for one in shown], np.ones(len(document), dtype=bool)
     )
     layers = pd.DataFrame(
         {

@@ -34,6 +34,10 @@ class DeviceError(LayerscopeError):
     """A device that is not there, or that is too small for the plan."""
 
 
+class PairError(LayerscopeError):
+    """A minimal pair, or a file of them, that does not hold together."""
+
+
 class RunError(LayerscopeError):
     """A run directory that cannot be written, or that holds another run."""
 

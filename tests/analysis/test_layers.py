@@ -49,6 +49,7 @@ def scores(document: int, nll: dict[str, list[list[float]]] = NLL) -> pa.Table:
             "is_top1": np.arange(len(nll) * count) < count,
             "agrees_with_intact": np.arange(len(nll) * count) < count,
             "kl_nats": np.full(len(nll) * count, 0.5, dtype=np.float32),
+            "boundary_nats": pa.nulls(len(nll) * count, pa.float32()),
         }
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +13,7 @@ from layerscope.analysis import (
     Resampling,
     ScoreBlock,
     WordIndex,
+    corrected,
     pairs_of_tags,
     pos_table,
     score_blocks,
@@ -55,6 +58,7 @@ def small_run() -> tuple[WordIndex, ScoreBlock, list[tuple[str, str]], np.ndarra
         {
             "document": document, "position": position, "id": position, "text": ["x"] * len(document),
             "char_start": flat[:, 0], "char_end": flat[:, 1], "scored": position > 0,
+            "starts_word": [not text[a:b][:1].isalpha() for text, spans in zip(TEXTS, SPANS, strict=True) for a, b in spans],
         }
     )  # fmt: skip
     words, token_words = words_tables(documents, tokens, WORDS)
@@ -92,6 +96,29 @@ def test_every_token_is_counted_once_and_the_nlls_add_up() -> None:
     )
 
 
+def test_a_words_end_is_moved_to_the_word_that_it_ends() -> None:
+    """Worked by hand: b is −ln p(a word starts here), at every token 0.1, 0.2, … in the intact model."""
+    index, block, _, _ = small_run()
+    # The·cats·can·run. | A·can·ran␣⏎·off: after "run" the full stop shows the end; "an" goes on with "·c"; the line feed
+    # shows the end of "ran", and the token after it shows nothing, for it follows no word
+    assert index.is_boundary.tolist() == [False, True, True, True, True, False, True, False, True, True, False, False]
+    b = np.arange(1, 11) / 10
+    found = corrected(replace(block, boundary_nats=np.stack([b, 2 * b])), index)
+    words = words_of_block(found, index)
+    expected = [
+        1 - 0.1 + 0.2,  # "cats" comes once "The" has ended, and "·can" shows that it has ended itself
+        2 - 0.2 + 0.3,
+        3 - 0.3 + 0.4,
+        4 - 0.4,  # the full stop is complete by itself and comes last
+        5 - 0.5 + 6 + 0.7,
+        7 - 0.7 + 0.8,
+        9 + 10,
+    ]
+    np.testing.assert_allclose(words.nll_nats[0], expected)
+    # the first tokens, which are not scored, are what "The" and "A" ended with
+    np.testing.assert_allclose(found.nll_nats.sum(axis=1), block.nll_nats.sum(axis=1) - [0.1 + 0.5, 0.2 + 1.0])
+
+
 def test_effects_by_hand() -> None:
     index, block, pairs, pair_of_word = small_run()
     by_unit, by_pair, _ = sum_units([block], index, 2, pair_of_word)
@@ -127,6 +154,7 @@ def test_blocks_follow_the_variants_asked_for() -> None:
     columns = {
         "variant": ["b", "b", "a", "a"], "document": [0, 0, 0, 0], "position": [1, 2, 1, 2], "nll_nats": [1.0, 2.0, 3.0, 4.0],
         "top1_id": [1, 2, 3, 4], "is_top1": [True] * 4, "agrees_with_intact": [True] * 4, "kl_nats": [0.0] * 4,
+        "boundary_nats": [None] * 4,
     }  # fmt: skip
     (block,) = score_blocks([SCORES.build(columns)], ["a", "b"])
     assert block.nll_nats.tolist() == [[3.0, 4.0], [1.0, 2.0]]

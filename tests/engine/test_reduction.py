@@ -16,7 +16,14 @@ COMPILED = [False, True] if shutil.which("g++") else [False]
 CUTS = [0, 5, 6, 64, 100]
 
 
-def reduce_all(reducer: Reducer, logits: Tensor, intact: Tensor, targets: Tensor, cuts: list[int] = CUTS) -> Running:
+def reduce_all(
+    reducer: Reducer,
+    logits: Tensor,
+    intact: Tensor,
+    targets: Tensor,
+    cuts: list[int] = CUTS,
+    starts: Tensor | None = None,
+) -> Running:
     """All slices of a row, as the scorer goes through them."""
     log_normaliser = intact.float().logsumexp(dim=-1)
     running = nothing_yet(len(logits), logits.device)
@@ -24,7 +31,8 @@ def reduce_all(reducer: Reducer, logits: Tensor, intact: Tensor, targets: Tensor
         places = torch.arange(start, stop, dtype=torch.float32)
         intact_slice = intact[:, start:stop]
         probabilities = reducer.probabilities(intact_slice, log_normaliser)
-        running = reducer.reduce(logits[:, start:stop], intact_slice, probabilities, targets, places, running)
+        parts = (logits[:, start:stop], intact_slice, probabilities, targets, places)
+        running = reducer.reduce(*parts, running, None if starts is None else starts[start:stop])
     return running
 
 
@@ -45,6 +53,16 @@ def test_every_score_equals_float64_arithmetic(dtype: torch.dtype, *, compiled: 
     torch.testing.assert_close(nll.double(), -log_q.gather(1, targets[:, None])[:, 0], atol=2e-5, rtol=0)
     torch.testing.assert_close(kl.double(), (log_p.exp() * (log_p - log_q)).sum(-1), atol=2e-5, rtol=1e-5)
     assert torch.equal(running.top1.long(), logits.argmax(dim=-1))
+
+
+@pytest.mark.parametrize("compiled", COMPILED)
+def test_the_share_of_some_tokens_equals_float64_arithmetic(*, compiled: bool) -> None:
+    logits, intact, targets = random_case()
+    starts = (torch.arange(100) % 7 == 0).float()
+    running = reduce_all(slice_reducer(compiled=compiled), logits, intact, targets, starts=starts)
+    share = running.exponentials.log() - running.of_starts.log()
+    expected = -logits.double().log_softmax(dim=-1)[:, starts.bool()].logsumexp(dim=-1)
+    torch.testing.assert_close(share.double(), expected, atol=2e-5, rtol=0)
 
 
 def test_two_entries_by_hand() -> None:

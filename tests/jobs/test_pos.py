@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from layerscope.errors import DataError, RunError
+from layerscope.errors import DataError, ModelError, PathError, RunError
 from layerscope.jobs import (
     FinishedRun,
     SweepRequest,
     TagRequest,
     WordsRequest,
     find_broken_words,
+    path_without_least_needed,
     prepare_sweep,
     run_sweep,
     tag_run,
 )
-from layerscope.results import POS, SCORES, TOKEN_WORDS, TRANSITIONS, WORDS
+from layerscope.results import POS, SCORES, TOKEN_WORDS, TRANSITIONS, WORDS, find_run
 from tests.language.test_taggers import SENTENCES
 
 TEXTS = ["The dog chased a cat 🙂 quickly.", "Ten   cafe\u0301s can't close!", "  \n ", "a", "She opened a can. They can go."]
@@ -153,6 +155,57 @@ def test_refusals(run: FinishedRun, tmp_path: Path) -> None:
         find_broken_words(run, WordsRequest("removal-1", frequency="7-2"))
     with pytest.raises(DataError, match="Words are written to a .csv or .parquet file"):
         find_broken_words(run, WordsRequest("removal-1"), output=tmp_path / "words.txt")
+
+
+def test_word_boundaries_are_recorded_and_used(tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "texts.txt").write_text("Some cats sleep.\nNo dog barks, or does it?\n", encoding="utf-8")
+    request = SweepRequest(
+        str(tiny_checkpoint), str(tmp_path / "texts.txt"), experiments=("removal",), word_boundaries=True, output_dir=tmp_path
+    )
+    with pytest.raises(
+        ModelError, match="Word boundaries need a tokenizer whose words begin with a space; 1 of the 257 tokens"
+    ):
+        prepare_sweep(request)
+    monkeypatch.setattr("layerscope.models.TextEncoder.check_word_starts", lambda _: None)
+    monkeypatch.setattr("layerscope.jobs.run.sweep_figures", lambda *_, **__: {})
+    tables = {}
+    for reference in (False, True):
+        prepared = prepare_sweep(replace(request, reference=reference, output_dir=tmp_path / str(reference)))
+        run_sweep(prepared)
+        run = FinishedRun.open(prepared.directory.path)
+        tables[reference] = pd.concat(shard.to_pandas() for shard in run.directory.shards_of(SCORES))
+        tag_run(run, TagRequest())
+    np.testing.assert_allclose(tables[False]["boundary_nats"], tables[True]["boundary_nats"], atol=1e-5)
+    # of 260 nearly equal logits some 90 bytes are neither letter, digit nor part of one: −ln(90/260) is about 1
+    assert tables[False]["boundary_nats"].between(0.3, 3.0).all()
+    pos = run.directory.read_table(POS).to_pandas()
+    words, corrected = (
+        pos[(pos["unit"] == unit) & (pos["tag"] == "all")].set_index("variant") for unit in ("word", "corrected")
+    )
+    assert words["items"].equals(corrected["items"])
+    assert not np.allclose(words["nll_nats"], corrected["nll_nats"])
+
+
+def test_the_published_command_finds_its_run(tmp_path: Path) -> None:
+    for name in ("meta_llama_Llama_9_wiki-text-2_n10", "other_Llama_9_wiki-text-2_n10", "smollm2_135m_wiki-text-2_n10"):
+        (tmp_path / name).mkdir()
+    assert find_run(tmp_path, "smollm2-135m", "wiki-text-2", 10).name == "smollm2_135m_wiki-text-2_n10"
+    assert find_run(tmp_path, "meta-llama/Llama-9", "wiki-text-2", 10).name == "meta_llama_Llama_9_wiki-text-2_n10"
+    with pytest.raises(
+        RunError, match="A model's name belongs to one run; 'Llama-9' to meta_llama_Llama_9.* and other_Llama_9"
+    ):
+        find_run(tmp_path, "Llama-9", "wiki-text-2", 10)
+    with pytest.raises(RunError, match="There is no run 'Llama_8_wiki-text-2_n10' in"):
+        find_run(tmp_path, "Llama-8", "wiki-text-2", 10)
+
+
+def test_the_least_needed_layers_are_dropped(run: FinishedRun) -> None:
+    ranked = run.layers[run.layers["family"] == "removal"].sort_values("delta_nll_nats")["span_first"].astype(int).tolist()
+    assert str(path_without_least_needed(run, 3)) == str(ranked[-1])
+    kept = [step.layer for step in path_without_least_needed(run, 1).steps]
+    assert kept == [layer for layer in range(4) if layer != ranked[0]]
+    with pytest.raises(PathError, match="Of 4 layers 1 to 3 can be dropped; got 4"):
+        path_without_least_needed(run, 4)
 
 
 def test_words_need_tags_first(tiny_checkpoint: Path, tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from layerscope.atomic import TEMPORARY_PREFIX, remove_leftovers, whole_file, write_json
 from layerscope.errors import RunError
 from layerscope.results import LAYERS, PROXIES, SCORES, SPANS, TABLES, TOKENS, RunDirectory, run_slug
-from layerscope.results.atomic import TEMPORARY_PREFIX, remove_leftovers, whole_file, write_json
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
@@ -109,7 +109,7 @@ def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:
 
 def test_tables_of_another_version_are_refused(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text(json.dumps({"schema_version": 0, "status": "finished", "request": {}}))
-    with pytest.raises(RunError, match="tables of version 0 and this is version 1"):
+    with pytest.raises(RunError, match="tables of version 0 and this is version 2"):
         RunDirectory(tmp_path).check_resumable({}, {})
 
 
@@ -150,6 +150,7 @@ def test_tables_come_back_as_they_were_written(tmp_path: Path) -> None:
             "char_start": np.array([0, 1]),
             "char_end": np.array([1, 3]),
             "scored": np.array([False, True]),
+            "starts_word": np.array([False, True]),
         }
     )
     directory = RunDirectory(tmp_path)

@@ -31,6 +31,8 @@ class ScoreBlock:
     """Whether it is the intact model's."""
     top1_id: Int[np.ndarray, "variant token"]
     """The likeliest token."""
+    boundary_nats: Float[np.ndarray, "variant token"] | None = None
+    """−ln p(a token that starts a word comes here, whichever); None where it was not recorded."""
 
     def of_variants(self, rows: list[int]) -> ScoreBlock:
         """The same tokens with only some of the variants."""
@@ -67,4 +69,5 @@ def score_blocks(shards: Iterable[pa.Table], variants: Sequence[str]) -> Iterato
             is_top1=rows("is_top1"),
             agrees_with_intact=rows("agrees_with_intact"),
             top1_id=rows("top1_id"),
+            boundary_nats=None if shard["boundary_nats"].null_count else rows("boundary_nats"),
         )

@@ -1,7 +1,7 @@
 """Scores added up by part of speech: what every table of parts of speech is made from, gathered in one scan of the scores.
 
-Three units: whole words (NLL summed over a word's tokens, correct if every token is), first tokens (choosing the word) and
-continuations (spelling it).
+Units: whole words (NLL summed over a word's tokens, correct if every token is), first tokens (choosing the word) and
+continuations (spelling it); where boundaries were recorded, also words with their ends counted in (see ``corrected``).
 
 Axes: ``variant``, ``group`` (a tag, or a pair of them), ``document``.
 """
@@ -9,7 +9,7 @@ Axes: ``variant``, ``group`` (a tag, or a pair of them), ``document``.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -19,6 +19,7 @@ from layerscope.analysis.words import ROLES, WordIndex
 from layerscope.language import UPOS_TAGS
 
 UNITS = ("word", "first", "continuation")
+CORRECTED = "corrected"
 START = "START"
 """In the place of a tag, before the first word of a text."""
 
@@ -119,6 +120,23 @@ class TokenCounts:
     """Σ NLL of each of the four, by their names."""
 
 
+def corrected(block: ScoreBlock, index: WordIndex) -> ScoreBlock:
+    """The block with each word's end counted to the word itself.
+
+    A leading-space token says two things at once: that the word before has ended, and which word comes. The first of them,
+    −ln p(a token that starts a word), is moved from the token to the one before it. The total stays, but for what is moved to
+    a first token that is not scored itself; the last word of a text keeps no end, for nothing comes after it.
+
+    Source: Pimentel & Meister 2024 (arXiv 2406.14561), Oh & Schuler 2024 (arXiv 2406.10851).
+    """
+    assert block.boundary_nats is not None
+    of_end = np.where(index.is_boundary[index.rows(block.document, block.position)], block.boundary_nats, 0.0)
+    follows = (np.diff(block.document) == 0) & (np.diff(block.position) == 1)
+    nll = block.nll_nats - of_end
+    nll[:, :-1] += of_end[:, 1:] * follows
+    return replace(block, nll_nats=nll)
+
+
 def words_of_block(block: ScoreBlock, index: WordIndex) -> Units:
     """The words that count, each with the sum of its tokens."""
     word = index.word_of_token[index.rows(block.document, block.position)]
@@ -184,6 +202,11 @@ def sum_units(
     by_pair = UnitSums.zeros(int(pair_of_word.max(initial=-1)) + 1, n_variants, n_documents)
     counts = TokenCounts(nll_nats={name: np.zeros(n_variants) for name in ("in_words", "in_partial_words", "space", "lost")})
     for block in blocks:
+        if block.boundary_nats is not None:
+            if CORRECTED not in by_unit:
+                by_unit[CORRECTED] = UnitSums.zeros(len(UPOS_TAGS), n_variants, n_documents)
+            whole = words_of_block(corrected(block, index), index)
+            by_unit[CORRECTED].add(whole, tag_of_word[whole.index])
         words = words_of_block(block, index)
         by_unit["word"].add(words, tag_of_word[words.index])
         by_pair.add(words, pair_of_word[words.index])

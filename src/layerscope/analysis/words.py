@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Int
 
-from layerscope.language import Word, align
+from layerscope.language import Word, align, is_word_character
 from layerscope.results import TOKEN_WORDS, WORDS
 
 ROLES = ("first", "continuation", "space", "lost")
@@ -43,7 +43,11 @@ def words_tables(documents: pa.Table, tokens: pa.Table, words: Sequence[Sequence
         role[rows] = np.select([found.is_first, has_word, found.is_space], [0, 1, 2], 3)
     everything = [one for some in words for one in some]
     has_word = word >= 0
-    word_text = [text[one.start : one.end] for text, some in zip(texts, words, strict=True) for one in some]
+    texts_of_words = [text[one.start : one.end] for text, some in zip(texts, words, strict=True) for one in some]
+    # the token after a word that ends in a letter, if it begins with a space or punctuation, shows that the word has ended
+    ends_in_letter = np.array([*(is_word_character(one[-1]) for one in texts_of_words), False])
+    before = np.append(-1, word[:-1])
+    is_boundary = ends_in_letter[before] & (before != word) & tokens["starts_word"].to_numpy() & ~_is_first(document)
     return (
         WORDS.build(
             {
@@ -52,7 +56,7 @@ def words_tables(documents: pa.Table, tokens: pa.Table, words: Sequence[Sequence
                 "sentence": [one.sentence for one in everything],
                 "char_start": [one.start for one in everything],
                 "char_end": [one.end for one in everything],
-                "text": pa.array(word_text, pa.string()).dictionary_encode(),
+                "text": pa.array(texts_of_words, pa.string()).dictionary_encode(),
                 "upos": pa.array([one.upos for one in everything], pa.string()).dictionary_encode(),
                 "tag": pa.array([one.tag for one in everything], pa.string()).dictionary_encode(),
                 "tokens": np.bincount(word[has_word], minlength=len(everything)),
@@ -66,6 +70,7 @@ def words_tables(documents: pa.Table, tokens: pa.Table, words: Sequence[Sequence
                 "word": pa.array(word, mask=~has_word),
                 "role": pa.DictionaryArray.from_arrays(role.astype(np.int32), pa.array(ROLES, pa.string())),
                 "scored": scored,
+                "is_boundary": is_boundary,
             }
         ),
     )
@@ -81,6 +86,8 @@ class WordIndex:
     """Word of each token of the run; −1 for none."""
     role_of_token: Int[np.ndarray, " token"]
     """Index into ``ROLES``."""
+    is_boundary: Bool[np.ndarray, " token"]
+    """Whether each token shows that the word before it has ended."""
     document: Int[np.ndarray, " word"]
     """Text of each word."""
     upos: list[str]
@@ -98,6 +105,7 @@ class WordIndex:
             np.searchsorted(token_words["document"].to_numpy(), np.arange(n_documents + 1)),
             token_words["word"].fill_null(-1).to_numpy(),
             place[role.indices.to_numpy()],
+            token_words["is_boundary"].to_numpy(),
             words["document"].to_numpy(),
             words["upos"].to_pylist(),
             (n_tokens > 0) & (words["tokens_scored"].to_numpy() == n_tokens),
@@ -107,3 +115,9 @@ class WordIndex:
         """Rows of some tokens among all."""
         rows: np.ndarray = self.start_of_document[document] + position
         return rows
+
+
+def _is_first(document: Int[np.ndarray, " token"]) -> Bool[np.ndarray, " token"]:
+    """True for the first token of each text."""
+    is_first: np.ndarray = np.diff(document, prepend=-1) > 0
+    return is_first

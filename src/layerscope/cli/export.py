@@ -8,16 +8,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from layerscope.errors import PathError
+
 if TYPE_CHECKING:
     from layerscope.models import ExportReport
 
 
 def export(
     model: Annotated[str, typer.Option(help="Built-in name, directory, .gguf file or Hub id; see 'layerscope models'.")],
-    path: Annotated[
-        str, typer.Option(help="Layers in their new order, such as 0-9,12-29; 10.mlp is layer 10 without attention.")
-    ],
     output_dir: Annotated[Path, typer.Option(help="Folder of the new checkpoint: new, or empty.")],
+    path: Annotated[
+        str | None, typer.Option(help="Layers in their new order, such as 0-9,12-29; 10.mlp is layer 10 without attention.")
+    ] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="In place of --path: drop the layers that this run's removals needed least.")
+    ] = None,
+    drop: Annotated[int, typer.Option(help="With --run: how many layers to drop.")] = 2,
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a model on the Hub.")] = None,
     dtype: Annotated[str, typer.Option(help="auto (as stored), float32, bfloat16 or float16.")] = "auto",
     trust_remote_code: Annotated[
@@ -30,7 +36,14 @@ def export(
     from layerscope.paths import LayerPath
     from layerscope.paths.sequential import sequential_steps
 
-    written = LayerPath.parse(path)
+    if (path is None) == (run is None):
+        raise PathError("An export takes either --path or --run; got both or neither.")
+    if run is not None:
+        from layerscope.jobs import FinishedRun, path_without_least_needed
+
+        written = path_without_least_needed(FinishedRun.open(run), drop)
+    else:
+        written = LayerPath.parse(path or "")
     sequential_steps(written)
     errors, out = Console(stderr=True, markup=False), Console(markup=False)  # names are text, never markup
     quieten(errors)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import typer
 from typer.main import get_command
 
+from layerscope.cli.compare import compare
 from layerscope.cli.export import export
 from layerscope.cli.listing import datasets, models
 from layerscope.cli.pos import pos
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.command()(sweep)
 app.command()(pos)
 app.command()(words)
+app.command()(compare)
 app.command()(export)
 app.command()(models)
 app.command()(datasets)

@@ -70,6 +70,10 @@ def sweep(
     compile_: Annotated[
         str, typer.Option("--compile", help="auto (where the run is long enough), on or off: layers through torch.compile.")
     ] = "auto",
+    word_boundaries: Annotated[
+        bool,
+        typer.Option("--word-boundaries", help="Also record where words may begin, for 'layerscope pos' to correct word NLLs."),
+    ] = False,
     reference: Annotated[
         bool, typer.Option("--reference", help="No fast path at all: one text, one variant at a time. Slow; for checking.")
     ] = False,
@@ -97,9 +101,9 @@ def sweep(
         options=LoadOptions(
             dtype=dtype,
             device=device,
-            quantize=_one_of("--quantize", quantize, ("none", "int8", "nf4"), ModelError),
+            quantize=one_of("--quantize", quantize, ("none", "int8", "nf4"), ModelError),
             device_map=device_map,
-            bos=_one_of("--bos", bos, ("auto", "always", "never"), ModelError),
+            bos=one_of("--bos", bos, ("auto", "always", "never"), ModelError),
             trust_remote_code=trust_remote_code,
         ),
         split=split,
@@ -109,7 +113,8 @@ def sweep(
         seed=seed,
         batch_tokens=batch_tokens,
         until_ci=until_ci,
-        compile=_one_of("--compile", compile_, ("auto", "on", "off"), ModelError),
+        compile=one_of("--compile", compile_, ("auto", "on", "off"), ModelError),
+        word_boundaries=word_boundaries,
         reference=reference,
         stream=stream,
         stream_memory=stream_memory,
@@ -164,7 +169,8 @@ def show_sweep(request: SweepRequest, *, dry_run: bool = False, force: bool = Fa
     _show_result(out, prepared)
 
 
-def _one_of(option: str, value: str, allowed: tuple[str, ...], error: type[Exception]) -> Any:
+def one_of(option: str, value: str, allowed: tuple[str, ...], error: type[Exception]) -> Any:
+    """The value, if it is one of those that an option allows; else the error, with the rule."""
     if value not in allowed:
         raise error(f"{option} is {', '.join(allowed[:-1])} or {allowed[-1]}; got '{value}'.")
     return value

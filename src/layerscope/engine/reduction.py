@@ -37,6 +37,8 @@ class Running(NamedTuple):
     """Logit of the token in the text, once its slice has passed."""
     shift: Float[Tensor, " token"]
     """Σ p (logit − the intact model's logit), with p the intact model's probability."""
+    of_starts: Float[Tensor, " token"]
+    """Σ exp(logit − highest) over tokens that start a word; 0 where those are not asked for."""
 
     @property
     def log_normaliser(self) -> Float[Tensor, " token"]:
@@ -49,14 +51,14 @@ class Reducer(NamedTuple):
 
     probabilities: Callable[[Tensor, Tensor], Tensor]
     """``intact_probabilities``."""
-    reduce: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Running], Running]
+    reduce: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Running, Tensor | None], Running]
     """``reduce_slice``."""
 
 
 def nothing_yet(n_tokens: int, device: torch.device) -> Running:
     """Before the first slice."""
     zeros = torch.zeros(n_tokens, device=device)
-    return Running(zeros + torch.finfo(torch.float32).min, zeros, zeros - 1.0, zeros, zeros)
+    return Running(zeros + torch.finfo(torch.float32).min, zeros, zeros - 1.0, zeros, zeros, zeros)
 
 
 def intact_probabilities(
@@ -78,6 +80,7 @@ def reduce_slice(
     targets: Int[Tensor, " token"],
     places: Float[Tensor, " slice"],
     running: Running,
+    starts: Float[Tensor, " slice"] | None,
 ) -> Running:
     """Take in one slice.
 
@@ -88,6 +91,7 @@ def reduce_slice(
         targets: the tokens in the text.
         places: the slice's entries of the vocabulary, as numbers.
         running: what is known so far.
+        starts: 1 for the slice's entries that start a word, 0 for the others; None if nobody asks.
     """
     z = logits.float()
     if torch.compiler.is_compiling():  # a comparison and a minimum run as vectors where an argmax does not
@@ -97,7 +101,11 @@ def reduce_slice(
         highest, at = z.max(dim=-1)
         top1 = places[at]
     reference = torch.maximum(running.highest, highest)
-    exponentials = running.exponentials * (running.highest - reference).exp() + _exp(z - reference[:, None]).sum(dim=-1)
+    rescaling = (running.highest - reference).exp()
+    exponentials = _exp(z - reference[:, None])
+    of_starts = running.of_starts
+    if starts is not None:
+        of_starts = of_starts * rescaling + (exponentials * starts).sum(dim=-1)
     column = targets - places[0].long()
     is_here = (column >= 0) & (column < places.shape[0])
     target = z.gather(1, column.clamp(0, places.shape[0] - 1)[:, None])[:, 0]
@@ -105,10 +113,11 @@ def reduce_slice(
     shift = (probabilities * (z - intact_logits.float())).sum(dim=-1)
     return Running(
         reference,
-        exponentials,
+        running.exponentials * rescaling + exponentials.sum(dim=-1),
         torch.where(highest > running.highest, top1, running.top1),
         torch.where(is_here, target, running.target),
         running.shift + shift,
+        of_starts,
     )
 
 
@@ -126,13 +135,20 @@ def slice_reducer(*, compiled: bool) -> Reducer:
 
 
 def _reduce_by_blocks(
-    logits: Tensor, intact_logits: Tensor, probabilities: Tensor, targets: Tensor, places: Tensor, running: Running
+    logits: Tensor,
+    intact_logits: Tensor,
+    probabilities: Tensor,
+    targets: Tensor,
+    places: Tensor,
+    running: Running,
+    starts: Tensor | None,
 ) -> Running:
     if logits.device.type != "cpu":
-        return reduce_slice(logits, intact_logits, probabilities, targets, places, running)
+        return reduce_slice(logits, intact_logits, probabilities, targets, places, running, starts)
     blocks = []
     for start in range(0, len(logits), _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
         so_far = Running(*(part[rows] for part in running))
-        blocks.append(reduce_slice(logits[rows], intact_logits[rows], probabilities[rows], targets[rows], places, so_far))
-    return Running(*(torch.cat(parts) for parts in zip(*blocks, strict=True)))
+        parts = (logits[rows], intact_logits[rows], probabilities[rows], targets[rows])
+        blocks.append(reduce_slice(*parts, places, so_far, starts))
+    return Running(*(torch.cat(of_blocks) for of_blocks in zip(*blocks, strict=True)))

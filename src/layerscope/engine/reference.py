@@ -14,17 +14,24 @@ from layerscope.corpora import Window
 from layerscope.engine.batching import Shard, scored_tokens
 from layerscope.engine.proxies import ProxyMeter, ProxySums
 from layerscope.engine.scoring import TokenScores
-from layerscope.engine.walk import Progress, ShardScores, touched_spans, work_units
+from layerscope.engine.walk import Progress, ShardScores, WordStarts, touched_spans, work_units
 from layerscope.models import Decoder
 from layerscope.paths import SweepPlan
 
 
 @torch.inference_mode()
-def reference_shard(decoder: Decoder, plan: SweepPlan, shard: Shard, *, progress: Progress = lambda _: None) -> ShardScores:
+def reference_shard(
+    decoder: Decoder,
+    plan: SweepPlan,
+    shard: Shard,
+    *,
+    word_starts: WordStarts = None,
+    progress: Progress = lambda _: None,
+) -> ShardScores:
     """The same as ``walk_shard``, the plain way; takes the same arguments."""
     tokens = scored_tokens(shard)
     shape = (len(plan.variants), len(tokens.row))
-    nll, kl = np.full((2, *shape), np.nan, dtype=np.float32)
+    nll, kl, boundary = np.full((3, *shape), np.nan, dtype=np.float32)
     top1 = np.full(shape, -1, dtype=np.int32)
     proxies: list[ProxySums] = []
     for row, window in enumerate(shard.windows):
@@ -37,9 +44,12 @@ def reference_shard(decoder: Decoder, plan: SweepPlan, shard: Shard, *, progress
             nll[index, here] = -log_p.gather(1, targets[:, None])[:, 0].numpy()
             kl[index, here] = (intact.exp() * (intact - log_p)).sum(dim=-1).numpy()
             top1[index, here] = log_p.argmax(dim=-1).numpy()
+            if word_starts is not None:
+                boundary[index, here] = -log_p[:, torch.from_numpy(word_starts)].logsumexp(dim=-1).numpy()
         proxies.append(_proxies(decoder, plan, window))
     progress(work_units(plan))
-    scores = TokenScores(nll, top1, top1 == tokens.token_id[None, :], top1 == top1[:1], kl)
+    is_top1, agrees = top1 == tokens.token_id[None, :], top1 == top1[:1]
+    scores = TokenScores(nll, top1, is_top1, agrees, kl, None if word_starts is None else boundary)
     return ShardScores(shard, tokens, scores, _side_by_side(proxies))
 
 

@@ -46,6 +46,8 @@ class TokenScores:
     """True where that is the intact model's choice."""
     kl_nats: Float[np.ndarray, "variant token"]
     """KL(intact ‖ variant) of the two next-token distributions."""
+    boundary_nats: Float[np.ndarray, "variant token"] | None
+    """−ln p(a token that starts a word comes here, whichever); None where nobody asked."""
 
 
 class Scorer:
@@ -57,6 +59,7 @@ class Scorer:
         reducer: from ``slice_reducer``.
         n_variants: rows of the result; the intact model is 0. Variants that are added before it wait for it.
         group_size: variants held back before they are scored together.
+        word_starts: which tokens start a word, ``vocab``; None if nobody asks for the probability that one comes.
         on_scored: called with the number of variants each time some are done.
     """
 
@@ -68,6 +71,7 @@ class Scorer:
         reducer: Reducer,
         n_variants: int,
         group_size: int,
+        word_starts: Bool[np.ndarray, " vocab"] | None = None,
         on_scored: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._head = decoder.head
@@ -80,6 +84,8 @@ class Scorer:
         self._nll = torch.full((n_variants, len(targets)), torch.nan, device=device)
         self._kl = torch.full((n_variants, len(targets)), torch.nan, device=device)
         self._top1 = torch.full((n_variants, len(targets)), -1, dtype=torch.int32, device=device)
+        self._starts = None if word_starts is None else torch.from_numpy(word_starts.astype(np.float32)).to(device)
+        self._boundary = None if word_starts is None else torch.full_like(self._nll, torch.nan)
         width = self._head.slice_width
         self._places = [
             torch.arange(start, min(start + width, self._head.vocab_size), dtype=torch.float32, device=device)
@@ -105,7 +111,9 @@ class Scorer:
             self._score_waiting()
         top1 = self._top1.cpu().numpy()
         is_top1 = top1 == self._targets.cpu().numpy()[None, :]
-        return TokenScores(self._nll.cpu().numpy(), top1, is_top1, top1 == top1[:1], self._kl.cpu().numpy())
+        nll, kl = self._nll.cpu().numpy(), self._kl.cpu().numpy()
+        boundary = None if self._boundary is None else self._boundary.cpu().numpy()
+        return TokenScores(nll, top1, is_top1, top1 == top1[:1], kl, boundary)
 
     @torch.inference_mode()
     def _score_waiting(self) -> None:
@@ -118,6 +126,8 @@ class Scorer:
                     # KL = Σ p (ln p − ln q) = (ln Z_q − ln Z_p) − Σ p (z_q − z_p)
                     self._kl[variant, chunk] = log_normaliser - self._intact_log_normaliser[chunk] - running.shift
                     self._top1[variant, chunk] = running.top1.to(torch.int32)
+                    if self._boundary is not None:
+                        self._boundary[variant, chunk] = running.exponentials.log() - running.of_starts.log()
         self._on_scored(sum(len(variants) for variants, _ in self._waiting))
         self._waiting.clear()
 
@@ -132,10 +142,11 @@ class Scorer:
         for places in self._places:
             stop = start + len(places)
             intact_logits = self._head.logits(intact, start, stop)
+            starts = None if self._starts is None else self._starts[start:stop]
             probabilities = self._reducer.probabilities(intact_logits, log_normaliser)
             for index, features in enumerate(group):
                 logits = self._head.logits(features, start, stop)
-                found = self._reducer.reduce(logits, intact_logits, probabilities, targets, places, running[index])
+                found = self._reducer.reduce(logits, intact_logits, probabilities, targets, places, running[index], starts)
                 torch.stack(tuple(found), out=kept[index])
             start = stop
         return running

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 
 from layerscope.engine.batching import Shard
-from layerscope.engine.walk import ShardScores, ShardWalk
+from layerscope.engine.walk import ShardScores, ShardWalk, WordStarts
 from layerscope.models import Decoder
 from layerscope.paths import LayerMajorPlan
 
@@ -37,14 +37,19 @@ def chunk_shards(shards: Sequence[Shard], plan: LayerMajorPlan, bytes_a_state: i
 
 @torch.inference_mode()
 def stream_chunk(
-    decoder: Decoder, plan: LayerMajorPlan, shards: Sequence[Shard], *, progress: ShardProgress = lambda *_: None
+    decoder: Decoder,
+    plan: LayerMajorPlan,
+    shards: Sequence[Shard],
+    *,
+    word_starts: WordStarts = None,
+    progress: ShardProgress = lambda *_: None,
 ) -> list[ShardScores]:
     """Run every variant over some shards, with each layer's weights read once. The scores are those of ``walk_shard``."""
 
     def progress_of(shard: Shard) -> Callable[[int], None]:
         return lambda units: progress(shard, units)
 
-    walks = [ShardWalk(decoder, plan.sweep, shard, progress=progress_of(shard)) for shard in shards]
+    walks = [ShardWalk(decoder, plan.sweep, shard, word_starts=word_starts, progress=progress_of(shard)) for shard in shards]
     for phase in plan.phases:
         for walk in walks:
             walk.obey(phase)

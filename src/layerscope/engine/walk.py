@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 
 from layerscope.engine.batching import ScoredTokens, Shard, padded_ids, scored_tokens
@@ -20,6 +21,7 @@ GROUP_BYTES = 256 * 2**20
 """Final states that may always be held back, so that variants are scored in groups."""
 
 Progress = Callable[[int], None]
+WordStarts = Bool[np.ndarray, " vocab"] | None
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,19 @@ class ShardWalk:
         decoder: the model.
         plan: what to run.
         shard: what to run it on.
+        word_starts: which tokens start a word, ``vocab``; None if nobody asks for the probability that one comes.
         progress: called with the layer runs and scored variants done since the last call; ``work_units`` in all.
     """
 
-    def __init__(self, decoder: Decoder, plan: SweepPlan, shard: Shard, *, progress: Progress = lambda _: None) -> None:
+    def __init__(
+        self,
+        decoder: Decoder,
+        plan: SweepPlan,
+        shard: Shard,
+        *,
+        word_starts: WordStarts = None,
+        progress: Progress = lambda _: None,
+    ) -> None:
         self._decoder, self._shard, self._progress = decoder, shard, progress
         self._tokens = tokens = scored_tokens(shard)
         device = decoder.head.device
@@ -60,6 +71,7 @@ class ShardWalk:
             reducer=slice_reducer(compiled=decoder.compiled is not None),
             n_variants=len(plan.variants),
             group_size=group_size(embedded[0, 0].numel() * embedded.element_size() * len(tokens.row), plan),
+            word_starts=word_starts,
             on_scored=progress,
         )
         lengths = torch.tensor([window.n_run for window in shard.windows])
@@ -96,13 +108,20 @@ class ShardWalk:
         self._scorer.add(variants, state[rows, sources])
 
 
-def walk_shard(decoder: Decoder, plan: SweepPlan, shard: Shard, *, progress: Progress = lambda _: None) -> ShardScores:
+def walk_shard(
+    decoder: Decoder,
+    plan: SweepPlan,
+    shard: Shard,
+    *,
+    word_starts: WordStarts = None,
+    progress: Progress = lambda _: None,
+) -> ShardScores:
     """Run every variant of a plan over one shard; the arguments are those of ``ShardWalk``.
 
     Returns:
         Scores in the plan's order of variants. The same arguments give the same bits.
     """
-    walk = ShardWalk(decoder, plan, shard, progress=progress)
+    walk = ShardWalk(decoder, plan, shard, word_starts=word_starts, progress=progress)
     walk.obey(plan.instructions)
     return walk.result()
 

@@ -47,6 +47,26 @@ _LABELS: dict[str, tuple[str, str]] = {
     "note:few_dots": ("Dot: fewer than 200 words", "点：200 語未満"),
     "note:few_hollow": ("Hollow: fewer than 200 words", "白抜き：200 語未満"),
     "note:few": ("*: fewer than 200 words", "*：200 語未満"),
+    "texts": ("texts", "テキスト"),
+    "ppl_bits": ("Bits per byte", "ビット／バイト"),
+    "ppl_text_mean": ("Perplexity, mean over\ntexts (log scale)", "パープレキシティの\nテキスト平均（対数）"),
+    "ppl_word": ("Perplexity per word (log scale)", "語あたりのパープレキシティ（対数）"),
+    "ppl_word_bits": ("NLL (bits per word)", "NLL（ビット／語）"),
+    "delta_bits": ("ΔNLL (bits per byte)", "ΔNLL（ビット／バイト）"),
+    "delta_word_bits": ("ΔNLL (bits per word)", "ΔNLL（ビット／語）"),
+    "depth": ("Relative depth: layer / (L − 1)", "相対的な深さ：層番号／（層数 − 1）"),
+    "depth:exchange": (
+        "Relative depth of i and i+1: (i + 0.5) / (L − 1)",
+        "i と i+1 の相対的な深さ：（i + 0.5）／（層数 − 1）",
+    ),
+    "depth:middle": ("Relative depth: middle layer / (L − 1)", "相対的な深さ：中央の層番号／（層数 − 1）"),
+    "not_comparable": ("not comparable, shown anyway; what differs:", "比較条件が異なるが表示。異なる点："),
+    "differs:protocol": ("protocol", "プロトコル"),
+    "differs:texts": ("texts", "テキスト"),
+    "differs:bos": ("BOS", "BOS"),
+    "differs:context": ("context length", "文脈長"),
+    "differs:tokens": ("tokens", "トークン"),
+    "differs:tagger": ("tagger", "品詞タガー"),
 }
 
 _TAGS_JA = {

@@ -24,6 +24,7 @@ from layerscope.figures.style import (
     Language,
     figure_style,
     layer_axis,
+    log_axis,
     new_figure,
     signed_log_axis,
     signed_number,
@@ -113,7 +114,7 @@ def effect_against_difficulty(words: pd.DataFrame, family: str, caption: str, la
     """Median ΔNLL over layers against the intact model's NLL: words that are easy have little to lose, or much."""
     rows = words[(words["family"] == family) & (words["kind"] == "tag")]
     shown = rows.groupby("tag", observed=True)[["intact_nll_nats", "delta_nll_nats", "is_few"]].median()
-    figure, (axes,) = new_figure(height=2.8)
+    figure, (axes,) = new_figure(height=3.2)
     for name, colour, marker in (("open", BLUE, "o"), ("closed", VERMILLION, "s"), ("other", GREEN, "^")):
         some = shown[np.array([_class_of(str(tag)) == name for tag in shown.index])]
         x, y = some["intact_nll_nats"].to_numpy(), some["delta_nll_nats"].to_numpy()
@@ -124,7 +125,11 @@ def effect_against_difficulty(words: pd.DataFrame, family: str, caption: str, la
             axes.annotate(str(tag), at, xytext=(3, 2), textcoords="offset points", fontsize=5.5)
     if shown["is_few"].any():
         figure.supxlabel(label("note:few_hollow", language), fontsize=6, color=GREY)
-    axes.axhline(0, color="black", linestyle="--", linewidth=0.9)
+    if (shown["delta_nll_nats"] > 0).all():
+        log_axis(axes, "x")
+        log_axis(axes, "y")
+    else:
+        axes.axhline(0, color="black", linestyle="--", linewidth=0.9)
     axes.margins(x=0.12)
     axes.set_xlabel(label("intact_nll_word", language))
     axes.set_ylabel(label("median_delta_word", language))

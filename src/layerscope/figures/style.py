@@ -26,6 +26,9 @@ LANGUAGES: tuple[Language, ...] = ("en", "ja")
 HALF_PAGE_INCHES = 3.5
 # Okabe & Ito 2008, told apart by every common kind of colour blindness
 BLUE, VERMILLION, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#555555"
+COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, "#E69F00", "#56B4E9", "#000000")
+"""One a line, with ``MARKERS`` beside it for those who see no colours."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 _STYLE: dict[Any, Any] = {
     "font.size": 8,
@@ -86,7 +89,7 @@ def signed_log_axis(axes: Axes, values: pd.Series[float]) -> None:
     if len(sizes) and (values > 0).all() and sizes.max() / sizes.min() > 30:
         log_axis(axes, "y")
     elif len(sizes) and sizes.max() / sizes.min() > 30:
-        axes.set_yscale("symlog", linthresh=float(10 ** np.floor(np.log10(np.quantile(sizes, 0.1)))))
+        axes.set_yscale("symlog", linthresh=float(10 ** np.round(np.log10(np.quantile(sizes, 0.1)))))
         axes.yaxis.set_major_formatter(FuncFormatter(signed_number))
 
 

@@ -15,11 +15,10 @@ from layerscope.analysis import PROXY_NAMES
 from layerscope.figures.labels import label
 from layerscope.figures.style import (
     BLUE,
-    GREEN,
+    COLOURS,
     GREY,
     LANGUAGES,
-    PURPLE,
-    VERMILLION,
+    MARKERS,
     Language,
     figure_style,
     layer_axis,
@@ -28,9 +27,7 @@ from layerscope.figures.style import (
     signed_log_axis,
 )
 
-_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, "#E69F00", "#56B4E9", "#000000")
 _MOST_LINES = 60
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
 def sweep_figures(layers: pd.DataFrame, proxies: pd.DataFrame, *, model: str, dataset: str) -> dict[str, Figure]:
@@ -79,7 +76,7 @@ def perplexity_by_layer(layers: pd.DataFrame, families: list[str], caption: str,
     figure, (axes,) = new_figure()
     intact = float(layers.loc[layers["family"] == "intact", "ppl"].iloc[0])
     axes.axhline(intact, color="black", linestyle="--", linewidth=0.9, label=f"{label('intact', language)} ({intact:.1f})")
-    for family, colour, marker in zip(families, _COLOURS, _MARKERS, strict=False):
+    for family, colour, marker in zip(families, COLOURS, MARKERS, strict=False):
         rows = layers[layers["family"] == family]
         low, high = intact * np.exp(rows["delta_nll_low_nats"]), intact * np.exp(rows["delta_nll_high_nats"])
         axes.fill_between(rows["span_first"], low, high, color=colour, alpha=0.25, linewidth=0)
@@ -100,7 +97,7 @@ def accuracy_by_layer(layers: pd.DataFrame, families: list[str], caption: str, l
     for axes, column, name in zip(panels, ("top1_accuracy", "agreement"), ("accuracy", "agreement"), strict=True):
         value = float(intact[column])
         axes.axhline(value, color="black", linestyle="--", linewidth=0.9, label=f"{label('intact', language)} ({value:.2f})")
-        for family, colour, marker in zip(families, _COLOURS, _MARKERS, strict=False):
+        for family, colour, marker in zip(families, COLOURS, MARKERS, strict=False):
             rows = layers[layers["family"] == family]
             axes.plot(rows["span_first"], rows[column], color=colour, marker=marker, label=label(f"name:{family}", language))
         axes.set_ylabel(label(name, language))
@@ -118,7 +115,7 @@ def proxies_against_truth(layers: pd.DataFrame, proxies: pd.DataFrame, caption: 
     figure, panels = new_figure(height=4.6, panels=2)
     families = list(dict.fromkeys(proxies.loc[proxies["spearman"].notna(), "family"]))
     for axes, proxy in zip(panels, PROXY_NAMES, strict=True):
-        for family, colour, marker in zip(families, _COLOURS, _MARKERS, strict=False):
+        for family, colour, marker in zip(families, COLOURS, MARKERS, strict=False):
             rows = layers[(layers["family"] == family) & layers[proxy].notna()]
             rho = proxies.loc[(proxies["family"] == family) & (proxies["proxy"] == proxy), "spearman"].iloc[0]
             name = f"{label(f'name:{family}', language)} ($\\rho$ = {rho:.2f})"

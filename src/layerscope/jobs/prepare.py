@@ -72,6 +72,8 @@ class SweepRequest:
     """Stop as soon as every variant's interval is narrower than this half-width, in nats; None to score all samples."""
     compile: Literal["auto", "on", "off"] = "auto"
     """Whether layers go through ``torch.compile``; ``auto`` where the run is long enough to win its time back."""
+    word_boundaries: bool = False
+    """Also record how probable it was that a word begins at each token, for word probabilities of leading-space tokenizers."""
     reference: bool = False
     """Use no fast path at all: for checking, slow."""
     stream: bool = False
@@ -156,6 +158,8 @@ def prepare_sweep(request: SweepRequest) -> PreparedSweep:
     plan = plan_sweep(variants, n_layers)
     walked = layer_major(plan).sweep if request.stream else plan
     encoder = load_encoder(source, request.options)
+    if request.word_boundaries:
+        encoder.check_word_starts()
     corpus = cut_windows(
         documents,
         protocol,
@@ -203,6 +207,7 @@ def prepare_sweep(request: SweepRequest) -> PreparedSweep:
         "paths": list(request.paths),
         "batch_tokens": batch_tokens,
         "until_ci": request.until_ci,
+        "word_boundaries": request.word_boundaries,
         "compile": compiles,
         "reference": request.reference,
     }

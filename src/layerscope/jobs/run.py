@@ -83,9 +83,10 @@ def tabulate(prepared: PreparedSweep, *, rounds: int | None = None) -> None:
     n_shards = sum(len(some.shards) for some in done)
     windows = prepared.corpus.windows[: done[-1].documents]
     directory.write_table(DOCUMENTS, documents_table(windows))
-    directory.write_table(TOKENS, tokens_table(windows, prepared.encoder.token_name))
+    encoder = prepared.encoder
+    directory.write_table(TOKENS, tokens_table(windows, encoder.token_name, encoder.starts_word))
     likeliest = (shard["top1_id"].to_numpy() for shard in directory.read_shards(SCORES, n_shards))
-    directory.write_table(VOCABULARY, vocabulary_table(windows, likeliest, prepared.encoder.token_text))
+    directory.write_table(VOCABULARY, vocabulary_table(windows, likeliest, encoder.token_text))
     spans = directory.read_shards(SPANS, n_shards)
     totals = document_totals(prepared, windows, n_shards)
     layers = layers_table(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from layerscope.engine import (
     Shard,
@@ -43,15 +44,17 @@ def compile_as_asked(prepared: PreparedSweep, decoder: Decoder) -> None:
 def make_runner(prepared: PreparedSweep, decoder: Decoder) -> Runner:
     """The way that was asked for."""
     plan = prepared.plan
+    word_starts = prepared.encoder.word_starts(decoder.head.vocab_size) if prepared.request.word_boundaries else None
 
     def resident(shards: Sequence[Shard], progress: ShardProgress) -> Iterator[ShardScores]:
         walk = reference_shard if prepared.request.reference else walk_shard
         for shard in shards:
-            yield walk(decoder, plan, shard, progress=lambda units, shard=shard: progress(shard, units))  # type: ignore[misc]
+            advance = partial(progress, shard)
+            yield walk(decoder, plan, shard, word_starts=word_starts, progress=advance)
 
     def streamed(shards: Sequence[Shard], progress: ShardProgress) -> Iterator[ShardScores]:
         in_order = layer_major(plan)
         for chunk in chunk_shards(shards, in_order, prepared.bytes_a_state, prepared.stream_bytes):
-            yield from stream_chunk(decoder, in_order, chunk, progress=progress)
+            yield from stream_chunk(decoder, in_order, chunk, word_starts=word_starts, progress=progress)
 
     return streamed if prepared.request.stream else resident

@@ -3,7 +3,7 @@
 from layerscope.language.alignment import Alignment, align
 from layerscope.language.gold import gold_words
 from layerscope.language.taggers import LANGUAGES, Tagger, load_tagger
-from layerscope.language.words import CLOSED_TAGS, OPEN_TAGS, OTHER_TAGS, UPOS_TAGS, Word
+from layerscope.language.words import CLOSED_TAGS, OPEN_TAGS, OTHER_TAGS, UPOS_TAGS, Word, is_word_character
 
 __all__ = [
     "CLOSED_TAGS",
@@ -16,5 +16,6 @@ __all__ = [
     "Word",
     "align",
     "gold_words",
+    "is_word_character",
     "load_tagger",
 ]

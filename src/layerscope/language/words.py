@@ -5,6 +5,7 @@ Universal parts of speech: universaldependencies.org/u/pos, 17 tags; the three c
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 
 OPEN_TAGS = ("ADJ", "ADV", "INTJ", "NOUN", "PROPN", "VERB")
@@ -14,6 +15,11 @@ CLOSED_TAGS = ("ADP", "AUX", "CCONJ", "DET", "NUM", "PART", "PRON", "SCONJ")
 OTHER_TAGS = ("PUNCT", "SYM", "X")
 UPOS_TAGS = (*OPEN_TAGS, *CLOSED_TAGS, *OTHER_TAGS)
 """Universal parts of speech, open classes first."""
+
+
+def is_word_character(character: str) -> bool:
+    """Whether a character is a letter, a digit or a mark that belongs to one."""
+    return unicodedata.category(character)[0] in "LNM"
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,13 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from transformers import PreTrainedTokenizerBase
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from layerscope.corpora import EncodedText
 from layerscope.errors import ModelError
+from layerscope.language import is_word_character
 
 _BYTE_OF = {character: byte for byte, character in bytes_to_unicode().items()}  # type: ignore[no-untyped-call]
 """How byte-level vocabularies write bytes."""
@@ -69,6 +70,37 @@ class TextEncoder:
         if self._is_byte_level and all(character in _BYTE_OF for character in name):
             return bytes(_BYTE_OF[character] for character in name).decode("utf-8", errors="replace")
         return name.replace("▁", " ")
+
+    def starts_word(self, token_id: int) -> bool:
+        """Whether a token cannot go on with a word: its text begins with neither a letter, a digit nor a mark.
+
+        Special tokens end a word too. A token that begins in the middle of a character goes on with it.
+        """
+        if token_id in self.tokenizer.all_special_ids:
+            return True
+        text = self.token_text(token_id)
+        return bool(text) and text[0] != "\ufffd" and not is_word_character(text[0])
+
+    def word_starts(self, vocab_size: int) -> Bool[np.ndarray, " vocab"]:
+        """``starts_word`` for each row of a model's output matrix; rows that no token has start nothing."""
+        n_tokens = min(len(self.tokenizer), vocab_size)
+        starts = np.zeros(vocab_size, dtype=bool)
+        starts[:n_tokens] = [self.starts_word(token_id) for token_id in range(n_tokens)]
+        return starts
+
+    def check_word_starts(self) -> None:
+        """Refuse a tokenizer whose tokens do not tell where a word begins.
+
+        Raises:
+            ModelError: fewer than one token in twenty begins with a space.
+        """
+        n_tokens = len(self.tokenizer)
+        with_space = sum(self.token_text(token_id).startswith(" ") for token_id in range(n_tokens))
+        if with_space < n_tokens / 20:
+            raise ModelError(
+                f"Word boundaries need a tokenizer whose words begin with a space; {with_space:,} of the {n_tokens:,} tokens "
+                "of this one do: leave --word-boundaries out."
+            )
 
     @cached_property
     def _is_byte_level(self) -> bool:

@@ -1,11 +1,14 @@
 """The run directory: its tables column by column, atomic writing, resuming."""
 
-from layerscope.results.atomic import whole_file
-from layerscope.results.directory import RunDirectory, run_slug
+from layerscope.atomic import whole_file, write_json
+from layerscope.results.directory import RunDirectory, find_run, run_slug
+from layerscope.results.figure_files import write_figure
 from layerscope.results.schema import (
     DOCUMENTS,
+    FRAGILITY,
     LAYERS,
     POS,
+    PROFILE_CORRELATION,
     PROXIES,
     SCHEMA_VERSION,
     SCORES,
@@ -24,8 +27,10 @@ from layerscope.results.shards import documents_table, scores_table, spans_table
 
 __all__ = [
     "DOCUMENTS",
+    "FRAGILITY",
     "LAYERS",
     "POS",
+    "PROFILE_CORRELATION",
     "PROXIES",
     "SCHEMA_VERSION",
     "SCORES",
@@ -40,6 +45,7 @@ __all__ = [
     "RunDirectory",
     "Table",
     "documents_table",
+    "find_run",
     "gaps",
     "run_slug",
     "scores_table",
@@ -47,4 +53,6 @@ __all__ = [
     "tokens_table",
     "vocabulary_table",
     "whole_file",
+    "write_figure",
+    "write_json",
 ]

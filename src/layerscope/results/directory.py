@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import pyarrow as pa
 import pyarrow.parquet as pq
 from matplotlib.figure import Figure
 
+from layerscope.atomic import is_leftover, remove_leftovers, whole_file, write_json
 from layerscope.errors import RunError
-from layerscope.results.atomic import is_leftover, remove_leftovers, whole_file, write_json
+from layerscope.results.figure_files import write_figure
 from layerscope.results.schema import SCHEMA_VERSION, SCORES, SPANS, Table
 
 MANIFEST = "manifest.json"
@@ -160,13 +160,7 @@ class RunDirectory:
 
     def write_figure(self, name: str, figure: Figure) -> list[Path]:
         """Write a figure as PNG and SVG into ``figures/``."""
-        written = []
-        for suffix, options in ((".png", {"dpi": 200}), (".svg", {"metadata": {"Date": None}})):
-            path = self.path / "figures" / f"{name}{suffix}"
-            with whole_file(path) as unfinished, mpl.rc_context({"svg.hashsalt": name}):  # the same table, the same bytes
-                figure.savefig(unfinished, format=suffix[1:], **options)
-            written.append(path)
-        return written
+        return write_figure(self.path / "figures", name, figure)
 
     def _shard_path(self, table: Table, index: int) -> Path:
         return self.path / table.name / f"shard-{index:05d}.parquet"
@@ -182,6 +176,31 @@ def run_slug(model: str, dataset: str, samples: int | None) -> str:
     if name.startswith((".", "/", "~")):
         name = Path(name).stem if name.endswith(".gguf") else Path(name).name
     return f"{name.replace('/', '_').replace('-', '_')}_{dataset}_n{'all' if samples is None else samples}"
+
+
+def find_run(folder: Path, model: str, dataset: str, samples: int | None) -> Path:
+    """The run directory of a model, whether or not the organisation stands before its name.
+
+    Args:
+        folder: ``<output-dir>/<experiment>``.
+        model: as it was given to the sweep, or only what comes after the last ``/``.
+        dataset: label of the data set.
+        samples: as given to the sweep.
+
+    Raises:
+        RunError: there is none, or more than one.
+    """
+    wanted = run_slug(model, dataset, samples)
+    there = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    found = [name for name in there if name == wanted] or [name for name in there if name.endswith(f"_{wanted}")]
+    if len(found) == 1:
+        return folder / found[0]
+    if found:
+        raise RunError(f"A model's name belongs to one run; '{model}' to {' and '.join(found)} in '{folder}': give it whole.")
+    raise RunError(
+        f"There is no run '{wanted}' in '{folder}' ({', '.join(there[:5]) or 'which holds none'}): run the sweep first, with "
+        "the same model, data set and number of samples."
+    )
 
 
 def _short(value: Any) -> str:

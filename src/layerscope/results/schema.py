@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised whenever a table changes its columns or their meaning."""
 
 
@@ -109,6 +109,7 @@ TOKENS = Table(
         Column("char_start", pa.int32(), "characters", "First character in the raw text."),
         Column("char_end", pa.int32(), "characters", "One past the last character."),
         Column("scored", pa.bool_(), "-", "Whether its probability counts."),
+        Column("starts_word", pa.bool_(), "-", "Whether it cannot go on with a word: it begins with a space or punctuation."),
     ),
 )
 
@@ -124,6 +125,13 @@ SCORES = Table(
         Column("is_top1", pa.bool_(), "-", "Whether that is the token in the text."),
         Column("agrees_with_intact", pa.bool_(), "-", "Whether that is the intact model's choice."),
         Column("kl_nats", pa.float32(), "nats", "KL(intact ‖ variant) of the next-token distributions."),
+        Column(
+            "boundary_nats",
+            pa.float32(),
+            "nats",
+            "−ln p(a token that starts a word comes here, whichever); only with --word-boundaries.",
+            True,
+        ),
     ),
 )
 
@@ -208,10 +216,11 @@ TOKEN_WORDS = Table(
         Column("word", pa.int32(), "-", "Row of words.parquet; missing for white space and lost tokens.", True),
         Column("role", _NAMES, "-", "first, continuation, space (white space only) or lost (no word found)."),
         Column("scored", pa.bool_(), "-", "As in tokens.parquet."),
+        Column("is_boundary", pa.bool_(), "-", "Whether it shows that the word before it, which ends in a letter, has ended."),
     ),
 )
 
-_UNIT = "word, first (tokens that begin a word) or continuation (the others)."
+_UNIT = "word, first (tokens that begin a word), continuation (the others) or corrected (words, their ends counted in)."
 
 POS = Table(
     "pos.parquet",
@@ -279,4 +288,70 @@ VOCABULARY = Table(
     ),
 )
 
-TABLES = (DOCUMENTS, TOKENS, SCORES, SPANS, LAYERS, PROXIES, VOCABULARY, WORDS, TOKEN_WORDS, POS, TRANSITIONS)
+FRAGILITY = Table(
+    "fragility.parquet",
+    "a model of a comparison, a family of variants and a part of speech, or all scored tokens together",
+    (
+        Column("family", pa.string(), "-", "Family of variants."),
+        Column("unit", pa.string(), "-", "What ΔNLL is per: token where tag is all, else word."),
+        Column("tag", pa.string(), "-", "Universal part of speech; all for all scored tokens together."),
+        Column("model", pa.string(), "-", "The model, as the figures' legend has it."),
+        Column("run", pa.string(), "-", "Its run directory or ppl.json, as it was given."),
+        Column("layers", pa.int32(), "layers", "Layers of the model."),
+        Column("variants", pa.int32(), "variants", "Variants of the family with a ΔNLL."),
+        Column("measured_on", pa.string(), "-", "corpus; or text means, where ΔNLL is ln(avg_ppl / that of the intact model)."),
+        Column("most_variant", pa.string(), "-", "The variant with the largest ΔNLL: where the model is most fragile."),
+        Column("most_depth", pa.float64(), "0..1", "Its relative depth: the middle of its layers / (layers − 1)."),
+        Column("most_delta_nll_nats", pa.float64(), "nats per unit", "Its ΔNLL."),
+        Column("most_delta_bits", pa.float64(), "bits per unit", "In bits per byte or word, where bytes are known.", True),
+        Column("least_variant", pa.string(), "-", "The variant with the smallest ΔNLL."),
+        Column("least_depth", pa.float64(), "0..1", "Its relative depth."),
+        Column("least_delta_nll_nats", pa.float64(), "nats per unit", "Its ΔNLL."),
+        Column(
+            "least_delta_bits",
+            pa.float64(),
+            "bits per unit",
+            "In bits per byte or word, where bytes are known.",
+            True,
+        ),
+        Column("share_first_third", pa.float64(), "0..1", "Share of Σ abs(ΔNLL) at relative depths below 1/3.", True),
+        Column("share_middle_third", pa.float64(), "0..1", "Share of it from 1/3 to 2/3.", True),
+        Column("share_last_third", pa.float64(), "0..1", "Share of it above 2/3.", True),
+        Column("compared_anyway", pa.string(), "-", "What is not comparable and was asked for all the same.", True),
+    ),
+)
+
+PROFILE_CORRELATION = Table(
+    "profile_correlation.parquet",
+    "a pair of models of a comparison, a family of variants and a part of speech, or all scored tokens together",
+    (
+        Column("family", pa.string(), "-", "Family of variants."),
+        Column("unit", pa.string(), "-", "What ΔNLL is per: token where tag is all, else word."),
+        Column("tag", pa.string(), "-", "Universal part of speech; all for all scored tokens together."),
+        Column("model_a", pa.string(), "-", "One model, as the figures' legend has it."),
+        Column("model_b", pa.string(), "-", "The other."),
+        Column("layers_a", pa.int32(), "layers", "Layers of the one."),
+        Column("layers_b", pa.int32(), "layers", "Layers of the other."),
+        Column("alignment", pa.string(), "-", "layer by layer; or whose relative depths both profiles were interpolated onto."),
+        Column("layers_compared", pa.int32(), "places", "Places ranked."),
+        Column("spearman", pa.float64(), "-1..1", "Rank correlation of the two profiles; missing below 3 places.", True),
+        Column("statement", pa.string(), "-", "The same in words."),
+        Column("compared_anyway", pa.string(), "-", "What is not comparable and was asked for all the same.", True),
+    ),
+)
+
+TABLES = (
+    DOCUMENTS,
+    TOKENS,
+    SCORES,
+    SPANS,
+    LAYERS,
+    PROXIES,
+    VOCABULARY,
+    WORDS,
+    TOKEN_WORDS,
+    POS,
+    TRANSITIONS,
+    FRAGILITY,
+    PROFILE_CORRELATION,
+)

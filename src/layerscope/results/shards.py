@@ -31,12 +31,13 @@ def documents_table(windows: Sequence[Window]) -> pa.Table:
     )
 
 
-def tokens_table(windows: Sequence[Window], token_name: Callable[[int], str]) -> pa.Table:
+def tokens_table(windows: Sequence[Window], token_name: Callable[[int], str], starts_word: Callable[[int], bool]) -> pa.Table:
     """One row a token of every text.
 
     Args:
         windows: in the order of the documents.
         token_name: the vocabulary's word for a token that stands in no text.
+        starts_word: whether a token cannot go on with a word.
     """
     lengths = [len(window.ids) for window in windows]
     texts: list[str] = []
@@ -44,15 +45,18 @@ def tokens_table(windows: Sequence[Window], token_name: Callable[[int], str]) ->
         texts += [token_name(int(token_id)) for token_id in window.ids[: window.n_prefix]]
         texts += [window.text[start:end] for start, end in window.spans[window.n_prefix :].tolist()]
     spans = np.concatenate([window.spans for window in windows]) if windows else np.zeros((0, 2), dtype=np.int64)
+    ids = np.concatenate([window.ids for window in windows])
+    kinds, kind = np.unique(ids, return_inverse=True)
     return TOKENS.build(
         {
             "document": np.repeat(np.arange(len(windows)), lengths),
             "position": np.concatenate([np.arange(length) for length in lengths]),
-            "id": np.concatenate([window.ids for window in windows]),
+            "id": ids,
             "text": pa.array(texts, pa.string()).dictionary_encode(),
             "char_start": spans[:, 0],
             "char_end": spans[:, 1],
             "scored": np.concatenate([window.scored for window in windows]),
+            "starts_word": np.array([starts_word(token_id) for token_id in kinds.tolist()])[kind],
         }
     )
 
@@ -70,7 +74,7 @@ def vocabulary_table(
     seen = [np.unique(window.ids) for window in windows] + [np.unique(ids) for ids in likeliest]
     ids = np.unique(np.concatenate(seen))
     ids = ids[ids >= 0]
-    return VOCABULARY.build({"id": ids, "text": [token_text(int(token_id)) for token_id in ids]})
+    return VOCABULARY.build({"id": ids, "text": [token_text(token_id) for token_id in ids.tolist()]})
 
 
 def scores_table(result: ShardScores, variants: Sequence[Variant]) -> pa.Table:
@@ -78,6 +82,7 @@ def scores_table(result: ShardScores, variants: Sequence[Variant]) -> pa.Table:
     n_variants, n_tokens = result.scores.nll_nats.shape
     documents = np.asarray(result.shard.documents)[result.tokens.row]
     names = pa.array([variant.name for variant in variants], pa.string())
+    boundary = result.scores.boundary_nats
     return SCORES.build(
         {
             "variant": pa.DictionaryArray.from_arrays(np.repeat(np.arange(n_variants, dtype=np.int32), n_tokens), names),
@@ -88,6 +93,7 @@ def scores_table(result: ShardScores, variants: Sequence[Variant]) -> pa.Table:
             "is_top1": result.scores.is_top1.ravel(),
             "agrees_with_intact": result.scores.agrees_with_intact.ravel(),
             "kl_nats": result.scores.kl_nats.ravel(),
+            "boundary_nats": pa.nulls(documents.size * n_variants, pa.float32()) if boundary is None else boundary.ravel(),
         }
     )
 

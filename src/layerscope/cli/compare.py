@@ -1,0 +1,123 @@
+"""``layerscope compare``: several runs laid over each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from layerscope.cli.sweep import one_of
+from layerscope.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from layerscope.jobs import Comparison
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Run directories of 'layerscope sweep', two or more.")],
+    family: Annotated[
+        str | None,
+        typer.Option(help="Families joined by commas, such as removal,exchange; all that every run has if not given."),
+    ] = None,
+    measure: Annotated[str, typer.Option(help="delta (ΔNLL, variant − intact) or ppl (perplexity).")] = "delta",
+    axis: Annotated[
+        str | None,
+        typer.Option(help="layer, or depth (0 for the first layer, 1 for the last); layer where all models have as many."),
+    ] = None,
+    unit: Annotated[
+        str | None, typer.Option(help="nats (a token) or bits (a byte of text); nats where all tokens are the same.")
+    ] = None,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Show runs that are not comparable, and say so in every figure.")
+    ] = False,
+    output_dir: Annotated[Path, typer.Option(help="Where figures and tables go.")] = Path("figures/comparisons"),
+) -> None:
+    """Lay runs of several models over each other: figures, where each is fragile, and how alike they rank."""
+    from layerscope.jobs import CompareRequest, compare_runs
+
+    request = CompareRequest(
+        families=tuple(filter(None, map(str.strip, (family or "").split(",")))),
+        measure=one_of("--measure", measure, ("delta", "ppl"), DataError),
+        axis=None if axis is None else one_of("--axis", axis, ("layer", "depth"), DataError),
+        unit=None if unit is None else one_of("--unit", unit, ("nats", "bits"), DataError),
+        anyway=anyway,
+        output_dir=output_dir,
+    )
+    with Console(stderr=True).status("Comparing …"):
+        comparison = compare_runs(runs, request)
+    show_comparison(comparison)
+
+
+def show_comparison(comparison: Comparison) -> None:
+    """Print where each model is fragile and how alike the models are."""
+    out = Console(markup=False)
+    for family in dict.fromkeys(comparison.fragility["family"]):
+        out.print(_fragility(comparison, family))
+        out.print(_correlation(comparison.correlation, family))
+    for note in comparison.notes:
+        out.print(note, highlight=False, soft_wrap=True)
+    out.print(f"Figures and tables: {comparison.folder}", highlight=False, soft_wrap=True)
+
+
+def _fragility(comparison: Comparison, family: str) -> Table:
+    rows = comparison.fragility[(comparison.fragility["family"] == family) & (comparison.fragility["unit"] == "token")]
+    in_bits = comparison.view.unit == "bits"
+    effect = f"ΔNLL in {'bits per byte' if in_bits else 'nats per token'}"
+    if comparison.view.of_text_means:
+        effect = "ln(perplexity / that of the intact model)"
+    table = Table(
+        title=Text(f"{family}: where each model is most and least fragile"),
+        caption=f"{effect}, at relative depth; share of its size in each third",
+        box=box.SIMPLE_HEAD,
+    )
+    table.add_column("model", overflow="fold")
+    for name in ("layers", "most fragile", "least fragile", "thirds"):
+        table.add_column(name, justify="right")
+    column = "delta_bits" if in_bits else "delta_nll_nats"
+    for row in rows.to_dict("records"):
+        thirds = [row[f"share_{part}_third"] for part in ("first", "middle", "last")]
+        table.add_row(
+            Text(str(row["model"])),
+            str(row["layers"]),
+            *(
+                f"{row[f'{name}_variant']} {row[f'{name}_{column}']:+.3f} at {row[f'{name}_depth']:.2f}"
+                for name in ("most", "least")
+            ),
+            " ".join(f"{share:.0%}" for share in thirds),
+        )
+    return table
+
+
+def _correlation(correlation: pd.DataFrame, family: str) -> Table:
+    rows = correlation[correlation["family"] == family]
+    table = Table(
+        title=Text(f"{family}: rank correlation of the profiles"),
+        caption="Spearman's ρ; tags: the lowest and highest of a part of speech",
+        box=box.SIMPLE_HEAD,
+    )
+    table.add_column("models", overflow="fold")
+    for name in ("ρ", "layers", "tags"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("", overflow="fold")
+    for (one, other), pair in rows.groupby(["model_a", "model_b"], sort=False):
+        overall = pair[pair["unit"] == "token"].iloc[0]
+        by_tag = pair.loc[pair["unit"] == "word", "spearman"].dropna()
+        table.add_row(
+            Text(f"{one}\n{other}"),
+            _rounded(overall["spearman"]),
+            str(overall["layers_compared"]),
+            f"{_rounded(by_tag.min())} to {_rounded(by_tag.max())}" if len(by_tag) else "-",
+            Text(f"{overall['statement']}; {overall['alignment']}"),
+        )
+    return table
+
+
+def _rounded(rho: float | None) -> str:
+    return "-" if rho is None or rho != rho else f"{rho:.2f}"

@@ -1,0 +1,26 @@
+"""Minimal pairs: what they are, where they come from, and which of them a tokenizer can use. No model, no torch."""
+
+from layerscope.pairs.checking import USABLE, EncodedPair, EncodeIds, Verdict, check_pair, check_pairs
+from layerscope.pairs.format import SCHEMA, from_line, read_pairs, to_line, write_pairs
+from layerscope.pairs.pair import TYPES, MinimalPair, PairType, find_edit
+from layerscope.pairs.subtypes import SUBTYPES, Subtype
+
+__all__ = [
+    "SCHEMA",
+    "SUBTYPES",
+    "TYPES",
+    "USABLE",
+    "EncodeIds",
+    "EncodedPair",
+    "MinimalPair",
+    "PairType",
+    "Subtype",
+    "Verdict",
+    "check_pair",
+    "check_pairs",
+    "find_edit",
+    "from_line",
+    "read_pairs",
+    "to_line",
+    "write_pairs",
+]

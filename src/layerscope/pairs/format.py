@@ -1,0 +1,99 @@
+"""Pairs as JSON Lines, read and written streaming: one pair a line, with the name of its schema, so that files can be joined.
+
+| field | value |
+|---|---|
+| ``schema`` | ``layerscope-pair/1`` |
+| ``id`` | twelve hexadecimal digits of type, subtype and sentences |
+| ``type``, ``subtype`` | words |
+| ``sentence1``, ``sentence2`` | the sentences as they stand |
+| ``edit1``, ``edit2`` | [first character that differs, one past the last] |
+| ``right`` | 1, 2 or null |
+| ``template``, ``source``, ``term`` | words |
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from layerscope.atomic import whole_file
+from layerscope.errors import PairError
+from layerscope.pairs.pair import MinimalPair
+
+SCHEMA = "layerscope-pair/1"
+_FIELDS = tuple(field.name for field in fields(MinimalPair))
+
+
+def write_pairs(pairs: Iterable[MinimalPair], path: Path) -> int:
+    """Write pairs as they come; the file appears whole or not at all.
+
+    Returns:
+        How many were written.
+    """
+    n_written = 0
+    with whole_file(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="\n") as lines:
+        for pair in pairs:
+            lines.write(to_line(pair) + "\n")
+            n_written += 1
+    return n_written
+
+
+def read_pairs(path: Path) -> Iterator[MinimalPair]:
+    """The pairs of a file, one after the other; blank lines are skipped.
+
+    Raises:
+        PairError: no such file, or a line that is no pair; its number is named.
+    """
+    if not path.is_file():
+        raise PairError(f"Pairs are read from a JSON Lines file; there is none at '{path}'.")
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                try:
+                    yield from_line(line.decode("utf-8"))
+                except (PairError, UnicodeDecodeError) as error:
+                    raise PairError(f"Line {number} of '{path}' is no pair: {error}") from error
+
+
+def to_line(pair: MinimalPair) -> str:
+    """One pair as JSON, without a line end."""
+    return json.dumps({"schema": SCHEMA, "id": pair.id, **asdict(pair)}, ensure_ascii=False)
+
+
+def from_line(line: str) -> MinimalPair:
+    """The pair of one line.
+
+    Raises:
+        PairError: it is no JSON object, another version's, or a field is missing or of the wrong kind.
+    """
+    try:
+        record: Any = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise PairError(f"a line is a JSON object; this is not ({error.msg} at character {error.pos})") from error
+    if not isinstance(record, dict):
+        raise PairError(f"a line is a JSON object; this is {type(record).__name__}")
+    if record.get("schema") != SCHEMA:
+        raise PairError(
+            f"'schema' is '{SCHEMA}'; got {record.get('schema')!r}: import other files with 'layerscope pairs import'"
+        )
+    missing = [name for name in _FIELDS if name not in record and name != "term"]
+    if missing:
+        raise PairError(f"a pair has the fields {', '.join(_FIELDS)}; {', '.join(missing)} missing")
+    for name in ("type", "subtype", "sentence1", "sentence2", "template", "source"):
+        if not isinstance(record[name], str):
+            raise PairError(f"'{name}' is a string; got {record[name]!r}")
+    return MinimalPair(
+        **{name: record.get(name, "") for name in _FIELDS if not name.startswith("edit")},
+        edit1=_span(record["edit1"], "edit1"),
+        edit2=_span(record["edit2"], "edit2"),
+    )
+
+
+def _span(value: Any, name: str) -> tuple[int, int]:
+    is_span = isinstance(value, list) and len(value) == 2 and all(type(number) is int for number in value)
+    if not is_span:
+        raise PairError(f"'{name}' is two whole numbers; got {value!r}")
+    return value[0], value[1]
