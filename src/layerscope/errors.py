@@ -38,6 +38,10 @@ class PairError(LayerscopeError):
     """A minimal pair, or a file of them, that does not hold together."""
 
 
+class ServerError(LayerscopeError):
+    """A chat server that cannot be reached, refuses the key or the request, or gives no answer."""
+
+
 class RunError(LayerscopeError):
     """A run directory that cannot be written, or that holds another run."""
 

@@ -12,6 +12,7 @@ from typer.main import get_command
 from layerscope.cli.compare import compare
 from layerscope.cli.export import export
 from layerscope.cli.listing import datasets, models
+from layerscope.cli.pairs import pairs
 from layerscope.cli.pos import pos
 from layerscope.cli.sweep import sweep
 from layerscope.cli.words import words
@@ -30,6 +31,7 @@ app.command()(pos)
 app.command()(words)
 app.command()(compare)
 app.command()(export)
+app.add_typer(pairs, name="pairs")
 app.command()(models)
 app.command()(datasets)
 

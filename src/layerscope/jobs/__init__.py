@@ -5,32 +5,48 @@ from layerscope.jobs.compare import CompareRequest, Comparison, compare_runs
 from layerscope.jobs.compare_summaries import compare_summaries
 from layerscope.jobs.finished import FinishedRun
 from layerscope.jobs.in_memory import SweepResult, sweep
+from layerscope.jobs.judging import JudgedPair, judge_pairs, sentence_nll
 from layerscope.jobs.least_needed import path_without_least_needed
+from layerscope.jobs.making import MadePairs, known_subtypes, make_from_chat, make_from_templates
+from layerscope.jobs.pairs import CheckCounts, check_file, judge_file, only_usable, tokenizer_of, write_published
 from layerscope.jobs.pos import TaggedRun, TagRequest, tag_run
 from layerscope.jobs.prepare import PreparedSweep, SweepRequest, check_memory, prepare_sweep
 from layerscope.jobs.run import precision_reached, run_sweep, tabulate, unscored_summary
 
 __all__ = [
     "BrokenWords",
+    "CheckCounts",
     "CompareRequest",
     "Comparison",
     "FinishedRun",
+    "JudgedPair",
+    "MadePairs",
     "PreparedSweep",
     "SweepRequest",
     "SweepResult",
     "TagRequest",
     "TaggedRun",
     "WordsRequest",
+    "check_file",
     "check_memory",
     "compare_runs",
     "compare_summaries",
     "find_broken_words",
+    "judge_file",
+    "judge_pairs",
+    "known_subtypes",
+    "make_from_chat",
+    "make_from_templates",
+    "only_usable",
     "path_without_least_needed",
     "precision_reached",
     "prepare_sweep",
     "run_sweep",
+    "sentence_nll",
     "sweep",
     "tabulate",
     "tag_run",
+    "tokenizer_of",
     "unscored_summary",
+    "write_published",
 ]

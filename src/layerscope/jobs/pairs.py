@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from layerscope.models import LoadOptions, load_encoder, resolve_model
-from layerscope.pairs import USABLE, EncodedPair, EncodeIds, MinimalPair, check_pairs, to_line
+from layerscope.atomic import whole_file, write_json
+from layerscope.jobs.judging import JudgedPair, judge_pairs
+from layerscope.models import LoadOptions, load_decoder, load_tokenizer
+from layerscope.pairs import (
+    USABLE,
+    EncodedPair,
+    EncodeIds,
+    MinimalPair,
+    check_pairs,
+    read_pairs,
+    to_line,
+    to_published,
+)
 
 Keep = Literal["usable", "aligned", "all"]
 
@@ -40,9 +52,12 @@ def tokenizer_of(model: str, revision: str | None = None) -> EncodeIds:
     Raises:
         ModelError: the model cannot be found, or has no tokenizer.
     """
-    tokenizer = load_encoder(resolve_model(model, revision), LoadOptions()).tokenizer
+    tokenizer = load_tokenizer(model, revision=revision)
 
     def encode(sentences: list[str]) -> list[list[int]]:
+        if tokenizer.is_fast:  # without offsets, which transformers always asks for
+            found = tokenizer.backend_tokenizer.encode_batch_fast(sentences, add_special_tokens=False)
+            return [encoding.ids for encoding in found]
         ids: list[list[int]] = tokenizer(sentences, add_special_tokens=False, verbose=False)["input_ids"]
         return ids
 
@@ -89,11 +104,48 @@ def only_usable(pairs: Iterable[MinimalPair], encode: EncodeIds) -> Iterator[Min
 
 def write_lines(lines: Iterable[str], path: Path) -> int:
     """Lines into a file that appears whole or not at all; returns their number."""
-    from layerscope.atomic import whole_file
-
     n_written = 0
     with whole_file(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="\n") as out:
         for line in lines:
             out.write(f"{line}\n")
             n_written += 1
     return n_written
+
+
+def check_file(path: Path, counts: CheckCounts, *, keep: Keep, output: Path | None) -> int:
+    """Check the pairs of a file in constant memory; returns how many are kept.
+
+    Raises:
+        LayerscopeError: the file holds a line that is no pair, or the tokenizer cannot be found.
+    """
+    kept = (pair for pair in check(read_pairs(path), tokenizer_of(counts.tokenizer), counts) if is_kept(pair, keep))
+    if output is None:
+        return sum(1 for _ in kept)
+    return write_lines((checked_line(pair, counts.tokenizer) for pair in kept), output)
+
+
+def judge_file(path: Path, model: str, options: LoadOptions, *, output: Path | None) -> list[JudgedPair]:
+    """Judge the pairs of a file; with an output, write each with both NLLs.
+
+    Raises:
+        LayerscopeError: the file holds a line that is no pair, or the model cannot be loaded.
+    """
+    pairs = list(read_pairs(path))
+    judged = list(judge_pairs(load_decoder(model, options=options), pairs))
+    if output is not None:
+        write_lines((judged_line(one, model) for one in judged), output)
+    return judged
+
+
+def judged_line(judged: JudgedPair, model: str) -> str:
+    """A pair as a line of its file, with the judge's numbers under ``judge``."""
+    nll = [None if math.isnan(value) else value for value in judged.nll_nats]
+    record = {**json.loads(to_line(judged.pair)), "judge": {"model": model, "nll_nats": nll, "agrees": judged.agrees}}
+    return json.dumps(record, ensure_ascii=False)
+
+
+def write_published(path: Path, output: Path) -> int:
+    """Write the pairs of a file in the published layout; returns their number."""
+    pairs = list(read_pairs(path))
+    write_json(output, to_published(pairs))
+    return len(pairs)

@@ -4,6 +4,7 @@ from layerscope.models.checks import check_decoder
 from layerscope.models.decoder import Decoder, LayerCall, Recording, context_length
 from layerscope.models.encoder import BosPolicy, TextEncoder
 from layerscope.models.export import ExportReport, check_export_folder, export_path
+from layerscope.models.gguf import cache_folder
 from layerscope.models.loading import (
     DTYPES,
     LoadOptions,
@@ -12,6 +13,7 @@ from layerscope.models.loading import (
     load_decoder,
     load_encoder,
     load_streamed,
+    load_tokenizer,
     load_weights,
     resolve_device,
     resolve_dtype,
@@ -32,6 +34,7 @@ __all__ = [
     "Quantization",
     "Recording",
     "TextEncoder",
+    "cache_folder",
     "check_decoder",
     "check_export_folder",
     "context_length",
@@ -42,6 +45,7 @@ __all__ = [
     "load_decoder",
     "load_encoder",
     "load_streamed",
+    "load_tokenizer",
     "load_weights",
     "resolve_device",
     "resolve_dtype",

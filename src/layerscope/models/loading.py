@@ -11,7 +11,14 @@ from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PretrainedConfig
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    PretrainedConfig,
+    PreTrainedTokenizerBase,
+)
 
 from layerscope.connection import offline_if_unreachable
 from layerscope.errors import DeviceError, HubError, LayerscopeError, ModelError
@@ -64,6 +71,20 @@ def load_decoder(name: str, *, revision: str | None = None, options: LoadOptions
     source = resolve_model(name, revision)
     encoder = load_encoder(source, options)
     return load_weights(source, load_config(source, options), encoder, options)
+
+
+def load_tokenizer(name: str, *, revision: str | None = None) -> PreTrainedTokenizerBase:
+    """A tokenizer by the name of its model, or from a folder that holds a tokenizer and no model.
+
+    Raises:
+        ModelError: it cannot be found or loaded.
+        HubError: the Hub is needed and cannot be reached.
+    """
+    folder = Path(name).expanduser()
+    if (folder / "tokenizer_config.json").is_file() and not any(folder.glob("*.safetensors")):
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        return tokenizer
+    return load_encoder(resolve_model(name, revision), LoadOptions()).tokenizer
 
 
 def load_config(source: ModelSource, options: LoadOptions) -> PretrainedConfig:

@@ -2,10 +2,12 @@
 
 from layerscope.pairs.checking import USABLE, EncodedPair, EncodeIds, Verdict, check_pair, check_pairs
 from layerscope.pairs.format import SCHEMA, from_line, read_pairs, to_line, write_pairs
+from layerscope.pairs.importing import import_blimp, import_published, import_table, to_published
 from layerscope.pairs.pair import TYPES, MinimalPair, PairType, find_edit
-from layerscope.pairs.subtypes import SUBTYPES, Subtype
+from layerscope.pairs.subtypes import PUBLISHED_SUBTYPES, SUBTYPES, Subtype
 
 __all__ = [
+    "PUBLISHED_SUBTYPES",
     "SCHEMA",
     "SUBTYPES",
     "TYPES",
@@ -20,7 +22,11 @@ __all__ = [
     "check_pairs",
     "find_edit",
     "from_line",
+    "import_blimp",
+    "import_published",
+    "import_table",
     "read_pairs",
     "to_line",
+    "to_published",
     "write_pairs",
 ]

@@ -20,7 +20,7 @@ TYPES: tuple[PairType, ...] = ("meaning", "grammar", "control")
 class MinimalPair:
     """Two sentences of a known difference."""
 
-    type: PairType
+    type: str
     """``meaning`` (both sentences are right), ``grammar`` (one is wrong) or ``control`` (what differences are held against)."""
     subtype: str
     """What differs, such as ``tense``; see ``SUBTYPES``."""
@@ -32,7 +32,7 @@ class MinimalPair:
     """First character of ``sentence1`` that differs and one past the last; empty where a word is missing there."""
     edit2: tuple[int, int]
     """The same in ``sentence2``."""
-    right: Literal[1, 2] | None
+    right: int | None
     """Which sentence is right where the other is wrong; None where both are (meaning, controls, articles)."""
     template: str
     """Pairs of one template are not independent: the unit of the bootstrap."""
@@ -71,9 +71,9 @@ class MinimalPair:
         sentence1: str,
         sentence2: str,
         *,
-        type: PairType,  # noqa: A002 - the field's name
+        type: str,  # noqa: A002 - the field's name
         subtype: str,
-        right: Literal[1, 2] | None,
+        right: int | None,
         template: str,
         source: str,
         term: str = "",

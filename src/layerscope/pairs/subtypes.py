@@ -116,3 +116,5 @@ SUBTYPES = {
     )
 }
 """By name, in the order in which they are listed."""
+PUBLISHED_SUBTYPES = ("subject", "location", "adjective", "tense", "article", "preposition")
+"""Those of the method as published."""

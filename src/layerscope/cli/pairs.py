@@ -1,0 +1,259 @@
+"""``layerscope pairs``: make, import, check and judge minimal pairs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from layerscope.cli.sweep import one_of, quieten
+from layerscope.errors import PairError
+
+if TYPE_CHECKING:
+    from layerscope.jobs import CheckCounts, JudgedPair, MadePairs
+    from layerscope.pairs import MinimalPair
+
+pairs = typer.Typer(help="Minimal pairs: make, import, check and judge them.", no_args_is_help=True, rich_markup_mode=None)
+
+_OUTPUT = typer.Option("-o", "--output", help="JSON Lines file to write.")
+_TOKENIZER = typer.Option(help="Model whose tokenizer decides: built-in name, directory, .gguf file or Hub id.")
+
+
+@pairs.command()
+def make(
+    output: Annotated[Path, _OUTPUT],
+    source: Annotated[str, typer.Option(help="templates (no network) or openai (any compatible server).")] = "templates",
+    per_type: Annotated[int, typer.Option(help="Pairs of each subtype.")] = 200,
+    subtypes: Annotated[
+        str | None, typer.Option(help="Joined by commas; all for templates, the six published ones for openai.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same pairs.")] = 0,
+    tokenizer: Annotated[
+        str | None, typer.Option(help="Keep only pairs that differ in one token of this model's tokenizer.")
+    ] = None,
+    chat_model: Annotated[str, typer.Option(help="Name of the model on the server.")] = "gpt-4o-mini",
+    max_requests: Annotated[int, typer.Option(help="Requests to the server at most, those sent again included.")] = 200,
+    prompts: Annotated[Path | None, typer.Option(help="Folder with prompt files in place of ours.")] = None,
+    temperature: Annotated[float, typer.Option(help="Of the server's sampling.")] = 1.0,
+) -> None:
+    """Make pairs. The key of a server comes from OPENAI_API_KEY, its address from OPENAI_BASE_URL; answers are kept."""
+    errors, out = Console(stderr=True, markup=False), Console(markup=False)
+    one_of("--source", source, ("templates", "openai"), PairError)
+    if per_type < 1 or seed < 0:
+        raise PairError(f"--per-type is 1 or more and --seed 0 or more; got {per_type} and {seed}.")
+    quieten(errors)
+    from layerscope.jobs import known_subtypes, make_from_chat, make_from_templates
+    from layerscope.models import cache_folder
+    from layerscope.pairs import PUBLISHED_SUBTYPES, SUBTYPES
+    from layerscope.pairs.chat import ChatRequest
+
+    with errors.status("Making pairs …") as status:
+        if source == "templates":
+            names = known_subtypes(subtypes, tuple(SUBTYPES))
+            made = make_from_templates(output, per_subtype=per_type, subtypes=names, seed=seed, tokenizer=tokenizer)
+        else:
+            request = ChatRequest(
+                chat_model,
+                subtypes=known_subtypes(subtypes, PUBLISHED_SUBTYPES),
+                per_subtype=per_type,
+                seed=seed,
+                max_requests=max_requests,
+                prompt_dir=prompts,
+                temperature=temperature,
+            )
+            made = make_from_chat(
+                output,
+                request,
+                cache_dir=cache_folder() / "chat",
+                tokenizer=tokenizer,
+                progress=lambda n_pairs, n_requests: status.update(f"{n_pairs:,} pairs, {n_requests:,} requests …"),
+            )
+    _show_made(out, made, output)
+
+
+@pairs.command("import")
+def import_(
+    kind: Annotated[
+        str, typer.Argument(help="blimp (a file or folder), table (.csv, .tsv, .json, .jsonl) or published (JSON).")
+    ],
+    path: Annotated[Path, typer.Argument(help="Where it is.")],
+    output: Annotated[Path, _OUTPUT],
+    column: Annotated[
+        list[str] | None, typer.Option(help="For a table: FIELD=COLUMN, such as sentence1=good; repeatable.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="For a table: FIELD=VALUE for all rows, such as type=grammar; repeatable.")
+    ] = None,
+) -> None:
+    """Turn other people's pairs into ours."""
+    from layerscope.pairs import import_blimp, import_published, import_table, write_pairs
+
+    one_of("KIND", kind, ("blimp", "table", "published"), PairError)
+    if kind == "table":
+        found = import_table(path, _assignments("--column", column), _assignments("--set", set_))
+    else:
+        found = import_blimp(path) if kind == "blimp" else import_published(path)
+    counts: dict[tuple[str, str], int] = {}
+    n_written = write_pairs(_counted(found, counts), output)
+    out = Console(markup=False)
+    _show_counts(out, counts)
+    out.print(f"{n_written:,} pairs: {output}", highlight=False, soft_wrap=True)
+
+
+@pairs.command()
+def export(
+    path: Annotated[Path, typer.Argument(help="JSON Lines file of pairs.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="JSON file to write.")],
+) -> None:
+    """Write pairs in the published JSON layout."""
+    from layerscope.jobs import write_published
+
+    n_written = write_published(path, output)
+    Console(markup=False).print(f"{n_written:,} pairs: {output}", highlight=False, soft_wrap=True)
+
+
+@pairs.command()
+def check(
+    path: Annotated[Path, typer.Argument(help="JSON Lines file of pairs.")],
+    tokenizer: Annotated[str, _TOKENIZER],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write the pairs that are kept, with their verdict.")
+    ] = None,
+    keep: Annotated[
+        str, typer.Option(help="usable; aligned: also pairs of unequal length, aligned from both ends and marked; or all.")
+    ] = "usable",
+) -> None:
+    """Say what is usable under a tokenizer, and why the rest is not."""
+    errors, out = Console(stderr=True, markup=False), Console(markup=False)
+    os.environ["TOKENIZERS_PARALLELISM"] = "true"  # nothing is forked here
+    kept: Any = one_of("--keep", keep, ("usable", "aligned", "all"), PairError)
+    quieten(errors)
+    from layerscope.jobs import CheckCounts, check_file
+
+    with errors.status("Checking …"):
+        counts = CheckCounts(tokenizer)
+        n_kept = check_file(path, counts, keep=kept, output=output)
+    _show_check(out, counts)
+    if output is not None:
+        out.print(f"{n_kept:,} pairs kept: {output}", highlight=False, soft_wrap=True)
+
+
+@pairs.command()
+def judge(
+    path: Annotated[Path, typer.Argument(help="JSON Lines file of pairs.")],
+    model: Annotated[str, typer.Option(help="The judge: built-in name, directory, .gguf file or Hub id.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write all pairs with both NLLs.")] = None,
+    dtype: Annotated[str, typer.Option(help="auto (as stored), float32, bfloat16 or float16.")] = "auto",
+    show: Annotated[int, typer.Option(help="Pairs to print whose wrong side the judge prefers.")] = 5,
+) -> None:
+    """Ask a model which sentence of each pair is likelier, and flag pairs whose wrong side it prefers."""
+    errors, out = Console(stderr=True, markup=False), Console(markup=False)
+    quieten(errors)
+    from layerscope.jobs import judge_file
+    from layerscope.models import LoadOptions
+
+    with errors.status("Judging …"):
+        judged = judge_file(path, model, LoadOptions(dtype=dtype), output=output)
+    _show_judgement(out, judged, model, show)
+    if output is not None:
+        out.print(f"{len(judged):,} pairs: {output}", highlight=False, soft_wrap=True)
+
+
+def _show_made(out: Console, made: MadePairs, output: Path) -> None:
+    _show_counts(out, made.counts)
+    if made.chat is not None:
+        budget = ", the budget is spent" if made.chat.is_budget_spent else ""
+        out.print(f"{made.chat.n_requests:,} requests, {made.chat.n_cached:,} answers that were kept{budget}.", highlight=False)
+        for subtype, count in made.chat.missing.items():
+            out.print(f"{subtype}: {count:,} fewer than wanted.", highlight=False)
+    for reason, count in sorted(made.rejected.items(), key=lambda item: -item[1]):
+        out.print(f"rejected {count:,}: {reason}", highlight=False, soft_wrap=True)
+    if made.rejected_path is not None:
+        out.print(f"Rejected: {made.rejected_path}", highlight=False, soft_wrap=True)
+    out.print(f"{sum(made.counts.values()):,} pairs: {output}", highlight=False, soft_wrap=True)
+
+
+def _assignments(option: str, written: list[str] | None) -> dict[str, str]:
+    split = [text.partition("=") for text in written or []]
+    for name, equals, value in split:
+        if not (name and equals and value):
+            raise PairError(f"{option} is written FIELD=NAME; got '{name}{equals}{value}'.")
+    return {name: value for name, _, value in split}
+
+
+def _counted(pairs: Iterable[MinimalPair], counts: dict[tuple[str, str], int]) -> Iterator[MinimalPair]:
+    for pair in pairs:
+        key = (pair.type, pair.subtype)
+        counts[key] = counts.get(key, 0) + 1
+        yield pair
+
+
+def _show_counts(out: Console, counts: dict[tuple[str, str], int]) -> None:
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("type")
+    table.add_column("subtype")
+    table.add_column("pairs", justify="right")
+    for (type_name, subtype), count in counts.items():
+        table.add_row(type_name, subtype, f"{count:,}")
+    out.print(table)
+
+
+def _show_check(out: Console, counts: CheckCounts) -> None:
+    verdicts = sorted({verdict for found in counts.verdicts.values() for verdict in found}, key=_by_usefulness)
+    table = Table(title=Text(f"Under the tokenizer of {counts.tokenizer}"), box=box.SIMPLE_HEAD)
+    table.add_column("type")
+    table.add_column("subtype")
+    for name in ("pairs", *verdicts):
+        table.add_column(name, justify="right")
+    for (type_name, subtype), found in counts.verdicts.items():
+        cells = [f"{found[verdict]:,}" if found[verdict] else "" for verdict in verdicts]
+        table.add_row(type_name, subtype, f"{found.total():,}", *cells)
+    out.print(table)
+    for verdict, pair in counts.examples.items():
+        out.print(f"{verdict}: “{pair.sentence1}” / “{pair.sentence2}”", highlight=False, soft_wrap=True)
+
+
+def _by_usefulness(verdict: str) -> tuple[int, str]:
+    from layerscope.pairs import USABLE
+
+    names: tuple[str, ...] = USABLE
+    return (names.index(verdict) if verdict in names else len(names), verdict)
+
+
+def _show_judgement(out: Console, judged: list[JudgedPair], model: str, show: int) -> None:
+    table = Table(
+        title=Text(f"Judged by {model}"),
+        caption="agrees: the likelier sentence is the right one; gap: NLL of the second sentence − that of the first, nats",
+        box=box.SIMPLE_HEAD,
+    )
+    for name in ("type", "subtype"):
+        table.add_column(name)
+    for name in ("pairs", "judged", "agrees", "median gap"):
+        table.add_column(name, justify="right")
+    groups: dict[tuple[str, str], list[JudgedPair]] = {}
+    for one in judged:
+        groups.setdefault((one.pair.type, one.pair.subtype), []).append(one)
+    for (type_name, subtype), some in groups.items():
+        opinions = [one.agrees for one in some if one.agrees is not None]
+        gaps = sorted(one.nll_nats[1] - one.nll_nats[0] for one in some if one.nll_nats[0] == one.nll_nats[0])
+        share = f"{sum(opinions) / len(opinions):.1%}" if opinions else "-"
+        middle = f"{gaps[len(gaps) // 2]:+.2f}" if gaps else "-"
+        table.add_row(type_name, subtype, f"{len(some):,}", f"{len(opinions):,}", share, middle)
+    out.print(table)
+    flagged = [one for one in judged if one.agrees is False]
+    if flagged:
+        out.print(
+            f"{len(flagged):,} pairs whose wrong side is the likelier one" + (", such as:" if show else "."), highlight=False
+        )
+    for one in flagged[:show]:
+        first, second = one.nll_nats
+        out.print(
+            f"  {first:.1f} “{one.pair.sentence1}” / {second:.1f} “{one.pair.sentence2}”", highlight=False, soft_wrap=True
+        )

@@ -1,0 +1,68 @@
+"""Answers on disk: a file each under its prompt's hash, there as soon as the answer is. Neither key nor address is written."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from layerscope.errors import PairError
+from layerscope.pairs.chat.prompts import Prompt
+
+SCHEMA = "layerscope-chat-answer/1"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model wrote."""
+
+    content: str
+    """Its text as it came; of a refusal, the refusal."""
+    finish: str
+    """Why it stopped, in the server's word: ``stop``, ``length``, ``content_filter``; may be empty."""
+    format: str
+    """How it was asked to answer: ``json_schema``, ``json_object`` or ``text``."""
+
+
+class AnswerCache:
+    """A folder of answers; several runs may share it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def find(self, prompt: Prompt) -> Answer | None:
+        """The answer to this very prompt; None if there is none that can be read whole."""
+        try:
+            record = json.loads(self._path(prompt).read_text(encoding="utf-8"))
+            if record["schema"] == SCHEMA and record["key"] == prompt.key:
+                return Answer(**{name: str(record["answer"][name]) for name in ("content", "finish", "format")})
+        except (OSError, ValueError, TypeError, KeyError):
+            pass  # not there, or not ours: it is asked for again
+        return None
+
+    def keep(self, prompt: Prompt, answer: Answer) -> None:
+        """Write an answer; its file appears whole or not at all.
+
+        Raises:
+            PairError: the folder cannot be written.
+        """
+        record = {"schema": SCHEMA, "key": prompt.key, "prompt": asdict(prompt), "answer": asdict(answer)}
+        path = self._path(prompt)
+        unfinished = path.with_name(f".unfinished-{os.getpid()}-{uuid.uuid4().hex[:8]}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            unfinished.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+            unfinished.replace(path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                unfinished.unlink(missing_ok=True)
+            raise PairError(
+                f"Answers are kept in '{self._folder}', which cannot be written ({error.strerror or error}): make room, or "
+                "name another folder."
+            ) from error
+
+    def _path(self, prompt: Prompt) -> Path:
+        return self._folder / f"{prompt.key}.json"

@@ -1,0 +1,83 @@
+"""``layerscope pairs`` from the command line: every subcommand on small files, and errors in one sentence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from layerscope.cli.main import main
+from layerscope.pairs import read_pairs
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(["pairs", *arguments])
+    return int(ended.value.code or 0)
+
+
+def test_made_checked_judged_and_written_in_the_published_layout(
+    tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pairs, model = tmp_path / "pairs.jsonl", str(tiny_checkpoint)
+    assert run("make", "--per-type", "5", "--subtypes", "tense,subject", "--seed", "3", "-o", str(pairs)) == 0
+    assert "10 pairs" in capsys.readouterr().out
+    first = [pair.id for pair in read_pairs(pairs)]
+    assert run("make", "--per-type", "5", "--subtypes", "tense,subject", "--seed", "3", "-o", str(pairs)) == 0
+    assert [pair.id for pair in read_pairs(pairs)] == first
+    capsys.readouterr()
+    assert run("check", str(pairs), "--tokenizer", model, "--keep", "all", "-o", str(tmp_path / "checked.jsonl")) == 0
+    shown = capsys.readouterr().out
+    assert "lengths differ" in shown
+    assert "10 pairs kept" in shown
+    assert run("judge", str(pairs), "--model", model, "-o", str(tmp_path / "judged.jsonl")) == 0
+    assert "agrees" in capsys.readouterr().out
+    judged = [json.loads(line) for line in (tmp_path / "judged.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert len(judged) == 10
+    for record in judged:
+        first_nll, second_nll = record["judge"]["nll_nats"]
+        assert record["judge"]["agrees"] == (None if record["right"] is None else first_nll < second_nll)
+    assert run("export", str(pairs), "-o", str(tmp_path / "published.json")) == 0
+    assert run("import", "published", str(tmp_path / "published.json"), "-o", str(tmp_path / "back.jsonl")) == 0
+    assert [pair.sentence1 for pair in read_pairs(tmp_path / "back.jsonl")] == [pair.sentence1 for pair in read_pairs(pairs)]
+
+
+def test_a_table_is_imported_by_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "table.csv").write_text("good,bad\nIt is late now.,It was late now.\n", encoding="utf-8")
+    names = ["--column", "sentence1=good", "--column", "sentence2=bad", "--set", "type=grammar", "--set", "subtype=tense"]
+    assert run("import", "table", str(tmp_path / "table.csv"), *names, "-o", str(tmp_path / "pairs.jsonl")) == 0
+    assert "1 pairs" in capsys.readouterr().out
+
+
+def test_pairs_for_a_tokenizer_are_all_usable(
+    tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pairs, model = tmp_path / "pairs.jsonl", str(tiny_checkpoint)
+    assert run("make", "--per-type", "2", "--subtypes", "identical", "--tokenizer", model, "-o", str(pairs)) == 0
+    assert all(pair.sentence1 == pair.sentence2 for pair in read_pairs(pairs))
+    # one token a byte: a and the have different lengths
+    assert run("make", "--per-type", "9", "--subtypes", "article", "--tokenizer", model, "-o", str(tmp_path / "no.jsonl")) == 2
+    assert "Of 450 pairs of 'article', or all that there are, the tokenizer can use" in capsys.readouterr().err
+    assert not (tmp_path / "no.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["make", "--source", "poems"], "--source is templates or openai; got 'poems'"),
+        (["make", "--subtypes", "tone"], "A subtype is one of subject, location"),
+        (["make", "--per-type", "0"], "--per-type is 1 or more"),
+        (["import", "xml", "x"], "KIND is blimp, table or published; got 'xml'"),
+        (["import", "table", "x.csv", "--set", "type"], "--set is written FIELD=NAME; got 'type'"),
+        (["import", "blimp", "nowhere"], "BLiMP is a .jsonl file or a folder of them"),
+        (["check", "nowhere.jsonl", "--tokenizer", "smollm2-135m"], "Pairs are read from a JSON Lines file"),
+        (["judge", "nowhere.jsonl", "--model", "smollm2-135m"], "Pairs are read from a JSON Lines file"),
+    ],
+)
+def test_errors_are_one_sentence(
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*arguments, "-o", str(tmp_path / "pairs.jsonl")) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

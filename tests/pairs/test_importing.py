@@ -1,0 +1,139 @@
+"""Other people's pairs: BLiMP, tables, the published layout; and broken files, which name their line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from layerscope.errors import PairError
+from layerscope.jobs import write_published
+from layerscope.pairs import import_blimp, import_published, import_table, write_pairs
+
+BLIMP = Path(__file__).parents[3] / "shared" / "data" / "blimp"
+
+
+def blimp_line(**changes) -> str:
+    record = {
+        "sentence_good": "Some turtles hide.", "sentence_bad": "Some turtles hides.", "field": "morphology",
+        "linguistics_term": "subject_verb_agreement", "UID": "regular_plural_subject_verb_agreement_1", "pairID": "0",
+    }  # fmt: skip
+    return json.dumps({**record, **changes})
+
+
+def test_blimp_keeps_paradigm_and_right_side(tmp_path: Path) -> None:
+    (tmp_path / "b.jsonl").write_text(f"{blimp_line()}\n{blimp_line(UID='wh_island', linguistics_term='island_effects')}\n")
+    (tmp_path / "a.jsonl").write_text(blimp_line(UID="anaphor_gender_agreement", linguistics_term="anaphor_agreement"))
+    first, second, third = import_blimp(tmp_path)
+    assert (first.subtype, first.term, first.template) == (
+        "pronoun-gender",
+        "anaphor_gender_agreement",
+        "blimp/anaphor_gender_agreement",
+    )
+    assert (second.type, second.subtype, second.right) == ("grammar", "subject-verb-agreement", 1)
+    assert second.sentence2[slice(*second.edit2)] == "hides"
+    assert third.subtype == "island-effects"
+
+
+@pytest.mark.skipif(not BLIMP.is_dir(), reason="needs ../shared/data/blimp")
+def test_the_real_blimp_is_read_whole() -> None:
+    pairs = list(import_blimp(BLIMP))
+    assert len(pairs) == 12_000
+    assert len({pair.term for pair in pairs}) == 12
+    assert {pair.right for pair in pairs} == {1}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "Line 1 of '.*' is no JSON"),
+        ("[1]", "Line 1 of '.*' is no JSON object"),
+        ("{}", "sentence_good, sentence_bad, UID"),
+    ],
+)
+def test_broken_blimp_names_its_line(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(text)
+    with pytest.raises(PairError, match=message):
+        list(import_blimp(tmp_path))
+    with pytest.raises(PairError, match="BLiMP is a .jsonl file or a folder of them"):
+        list(import_blimp(tmp_path / "nothing"))
+
+
+TABLE = [("It is late now.", "It was late now.", "tense"), ("She is good at math.", "She is good in math.", "preposition")]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".json", ".jsonl"])
+def test_tables_by_column_names(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"table{suffix}"
+    rows = [{"good": good, "bad": bad, "kind": kind} for good, bad, kind in TABLE]
+    if suffix == ".json":
+        path.write_text(json.dumps(rows), encoding="utf-8")
+    elif suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    else:
+        mark = "," if suffix == ".csv" else "\t"
+        path.write_text(
+            "\ufeff" + "\n".join(mark.join(f'"{cell}"' for cell in row) for row in [("good", "bad", "kind"), *TABLE]),
+            encoding="utf-8",
+        )
+    columns = {"sentence1": "good", "sentence2": "bad", "subtype": "kind"}
+    pairs = list(import_table(path, columns, {"type": "grammar"}))
+    assert [(pair.sentence1, pair.sentence2, pair.subtype) for pair in pairs] == TABLE
+    assert [pair.right for pair in pairs] == [1, 1]
+    assert [pair.type for pair in pairs] == ["grammar", "grammar"]
+    assert next(import_table(path, columns, {"type": "grammar", "right": "2"})).right == 2
+    with pytest.raises(PairError, match="has no 'sentence1': name the column with --column sentence1=NAME"):
+        list(import_table(path, {}, {"type": "grammar"}))
+
+
+def test_what_a_table_may_not_be(tmp_path: Path) -> None:
+    with pytest.raises(PairError, match=r"A table is a \.csv, \.tsv, \.json, \.jsonl file"):
+        list(import_table(tmp_path / "x.xlsx", {}, {}))
+    with pytest.raises(PairError, match="A pair has the fields sentence1, .* got 'colour'"):
+        list(import_table(tmp_path / "x.csv", {"colour": "red"}, {}))
+    (tmp_path / "x.json").write_text("{}")
+    with pytest.raises(PairError, match=r"A \.json table is an array of objects"):
+        list(import_table(tmp_path / "x.json", {}, {}))
+    (tmp_path / "x.csv").write_text("sentence1,sentence2,type,subtype,right\nA b,A c,grammar,tense,left\n")
+    with pytest.raises(PairError, match="The right side is 1, 2 or none; row 2 of '.*' has 'left'"):
+        list(import_table(tmp_path / "x.csv", {}, {}))
+    (tmp_path / "x.csv").write_text("sentence1,sentence2,type,subtype\nA b,,grammar,tense\n")
+    with pytest.raises(PairError, match="Row 2 of '.*' is no pair: A sentence holds a character"):
+        list(import_table(tmp_path / "x.csv", {}, {}))
+
+
+def test_the_published_layout_there_and_back(tmp_path: Path) -> None:
+    layout = {
+        "diff_token_type": {
+            "meaning": {"subject": {"sentence_pairs": [{"sentence1": "She loves coffee.", "sentence2": "He loves coffee."}]}},
+            "grammar": {
+                "tense": {
+                    "sentence_pairs": [
+                        {"sentence1": "She was very tired yesterday.", "sentence2": "She is very tired yesterday."}
+                    ]
+                }
+            },
+        }
+    }
+    (tmp_path / "published.json").write_text(json.dumps(layout), encoding="utf-8")
+    pairs = list(import_published(tmp_path / "published.json"))
+    assert [(pair.type, pair.subtype, pair.right) for pair in pairs] == [("meaning", "subject", None), ("grammar", "tense", 1)]
+    write_pairs(pairs, tmp_path / "pairs.jsonl")
+    assert write_published(tmp_path / "pairs.jsonl", tmp_path / "back.json") == 2
+    assert json.loads((tmp_path / "back.json").read_text(encoding="utf-8")) == layout
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({}, "the file has an object 'diff_token_type'"),
+        ({"diff_token_type": {"meaning": []}}, "diff_token_type has an object 'meaning'"),
+        ({"diff_token_type": {"meaning": {"subject": {}}}}, "'meaning.subject' has a list 'sentence_pairs'"),
+        ({"diff_token_type": {"meaning": {"subject": {"sentence_pairs": [{}]}}}}, r"meaning\.subject\[0\] of '.*' does not"),
+    ],
+)
+def test_what_is_not_laid_out_so_names_the_place(content: object, message: str, tmp_path: Path) -> None:
+    (tmp_path / "published.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(PairError, match=message):
+        list(import_published(tmp_path / "published.json"))
