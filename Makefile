@@ -40,7 +40,7 @@ demo: $(READY) ## the main job on SmolLM2-135M and on the same model without its
 	@echo "Look at $(WHOLE)/figures/removal+exchange_en.png, pos_removal_en.png beside it, and results/comparison"
 
 test: $(READY) ## every test
-	$(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 check: $(READY) ## lint, types and the import contract
 	$(BIN)/ruff check .
@@ -60,6 +60,7 @@ bench: $(READY) ## every benchmark for a CPU, some 40 minutes on 2 cores; append
 	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.streaming
 	$(BIN)/python -m benchmarks.pos_scale
+	$(BIN)/python -m benchmarks.pairs_throughput
 
 clean: ## remove .venv and caches; results stay
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache src/*.egg-info

@@ -1,4 +1,4 @@
-"""Pairs made from templates a second, and pairs checked a second under SmolLM2's tokenizer, reading and writing files included."""
+"""Pairs made from templates a second, and pairs checked a second under SmolLM2's tokenizer, with reading and writing files."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from layerscope.engine.reduction import Reducer, Running, nothing_yet, slice_reducer
+from layerscope.engine.reduction import Reducer, Running, nothing_yet, reduce_slice, slice_reducer
 
 COMPILED = [False, True] if shutil.which("g++") else [False]
 CUTS = [0, 5, 6, 64, 100]
@@ -96,3 +96,13 @@ def test_huge_logits_do_not_overflow_and_missing_numbers_stay_missing() -> None:
     assert torch.isnan(nll[1])
     assert running.top1[1] == -1.0
     assert math.isclose(float(nll[2]), math.log(50.0), rel_tol=1e-6)
+
+
+def test_nothing_returned_shares_memory_with_what_was_given() -> None:
+    """The scorer writes the result over what it gave."""
+    logits, intact, targets = random_case(rows=3)
+    running = nothing_yet(3, logits.device)
+    probabilities = intact.softmax(dim=-1)
+    for starts in (None, torch.ones(100)):
+        found = reduce_slice(logits, intact, probabilities, targets, torch.arange(100.0), running, starts)
+        assert not {part.data_ptr() for part in found} & {part.data_ptr() for part in running}

@@ -103,9 +103,10 @@ def reduce_slice(
     reference = torch.maximum(running.highest, highest)
     rescaling = (running.highest - reference).exp()
     exponentials = _exp(z - reference[:, None])
-    of_starts = running.of_starts
-    if starts is not None:
-        of_starts = of_starts * rescaling + (exponentials * starts).sum(dim=-1)
+    if starts is None:
+        of_starts = torch.zeros_like(reference)  # what is returned shares no memory with what was given
+    else:
+        of_starts = running.of_starts * rescaling + (exponentials * starts).sum(dim=-1)
     column = targets - places[0].long()
     is_here = (column >= 0) & (column < places.shape[0])
     target = z.gather(1, column.clamp(0, places.shape[0] - 1)[:, None])[:, 0]

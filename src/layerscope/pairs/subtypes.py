@@ -111,7 +111,7 @@ SUBTYPES = {
             False,
             False,
             "another sentence of the same length",
-            ("The cat sat on the mat.", "My sister reads long books."),
+            ("The cat sat on the mat.", "My sister reads very long books."),
         ),
     )
 }

@@ -11,7 +11,7 @@ The pattern language, by example: ``Yesterday {person} [was|is] very tired after
 | ``[was|is]`` | the edit: one word of the first sentence, one of the second; slots may stand in it |
 | ``a`` | becomes ``an`` before a vowel |
 
-The first letter becomes a capital. A filling that says a word twice, or whose sentences differ in more than one word, is skipped.
+The first letter becomes a capital. A filling that says a word twice, or in which more than one word differs, is skipped.
 """
 
 from __future__ import annotations

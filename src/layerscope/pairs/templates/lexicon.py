@@ -63,7 +63,8 @@ def _classes() -> Mapping[str, tuple[Word, ...]]:
     for name, taken in TRANSITIVE.items():
         classes[name] = tuple(verb(text, objects=tuple(objects.split())) for text, objects in taken.items())
     classes |= {name: tuple(Word(text) for text in texts.split()) for name, texts in modifiers.ADJECTIVES.items()}
-    classes["number"] = tuple(Word(text) for text in modifiers.NUMBERS.split())
+    numbers = {"number": modifiers.NUMBERS, "small_number": modifiers.SMALL_NUMBERS, "hour": modifiers.HOURS}
+    classes |= {name: tuple(Word(text) for text in texts.split()) for name, texts in numbers.items()}
     classes |= {name: tuple(Word(text) for text in texts.split(",")) for name, texts in modifiers.ADVERBIALS.items()}
     return MappingProxyType(classes)
 

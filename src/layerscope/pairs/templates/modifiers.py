@@ -30,6 +30,12 @@ ADJECTIVES = {
 NUMBERS = "two three four five six seven eight nine ten twelve twenty"
 """Above one, so that a plural follows."""
 
+SMALL_NUMBERS = "two three four five six"
+"""Of brothers, or of days a week."""
+
+HOURS = "four five six seven eight nine ten"
+"""Of the clock."""
+
 ADVERBIALS = {
     # fit a past tense alone
     "past": (

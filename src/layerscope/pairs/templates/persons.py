@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-MALE = "man boy king prince gentleman lord businessman fisherman father"
+MALE = "man boy king prince gentleman lord businessman fisherman"
 """After ``the``; pronoun *he*."""
-FEMALE = "woman girl queen princess lady actress bride mother"
+FEMALE = "woman girl queen princess lady actress bride"
 """After ``the``; pronoun *she*."""
 RELATIVES_MALE = "father brother uncle son husband grandfather"
 """After ``my``; pronoun *he*."""

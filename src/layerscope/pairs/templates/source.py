@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -25,7 +26,7 @@ class FromFrames:
     patterns: str
     """One frame a line; see ``frame``."""
 
-    @property
+    @cached_property
     def frames(self) -> tuple[Frame, ...]:
         """The frames, in their order."""
         return frames(self.patterns)

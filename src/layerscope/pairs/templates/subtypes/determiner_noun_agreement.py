@@ -30,7 +30,7 @@ How [many|much] {thing:pl} did {someone} buy at the {shop}?
 How [much|many] {mass} did {someone} need for the {event}?
 How [many|much] {unit:pl} did {people} stay in {country}?
 There are too [many|much] {thing:pl} on the {surface} in the {room}.
-There is too [much|many] {mass} in the kitchen of the {building}.
+There is too [much|many] {mass} for one person at the {gathering}.
 {people} did not see [many|much] {counted_animal:pl} in the {outdoors}.
 {people} do not have [much|many] {mass} for the {trip}.
 {past} {someone} bought a [few|little] {snack:pl} for the {gathering}.

@@ -34,7 +34,7 @@ The {thing} was in the [{container}|{container2}] for {number} {unit:pl}.
 {often} {someone} rides the {ride} in the [{outdoors}|{outdoors2}] near {city}.
 The {animal:pl} live in the [{outdoors}|{outdoors2}] near the {water}.
 {once} {someone} saw a {animal} in the [{outdoors}|{outdoors2}] behind the {building}.
-{people} sang and danced in the [{outdoors}|{outdoors2}] until {number} in the morning.
+{people} sang and danced in the [{outdoors}|{outdoors2}] until {hour} in the morning.
 {someone} has a house near the [{water}|{water2}] in the north of {country}.
 {past} {people} had {meal} by the [{water}|{water2}] with {someone}.
 The {worker} took a walk along the [{water}|{water2}] after the {event}.

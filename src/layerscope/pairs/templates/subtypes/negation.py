@@ -8,17 +8,17 @@ from layerscope.pairs.templates.source import FromFrames
 SOURCE = FromFrames(
     SUBTYPES["negation"],
     """
-{someone} has [always|never] liked {drink} and {food} in the morning.
+{someone} has [always|never] liked {drink} and {drink2} in the morning.
 {people} have [always|never] been to {country} in {season}.
 My {relative} [always|never] {help:3sg} {name} after the {event}.
-The {worker} [always|never] opens the {opening} before {number} in the morning.
+The {worker} [always|never] opens the {opening} before {hour} in the morning.
 {person} was [always|never] very {feeling} before a {event}.
 {someone} [always|never] {chore:3sg} the {chore.object} before work with {name}.
 {people} [often|never] {go} to the {building} with {someone}.
 The {pet} is [often|never] in the {room} when {people} come home.
 {someone} [often|rarely] {enjoy:3sg} the {enjoy.object} with {name}.
 In {season} it is [usually|never] {cold} in the {outdoors} near {city}.
-{someone} [usually|rarely] drinks {drink} with {food} in the {room}.
+{someone} [usually|rarely] drinks {drink} with {name} in the {room}.
 {past} {person} did [indeed|not] {do} the {do.object} with {name}.
 {someone} has [already|never] been to {city} with {someone:his} family.
 {person} had [just|never] seen the {show} when {name} called.

@@ -14,9 +14,9 @@ SOURCE = FromFrames(
 There are [{number}|{number2}] {thing:pl} on the {surface} in the {room}.
 There were [{number}|{number2}] {counted_animal:pl} in the {outdoors} near the {water}.
 The {worker} lives with [{number}|{number2}] {pet:pl} in a {looks} house.
-{someone} has [{number}|{number2}] brothers and a sister in {country}.
-{people} came to the {building} at [{number}|{number2}] in the morning.
-The {gathering} in {city} begins at [{number}|{number2}] on {day} evening.
+{someone} has [{small_number}|{small_number2}] brothers and a sister in {country}.
+{people} came to the {building} at [{hour}|{hour2}] in the morning.
+The {gathering} in {city} begins at [{hour}|{hour2}] on {day} evening.
 {someone} was [{number}|{number2}] years old when {someone:he} came to {country}.
 The {building} near the {water} is [{number}|{number2}] years older than the {building2}.
 {past} {someone} met [{number}|{number2}] {worker:pl} from {city}.
@@ -30,7 +30,7 @@ The {trip} to {city} takes [{number}|{number2}] hours by train.
 {people} drove for [{number}|{number2}] hours and stopped near the {water}.
 {someone} drank [{number}|{number2}] cups of {drink} before the {event}.
 {person} ate [{number}|{number2}] {snack:pl} during the {event} with {name}.
-The {worker} works [{number}|{number2}] days a week at the {building}.
+The {worker} works [{small_number}|{small_number2}] days a week at the {building}.
 {someone} plays {sport} with [{number}|{number2}] friends on {day}.
 {past} [{number}|{number2}] {worker:pl} were waiting for the {car}.
 In {month} [{number}|{number2}] {building:pl} in {city} were closed.
@@ -48,7 +48,7 @@ The {weather} lasted [{number}|{number2}] days in the north of {country}.
 {people} need [{number}|{number2}] {load:pl} for the {trip} to {country}.
 There is a {room} with [{number}|{number2}] {furniture:pl} in the house of {someone}.
 {person} put the {thing} behind [{number}|{number2}] {furniture:pl} in the {room}.
-The {relative} of [{number}|{number2}] children works at the {building}.
+The {relative} of [{small_number}|{small_number2}] children works at the {building}.
 Only [{number}|{number2}] of the {worker:pl} knew the way to {city}.
 At least [{number}|{number2}] players of the team come from {country}.
 {someone} visits {country} [{number}|{number2}] times a year with {name}.

@@ -20,7 +20,7 @@ My {relative} said that [{relative:he}|{relative:wrong-he}] was very {concerned}
 My {relative} told me that [{relative:he}|{relative:wrong-he}] had lost the {thing}.
 My {relative} forgot [{relative:his}|{relative:wrong-his}] {thing} in the {room} of the {building}.
 My {relative} wore [{relative:his}|{relative:wrong-his}] new {clothes} to the {gathering}.
-My {relative} made [{relative:himself}|{relative:wrong-himself}] some {drink} in the {room}.
+My {relative} made [{relative:himself}|{relative:wrong-himself}] some {food} in the kitchen.
 {past} my {relative} cut [{relative:himself}|{relative:wrong-himself}] with a knife in the {room}.
 {name} said that [{name:he}|{name:wrong-he}] was very {concerned} about the {work}.
 {name} hoped that [{name:he}|{name:wrong-he}] could see the {show} in {city}.

@@ -10,7 +10,7 @@ SOURCE = FromFrames(
     """
 {often} [she|he] drinks {drink} with {name} in the {room}.
 {often} [he|she] goes to the {building} with a friend.
-{once} [she|he] {do:past} the {do.object} with some help.
+{once} [she|he] {do:past} the {do.object} in the morning.
 {once} [we|they] went to the {building} to see {someone}.
 {once} [they|we] {do:past} the {do.object} with {name}.
 {scene} [she|he] told us about {topic} in {country}.
@@ -21,7 +21,7 @@ SOURCE = FromFrames(
 {past} the [{worker}|{worker2}] {do:past} the {do.object} with {name}.
 {once} a [{worker}|{worker2}] from {city} came to the {building}.
 {often} the [{male}|{female}] goes to the {building} with {name}.
-{once} the [{female}|{male}] {do:past} the {do.object} with some help.
+{once} the [{female}|{male}] {do:past} the {do.object} in the morning.
 {scene} the [{male}|{female}] was very {concerned} about the {weather}.
 {past} the old [{male}|{female}] gave a {thing} to {someone}.
 {once} the young [{female}|{male}] lost a {thing} near the {water}.
@@ -51,6 +51,6 @@ After the {event} [they|we] had {meal} with the {worker} in the {room}.
 Before {meal} [he|she] always reads the {reading} in the {room}.
 During the {trip} my [{relative}|{relative2}] ate {number} {snack:pl} and some {food}.
 Last year your [{relative}|{relative2}] wrote a {looks} {writing} about {city}.
-At {number} o'clock the [{worker}|{worker2}] opened the {opening} of the {building}.
+At {hour} o'clock the [{worker}|{worker2}] opened the {opening} of the {building}.
 """,
 )

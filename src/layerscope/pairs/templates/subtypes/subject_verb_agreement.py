@@ -20,8 +20,8 @@ The {worker:pl} from {city} [were|was] very {feeling} after the {event}.
 The {worker} from {city} [was|were] very {feeling} after the {event}.
 The {worker:pl} near the {building} [have|has] a {looks} {car} and {number} {thing:pl}.
 The {worker} near the {building} [has|have] a {looks} {car} and {number} {thing:pl}.
-{often} {someone} [{like:3sg}|{like}] {drink} and {food} for {meal}.
-{people} [{like}|{like:3sg}] {drink} and {food} in the morning.
+{often} {someone} [{like:3sg}|{like}] {drink} and {drink2} for {meal}.
+{people} [{like}|{like:3sg}] {drink} and {drink2} in the morning.
 {often} {someone} [{go:3sg}|{go}] to the {building} with {name}.
 {often} {people} [{go}|{go:3sg}] to the {building} with {name}.
 {often} {person} [{chore:3sg}|{chore}] the {chore.object} before work.
