@@ -66,7 +66,7 @@ def test_pairs_for_a_tokenizer_are_all_usable(
     ("arguments", "message"),
     [
         (["make", "--source", "poems"], "--source is templates or openai; got 'poems'"),
-        (["make", "--subtypes", "tone"], "A subtype is one of subject, location"),
+        (["make", "--subtypes", "tone"], "got 'tone'"),
         (["make", "--per-type", "0"], "--per-type is 1 or more"),
         (["import", "xml", "x"], "KIND is blimp, table or published; got 'xml'"),
         (["import", "table", "x.csv", "--set", "type"], "--set is written FIELD=NAME; got 'type'"),

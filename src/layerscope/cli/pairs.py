@@ -49,19 +49,20 @@ def make(
     if per_type < 1 or seed < 0:
         raise PairError(f"--per-type is 1 or more and --seed 0 or more; got {per_type} and {seed}.")
     quieten(errors)
-    from layerscope.jobs import known_subtypes, make_from_chat, make_from_templates
+    from layerscope.jobs import make_from_chat, make_from_templates, subtypes_of_templates
     from layerscope.models import cache_folder
-    from layerscope.pairs import PUBLISHED_SUBTYPES, SUBTYPES
+    from layerscope.pairs import PUBLISHED_SUBTYPES
     from layerscope.pairs.chat import ChatRequest
 
+    asked = tuple(filter(None, map(str.strip, (subtypes or "").split(","))))
     with errors.status("Making pairs …") as status:
         if source == "templates":
-            names = known_subtypes(subtypes, tuple(SUBTYPES))
+            names = asked or subtypes_of_templates()
             made = make_from_templates(output, per_subtype=per_type, subtypes=names, seed=seed, tokenizer=tokenizer)
         else:
             request = ChatRequest(
                 chat_model,
-                subtypes=known_subtypes(subtypes, PUBLISHED_SUBTYPES),
+                subtypes=asked or PUBLISHED_SUBTYPES,
                 per_subtype=per_type,
                 seed=seed,
                 max_requests=max_requests,

@@ -7,7 +7,7 @@ from layerscope.jobs.finished import FinishedRun
 from layerscope.jobs.in_memory import SweepResult, sweep
 from layerscope.jobs.judging import JudgedPair, judge_pairs, sentence_nll
 from layerscope.jobs.least_needed import path_without_least_needed
-from layerscope.jobs.making import MadePairs, known_subtypes, make_from_chat, make_from_templates
+from layerscope.jobs.making import MadePairs, make_from_chat, make_from_templates, subtypes_of_templates
 from layerscope.jobs.pairs import CheckCounts, check_file, judge_file, only_usable, tokenizer_of, write_published
 from layerscope.jobs.pos import TaggedRun, TagRequest, tag_run
 from layerscope.jobs.prepare import PreparedSweep, SweepRequest, check_memory, prepare_sweep
@@ -34,7 +34,6 @@ __all__ = [
     "find_broken_words",
     "judge_file",
     "judge_pairs",
-    "known_subtypes",
     "make_from_chat",
     "make_from_templates",
     "only_usable",
@@ -43,6 +42,7 @@ __all__ = [
     "prepare_sweep",
     "run_sweep",
     "sentence_nll",
+    "subtypes_of_templates",
     "sweep",
     "tabulate",
     "tag_run",

@@ -14,7 +14,7 @@ from layerscope.errors import PairError
 from layerscope.jobs.pairs import only_usable, tokenizer_of, write_lines
 from layerscope.pairs import SUBTYPES, EncodeIds, MinimalPair, check_pairs, write_pairs
 from layerscope.pairs.chat import ChatOutcome, ChatRequest, make_pairs_by_chat
-from layerscope.pairs.templates import generate
+from layerscope.pairs.templates import find_sources, generate
 
 _TRIED_FOR_EACH = 50
 """Pairs made for each one that a tokenizer shall be able to use, before it is given up."""
@@ -92,17 +92,10 @@ def make_from_chat(
     return MadePairs(dict(counts), dict(Counter(one["reason"] for one in rejected)), rejected_path, outcome)
 
 
-def known_subtypes(written: str | None, default: Sequence[str]) -> tuple[str, ...]:
-    """Subtypes joined by commas.
-
-    Raises:
-        PairError: one is not known.
-    """
-    names = tuple(default) if written is None else tuple(filter(None, map(str.strip, written.split(","))))
-    for name in names:
-        if name not in SUBTYPES:
-            raise PairError(f"A subtype is one of {', '.join(SUBTYPES)}; got '{name}'.")
-    return names
+def subtypes_of_templates() -> tuple[str, ...]:
+    """Every subtype that there is a file of templates for, those known by name first and in their order."""
+    names = list(find_sources())
+    return (*(name for name in SUBTYPES if name in names), *(name for name in names if name not in SUBTYPES))
 
 
 def _some(subtype: str, count: int, seed: int, encode: EncodeIds | None) -> Iterator[MinimalPair]:

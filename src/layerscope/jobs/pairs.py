@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -84,9 +83,8 @@ def is_kept(checked: EncodedPair, keep: Keep) -> bool:
 
 def checked_line(checked: EncodedPair, tokenizer: str) -> str:
     """A pair as a line of its file, with what the tokenizer makes of it under ``check``."""
-    record = json.loads(to_line(checked.pair))
     aligned = checked.verdict == "lengths differ" and checked.edit > 0 and checked.n_after > 0
-    record["check"] = {
+    found = {
         "tokenizer": tokenizer,
         "verdict": checked.verdict,
         "suffix_aligned": aligned,
@@ -94,7 +92,7 @@ def checked_line(checked: EncodedPair, tokenizer: str) -> str:
         "tokens": [len(checked.ids1), len(checked.ids2)],
         "tokens_after": checked.n_after,
     }
-    return json.dumps(record, ensure_ascii=False)
+    return to_line(checked.pair, check=found)
 
 
 def only_usable(pairs: Iterable[MinimalPair], encode: EncodeIds) -> Iterator[MinimalPair]:
@@ -140,8 +138,7 @@ def judge_file(path: Path, model: str, options: LoadOptions, *, output: Path | N
 def judged_line(judged: JudgedPair, model: str) -> str:
     """A pair as a line of its file, with the judge's numbers under ``judge``."""
     nll = [None if math.isnan(value) else value for value in judged.nll_nats]
-    record = {**json.loads(to_line(judged.pair)), "judge": {"model": model, "nll_nats": nll, "agrees": judged.agrees}}
-    return json.dumps(record, ensure_ascii=False)
+    return to_line(judged.pair, judge={"model": model, "nll_nats": nll, "agrees": judged.agrees})
 
 
 def write_published(path: Path, output: Path) -> int:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +58,10 @@ def read_pairs(path: Path) -> Iterator[MinimalPair]:
                     raise PairError(f"Line {number} of '{path}' is no pair: {error}") from error
 
 
-def to_line(pair: MinimalPair) -> str:
-    """One pair as JSON, without a line end."""
-    return json.dumps({"schema": SCHEMA, "id": pair.id, **asdict(pair)}, ensure_ascii=False)
+def to_line(pair: MinimalPair, **additions: Any) -> str:
+    """One pair as JSON, without a line end; what commands add stands in fields of its own."""
+    record = {"schema": SCHEMA, "id": pair.id, **{name: getattr(pair, name) for name in _FIELDS}, **additions}
+    return json.dumps(record, ensure_ascii=False)
 
 
 def from_line(line: str) -> MinimalPair:
