@@ -14,6 +14,7 @@ from layerscope.analysis import (
     ScoreBlock,
     WordIndex,
     corrected,
+    frequency_bands,
     pairs_of_tags,
     pos_table,
     score_blocks,
@@ -23,7 +24,7 @@ from layerscope.analysis import (
     words_tables,
 )
 from layerscope.analysis.pos import published_word
-from layerscope.language import UPOS_TAGS, Word
+from layerscope.language import Word
 from layerscope.results import DOCUMENTS, SCORES, TOKENS
 from tests.made_up_runs import made_up_run
 
@@ -183,5 +184,17 @@ def test_shuffled_tags_find_nothing() -> None:
     assert stats.kstest(p_values, "uniform").pvalue > 0.01
 
 
-def test_tags_are_in_one_order() -> None:
-    assert len(set(UPOS_TAGS)) == 17
+def test_frequency_bands_by_hand() -> None:
+    words = pd.DataFrame(
+        {
+            "frequency": [1, 2, 3, 3, 4],
+            "intact_nll_nats": [5.0, 1.0, 2.0, 3.0, 4.0],
+            "delta_nll_nats": [1.0, 0.0, 1.0, 5.0, 2.0],
+            "intact_correct": [False, True, True, True, True],
+            "correct": [True, True, False, False, True],
+        }
+    )
+    bands = frequency_bands(words).set_index("frequency")
+    assert bands.index.tolist() == ["1", "2 to 3", "4 to 7"]
+    assert bands.loc["2 to 3"].tolist() == [3, 2.0, 2.0, 1.0, 2 / 3]  # words, NLL, mean and median ΔNLL, two of three lost
+    assert bands["broke"].tolist() == [0.0, 2 / 3, 0.0]

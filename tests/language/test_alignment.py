@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,7 +69,6 @@ def test_nothing_aligns_with_nothing() -> None:
     assert align("a", np.zeros((0, 2), dtype=int), words_at((0, 1))).word.shape == (0,)
 
 
-@pytest.mark.filterwarnings("ignore")
 @given(st.data())
 def test_it_is_the_naive_alignment(data: st.DataObject) -> None:
     """Against counting shared characters of every token with every word."""

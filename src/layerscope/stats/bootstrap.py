@@ -7,6 +7,7 @@ Axes: ``measure`` (what is averaged, for example one row a variant), ``document`
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,19 +66,22 @@ def bootstrap_ratio(
     return Interval(low, high, p_value)
 
 
+def draw_documents(
+    n_documents: int, n_resamples: int, generator: np.random.Generator
+) -> Iterator[Float[np.ndarray, "resample document"]]:
+    """How often each document is drawn, with replacement; some resamples at a time."""
+    step = max(1, _DOCUMENTS_AT_ONCE // n_documents)
+    even = np.full(n_documents, 1.0 / n_documents)
+    for start in range(0, n_resamples, step):
+        yield generator.multinomial(n_documents, even, size=min(step, n_resamples - start)).astype(np.float64)
+
+
 def _resampled_ratios(
     sums: Float[np.ndarray, "measure document"],
     counts: Num[np.ndarray, " document"],
     generator: np.random.Generator,
     n_resamples: int,
 ) -> Float[np.ndarray, "resample measure"]:
-    """Σ sums / Σ counts of documents drawn with replacement, some resamples at a time."""
-    n_measures, n_documents = sums.shape
-    resampled = np.empty((n_resamples, n_measures))
-    step = max(1, _DOCUMENTS_AT_ONCE // n_documents)
-    even = np.full(n_documents, 1.0 / n_documents)
-    for start in range(0, n_resamples, step):
-        stop = min(start + step, n_resamples)
-        draws = generator.multinomial(n_documents, even, size=stop - start).astype(np.float64)
-        resampled[start:stop] = (draws @ sums.T) / (draws @ counts)[:, None]
-    return resampled
+    """Σ sums / Σ counts of documents drawn with replacement."""
+    draws = draw_documents(sums.shape[1], n_resamples, generator)
+    return np.concatenate([(some @ sums.T) / (some @ counts)[:, None] for some in draws])

@@ -7,17 +7,15 @@ Axes: ``group`` (for example parts of speech), ``measure`` (for example variants
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Num
 
-from layerscope.stats.bootstrap import N_RESAMPLES
+from layerscope.stats.bootstrap import N_RESAMPLES, draw_documents
 
 FEWEST_DOCUMENTS = 5
 """With fewer documents that hold a group at all there is no interval."""
-_NUMBERS_AT_ONCE = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ def bootstrap_groups(
     means = np.full((n_resamples, n_groups, n_measures), np.nan)
     contrasts = np.full((n_resamples, n_groups, n_measures), np.nan)
     draws_done = 0
-    for draws in _draws(n_documents, n_resamples, generator):
+    for draws in draw_documents(n_documents, n_resamples, generator):
         rows = slice(draws_done, draws_done + len(draws))
         all_sums, all_counts = draws @ whole_sums.T, draws @ whole_counts
         for group in range(n_groups):
@@ -79,16 +77,6 @@ def bootstrap_groups(
         (mean[group],), (contrast[group],) = _mean_and_contrast(one[None], n_one, in_all[None], n_all)
     enough = ((counts > 0).sum(axis=1) >= FEWEST_DOCUMENTS)[:, None] & is_number
     return _intervals(mean, means, enough, level), _intervals(contrast, contrasts, enough & is_whole_number, level)
-
-
-def _draws(
-    n_documents: int, n_resamples: int, generator: np.random.Generator
-) -> Iterator[Float[np.ndarray, "resample document"]]:
-    """How often each document is drawn, some resamples at a time."""
-    step = max(1, _NUMBERS_AT_ONCE // n_documents)
-    even = np.full(n_documents, 1.0 / n_documents)
-    for start in range(0, n_resamples, step):
-        yield generator.multinomial(n_documents, even, size=min(step, n_resamples - start)).astype(np.float64)
 
 
 def _mean_and_contrast(

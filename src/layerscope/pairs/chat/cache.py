@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from layerscope.errors import PairError
+from layerscope.atomic import whole_file
+from layerscope.errors import PairError, RunError
 from layerscope.pairs.chat.prompts import Prompt
 
 SCHEMA = "layerscope-chat-answer/1"
@@ -50,18 +48,13 @@ class AnswerCache:
             PairError: the folder cannot be written.
         """
         record = {"schema": SCHEMA, "key": prompt.key, "prompt": asdict(prompt), "answer": asdict(answer)}
-        path = self._path(prompt)
-        unfinished = path.with_name(f".unfinished-{os.getpid()}-{uuid.uuid4().hex[:8]}")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-            unfinished.replace(path)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                unfinished.unlink(missing_ok=True)
+            with whole_file(self._path(prompt)) as unfinished:
+                unfinished.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        except RunError as error:
+            reason = getattr(error.__cause__, "strerror", None) or error.__cause__
             raise PairError(
-                f"Answers are kept in '{self._folder}', which cannot be written ({error.strerror or error}): make room, or "
-                "name another folder."
+                f"Answers are kept in '{self._folder}', which cannot be written ({reason}): make room, or name another folder."
             ) from error
 
     def _path(self, prompt: Prompt) -> Path:
