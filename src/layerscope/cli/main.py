@@ -10,6 +10,7 @@ import typer
 from typer.main import get_command
 
 from layerscope.cli.compare import compare
+from layerscope.cli.contrast import contrast
 from layerscope.cli.export import export
 from layerscope.cli.listing import datasets, models
 from layerscope.cli.pairs import pairs
@@ -30,6 +31,7 @@ app.command()(sweep)
 app.command()(pos)
 app.command()(words)
 app.command()(compare)
+app.command()(contrast)
 app.command()(export)
 app.add_typer(pairs, name="pairs")
 app.command()(models)

@@ -152,7 +152,7 @@ def show_sweep(request: SweepRequest, *, dry_run: bool = False, force: bool = Fa
         return
     with ExitStack() as stack:
         status = stack.enter_context(errors.status("Loading the model …"))
-        bar = _progress_bar(errors)
+        bar = progress_bar(errors)
         task = bar.add_task(f"Sweeping {len(prepared.plan.variants)} variants", total=None)
 
         def show(done: int, total: int) -> None:
@@ -188,7 +188,8 @@ def quieten(console: Console) -> None:
     warnings.filterwarnings("ignore", category=FutureWarning)
 
 
-def _progress_bar(console: Console) -> Progress:
+def progress_bar(console: Console) -> Progress:
+    """What a long run shows."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -3,6 +3,7 @@
 from layerscope.jobs.broken_words import BrokenWords, WordsRequest, find_broken_words
 from layerscope.jobs.compare import CompareRequest, Comparison, compare_runs
 from layerscope.jobs.compare_summaries import compare_summaries
+from layerscope.jobs.contrast_groups import PairGroup
 from layerscope.jobs.finished import FinishedRun
 from layerscope.jobs.in_memory import SweepResult, sweep
 from layerscope.jobs.judging import JudgedPair, judge_pairs, sentence_nll
@@ -11,17 +12,24 @@ from layerscope.jobs.making import MadePairs, make_from_chat, make_from_template
 from layerscope.jobs.pairs import CheckCounts, check_file, judge_file, only_usable, tokenizer_of, write_published
 from layerscope.jobs.pos import TaggedRun, TagRequest, tag_run
 from layerscope.jobs.prepare import PreparedSweep, SweepRequest, check_memory, prepare_sweep
+from layerscope.jobs.prepare_contrast import ContrastRequest, PreparedContrast, prepare_contrast
+from layerscope.jobs.reference import ReferenceText
 from layerscope.jobs.run import precision_reached, run_sweep, tabulate, unscored_summary
+from layerscope.jobs.run_contrast import run_contrast
 
 __all__ = [
     "BrokenWords",
     "CheckCounts",
     "CompareRequest",
     "Comparison",
+    "ContrastRequest",
     "FinishedRun",
     "JudgedPair",
     "MadePairs",
+    "PairGroup",
+    "PreparedContrast",
     "PreparedSweep",
+    "ReferenceText",
     "SweepRequest",
     "SweepResult",
     "TagRequest",
@@ -39,7 +47,9 @@ __all__ = [
     "only_usable",
     "path_without_least_needed",
     "precision_reached",
+    "prepare_contrast",
     "prepare_sweep",
+    "run_contrast",
     "run_sweep",
     "sentence_nll",
     "subtypes_of_templates",

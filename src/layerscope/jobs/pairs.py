@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from transformers import PreTrainedTokenizerBase
+
 from layerscope.atomic import whole_file, write_json
 from layerscope.jobs.judging import JudgedPair, judge_pairs
 from layerscope.models import LoadOptions, load_decoder, load_tokenizer
@@ -51,7 +53,11 @@ def tokenizer_of(model: str, revision: str | None = None) -> EncodeIds:
     Raises:
         ModelError: the model cannot be found, or has no tokenizer.
     """
-    tokenizer = load_tokenizer(model, revision=revision)
+    return encoder_of(load_tokenizer(model, revision=revision))
+
+
+def encoder_of(tokenizer: PreTrainedTokenizerBase) -> EncodeIds:
+    """Sentences to ids, no special token added."""
 
     def encode(sentences: list[str]) -> list[list[int]]:
         if tokenizer.is_fast:  # without offsets, which transformers always asks for

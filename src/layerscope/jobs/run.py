@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from layerscope.analysis import layers_table, ppl_summary, proxies_table
 from layerscope.corpora import Window, WindowedCorpus, dataset_label
 from layerscope.errors import ModelError, RunError
 from layerscope.figures import sweep_figures
+from layerscope.jobs.environment import environment, package_versions
 from layerscope.jobs.prepare import PreparedSweep, check_memory
 from layerscope.jobs.rounds import Progress, document_totals, run_rounds
 from layerscope.jobs.runner import compile_as_asked, load_as_asked
@@ -33,8 +30,6 @@ from layerscope.results import (
     vocabulary_table,
 )
 
-_PACKAGES = ("layerscope", "torch", "transformers", "tokenizers", "numpy", "scipy", "pyarrow", "pandas", "matplotlib")
-
 
 def run_sweep(prepared: PreparedSweep, *, force: bool = False, progress: Progress = lambda *_: None) -> bool:
     """Run a prepared sweep, or what is left of it.
@@ -51,7 +46,7 @@ def run_sweep(prepared: PreparedSweep, *, force: bool = False, progress: Progres
         LayerscopeError: the run cannot start; nothing has been written then.
     """
     directory = prepared.directory
-    if not force and directory.check_resumable(prepared.record, _package_versions()):
+    if not force and directory.check_resumable(prepared.record, package_versions()):
         return False
     check_memory(prepared)
     decoder = load_as_asked(prepared)
@@ -213,24 +208,5 @@ def _manifest(prepared: PreparedSweep, decoder: Decoder) -> dict[str, Any]:
             "layer_runs_without_sharing": plan.layer_runs_without_sharing,
             "shards": len(prepared.shards),
         },
-        "environment": {
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-            "threads": torch.get_num_threads(),
-            "compiled": decoder.compiled is not None,
-            "streamed": decoder.streamed is not None,
-            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-            "packages": _package_versions(),
-        },
+        "environment": environment(decoder),
     }
-
-
-def _package_versions() -> dict[str, str | None]:
-    return {name: _version(name) for name in _PACKAGES}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:  # run from a source tree that is not installed
-        return None

@@ -18,11 +18,13 @@ from layerscope.models.loading import (
     resolve_device,
     resolve_dtype,
 )
+from layerscope.models.sites import SITES, Site, SiteMap, check_sites
 from layerscope.models.skeleton import WINDOW, ParameterCounts, count_layers, count_parameters
 from layerscope.models.sources import ModelSource, resolve_model
 
 __all__ = [
     "DTYPES",
+    "SITES",
     "WINDOW",
     "BosPolicy",
     "Decoder",
@@ -33,10 +35,13 @@ __all__ = [
     "ParameterCounts",
     "Quantization",
     "Recording",
+    "Site",
+    "SiteMap",
     "TextEncoder",
     "cache_folder",
     "check_decoder",
     "check_export_folder",
+    "check_sites",
     "context_length",
     "count_layers",
     "count_parameters",

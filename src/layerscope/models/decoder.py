@@ -116,7 +116,7 @@ class Decoder:
                     lengths[index] = len(output) if isinstance(output, tuple | list) else None
 
                 stack.enter_context(_removable(layer.register_forward_hook(note)))
-            stack.enter_context(self._weights_at_hand())
+            stack.enter_context(self.weights_at_hand())
             self._call_body(torch.zeros((1, 2), dtype=torch.long, device=self.device))
         return tuple(lengths)
 
@@ -218,7 +218,7 @@ class Decoder:
     @torch.inference_mode()
     def logits(self, token_ids: Int[Tensor, "batch seq"]) -> Float[Tensor, "batch seq vocab"]:
         """The model's own forward pass, untouched: what the intact path must reproduce."""
-        with self._weights_at_hand():
+        with self.weights_at_hand():
             logits: Tensor = self.model(input_ids=token_ids.to(self.device), use_cache=False).logits
         return logits
 
@@ -257,7 +257,7 @@ class Decoder:
             yield
 
     @contextmanager
-    def _weights_at_hand(self) -> Iterator[None]:
+    def weights_at_hand(self) -> Iterator[None]:
         """For a forward pass of the whole model: streamed layers fetch their weights as they are called."""
         with ExitStack() as stack:
             if self.streamed is not None:

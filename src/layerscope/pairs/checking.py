@@ -59,12 +59,18 @@ class EncodedPair:
         return self.verdict in USABLE
 
 
-def check_pairs(pairs: Iterable[MinimalPair], encode: EncodeIds) -> Iterator[EncodedPair]:
-    """Encode and judge pairs, some at a time; none is left out."""
+def check_pairs(pairs: Iterable[MinimalPair], encode: EncodeIds, *, at_once: int = _AT_ONCE) -> Iterator[EncodedPair]:
+    """Encode and judge pairs, some at a time; none is left out.
+
+    Args:
+        pairs: any.
+        encode: sentences to token ids.
+        at_once: pairs that are read and encoded together; few where the reader may soon have enough.
+    """
     waiting: list[MinimalPair] = []
     for pair in pairs:
         waiting.append(pair)
-        if len(waiting) == _AT_ONCE:
+        if len(waiting) == at_once:
             yield from _check(waiting, encode)
             waiting = []
     yield from _check(waiting, encode)

@@ -1,6 +1,25 @@
 """The run directory: its tables column by column, atomic writing, resuming."""
 
 from layerscope.atomic import whole_file, write_json
+from layerscope.results.contrast_schema import (
+    BLOCKS,
+    DIFFERENCES,
+    GROUPS,
+    MOVEMENT,
+    PAIRS,
+    PREDICTIONS,
+    REFERENCE,
+    VALUES,
+)
+from layerscope.results.contrast_shards import (
+    blocks_table,
+    differences_table,
+    movement_table,
+    predictions_table,
+    read_blocks,
+    reference_table,
+    values_table,
+)
 from layerscope.results.directory import RunDirectory, find_run, run_slug
 from layerscope.results.figure_files import write_figure
 from layerscope.results.schema import (
@@ -26,12 +45,19 @@ from layerscope.results.schema import (
 from layerscope.results.shards import documents_table, scores_table, spans_table, tokens_table, vocabulary_table
 
 __all__ = [
+    "BLOCKS",
+    "DIFFERENCES",
     "DOCUMENTS",
     "FRAGILITY",
+    "GROUPS",
     "LAYERS",
+    "MOVEMENT",
+    "PAIRS",
     "POS",
+    "PREDICTIONS",
     "PROFILE_CORRELATION",
     "PROXIES",
+    "REFERENCE",
     "SCHEMA_VERSION",
     "SCORES",
     "SPANS",
@@ -39,18 +65,26 @@ __all__ = [
     "TOKENS",
     "TOKEN_WORDS",
     "TRANSITIONS",
+    "VALUES",
     "VOCABULARY",
     "WORDS",
     "Column",
     "RunDirectory",
     "Table",
+    "blocks_table",
+    "differences_table",
     "documents_table",
     "find_run",
     "gaps",
+    "movement_table",
+    "predictions_table",
+    "read_blocks",
+    "reference_table",
     "run_slug",
     "scores_table",
     "spans_table",
     "tokens_table",
+    "values_table",
     "vocabulary_table",
     "whole_file",
     "write_figure",

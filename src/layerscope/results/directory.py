@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -153,6 +153,29 @@ class RunDirectory:
     def shards_of(self, table: Table) -> Iterator[pa.Table]:
         """All shards of a table of a finished run, in order."""
         return self.read_shards(table, len(list((self.path / table.name).glob("shard-*.parquet"))))
+
+    def has_part(self, table: Table, index: int) -> bool:
+        """True if a part of a table was written before, whole."""
+        try:
+            pq.read_metadata(self._shard_path(table, index))
+        except (pa.ArrowException, OSError):
+            return False
+        return True
+
+    def write_part(self, table: Table, index: int, data: pa.Table) -> None:
+        """Write one part of a table that is written in parts."""
+        self._write_parquet(self._shard_path(table, index), data)
+
+    def read_part(self, table: Table, index: int, columns: Sequence[str] | None = None) -> pa.Table:
+        """Read one part, or some of its columns.
+
+        Raises:
+            RunError: it is not there.
+        """
+        path = self._shard_path(table, index)
+        if not path.is_file():
+            raise RunError(f"'{self.path}' lacks {table.name}/{path.name}: run it again with --force.")
+        return pq.read_table(path, columns=None if columns is None else list(columns))
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a JSON file beside the tables."""

@@ -80,7 +80,7 @@ def gaps(values: Iterable[float]) -> list[float | None]:
     return [None if math.isnan(value) else float(value) for value in values]
 
 
-_NAMES = pa.dictionary(pa.int32(), pa.string())
+NAMES = pa.dictionary(pa.int32(), pa.string())
 
 DOCUMENTS = Table(
     "documents.parquet",
@@ -105,7 +105,7 @@ TOKENS = Table(
         Column("document", pa.int32(), "-", "Row of documents.parquet."),
         Column("position", pa.int32(), "-", "Place in the text's row of tokens, from 0, BOS included."),
         Column("id", pa.int32(), "-", "Token id."),
-        Column("text", _NAMES, "-", "The characters that it covers; for a BOS, its name in the vocabulary."),
+        Column("text", NAMES, "-", "The characters that it covers; for a BOS, its name in the vocabulary."),
         Column("char_start", pa.int32(), "characters", "First character in the raw text."),
         Column("char_end", pa.int32(), "characters", "One past the last character."),
         Column("scored", pa.bool_(), "-", "Whether its probability counts."),
@@ -117,7 +117,7 @@ SCORES = Table(
     "scores",
     "a variant and a scored token",
     (
-        Column("variant", _NAMES, "-", "Name of the variant; 'intact' is the model as trained."),
+        Column("variant", NAMES, "-", "Name of the variant; 'intact' is the model as trained."),
         Column("document", pa.int32(), "-", "Row of documents.parquet."),
         Column("position", pa.int32(), "-", "Position of the token that is predicted, as in tokens.parquet."),
         Column("nll_nats", pa.float32(), "nats", "−ln p(token given those before it)."),
@@ -199,9 +199,9 @@ WORDS = Table(
         Column("sentence", pa.int32(), "-", "Number of its sentence in the text, from 0."),
         Column("char_start", pa.int32(), "characters", "First character in the raw text."),
         Column("char_end", pa.int32(), "characters", "One past the last character."),
-        Column("text", _NAMES, "-", "The word as it stands."),
-        Column("upos", _NAMES, "-", "Universal part of speech."),
-        Column("tag", _NAMES, "-", "The tagger's or treebank's own, finer tag."),
+        Column("text", NAMES, "-", "The word as it stands."),
+        Column("upos", NAMES, "-", "Universal part of speech."),
+        Column("tag", NAMES, "-", "The tagger's or treebank's own, finer tag."),
         Column("tokens", pa.int32(), "tokens", "Tokens that belong to it; 0 where a token that it shares went to a neighbour."),
         Column("tokens_scored", pa.int32(), "tokens", "Those of them that are scored; a word counts if all are."),
     ),
@@ -214,7 +214,7 @@ TOKEN_WORDS = Table(
         Column("document", pa.int32(), "-", "Row of documents.parquet."),
         Column("position", pa.int32(), "-", "As in tokens.parquet."),
         Column("word", pa.int32(), "-", "Row of words.parquet; missing for white space and lost tokens.", True),
-        Column("role", _NAMES, "-", "first, continuation, space (white space only) or lost (no word found)."),
+        Column("role", NAMES, "-", "first, continuation, space (white space only) or lost (no word found)."),
         Column("scored", pa.bool_(), "-", "As in tokens.parquet."),
         Column("is_boundary", pa.bool_(), "-", "Whether it shows that the word before it, which ends in a letter, has ended."),
     ),
@@ -226,12 +226,12 @@ POS = Table(
     "pos.parquet",
     "a variant, a unit and a part of speech or class of them",
     (
-        Column("variant", _NAMES, "-", "Name of the variant."),
-        Column("family", _NAMES, "-", "Family that made it."),
+        Column("variant", NAMES, "-", "Name of the variant."),
+        Column("family", NAMES, "-", "Family that made it."),
         Column("span_first", pa.int32(), "-", "First layer that it changes; missing for intact.", True),
-        Column("unit", _NAMES, "-", f"What is counted: {_UNIT}"),
-        Column("kind", _NAMES, "-", "tag or class."),
-        Column("tag", _NAMES, "-", "Universal part of speech of the predicted word; or open, closed, all."),
+        Column("unit", NAMES, "-", f"What is counted: {_UNIT}"),
+        Column("kind", NAMES, "-", "tag or class."),
+        Column("tag", NAMES, "-", "Universal part of speech of the predicted word; or open, closed, all."),
         Column("items", pa.int64(), "units", "Words or tokens counted."),
         Column("documents", pa.int32(), "-", "Texts that hold one."),
         Column("is_few", pa.bool_(), "-", "Fewer than 200 items: read with care."),
@@ -252,7 +252,7 @@ POS = Table(
         Column("agreement", pa.float64(), "0..1", "Share of units where every argmax is the intact model's."),
         Column("kl_nats", pa.float64(), "nats per unit", "Mean over units of KL(intact ‖ variant), summed over their tokens."),
         Column("relative_change", pa.float64(), "-", "delta_nll_nats / intact_nll_nats.", True),
-        Column("change", _NAMES, "-", "Published words: improved or degraded by 10 %, largely so by 50 %; else unchanged."),
+        Column("change", NAMES, "-", "Published words: improved or degraded by 10 %, largely so by 50 %; else unchanged."),
         Column("not_finite", pa.int64(), "units", "Units whose NLL overflowed in the model's dtype."),
     ),
 )
@@ -261,11 +261,11 @@ TRANSITIONS = Table(
     "transitions.parquet",
     "a variant and a pair of parts of speech: of a word and of the next one, which is predicted",
     (
-        Column("variant", _NAMES, "-", "Name of the variant."),
-        Column("family", _NAMES, "-", "Family that made it."),
+        Column("variant", NAMES, "-", "Name of the variant."),
+        Column("family", NAMES, "-", "Family that made it."),
         Column("span_first", pa.int32(), "-", "First layer that it changes; missing for intact.", True),
-        Column("tag", _NAMES, "-", "Part of speech of the current word; START before the first of a text."),
-        Column("next_tag", _NAMES, "-", "Part of speech of the next word, whose prediction is measured."),
+        Column("tag", NAMES, "-", "Part of speech of the current word; START before the first of a text."),
+        Column("next_tag", NAMES, "-", "Part of speech of the next word, whose prediction is measured."),
         Column("words", pa.int64(), "words", "Next words counted."),
         Column("documents", pa.int32(), "-", "Texts that hold one."),
         Column("is_few", pa.bool_(), "-", "Fewer than 200 words: no interval is made."),

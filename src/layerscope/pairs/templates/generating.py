@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from layerscope.pairs.templates import subtypes
 from layerscope.pairs.templates.frame import SOURCE
 from layerscope.pairs.templates.source import FromFrames, FromPairs, Source, in_turn
 
+_ROUNDS = 50
 PUBLISHED = "published"
 """Template of a subtype's example, which comes first."""
 
@@ -48,6 +49,26 @@ def generate(subtype: str, n: int, *, seed: int) -> Iterator[MinimalPair]:
     if n < 0 or seed < 0:
         raise PairError(f"The number of pairs and the seed are whole numbers from 0; got n = {n} and seed = {seed}.")
     return _counted(_all_pairs(sources, subtype, seed), subtype, n)
+
+
+def random_words_for(pairs: Sequence[MinimalPair], n: int, *, seed: int) -> Iterator[MinimalPair]:
+    """Random-word controls made of any pairs, in turn and again with other words, until there are ``n``; fewer if words end.
+
+    Args:
+        pairs: with an edit that is a word.
+        n: at most.
+        seed: from 0.
+    """
+    source = find_sources()["random-word"]
+    assert isinstance(source, FromPairs), "controls are made of other pairs"
+    rounds = (source.change(iter(pairs), np.random.default_rng([seed, number])) for number in range(_ROUNDS))
+    made = dict[str, None]()
+    for pair in itertools.chain.from_iterable(rounds):
+        if len(made) == n:
+            return
+        if pair.sentence2 not in made:
+            made[pair.sentence2] = None
+            yield pair
 
 
 def _counted(pairs: Iterator[MinimalPair], subtype: str, n: int) -> Iterator[MinimalPair]:

@@ -1,0 +1,151 @@
+"""``layerscope contrast``: options to a request, progress while it runs, what changed most and least when it is done."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from layerscope.cli.sweep import one_of, progress_bar, quieten
+from layerscope.errors import DataError, ModelError
+
+if TYPE_CHECKING:
+    from layerscope.jobs import ContrastRequest, PreparedContrast
+
+
+def contrast(
+    model: Annotated[str, typer.Option(help="Built-in name, directory, .gguf file or Hub id; see 'layerscope models'.")],
+    pairs: Annotated[
+        Path | None,
+        typer.Option(help="JSON Lines of 'layerscope pairs'; without it, pairs are made from templates for the tokenizer."),
+    ] = None,
+    per_subtype: Annotated[int, typer.Option(help="Template pairs of each subtype.")] = 200,
+    subtypes: Annotated[str | None, typer.Option(help="Of template pairs, joined by commas; all if not given.")] = None,
+    sites: Annotated[
+        str, typer.Option(help="Joined by commas: resid_post, update, read, attn_out, mlp_out.")
+    ] = "resid_post,attn_out,mlp_out",
+    positions: Annotated[
+        str, typer.Option(help="Joined by commas: edit, edit+1, edit+2, …, detection, last.")
+    ] = "edit,edit+1,edit+2,edit+3,detection,last",
+    aligned: Annotated[
+        bool, typer.Option("--aligned", help="Also compare pairs of unequal length, from both ends, in groups of their own.")
+    ] = False,
+    prefix: Annotated[str, typer.Option(help="Neutral text before every sentence of a file, for edits at the start.")] = "",
+    values: Annotated[str, typer.Option(help="Layers whose per-pair differences are kept as Parquet, joined by commas.")] = "",
+    reference_dataset: Annotated[str, typer.Option(help="Text that each dimension's spread is measured on.")] = "lee",
+    reference_tokens: Annotated[int, typer.Option(help="Tokens of it.")] = 10_000,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(envvar="LAYERSCOPE_DATA_DIR", help="Folder that holds the reference data set; the Hub is not asked then."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of template pairs and controls.")] = 42,
+    bos: Annotated[str, typer.Option(help="auto (as the tokenizer does), always or never.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto (as stored), float32, bfloat16 or float16.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    device_map: Annotated[str | None, typer.Option(help="Spread the layers over devices, as transformers does.")] = None,
+    quantize: Annotated[str, typer.Option(help="none, int8 or nf4 (needs the extra 'quantize').")] = "none",
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a model on the Hub.")] = None,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run code that comes with a checkpoint.")
+    ] = False,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Read each layer's weights from disk as it runs: for models larger than memory.")
+    ] = False,
+    batch_tokens: Annotated[int | None, typer.Option(help="Positions a batch, pads included; by device if not given.")] = None,
+    output_dir: Annotated[Path, typer.Option(help="Where run directories go.")] = Path("results"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the pairs and groups and do not run.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Run again, and replace what the run directory holds.")] = False,
+) -> None:
+    """Measure what one changed token changes inside a model: every layer, dimension and site."""
+    from layerscope.jobs import ContrastRequest, ReferenceText
+    from layerscope.models import LoadOptions
+
+    request = ContrastRequest(
+        model=model,
+        pairs=pairs,
+        per_subtype=per_subtype,
+        subtypes=None if subtypes is None else split_names(subtypes),
+        sites=split_names(sites),
+        positions=split_names(positions),
+        aligned=aligned,
+        prefix=prefix,
+        values=tuple(_layer(name) for name in split_names(values)),
+        reference=ReferenceText(reference_dataset, reference_tokens, data_dir),
+        revision=revision,
+        options=LoadOptions(
+            dtype=dtype,
+            device=device,
+            quantize=one_of("--quantize", quantize, ("none", "int8", "nf4"), ModelError),
+            device_map=device_map,
+            bos=one_of("--bos", bos, ("auto", "always", "never"), ModelError),
+            trust_remote_code=trust_remote_code,
+        ),
+        stream=stream,
+        seed=seed,
+        batch_tokens=batch_tokens,
+        output_dir=output_dir,
+    )
+    show_contrast(request, dry_run=dry_run, force=force)
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    """Names joined by commas."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _layer(text: str) -> int:
+    if not text.isdigit():
+        raise DataError(f"--values takes layer numbers joined by commas; got '{text}'.")
+    return int(text)
+
+
+def show_contrast(request: ContrastRequest, *, dry_run: bool = False, force: bool = False) -> None:
+    """Prepare and run a contrast, with progress on standard error and the result on standard output."""
+    errors, out = Console(stderr=True, markup=False), Console(markup=False)
+    quieten(errors)
+    from layerscope.engine import keep_freed_memory
+    from layerscope.jobs import prepare_contrast, run_contrast
+
+    keep_freed_memory()
+    with errors.status("Reading the pairs …"):
+        prepared = prepare_contrast(request)
+    _show_plan(out, prepared)
+    if dry_run:
+        return
+    with ExitStack() as stack:
+        status = stack.enter_context(errors.status("Loading the model …"))
+        bar = progress_bar(errors)
+        task = bar.add_task("", total=None)
+
+        def show(what: str, done: int, total: int) -> None:
+            if not bar.live.is_started:
+                status.stop()
+                stack.enter_context(bar)
+            bar.update(task, description=what, completed=done, total=total)
+
+        ran = run_contrast(prepared, force=force, progress=show)
+    path = prepared.directory.path
+    if not ran:
+        out.print(f"Already finished: {path} (--force runs it again).", highlight=False, soft_wrap=True)
+        return
+    out.print(f"Results: {path}\nNext: layerscope stability {path}", highlight=False, soft_wrap=True)
+
+
+def _show_plan(console: Console, prepared: PreparedContrast) -> None:
+    table = Table(title=Text(f"{prepared.source.name}: {prepared.n_pairs:,} pairs"), box=box.SIMPLE_HEAD)
+    table.add_column("group", no_wrap=True)
+    table.add_column("role", no_wrap=True)
+    for name in ("pairs", "templates", "unusable"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("")
+    for group in prepared.groups:
+        is_compared = group.role in ("meaning", "grammar", "control")
+        few = "" if group.allows_inference or not is_compared else "too few for inference"
+        table.add_row(group.name, group.role, f"{len(group.checked):,}", f"{group.n_templates:,}", f"{group.n_unusable:,}", few)
+    console.print(table)

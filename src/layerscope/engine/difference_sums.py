@@ -1,0 +1,182 @@
+"""Running sums of activation differences over a group of pairs: memory depends on the model, never on the number of pairs.
+
+For every cell (site, position, layer, dimension): count, sum and sum of squares of |a₁ − a₂|, sum of its relative form, exact
+zeros, a histogram of |a₁ − a₂| / σ on a fixed logarithmic scale (the quantile sketch), and, by block of templates, sums of
+|a₁ − a₂| and of its control percentile. Blocks are what resampling draws later: a template lies in one block.
+
+Axes: ``site``, ``position``, ``layer``, ``d_model``, ``block``, ``bin``, ``pair`` (of a batch).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+N_BLOCKS = 20
+"""Blocks of templates a group: what bootstrap and permutations draw from."""
+N_BINS = 64
+_BINS_AN_OCTAVE = 4
+_LOWEST_OCTAVE = -11
+"""Bin 0 holds all below 2⁻¹¹ σ, the last one all from 2⁴·⁵ σ."""
+_MANTISSA_BITS_LEFT = 21
+"""A float32 has 23 of them; the two highest, with the exponent, number the quarter octaves."""
+QUANTILES = (0.1, 0.5, 0.9)
+
+
+def bin_of(z: Float[Tensor, "*cells"]) -> Int[Tensor, "*cells"]:
+    """Bin of each z ≥ 0: quarter octaves, cut linearly as a float's mantissa is."""
+    bits = z.contiguous().view(torch.int32) >> _MANTISSA_BITS_LEFT
+    return (bits - (127 + _LOWEST_OCTAVE) * _BINS_AN_OCTAVE + 1).clamp_(0, N_BINS - 1)
+
+
+def bin_edges() -> Float[np.ndarray, " edge"]:
+    """Upper edge of each bin but the last, in units of σ."""
+    places = np.arange(N_BINS - 1)
+    return 2.0 ** (_LOWEST_OCTAVE + places // _BINS_AN_OCTAVE) * (1.0 + (places % _BINS_AN_OCTAVE) / _BINS_AN_OCTAVE)
+
+
+@dataclass(frozen=True)
+class Percentiles:
+    """For each cell, the control percentile of a difference, by its bin."""
+
+    of_bin: Float[Tensor, "site position layer bin d_model"]
+    """P(control < d) + ½ P(control in the same bin)."""
+
+    @classmethod
+    def from_histogram(cls, histogram: Int[Tensor, "site position layer bin d_model"]) -> Percentiles:
+        """Of the control pairs whose differences were counted."""
+        counts = histogram.float()
+        total = counts.sum(dim=3, keepdim=True).clamp(min=1.0)
+        return cls((counts.cumsum(dim=3) - 0.5 * counts) / total)
+
+
+@dataclass(frozen=True)
+class DifferenceSums:
+    """What is left of a group's pairs when all have passed; float64 unless said otherwise."""
+
+    pairs: Int[np.ndarray, " position"]
+    """Pairs that have the position."""
+    block_pairs: Int[np.ndarray, "block position"]
+    """The same by block."""
+    mean: Float[np.ndarray, "site position layer d_model"]
+    """Mean |a₁ − a₂|, in the units of the activations."""
+    variance: Float[np.ndarray, "site position layer d_model"]
+    """Variance of it over pairs (divided by n)."""
+    relative: Float[np.ndarray, "site position layer d_model"]
+    """Mean 2|a₁ − a₂| / (|a₁| + |a₂|); 0 where both are 0."""
+    zeros: Int[np.ndarray, "site position layer d_model"]
+    """Pairs whose difference is exactly 0."""
+    quantiles: Float[np.ndarray, "quantile site position layer d_model"]
+    """The ``QUANTILES`` of |a₁ − a₂|, from the histogram: right to about an eighth."""
+    block_mean: Float[np.ndarray, "block site position layer d_model"]
+    """Mean |a₁ − a₂| of each block, float32; NaN for blocks without a pair."""
+    block_percentile: Float[np.ndarray, "block site position layer d_model"] | None
+    """Mean control percentile of each block, float32; None for the reference controls themselves."""
+    histogram: Int[Tensor, "site position layer bin d_model"]
+    """Counts of |a₁ − a₂| / σ, on the device."""
+
+
+class DifferenceSummer:
+    """Adds up a group.
+
+    Args:
+        spread: σ of every cell over ordinary text, ``site layer d_model``.
+        n_positions: positions that are compared.
+        percentiles: of the reference controls; None while those are counted.
+        device: where sums are kept.
+    """
+
+    def __init__(
+        self,
+        spread: Float[np.ndarray, "site layer d_model"],
+        n_positions: int,
+        *,
+        percentiles: Percentiles | None,
+        device: torch.device,
+    ) -> None:
+        n_sites, n_layers, width = spread.shape
+        shape = (n_sites, n_positions, n_layers, width)
+        self._spread = spread
+        # a dimension that never moves in ordinary text: any difference is beyond every bin
+        inverse = np.where(spread > 0, 1.0 / np.maximum(spread, 1e-30), 1e30).astype(np.float32)
+        self._inverse = torch.from_numpy(inverse).to(device)
+        self._percentiles, self._device = percentiles, device
+        self._moments = torch.zeros((3, *shape), dtype=torch.float64, device=device)
+        self._zeros = torch.zeros(shape, dtype=torch.int32, device=device)
+        self._histogram = torch.zeros((n_sites, n_positions, n_layers, N_BINS, width), dtype=torch.int32, device=device)
+        self._by_block = torch.zeros((N_BLOCKS, *shape), device=device)
+        self._percentile_by_block = None if percentiles is None else torch.zeros((N_BLOCKS, *shape), device=device)
+        self._pairs = torch.zeros((N_BLOCKS, n_positions), dtype=torch.int64)
+
+    def count(self, blocks: Int[Tensor, " pair"], has: Bool[Tensor, "pair position"]) -> None:
+        """Note a batch's pairs; once a batch, before its cells are added."""
+        self._pairs.index_add_(0, blocks, has.long())
+
+    @torch.inference_mode()
+    def add(
+        self,
+        site: int,
+        layer: int,
+        first: Float[Tensor, "pair position d_model"],
+        second: Float[Tensor, "pair position d_model"],
+        *,
+        blocks: Int[Tensor, " pair"],
+        has: Bool[Tensor, "pair position"],
+    ) -> Float[Tensor, "pair position d_model"]:
+        """Add one site of one layer of a batch; returns its differences, 0 where a pair lacks a position."""
+        first, second = first.float().to(self._device), second.float().to(self._device)
+        has = has.to(self._device)[:, :, None]
+        difference = torch.where(has, (first - second).abs(), 0.0)
+        relative = difference / first.abs().add_(second.abs()).clamp_(min=torch.finfo(torch.float32).tiny)
+        cells = (slice(None), site, slice(None), layer)
+        # float32 within a batch, float64 over batches
+        self._moments[0, site, :, layer] += difference.sum(dim=0)
+        self._moments[1, site, :, layer] += difference.square().sum(dim=0)
+        self._moments[2, site, :, layer] += 2.0 * relative.sum(dim=0)
+        self._zeros[site, :, layer] += (has.sum(dim=0) - torch.count_nonzero(difference, dim=0)).to(torch.int32)
+        bins = bin_of(difference * self._inverse[site, layer]).long()
+        counted = has.to(torch.int32).expand(bins.shape)
+        for position in range(bins.shape[1]):
+            self._histogram[site, position, layer].scatter_add_(0, bins[:, position], counted[:, position])
+        of_block = torch.zeros((N_BLOCKS, len(blocks)), device=self._device)
+        of_block[blocks.to(self._device), torch.arange(len(blocks), device=self._device)] = 1.0
+        self._by_block[cells] += torch.einsum("bn,npd->bpd", of_block, difference)
+        if self._percentiles is not None and self._percentile_by_block is not None:
+            table = self._percentiles.of_bin[site, :, layer]
+            for position in range(bins.shape[1]):
+                found = torch.where(has[:, position], table[position].gather(0, bins[:, position]), 0.0)
+                self._percentile_by_block[:, site, position, layer] += of_block @ found
+        return difference
+
+    def result(self) -> DifferenceSums:
+        """Everything that was added."""
+        pairs = self._pairs.sum(dim=0)
+        total = pairs.clamp(min=1).to(self._device)[None, :, None, None].double()
+        mean = self._moments[0] / total
+        variance = (self._moments[1] / total - mean.square()).clamp(min=0.0)
+        of_block = self._pairs.to(self._device)[:, None, :, None, None]
+        return DifferenceSums(
+            pairs.numpy(),
+            self._pairs.numpy(),
+            mean.cpu().numpy(),
+            variance.cpu().numpy(),
+            (self._moments[2] / total).cpu().numpy(),
+            self._zeros.cpu().numpy(),
+            self._quantiles(),
+            (self._by_block / of_block).cpu().numpy(),
+            None if self._percentile_by_block is None else (self._percentile_by_block / of_block).cpu().numpy(),
+            self._histogram,
+        )
+
+    def _quantiles(self) -> np.ndarray:
+        """From the histogram: the geometric middle of the bin that the quantile falls into."""
+        edges = bin_edges()
+        middles = np.concatenate([[0.0], np.sqrt(edges[:-1] * edges[1:]), [edges[-1]]]).astype(np.float32)
+        cumulated = self._histogram.cumsum(dim=3)
+        total = cumulated[:, :, :, -1:]
+        found = [(cumulated < quantile * total).sum(dim=3).clamp(max=N_BINS - 1).cpu().numpy() for quantile in QUANTILES]
+        return np.stack([middles[bins] * self._spread[:, None].astype(np.float32) for bins in found])
