@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from layerscope.analysis.unit_sums import UnitSums
 from layerscope.language import CLOSED_TAGS, OPEN_TAGS, UPOS_TAGS
-from layerscope.results import POS, TRANSITIONS, Table, gaps
+from layerscope.results import POS, TRANSITIONS
 from layerscope.stats import N_RESAMPLES, GroupIntervals, benjamini_hochberg, bootstrap_groups
 
 FEWEST_ITEMS = 200
@@ -63,7 +63,7 @@ def pos_table(by_unit: dict[str, UnitSums], layers: pd.DataFrame, resampling: Re
         table[f"{name}q_value"] = np.nan
         for _, rows in table[table["kind"] == "tag"].groupby("unit"):
             table.loc[rows.index, f"{name}q_value"] = benjamini_hochberg(rows[f"{name}p_value"].to_numpy(dtype=float))
-    return _built(POS, table)
+    return POS.from_frame(table)
 
 
 def transitions_table(
@@ -93,7 +93,7 @@ def transitions_table(
         rows = table.index[group * n_variants : (group + 1) * n_variants]
         _put(table, rows, "delta_nll", own, place, resampling)
     table["q_value"] = benjamini_hochberg(table["p_value"].to_numpy(dtype=float))
-    return _built(TRANSITIONS, table.rename(columns={"items": "words"}))
+    return TRANSITIONS.from_frame(table.rename(columns={"items": "words"}))
 
 
 def _effects(
@@ -187,18 +187,3 @@ def _put(
 
 def _chosen(sums: UnitSums, groups: np.ndarray) -> UnitSums:
     return UnitSums(*(getattr(sums, name)[groups] for name in sums.__dataclass_fields__))
-
-
-def _built(table: Table, frame: pd.DataFrame) -> pa.Table:
-    columns: dict[str, object] = {}
-    for column in table.columns:
-        values = frame[column.name]
-        if pa.types.is_dictionary(column.dtype):
-            columns[column.name] = pa.array(values.tolist(), pa.string()).dictionary_encode()
-        elif pa.types.is_floating(column.dtype) and column.nullable:
-            columns[column.name] = gaps(values.to_numpy(dtype=float))
-        elif column.nullable:
-            columns[column.name] = [None if pd.isna(value) else int(value) for value in values]
-        else:
-            columns[column.name] = values.to_numpy()
-    return table.build(columns)

@@ -100,7 +100,7 @@ def split_names(text: str) -> tuple[str, ...]:
 
 
 def _layer(text: str) -> int:
-    if not text.isdigit():
+    if not text.isdecimal():
         raise DataError(f"--values takes layer numbers joined by commas; got '{text}'.")
     return int(text)
 

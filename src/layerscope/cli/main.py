@@ -12,9 +12,11 @@ from typer.main import get_command
 from layerscope.cli.compare import compare
 from layerscope.cli.contrast import contrast
 from layerscope.cli.export import export
+from layerscope.cli.intervene import intervene
 from layerscope.cli.listing import datasets, models
 from layerscope.cli.pairs import pairs
 from layerscope.cli.pos import pos
+from layerscope.cli.stability import stability
 from layerscope.cli.sweep import sweep
 from layerscope.cli.words import words
 from layerscope.errors import LayerscopeError
@@ -32,6 +34,8 @@ app.command()(pos)
 app.command()(words)
 app.command()(compare)
 app.command()(contrast)
+app.command()(stability)
+app.command()(intervene)
 app.command()(export)
 app.add_typer(pairs, name="pairs")
 app.command()(models)

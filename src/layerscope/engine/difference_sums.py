@@ -41,17 +41,23 @@ def bin_edges() -> Float[np.ndarray, " edge"]:
 
 @dataclass(frozen=True)
 class Percentiles:
-    """For each cell, the control percentile of a difference, by its bin."""
+    """For each cell, the control percentile of a difference, by its bin, from references that share no pair.
 
-    of_bin: Float[Tensor, "site position layer bin d_model"]
-    """P(control < d) + ½ P(control in the same bin)."""
+    Two groups that are read on one reference agree by its sampling error alone; read on two, they do not.
+    """
+
+    of_bin: tuple[Float[Tensor, "site position layer bin d_model"], ...]
+    """One a reference: P(control < d) + ½ P(control in the same bin)."""
 
     @classmethod
-    def from_histogram(cls, histogram: Int[Tensor, "site position layer bin d_model"]) -> Percentiles:
+    def from_histograms(cls, *histograms: Int[Tensor, "site position layer bin d_model"]) -> Percentiles:
         """Of the control pairs whose differences were counted."""
-        counts = histogram.float()
-        total = counts.sum(dim=3, keepdim=True).clamp(min=1.0)
-        return cls((counts.cumsum(dim=3) - 0.5 * counts) / total)
+        tables = []
+        for histogram in histograms:
+            counts = histogram.float()
+            total = counts.sum(dim=3, keepdim=True).clamp(min=1.0)
+            tables.append((counts.cumsum(dim=3) - 0.5 * counts) / total)
+        return cls(tuple(tables))
 
 
 @dataclass(frozen=True)
@@ -74,8 +80,8 @@ class DifferenceSums:
     """The ``QUANTILES`` of |a₁ − a₂|, from the histogram: right to about an eighth."""
     block_mean: Float[np.ndarray, "block site position layer d_model"]
     """Mean |a₁ − a₂| of each block, float32; NaN for blocks without a pair."""
-    block_percentile: Float[np.ndarray, "block site position layer d_model"] | None
-    """Mean control percentile of each block, float32; None for the reference controls themselves."""
+    block_percentile: Float[np.ndarray, "reference block site position layer d_model"] | None
+    """Mean control percentile of each block by each reference, float32; None for the reference controls themselves."""
     histogram: Int[Tensor, "site position layer bin d_model"]
     """Counts of |a₁ − a₂| / σ, on the device."""
 
@@ -109,7 +115,8 @@ class DifferenceSummer:
         self._zeros = torch.zeros(shape, dtype=torch.int32, device=device)
         self._histogram = torch.zeros((n_sites, n_positions, n_layers, N_BINS, width), dtype=torch.int32, device=device)
         self._by_block = torch.zeros((N_BLOCKS, *shape), device=device)
-        self._percentile_by_block = None if percentiles is None else torch.zeros((N_BLOCKS, *shape), device=device)
+        n_references = 0 if percentiles is None else len(percentiles.of_bin)
+        self._percentile_by_block = torch.zeros((n_references, N_BLOCKS, *shape), device=device)
         self._pairs = torch.zeros((N_BLOCKS, n_positions), dtype=torch.int64)
 
     def count(self, blocks: Int[Tensor, " pair"], has: Bool[Tensor, "pair position"]) -> None:
@@ -145,11 +152,11 @@ class DifferenceSummer:
         of_block = torch.zeros((N_BLOCKS, len(blocks)), device=self._device)
         of_block[blocks.to(self._device), torch.arange(len(blocks), device=self._device)] = 1.0
         self._by_block[cells] += torch.einsum("bn,npd->bpd", of_block, difference)
-        if self._percentiles is not None and self._percentile_by_block is not None:
-            table = self._percentiles.of_bin[site, :, layer]
+        for number, of_bin in enumerate(() if self._percentiles is None else self._percentiles.of_bin):
+            table = of_bin[site, :, layer]
             for position in range(bins.shape[1]):
                 found = torch.where(has[:, position], table[position].gather(0, bins[:, position]), 0.0)
-                self._percentile_by_block[:, site, position, layer] += of_block @ found
+                self._percentile_by_block[number, :, site, position, layer] += of_block @ found
         return difference
 
     def result(self) -> DifferenceSums:
@@ -168,7 +175,7 @@ class DifferenceSummer:
             self._zeros.cpu().numpy(),
             self._quantiles(),
             (self._by_block / of_block).cpu().numpy(),
-            None if self._percentile_by_block is None else (self._percentile_by_block / of_block).cpu().numpy(),
+            None if self._percentiles is None else (self._percentile_by_block / of_block).cpu().numpy(),
             self._histogram,
         )
 

@@ -13,9 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from layerscope.engine.next_token import nll_and_kl, nll_of
 from layerscope.engine.pair_batches import PairBatch
-from layerscope.engine.reduction import slice_reducer
-from layerscope.engine.scoring import Scorer
 from layerscope.models import Decoder
 
 
@@ -68,21 +67,15 @@ def _score_shared(decoder: Decoder, batch: PairBatch, final: Tensor) -> tuple[np
     kl = np.full((len(batch.pairs), n_distances), np.nan, dtype=np.float32)
     places = [(row, distance) for row, pair in enumerate(batch.pairs) for distance in range(pair.n_compared + 1)]
     targets = [_token_after(batch, row, distance) for row, distance in places]
-    scorer = Scorer(
-        decoder,
-        torch.tensor([max(target, 0) for target in targets]),
-        reducer=slice_reducer(compiled=False),
-        n_variants=2,
-        group_size=2,
-    )
     rows = torch.tensor([row for row, _ in places], device=final.device)
+    states = []
     for side in (0, 1):
         columns = [batch.pairs[row].after[side] - 1 + distance - _first_column(batch) for row, distance in places]
-        scorer.add((side,), final[2 * rows + side, torch.tensor(columns, device=final.device)])
-    scores = scorer.result()
+        states.append(final[2 * rows + side, torch.tensor(columns, device=final.device)])
+    found, divergence = nll_and_kl(decoder, states[0], states[1], torch.tensor([max(target, 0) for target in targets]))
     at = tuple(np.array(places).T)
-    nll[:, *at] = np.where(np.array(targets) >= 0, scores.nll_nats, np.nan)
-    kl[at] = scores.kl_nats[1]
+    nll[:, *at] = np.where(np.array(targets) >= 0, found, np.nan)
+    kl[at] = divergence
     return nll, kl
 
 
@@ -92,10 +85,10 @@ def _first_column(batch: PairBatch) -> int:
 
 
 def _token_after(batch: PairBatch, row: int, distance: int) -> int:
-    """The token that a state predicts; −1 at the end of a sentence."""
+    """The token that both sides go on with; −1 where they differ, as unrelated sentences do, or end."""
     pair = batch.pairs[row]
-    place = pair.after[0] + distance
-    return int(pair.ids[0][place]) if place < len(pair.ids[0]) else -1
+    first, second = (ids[after + distance : after + distance + 1] for ids, after in zip(pair.ids, pair.after, strict=True))
+    return int(first[0]) if len(first) and np.array_equal(first, second) else -1
 
 
 def _score_edits(decoder: Decoder, batch: PairBatch, final: Tensor) -> np.ndarray:
@@ -111,9 +104,9 @@ def _score_edits(decoder: Decoder, batch: PairBatch, final: Tensor) -> np.ndarra
         return nll
     side, row, token = (np.array(column) for column in zip(*places, strict=True))
     targets = np.array([batch.pairs[r].ids[s][t] for s, r, t in places])
-    scorer = Scorer(decoder, torch.from_numpy(targets), reducer=slice_reducer(compiled=False), n_variants=1, group_size=1)
-    scorer.add((0,), final[torch.from_numpy(2 * row + side), torch.from_numpy(token - 1 - _first_column(batch))])
+    columns = torch.from_numpy(token - 1 - _first_column(batch))
+    found = nll_of(decoder, final[torch.from_numpy(2 * row + side), columns], torch.from_numpy(targets))
     sums = np.zeros((2, len(batch.pairs)))
-    np.add.at(sums, (side, row), scorer.result().nll_nats[0])
+    np.add.at(sums, (side, row), found)
     nll[side, row] = sums[side, row]
     return nll

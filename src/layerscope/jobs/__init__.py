@@ -5,7 +5,9 @@ from layerscope.jobs.compare import CompareRequest, Comparison, compare_runs
 from layerscope.jobs.compare_summaries import compare_summaries
 from layerscope.jobs.contrast_groups import PairGroup
 from layerscope.jobs.finished import FinishedRun
+from layerscope.jobs.finished_contrast import FinishedContrast
 from layerscope.jobs.in_memory import SweepResult, sweep
+from layerscope.jobs.intervene import InterveneRequest, Intervention, intervene
 from layerscope.jobs.judging import JudgedPair, judge_pairs, sentence_nll
 from layerscope.jobs.least_needed import path_without_least_needed
 from layerscope.jobs.making import MadePairs, make_from_chat, make_from_templates, subtypes_of_templates
@@ -16,6 +18,7 @@ from layerscope.jobs.prepare_contrast import ContrastRequest, PreparedContrast, 
 from layerscope.jobs.reference import ReferenceText
 from layerscope.jobs.run import precision_reached, run_sweep, tabulate, unscored_summary
 from layerscope.jobs.run_contrast import run_contrast
+from layerscope.jobs.stability import Stability, StabilityRequest, find_stability
 
 __all__ = [
     "BrokenWords",
@@ -23,13 +26,18 @@ __all__ = [
     "CompareRequest",
     "Comparison",
     "ContrastRequest",
+    "FinishedContrast",
     "FinishedRun",
+    "InterveneRequest",
+    "Intervention",
     "JudgedPair",
     "MadePairs",
     "PairGroup",
     "PreparedContrast",
     "PreparedSweep",
     "ReferenceText",
+    "Stability",
+    "StabilityRequest",
     "SweepRequest",
     "SweepResult",
     "TagRequest",
@@ -40,6 +48,8 @@ __all__ = [
     "compare_runs",
     "compare_summaries",
     "find_broken_words",
+    "find_stability",
+    "intervene",
     "judge_file",
     "judge_pairs",
     "make_from_chat",

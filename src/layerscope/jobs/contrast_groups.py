@@ -1,7 +1,8 @@
-"""Pairs into groups that are compared: by subtype, with random-word controls in three parts, and templates in blocks.
+"""Pairs into groups that are compared: by subtype, with random-word controls in four parts, and templates in blocks.
 
-The first of the three parts is the scale on which every difference is read (its control percentile); the other two are compared
-as if they were types, so that whatever they have in common is chance and shared scale, not meaning.
+The first two of the four parts are the scales on which differences are read (their control percentile); where two groups are
+compared, each is read on another one, since on the same one its sampling error would make them alike. The other two parts are
+compared as if they were types: whatever they have in common is chance and shared scale, not meaning.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from layerscope.pairs.templates import find_sources, generate, random_words_for
 
 Role = Literal["reference", "control", "ladder", "meaning", "grammar"]
 RANDOM_WORD = "random-word"
-PARTS = ("reference", "a", "b")
+PARTS = ("reference-1", "reference-2", "a", "b")
 LADDER = ("identical", "unrelated")
 """Controls that are shown and not compared: the floor and the ceiling."""
 FEWEST_BLOCKS = 10
@@ -165,7 +166,7 @@ def group_pairs(checked: Iterable[EncodedPair], encoding: Encoding, *, aligned: 
         aligned: whether pairs of unequal length are kept, apart, compared from both ends.
 
     Raises:
-        PairError: nothing is left to compare.
+        PairError: nothing is left to compare, or a subtype is of two types.
     """
     found: dict[tuple[str, str], list[EncodedPair]] = {}
     unusable: Counter[str] = Counter()
@@ -177,6 +178,12 @@ def group_pairs(checked: Iterable[EncodedPair], encoding: Encoding, *, aligned: 
             found.setdefault((one.pair.type, name), []).append(one)
         else:
             unusable[one.pair.subtype] += 1
+    types: dict[str, str] = {}
+    for kind, name in found:
+        if types.setdefault(name, kind) != kind:
+            raise PairError(
+                f"Pairs of one subtype are of one type; '{name}' is both {types[name]} and {kind}: rename one of them."
+            )
     if not any(role in ("meaning", "grammar") for role, _ in found):
         counted = ", ".join(f"{verdict}: {n}" for verdict, n in verdicts.most_common()) or "there are none"
         raise PairError(
@@ -192,11 +199,11 @@ def group_pairs(checked: Iterable[EncodedPair], encoding: Encoding, *, aligned: 
     parts = _in_parts(controls.get(RANDOM_WORD, []))
     if any(len(part) == 0 for part in parts):
         raise PairError(
-            "Differences are read against random-word controls, and no three of them can be compared under this tokenizer: "
+            "Differences are read against random-word controls, and no four of them can be compared under this tokenizer: "
             "make some with 'layerscope pairs make --subtypes random-word'."
         )
     before = [
-        _group(f"{RANDOM_WORD}-{name}", "reference" if name == "reference" else "control", part, encoding, 0)
+        _group(f"{RANDOM_WORD}-{name}", "reference" if name.startswith("reference") else "control", part, encoding, 0)
         for name, part in zip(PARTS, parts, strict=True)
     ]
     ladder = [_group(name, "ladder", some, encoding, unusable[name]) for name, some in controls.items() if name != RANDOM_WORD]
@@ -222,9 +229,9 @@ def _group(name: str, role: Role, checked: Sequence[EncodedPair], encoding: Enco
 
 
 def _in_parts(checked: Sequence[EncodedPair]) -> list[list[EncodedPair]]:
-    """Three parts of about one size; a template lies in one part."""
+    """Parts of about one size; a template lies in one part."""
     sizes: Counter[str] = Counter(one.pair.template for one in checked)
-    filled, part_of = [0, 0, 0], dict[str, int]()
+    filled, part_of = [0] * len(PARTS), dict[str, int]()
     for template, n in sizes.items():
         part_of[template] = int(np.argmin(filled))
         filled[part_of[template]] += n

@@ -213,5 +213,5 @@ def _digest(groups: tuple[PairGroup, ...]) -> str:
     for group in groups:
         digest.update(f"{group.name}\n".encode())
         for checked in group.checked:
-            digest.update(f"{checked.pair.id}\n".encode())
+            digest.update(f"{checked.pair.id} {checked.pair.template}\n".encode())
     return digest.hexdigest()

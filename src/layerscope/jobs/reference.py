@@ -61,7 +61,7 @@ def find_reference(
         progress: called with tokens measured and wanted.
 
     Raises:
-        LayerscopeError: the data set cannot be read.
+        LayerscopeError: the data set cannot be read, or is too short.
     """
     decoder = sites.decoder
     assert decoder.encoder is not None, "pairs are text"
@@ -75,7 +75,12 @@ def find_reference(
         max_samples=max(50, text.n_tokens // 25),
         seed=0,
     ).windows
-    path = _path(decoder, sites, text, [window.text for window in windows], fingerprint)
+    if not any(window.n_scored for window in windows):
+        raise DataError(
+            f"The spread is measured on tokens that are not the first of their text; '{text.dataset}' has none: name another "
+            "--reference-dataset."
+        )
+    path = _path(decoder, sites, text, [window.text for window in windows], fingerprint, batch_tokens)
     found = _read(path, sites)
     if found is not None:
         return found
@@ -94,10 +99,12 @@ def find_reference(
     return reference
 
 
-def _path(decoder: Decoder, sites: SiteMap, text: ReferenceText, texts: list[str], fingerprint: str) -> Path:
+def _path(decoder: Decoder, sites: SiteMap, text: ReferenceText, texts: list[str], fingerprint: str, batch_tokens: int) -> Path:
     digest = hashlib.sha256("\n".join(texts).encode("utf-8")).hexdigest()
     prefix = list(decoder.encoder.prefix_ids) if decoder.encoder else []
-    key = [_VERSION, fingerprint, str(decoder.dtype), sorted(sites.sites), digest, text.n_tokens, prefix, decoder.device.type]
+    quantized = str(getattr(decoder.model.config, "quantization_config", ""))
+    weights = [fingerprint, str(decoder.dtype), quantized, decoder.device.type]
+    key = [_VERSION, weights, sorted(sites.sites), digest, text.n_tokens, prefix, batch_tokens]
     name = hashlib.sha256(json.dumps(key).encode("utf-8")).hexdigest()[:32]
     return cache_folder() / "reference" / f"{name}.safetensors"
 

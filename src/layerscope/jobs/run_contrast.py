@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from jaxtyping import Int
+from torch import Tensor
 
 from layerscope.engine import ContrastPlan, GroupContrast, PairValues, Percentiles, Reference, can_share, contrast_group
 from layerscope.jobs.contrast_groups import PairGroup
@@ -96,6 +97,7 @@ def unembedding_weight(decoder: Decoder, width: int) -> np.ndarray:
 def _run_groups(prepared: PreparedContrast, sites: SiteMap, plan: ContrastPlan, progress: Progress) -> None:
     """Every group that is not there yet."""
     directory = prepared.directory
+    references: list[Tensor] = []
     percentiles: Percentiles | None = None
     done = first_pair = 0
     for index, group in enumerate(prepared.groups):
@@ -117,12 +119,13 @@ def _run_groups(prepared: PreparedContrast, sites: SiteMap, plan: ContrastPlan, 
             group.placed,
             blocks=group.blocks,
             plan=plan,
-            percentiles=percentiles,
+            percentiles=None if group.role == "reference" else percentiles,
             keep=values.append if plan.keep_layers else None,
             progress=advance,
         )
         if group.role == "reference":
-            percentiles = Percentiles.from_histogram(contrast.sums.histogram)
+            references.append(contrast.sums.histogram)
+            percentiles = Percentiles.from_histograms(*references)
         _write_group(prepared, index, contrast, pairs=pairs, plan=plan, values=values)
 
 
@@ -144,8 +147,10 @@ def _write_group(
     if values:
         directory.write_part(VALUES, index, values_table(values, pairs, positions=prepared.positions))
     if group.role not in ("reference", "ladder"):
-        directory.write_part(BLOCKS, index, blocks_table(group.name, contrast, spread=spread, **axes))
-    directory.write_part(DIFFERENCES, index, differences_table(group.name, contrast, spread=spread, **axes))
+        rows = group.n_blocks * contrast.sums.mean.shape[2]
+        directory.write_part(BLOCKS, index, blocks_table(group.name, contrast, spread=spread, **axes), rows_together=rows)
+    cells = differences_table(group.name, contrast, spread=spread, **axes)
+    directory.write_part(DIFFERENCES, index, cells, rows_together=contrast.sums.mean[0, 0].size)
     directory.write_part(GROUPS, index, _group_table(prepared, group, contrast))  # last: it marks the group as finished
 
 
@@ -199,8 +204,8 @@ def _pairs_table(group: PairGroup, contrast: GroupContrast, pairs: Int[np.ndarra
             "tokens": [len(placed.ids[0]) for placed in group.placed],
             "edit": [placed.n_before for placed in group.placed],
             "detection": [None if found < 0 else int(found) for found in measures.detection],
-            "edit_nll1_nats": gaps(measures.edit_nll_nats[0]),
-            "edit_nll2_nats": gaps(measures.edit_nll_nats[1]),
+            "edit_nll1_nats": gaps(measures.edit_nll_nats[0].tolist()),
+            "edit_nll2_nats": gaps(measures.edit_nll_nats[1].tolist()),
             "rest_nll1_nats": rest[0],
             "rest_nll2_nats": rest[1],
             "prefers": prefers,

@@ -9,6 +9,7 @@ Axes: ``batch``, ``seq``, ``d_model``.
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 
 from layerscope.errors import ModelError, did_you_mean
 from layerscope.models.decoder import Decoder
+from layerscope.models.head import SlicedHead
 from layerscope.paths import LayerStep
 
 Site = Literal["resid_post", "update", "read", "attn_out", "mlp_out"]
@@ -94,6 +96,8 @@ class SiteMap:
             )
         self._halves = [_find_writers(decoder, index) for index in _layers_with_halves(decoder, sites)]
         self._norms = [_find_norm(decoder, index) for index in range(decoder.n_layers)] if "read" in sites else []
+        if "read" in sites:
+            _check_width(decoder, self.width)
 
     @property
     def width(self) -> int:
@@ -160,8 +164,7 @@ class SiteMap:
 
     def _read(self, layer: int, hidden: Tensor) -> Tensor:
         if layer + 1 == self.decoder.n_layers:
-            flat = self.decoder.head.features(hidden.reshape(-1, hidden.shape[-1]))
-            return flat.reshape(hidden.shape)
+            return _read_by_matrix(self.decoder, hidden.reshape(-1, hidden.shape[-1])).reshape(hidden.shape)
         norm = self._norms[layer + 1]
         return hidden if norm is None else first_of(norm(hidden))
 
@@ -179,6 +182,30 @@ def _keeping(seen: Activations, kept: dict[int, Tensor], index: int, writer: Wri
         kept[index] = written.clone() if writer.is_overwritten else written
 
     return keep
+
+
+@torch.inference_mode()
+def _read_by_matrix(decoder: Decoder, hidden: Float[Tensor, "token d_model"]) -> Float[Tensor, "token width"]:
+    """What the output matrix reads of hidden states that left the last layer."""
+    if isinstance(decoder.head, SlicedHead):
+        return decoder.head.features(hidden)
+    seen: list[Tensor] = []
+    matrix: Any = decoder.model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    handle = matrix.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    try:
+        decoder.unembed(hidden[:, None])
+    finally:
+        handle.remove()
+    return seen[0][:, 0]
+
+
+def _check_width(decoder: Decoder, width: int) -> None:
+    found = _read_by_matrix(decoder, torch.zeros((1, width), dtype=decoder.dtype, device=decoder.device)).shape[1]
+    if found != width:
+        raise ModelError(
+            f"read needs an output matrix that reads what is as wide as the residual stream; in "
+            f"'{decoder.model.config.model_type}' it reads {found} dimensions and the stream has {width}: leave this site out."
+        )
 
 
 def _layers_with_halves(decoder: Decoder, sites: Sequence[Site]) -> range:
@@ -212,7 +239,14 @@ def _probe(decoder: Decoder, index: int, modules: Sequence[nn.Module]) -> tuple[
 
 def _find_writers(decoder: Decoder, index: int) -> tuple[Writer, Writer]:
     """Two modules of a layer whose outputs, times one factor, add up to its update: attention first."""
-    attn, mlp = decoder.halves.attn[index], decoder.halves.mlp[index]
+    refusal = ModelError(
+        f"attn_out and mlp_out need a layer that adds what two modules write; in '{decoder.model.config.model_type}' layer "
+        f"{index} does something else: leave these sites out."
+    )
+    try:
+        attn, mlp = decoder.halves.attn[index], decoder.halves.mlp[index]
+    except ModelError as error:
+        raise refusal from error
     modules = [*attn, *mlp, *(child for child in decoder.layers[index].children() if child not in (*attn, *mlp))]
     update, answers, overwritten = _probe(decoder, index, modules)
     slack = _RELATIVE_TOLERANCE if decoder.dtype == torch.float32 else 30 * torch.finfo(decoder.dtype).eps
@@ -226,10 +260,7 @@ def _find_writers(decoder: Decoder, index: int) -> tuple[Writer, Writer]:
             pair = (two, one) if swapped else (one, two)
             fits.append((scale != 1.0, pair != (0, len(attn)), pair, scale))
     if not fits:
-        raise ModelError(
-            f"attn_out and mlp_out need a layer that adds what two modules write; in '{decoder.model.config.model_type}' layer "
-            f"{index} does something else: leave these sites out."
-        )
+        raise refusal
     _, _, (one, two), scale = min(fits)
     return Writer(modules[one], scale, one in overwritten), Writer(modules[two], scale, two in overwritten)
 
@@ -251,4 +282,7 @@ def _find_norm(decoder: Decoder, index: int) -> nn.Module | None:
 
             stack.callback(child.register_forward_pre_hook(note, with_kwargs=True).remove)
         decoder.run_step(LayerStep(index), noise, recording)
-    return readers[0] if readers and "norm" in type(readers[0]).__name__.lower() else None
+    if not readers or "norm" not in type(readers[0]).__name__.lower():
+        return None
+    # a streamed layer's weights leave again; its norm is small
+    return readers[0] if decoder.streamed is None else copy.deepcopy(readers[0])

@@ -62,13 +62,15 @@ class PlacedPair:
             detection: which token after the edit, from 0, is the detection point; None if there is none.
 
         Returns:
-            Both indices; None if the sentence ends before.
+            Both indices; None if the sentence ends before, or a side has nothing there.
         """
         if position == DETECTION:
             return None if detection is None else (self.after[0] + detection, self.after[1] + detection)
         if position == LAST:
             return self.last if self.n_compared else None
         distance = int(position.partition("+")[2] or 0)
+        if distance == 0 and min(self.after) == self.n_before:  # a word that one side lacks
+            return None
         return (self.after[0] + distance - 1, self.after[1] + distance - 1) if distance <= self.n_compared else None
 
 
@@ -84,8 +86,8 @@ def place(checked: EncodedPair, prefix_ids: Sequence[int], is_punctuation: Calla
     ids = tuple(np.concatenate([np.asarray(prefix_ids, dtype=np.int64), side]) for side in (checked.ids1, checked.ids2))
     last = [len(side) - 1 for side in ids]
     if checked.verdict in ("identical", "unrelated"):
-        edit = min(n_prefix + max(1, len(checked.ids1) // _NO_EDIT_SHARE), len(ids[0]) - 1)
-        n_before = n_prefix + max(checked.edit, 0) if checked.verdict == "unrelated" else edit
+        edit = min(n_prefix + max(1, len(checked.ids1) // _NO_EDIT_SHARE, checked.edit), len(ids[0]) - 1)
+        n_before = min(n_prefix + max(checked.edit, 0), edit) if checked.verdict == "unrelated" else edit
         after = (edit + 1, edit + 1)
         n_shared = len(ids[0]) - after[0]
     else:

@@ -6,7 +6,9 @@ import pyarrow as pa
 
 from layerscope.results.schema import NAMES, Column, Table
 
-_GROUP = Column("group", NAMES, "-", "Subtype; a part of the random-word controls has -reference, -a or -b after it.")
+_GROUP = Column(
+    "group", NAMES, "-", "Subtype; a part of the random-word controls has -reference-1, -reference-2, -a or -b after it."
+)
 _SITE = Column("site", NAMES, "-", "resid_post, update, read, attn_out or mlp_out.")
 _POSITION = Column("position", NAMES, "-", "edit, edit+1, …, detection or last.")
 _LAYER = Column("layer", pa.int16(), "-", "From 0.")
@@ -88,7 +90,7 @@ DIFFERENCES = Table(
         Column("variance", pa.float32(), "activation²", "Variance of it over pairs."),
         Column("z", pa.float32(), "σ", "mean / spread of the reference text; missing where that is 0.", True),
         Column("relative", pa.float32(), "0..2", "Mean 2|a1 − a2| / (|a1| + |a2|)."),
-        Column("percentile", pa.float32(), "0..1", "Mean P(control < |a1 − a2|): the primary scale.", True),
+        Column("percentile", pa.float32(), "0..1", "Mean P(control < |a1 − a2|) by both references: the primary scale.", True),
         Column("zeros", pa.int32(), "pairs", "Pairs whose difference is exactly 0."),
         Column("q10", pa.float32(), "activation", "10 % of the pairs differ by less, to about an eighth."),
         Column("q50", pa.float32(), "activation", "Median, likewise."),
@@ -107,7 +109,8 @@ BLOCKS = Table(
         _LAYER,
         Column("pairs", pa.int32(), "pairs", "Pairs of the block that have the position."),
         Column("z", pa.list_(pa.float16()), "σ", "By dimension: mean |a1 − a2| / spread."),
-        Column("percentile", pa.list_(pa.float16()), "0..1", "By dimension: mean control percentile."),
+        Column("percentile1", pa.list_(pa.float16()), "0..1", "By dimension: mean control percentile by the first reference."),
+        Column("percentile2", pa.list_(pa.float16()), "0..1", "By the second."),
     ),
 )
 
@@ -146,5 +149,217 @@ VALUES = Table(
         _POSITION,
         _LAYER,
         Column("difference", pa.list_(pa.float32()), "activation", "By dimension: |a1 − a2|."),
+    ),
+)
+
+_SET = Column("set", NAMES, "-", "all, meaning or grammar: their subtypes together, each counting the same; or one group.")
+_SCALE = Column("scale", NAMES, "-", "percentile (primary), raw, z or relative; see differences.")
+_VALUE = Column("value", pa.float64(), "-", "The statistic.")
+_LOW = Column("low", pa.float64(), "-", "Lower end of the 95 % interval of excess, bootstrap over blocks of templates.", True)
+_HIGH = Column("high", pa.float64(), "-", "Upper end.", True)
+_CHANCE = Column("chance", pa.float64(), "-", "Expected of random orders.")
+_CONTROL = Column("control", pa.float64(), "-", "The same of two groups of random-word controls.")
+_EXCESS = Column("excess", pa.float64(), "-", "value − control.")
+_P = Column("p_value", pa.float64(), "0..1", "Permutation p; missing where inference is refused.", True)
+_Q = Column("q_value", pa.float64(), "0..1", "After Benjamini-Hochberg over the tests of its family.", True)
+
+RANKING = Table(
+    "ranking.parquet",
+    "one of the k units that change least",
+    (
+        _SET,
+        _SITE,
+        _POSITION,
+        _SCALE,
+        Column("scope", NAMES, "-", "layer (ranked within its layer) or all (ranked over all layers together)."),
+        Column("rank", pa.int32(), "-", "From 1: smallest difference first."),
+        _LAYER,
+        _DIM,
+        Column("score", pa.float64(), "-", "On the scale of the ranking: mean over the set's subtypes."),
+        Column("low", pa.float64(), "-", "Lower end of its 95 % interval, bootstrap over blocks; scope all only.", True),
+        Column("high", pa.float64(), "-", "Upper end.", True),
+        Column("percentile", pa.float64(), "0..1", "On the primary scale."),
+        Column("raw", pa.float64(), "activation", "On the raw scale."),
+        Column("z", pa.float64(), "σ", "In spreads.", True),
+        Column("relative", pa.float64(), "0..2", "Relative."),
+        Column("spread", pa.float64(), "activation", "σ over ordinary text."),
+    ),
+)
+
+SPREAD_EXPLAINS = Table(
+    "spread.parquet",
+    "a set, a scale, a place and a layer",
+    (
+        _SET,
+        _SITE,
+        _POSITION,
+        _SCALE,
+        Column("layer", pa.int16(), "-", "Missing: all layers together.", True),
+        Column("spearman", pa.float64(), "-1..1", "Rank correlation of the scale with the dimension's own spread.", True),
+    ),
+)
+
+CONSISTENCY = Table(
+    "consistency.parquet",
+    "a measure of agreement and two groups, mean over layers; a group with itself is its split-half value",
+    (
+        _SITE,
+        _POSITION,
+        _SCALE,
+        Column("measure", NAMES, "-", "jaccard (of the k stillest), spearman or rbo."),
+        Column("first", NAMES, "-", "A group."),
+        Column("second", NAMES, "-", "Another, or the same."),
+        _VALUE,
+        _CHANCE,
+        _CONTROL,
+        _EXCESS,
+        _LOW,
+        _HIGH,
+        _P,
+        _Q,
+        Column(
+            "overlap", pa.float64(), "dimensions", "Mean number of shared dimensions among the k stillest of a layer.", True
+        ),
+        Column("overlap_expected", pa.float64(), "dimensions", "k²/D, the hypergeometric expectation."),
+        Column(
+            "layers_above_chance", pa.int32(), "layers", "Layers whose overlap is above the hypergeometric (q < 0.05).", True
+        ),
+    ),
+)
+
+LAYER_AGREEMENT = Table(
+    "layer_agreement.parquet",
+    "a set, a measure and a layer: how far the set's subtypes agree",
+    (
+        _SET,
+        _SITE,
+        _POSITION,
+        _SCALE,
+        Column("measure", NAMES, "-", "jaccard, spearman, rbo (means over pairs of subtypes) or kendall_w."),
+        Column("layer", pa.int16(), "-", "Missing: mean over layers.", True),
+        _VALUE,
+        _CHANCE,
+        _CONTROL,
+        _EXCESS,
+        _LOW,
+        _HIGH,
+        _P,
+        _Q,
+    ),
+)
+
+LAYER_SPECIFICITY = Table(
+    "layer_specificity.parquet",
+    "a set and a layer: the share of the stillest k × L units that lies there",
+    (
+        _SET,
+        _SITE,
+        _POSITION,
+        _SCALE,
+        _LAYER,
+        Column("share", pa.float64(), "0..1", "1/L if layers did not matter."),
+        _CONTROL,
+        _EXCESS,
+        _LOW,
+        _HIGH,
+        _P,
+        _Q,
+        Column("distance", pa.float64(), "0..1", "Of the whole set: ½ Σ |share − control| over layers."),
+        Column("distance_p", pa.float64(), "0..1", "Its permutation p.", True),
+    ),
+)
+
+TYPE_SPECIFICITY = Table(
+    "type_specificity.parquet",
+    "a place and a scale",
+    (
+        _SITE,
+        _POSITION,
+        _SCALE,
+        Column("within_subtype", pa.float64(), "-1..1", "Spearman between halves of one subtype, mean over layers."),
+        Column("between_subtypes", pa.float64(), "-1..1", "Between halves of different subtypes."),
+        Column("subtype_p", pa.float64(), "0..1", "Permutation p, blocks dealt out anew.", True),
+        Column("within_type", pa.float64(), "-1..1", "Between subtypes of one type.", True),
+        Column("between_types", pa.float64(), "-1..1", "Between subtypes of different types.", True),
+        Column("type_p", pa.float64(), "0..1", "Over labellings of the subtypes.", True),
+        Column("labellings", pa.int32(), "-", "Labellings; no p can be below one over it."),
+        Column("subtype_q", pa.float64(), "0..1", "After Benjamini-Hochberg over places.", True),
+        Column("type_q", pa.float64(), "0..1", "Likewise.", True),
+    ),
+)
+
+DIMENSIONS = Table(
+    "dimensions.parquet",
+    "a dimension that changes less than the others of its layer do, more so than in controls (q < 0.05)",
+    (
+        _SET,
+        _SITE,
+        _POSITION,
+        _LAYER,
+        _DIM,
+        Column("pairs", pa.int32(), "pairs", "Pairs of the set."),
+        Column("percentile", pa.float64(), "0..1", "Of the set."),
+        Column("cliffs_delta", pa.float64(), "-1..1", "2 × percentile − 1: below 0 the set differs less than controls."),
+        Column("log_ratio_of_medians", pa.float64(), "-", "ln(median of the set / of the controls); mean over subtypes.", True),
+        _P,
+        _Q,
+    ),
+)
+
+CONTRACTION = Table(
+    "contraction.parquet",
+    "a set of pairs, a quantity, a position and a layer",
+    (
+        Column("set", NAMES, "-", "control, meaning, error (one side is wrong), or error-meaning: at equal size."),
+        Column(
+            "quantity",
+            NAMES,
+            "-",
+            "size (R received), contraction (ln R out / R in), toward_right (the wrong side's way to the right one; elsewhere "
+            "the mean of both sides' ways) or asymmetry (that less the right side's way to the wrong one).",
+        ),
+        _POSITION,
+        _LAYER,
+        Column("pairs", pa.int32(), "pairs", "Pairs counted."),
+        _VALUE,
+        Column("low", pa.float64(), "-", "Lower end of its 95 % interval, bootstrap over blocks.", True),
+        Column("high", pa.float64(), "-", "Upper end.", True),
+        _P,
+        _Q,
+    ),
+)
+
+DIVERGENCE = Table(
+    "divergence.parquet",
+    "a set of pairs and a distance from the edit",
+    (
+        Column("set", NAMES, "-", "control, meaning, error, or a group."),
+        Column("distance", pa.int16(), "tokens", "0: the state that has read the edit."),
+        Column("pairs", pa.int32(), "pairs", "Pairs counted."),
+        Column("kl_nats", pa.float64(), "nats", "Mean KL between the sides' next-token distributions."),
+        Column("low", pa.float64(), "nats", "Lower end of its 95 % interval, bootstrap over blocks.", True),
+        Column("high", pa.float64(), "nats", "Upper end.", True),
+    ),
+)
+
+PREFERENCES = Table(
+    "preferences.parquet",
+    "a group of pairs with a wrong side",
+    (
+        _GROUP,
+        Column("pairs", pa.int32(), "pairs", "Pairs that the model can judge."),
+        Column("agreed", pa.float64(), "0..1", "Share whose right side is the likelier."),
+        Column("disagreeing", pa.list_(pa.int32()), "-", "Rows of the table pairs whose wrong side is the likelier."),
+    ),
+)
+
+INTERVENTION = Table(
+    "intervention.parquet",
+    "a replacement, an outcome and a set of units: the stable one or a random one like it",
+    (
+        Column("replacement", NAMES, "-", "mean or resample."),
+        Column("outcome", NAMES, "-", "did_nats, accuracy, damage_nats, change_nats or gap_nats; see the JSON file."),
+        Column("set", pa.int32(), "-", "0: the stable set; from 1: random sets."),
+        Column("value", pa.float64(), "-", "Ablated less intact."),
     ),
 )

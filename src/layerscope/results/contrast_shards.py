@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -47,7 +48,7 @@ def differences_table(
     is_read = sums.block_percentile is not None
     percentile = np.zeros(shape)
     if sums.block_percentile is not None:
-        total = np.nansum(weights * sums.block_percentile, axis=0, dtype=np.float64)
+        total = np.nansum(weights * sums.block_percentile.mean(axis=0), axis=0, dtype=np.float64)
         percentile = total / np.maximum(sums.pairs, 1)[None, :, None, None]
     is_there = np.broadcast_to((sums.pairs > 0)[None, :, None, None], shape)
     low, middle, high = sums.quantiles
@@ -82,15 +83,16 @@ def blocks_table(
     positions: Sequence[str],
     spread: Float[np.ndarray, "site layer d_model"],
 ) -> pa.Table:
-    """One row a block, site, position and layer that holds a pair."""
+    """One row a site, position, block and layer that holds a pair: what is read together lies together."""
     sums = contrast.sums
     assert sums.block_percentile is not None, "reference controls are not compared"
-    shape = sums.block_mean.shape[:-1]
-    block, site, position, layer = _axes(shape)
-    pairs = np.broadcast_to(sums.block_pairs[:, None, :, None], shape).ravel()
+    by_place = np.moveaxis(sums.block_mean, 0, 2)
+    shape = by_place.shape[:-1]
+    site, position, block, layer = _axes(shape)
+    pairs = np.broadcast_to(sums.block_pairs.T[None, :, :, None], shape).ravel()
     there = np.flatnonzero(pairs > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        z = np.where(spread[:, None] > 0, sums.block_mean / spread[:, None], 0.0)
+        z = np.where(spread[:, None, None] > 0, by_place / spread[:, None, None], 0.0)
     return BLOCKS.build(
         {
             "group": _names(np.zeros(len(there), dtype=np.int32), [group]),
@@ -100,7 +102,10 @@ def blocks_table(
             "layer": layer[there],
             "pairs": pairs[there],
             "z": _lists(z, there, np.float16),
-            "percentile": _lists(sums.block_percentile, there, np.float16),
+            **{
+                f"percentile{number}": _lists(np.moveaxis(by_reference, 0, 2), there, np.float16)
+                for number, by_reference in enumerate(sums.block_percentile, start=1)
+            },
         }
     )
 
@@ -163,35 +168,36 @@ def values_table(values: Sequence[PairValues], pairs: Int[np.ndarray, " pair"], 
     )
 
 
-def read_blocks(
-    table: pa.Table, *, sites: Sequence[str], positions: Sequence[str], n_layers: int, n_blocks: int
-) -> Mapping[str, np.ndarray]:
-    """A group's blocks as arrays again.
+@dataclass(frozen=True)
+class GroupBlocks:
+    """A group's blocks at one site and position."""
 
-    Returns:
-        ``pairs`` (block, position), ``z`` and ``percentile`` (block, site, position, layer, dim), float32; NaN in blocks
-        without a pair.
-    """
-    site = _codes(table["site"], sites)
-    position = _codes(table["position"], positions)
-    block, layer = table["block"].to_numpy(), table["layer"].to_numpy()
+    number: Int[np.ndarray, " block"]
+    """Of each block; blocks without a pair are left out."""
+    pairs: Int[np.ndarray, " block"]
+    """Pairs of each block."""
+    percentile1: Float[np.ndarray, "block layer dim"]
+    """Mean control percentile by the first reference."""
+    percentile2: Float[np.ndarray, "block layer dim"]
+    """By the second."""
+    z: Float[np.ndarray, "block layer dim"]
+    """Mean |a1 − a2| / spread."""
+
+
+def group_blocks(table: pa.Table, n_layers: int) -> GroupBlocks:
+    """The rows of one group, site and position as arrays."""
+    blocks, place = np.unique(table["block"].to_numpy(), return_inverse=True)
+    layer = table["layer"].to_numpy()
     width = len(table["z"][0]) if table.num_rows else 0
-    found: dict[str, np.ndarray] = {"pairs": np.zeros((n_blocks, len(positions)), dtype=np.int64)}
-    found["pairs"][block, position] = table["pairs"].to_numpy()
-    for name in ("z", "percentile"):
-        array = np.full((n_blocks, len(sites), len(positions), n_layers, width), np.nan, dtype=np.float32)
+    arrays = []
+    for name in ("percentile1", "percentile2", "z"):
+        array = np.full((len(blocks), n_layers, width), np.nan, dtype=np.float32)
         values = table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        array[block, site, position, layer] = values.reshape(-1, width)
-        found[name] = array
-    return found
-
-
-def _codes(column: pa.ChunkedArray, names: Sequence[str]) -> Int[np.ndarray, " row"]:
-    """A column of names as places in a list."""
-    array = column.combine_chunks()
-    of_code = np.array([names.index(name) for name in array.dictionary.to_pylist()], dtype=np.int64)
-    codes: Int[np.ndarray, " row"] = of_code[array.indices.to_numpy()]
-    return codes
+        array[place, layer] = values.reshape(-1, width)
+        arrays.append(array)
+    pairs = np.zeros(len(blocks), dtype=np.int64)
+    pairs[place] = table["pairs"].to_numpy()
+    return GroupBlocks(blocks, pairs, *arrays)
 
 
 def _axes(shape: tuple[int, ...]) -> list[Int[np.ndarray, " row"]]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from matplotlib.figure import Figure
 
@@ -162,12 +163,19 @@ class RunDirectory:
             return False
         return True
 
-    def write_part(self, table: Table, index: int, data: pa.Table) -> None:
-        """Write one part of a table that is written in parts."""
-        self._write_parquet(self._shard_path(table, index), data)
+    def write_part(self, table: Table, index: int, data: pa.Table, *, rows_together: int | None = None) -> None:
+        """Write one part of a table that is written in parts.
 
-    def read_part(self, table: Table, index: int, columns: Sequence[str] | None = None) -> pa.Table:
-        """Read one part, or some of its columns.
+        Args:
+            table: which.
+            index: of the part.
+            data: its rows.
+            rows_together: rows that will be read together, so that the others need not be.
+        """
+        self._write_parquet(self._shard_path(table, index), data, rows_together)
+
+    def read_part(self, table: Table, index: int, **wanted: str) -> pa.Table:
+        """Read one part, or those of its rows whose columns have the values wanted.
 
         Raises:
             RunError: it is not there.
@@ -175,11 +183,20 @@ class RunDirectory:
         path = self._shard_path(table, index)
         if not path.is_file():
             raise RunError(f"'{self.path}' lacks {table.name}/{path.name}: run it again with --force.")
-        return pq.read_table(path, columns=None if columns is None else list(columns))
+        with pq.ParquetFile(path) as part:
+            data = part.read_row_groups(_row_groups(part.metadata, wanted))
+        for name, value in wanted.items():
+            data = data.filter(pc.equal(data[name], value))
+        return data
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a JSON file beside the tables."""
         write_json(self.path / name, value)
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file beside the tables."""
+        with whole_file(self.path / name) as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
 
     def write_figure(self, name: str, figure: Figure) -> list[Path]:
         """Write a figure as PNG and SVG into ``figures/``."""
@@ -188,9 +205,23 @@ class RunDirectory:
     def _shard_path(self, table: Table, index: int) -> Path:
         return self.path / table.name / f"shard-{index:05d}.parquet"
 
-    def _write_parquet(self, path: Path, data: pa.Table) -> None:
+    def _write_parquet(self, path: Path, data: pa.Table, rows_together: int | None = None) -> None:
         with whole_file(path) as unfinished:
-            pq.write_table(data, unfinished, compression="zstd")
+            pq.write_table(data, unfinished, compression="zstd", row_group_size=rows_together)
+
+
+def _row_groups(metadata: pq.FileMetaData, wanted: dict[str, str]) -> list[int]:
+    """Those that may hold rows whose columns have the values wanted."""
+    place = {metadata.schema.column(i).path: i for i in range(metadata.num_columns)}
+
+    def may_hold(group: int) -> bool:
+        for name, value in wanted.items():
+            known = metadata.row_group(group).column(place[name]).statistics
+            if known is not None and known.has_min_max and not known.min <= value <= known.max:
+                return False
+        return True
+
+    return [group for group in range(metadata.num_row_groups) if may_hold(group)]
 
 
 def run_slug(model: str, dataset: str, samples: int | None) -> str:

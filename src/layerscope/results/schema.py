@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import pandas as pd
 import pyarrow as pa
 
 SCHEMA_VERSION = 2
@@ -73,6 +74,25 @@ class Table:
             if array.null_count and not column.nullable:
                 raise ValueError(f"{self.name}: column {column.name} has {array.null_count} gaps and is declared without")
         return pa.table(arrays, schema=self.schema)
+
+    def from_frame(self, frame: pd.DataFrame) -> pa.Table:
+        """An Arrow table from the declared columns of a frame; NaN becomes a gap in columns that may have one.
+
+        Raises:
+            ValueError: as ``build``.
+        """
+        columns: dict[str, object] = {}
+        for column in self.columns:
+            values = frame[column.name]
+            if pa.types.is_dictionary(column.dtype):
+                columns[column.name] = pa.array(values.tolist(), pa.string()).dictionary_encode()
+            elif pa.types.is_floating(column.dtype) and column.nullable:
+                columns[column.name] = gaps(values.to_numpy(dtype=float))
+            elif pa.types.is_integer(column.dtype) and column.nullable:
+                columns[column.name] = [None if pd.isna(value) else int(value) for value in values]
+            else:
+                columns[column.name] = values.tolist() if pa.types.is_list(column.dtype) else values.to_numpy()
+        return self.build(columns)
 
 
 def gaps(values: Iterable[float]) -> list[float | None]:

@@ -1,13 +1,20 @@
 """One statistic a file; pure numpy and scipy."""
 
-from layerscope.stats.bootstrap import N_RESAMPLES, Interval, bootstrap_ratio
+from layerscope.stats.bootstrap import N_RESAMPLES, Interval, bootstrap_ratio, draw_documents
 from layerscope.stats.effect_size import cliffs_delta, log_ratio_of_medians
 from layerscope.stats.false_discovery import benjamini_hochberg
 from layerscope.stats.group_bootstrap import GroupIntervals, bootstrap_groups
 from layerscope.stats.looks import Looks, plan_looks
 from layerscope.stats.matching import covariate_balance, matched_sets
 from layerscope.stats.permutation import permutation_p, permute_labels
-from layerscope.stats.rank_agreement import chance_rbo, kendall_w, rank_biased_overlap, rbo_matrix, spearman_matrix
+from layerscope.stats.rank_agreement import (
+    chance_rbo,
+    kendall_w,
+    place_weights,
+    rank_biased_overlap,
+    rbo_matrix,
+    spearman_matrix,
+)
 from layerscope.stats.split_half import halves, spearman_brown
 from layerscope.stats.top_sets import OverlapExcess, chance_jaccard, expected_jaccard, jaccard, overlap_excess, smallest
 
@@ -24,6 +31,7 @@ __all__ = [
     "chance_rbo",
     "cliffs_delta",
     "covariate_balance",
+    "draw_documents",
     "expected_jaccard",
     "halves",
     "jaccard",
@@ -33,6 +41,7 @@ __all__ = [
     "overlap_excess",
     "permutation_p",
     "permute_labels",
+    "place_weights",
     "plan_looks",
     "rank_biased_overlap",
     "rbo_matrix",

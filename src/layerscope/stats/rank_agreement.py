@@ -123,21 +123,30 @@ def _ranks(scores: Float[np.ndarray, "rater unit"]) -> Float[np.ndarray, "rater 
     return np.asarray(stats.rankdata(scores, axis=1))
 
 
-def _place_weights(scores: Float[np.ndarray, "rater unit"], persistence: float, depth: int) -> Float[np.ndarray, "rater unit"]:
-    """What a unit adds to the overlap with a list that has it as high or higher.
+def place_weights(n_units: int, persistence: float, *, depth: int) -> Float[np.ndarray, " place"]:
+    """What a unit at each place adds to its list's rank-biased overlap with one that has it as high or higher.
 
     A unit at places r and s counts in X_d from d = max(r, s) on, so it adds w(max(r, s)), where w(r) is pᵏ/k and the sum of
     (1 − p) pᵈ⁻¹/d over d = r … k. As w falls, that is the smaller of w(r) and w(s), and the overlap is the sum of minima.
+
+    Raises:
+        ValueError: if persistence or depth is out of range.
     """
-    n_units = scores.shape[1]
-    _refuse_nan(scores)
     _check_reading(n_units, persistence, depth)
     place = np.arange(1, depth + 1)
     terms = (1.0 - persistence) * persistence ** (place - 1.0) / place
     terms[-1] += persistence**depth / depth
-    weights = np.zeros(scores.shape)
-    top = np.argsort(scores, axis=1, kind="stable")[:, :depth]
-    np.put_along_axis(weights, top, np.cumsum(terms[::-1])[::-1][None], axis=1)
+    weights = np.zeros(n_units)
+    weights[:depth] = np.cumsum(terms[::-1])[::-1]
+    return weights
+
+
+def _place_weights(scores: Float[np.ndarray, "rater unit"], persistence: float, depth: int) -> Float[np.ndarray, "rater unit"]:
+    """``place_weights`` of each unit in each list."""
+    _refuse_nan(scores)
+    weights = np.empty(scores.shape)
+    of_place = place_weights(scores.shape[1], persistence, depth=depth)
+    np.put_along_axis(weights, np.argsort(scores, axis=1, kind="stable"), np.broadcast_to(of_place, scores.shape), axis=1)
     return weights
 
 

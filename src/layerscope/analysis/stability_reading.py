@@ -1,0 +1,319 @@
+"""A short written reading of a contrast run, made from its tables: scale, three questions, correction. English and Japanese.
+
+Every sentence carries its numbers, what chance and controls give, and no more than they allow. What was refused is said.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Said:
+    """One statement in both languages."""
+
+    en: str
+    """English."""
+    ja: str
+    """Japanese."""
+
+
+def read_stability(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> dict[str, str]:
+    """The reading, by language, as Markdown.
+
+    Args:
+        facts: about the run: model, pairs, k, width, layers, site, position, n_resamples, groups, refused.
+        frames: the tables of the stability analysis by file name.
+    """
+    parts = [
+        (Said("Scale", "尺度"), _scale(facts, frames)),
+        (
+            Said("Is it the same in every type of pair? (consistency)", "どの種類の対でも同じか（一貫性）"),
+            _consistency(facts, frames),
+        ),
+        (Said("Is it special to some layers? (layer specificity)", "特定の層に偏るか（層特異性）"), _layers(facts, frames)),
+        (Said("Is it special to some types? (type specificity)", "特定の種類に偏るか（種類特異性）"), _types(facts, frames)),
+        (Said("Do the layers correct errors?", "層は誤りを訂正しているか"), _correction(facts, frames)),
+        (Said("What to keep in mind", "留意点"), _caveats(facts, frames)),
+    ]
+    title = Said(
+        f"What stays still in {facts['model']} ({facts['pairs']})",
+        f"{facts['model']} で変化しないもの（{facts['pairs']}）",
+    )
+    place = Said(
+        f"Site {facts['site']}, position {facts['position']}, the {facts['k']} dimensions of {facts['width']} a layer that change "
+        f"least; {_n_pairs(facts):,} pairs of {_n_subtypes(facts)} subtypes.",
+        f"部位 {facts['site']}、位置 {facts['position']}、各層 {facts['width']} 次元のうち変化の小さい {facts['k']} 次元。"
+        f"{_n_subtypes(facts)} 種類、{_n_pairs(facts):,} 対。",
+    )
+    found = {}
+    for language in ("en", "ja"):
+        lines = [f"# {getattr(title, language)}", "", getattr(place, language)]
+        for heading, statements in parts:
+            if statements:
+                lines += ["", f"## {getattr(heading, language)}", ""]
+                lines += [f"- {getattr(one, language)}" for one in statements]
+        found[language] = "\n".join(lines) + "\n"
+    return found
+
+
+def _scale(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> list[Said]:
+    rows = _here(frames["spread.parquet"], facts)
+    spread = rows[(rows["set"] == "all") & rows["layer"].isna()].set_index("scale")["spearman"]
+    ranking = _here(frames["ranking.parquet"], facts)
+    ranking = ranking[(ranking["set"] == "all") & (ranking["scope"] == "all")]
+    units = {
+        scale: set(zip(rows["layer"], rows["dim"], strict=True)) for scale, rows in ranking.groupby("scale", observed=True)
+    }
+    shared, k = len(units["percentile"] & units["raw"]), int(facts["k"])
+    n_units = int(facts["width"]) * int(facts["layers"])
+    return [
+        Said(
+            f"Over all layers the raw ranking follows the dimensions' own spread over ordinary text with ρ = "
+            f"{spread['raw']:.2f}; the ranking by control percentile with ρ = {spread['percentile']:.2f}.",
+            f"全層を通じて、生の差の順位は通常の文章における次元自身のばらつきと ρ = {spread['raw']:.2f} で対応し、"
+            f"対照百分位の順位では ρ = {spread['percentile']:.2f} である。",
+        ),
+        Said(
+            f"Of the {k} units with the smallest raw difference {shared} are among the {k} with the smallest control percentile "
+            f"(chance: {k * k / n_units:.2f}).",
+            f"生の差が最小の {k} 単位のうち {shared} 個が、対照百分位が最小の {k} 単位にも含まれる"
+            f"（偶然の期待値 {k * k / n_units:.2f}）。",
+        ),
+    ]
+
+
+def _consistency(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> list[Said]:
+    if "layer_agreement.parquet" not in frames:
+        return [
+            Said(
+                "Consistency needs two subtypes and the random-word controls at this position; there are fewer.",
+                "一貫性の検討には 2 種類以上の対と無作為語対照が必要だが、足りない。",
+            )
+        ]
+    layers = _here(frames["layer_agreement.parquet"], facts)
+    names = {
+        "all": ("subtypes of any type", "全種類"),
+        "meaning": ("meaning subtypes", "意味の種類"),
+        "grammar": ("grammar subtypes", "文法の種類"),
+    }
+    said = []
+    for name, (en, ja) in names.items():
+        rows = layers[(layers["set"] == name) & (layers["measure"] == "jaccard")]
+        if rows.empty:
+            continue
+        mean = rows[(rows["scale"] == "percentile") & rows["layer"].isna()].iloc[0]
+        raw = rows[(rows["scale"] == "raw") & rows["layer"].isna()].iloc[0]
+        by_layer = rows[(rows["scale"] == "percentile") & rows["layer"].notna()]
+        significant = int((by_layer["q_value"] < LEVEL).sum())
+        concordance = layers[(layers["set"] == name) & (layers["measure"] == "kendall_w") & layers["layer"].isna()]
+        w = concordance[concordance["scale"] == "percentile"].iloc[0]
+        more = _verdict(mean)
+        said.append(
+            Said(
+                f"Two {en} share a Jaccard of {mean['value']:.3f} of their stillest dimensions a layer, where chance gives "
+                f"{mean['chance']:.3f} and two control groups {mean['control']:.3f}; excess over controls {_interval(mean)}: "
+                f"{more.en}, in {significant} of {len(by_layer)} layers by themselves (q < 0.05). Kendall's W is {w['value']:.3f} "
+                f"(chance {w['chance']:.3f}, controls {w['control']:.3f}).",
+                f"{ja}の 2 つの間で、最も変化しない次元の Jaccard は層平均 {mean['value']:.3f}（偶然 {mean['chance']:.3f}、"
+                f"対照どうし {mean['control']:.3f}）。対照に対する超過は {_interval(mean)}：{more.ja}。"
+                f"単独の層では {len(by_layer)} 層中 {significant} 層（q < 0.05）。Kendall の W は {w['value']:.3f}"
+                f"（偶然 {w['chance']:.3f}、対照 {w['control']:.3f}）。",
+            )
+        )
+        if name == "all":
+            below = raw["value"] <= raw["control"]
+            said.append(
+                Said(
+                    f"On the raw scale the same Jaccard is {raw['value']:.3f}, and that of two control groups "
+                    f"{raw['control']:.3f}: {'shared scale alone makes that much overlap' if below else 'more than shared scale makes'}.",
+                    f"生の尺度では同じ Jaccard が {raw['value']:.3f}、対照どうしでは {raw['control']:.3f} であり、"
+                    f"{'尺度の共有だけでこの程度は重なる' if below else '尺度の共有だけでは説明できない重なりがある'}。",
+                )
+            )
+    return said
+
+
+def _layers(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> list[Said]:
+    if "layer_specificity.parquet" not in frames:
+        return []
+    rows = _here(frames["layer_specificity.parquet"], facts)
+    rows = rows[(rows["set"] == "all") & (rows["scale"] == "percentile")]
+    first = rows.iloc[0]
+    most = rows.sort_values("excess", ascending=False).head(3)
+    n_units = int(facts["k"]) * int(facts["layers"])
+    where_en = ", ".join(
+        f"layer {row['layer']} ({row['share']:.1%} against {row['control']:.1%})" for _, row in most.iterrows()
+    )
+    where_ja = "、".join(f"第 {row['layer']} 層（{row['share']:.1%}、対照 {row['control']:.1%}）" for _, row in most.iterrows())
+    significant = int((rows["q_value"] < LEVEL).sum())
+    is_known = not math.isnan(_number(first["distance_p"]))
+    en = "is refused" if not is_known else f"p = {first['distance_p']:.3f}"
+    ja = "検定は行わない" if not is_known else f"p = {first['distance_p']:.3f}"
+    return [
+        Said(
+            f"The {n_units:,} stillest units of all layers together lie {first['distance']:.0%} otherwise over the layers than "
+            f"those of controls (total variation; {en}); most above controls are {where_en}; {significant} of {len(rows)} layers "
+            "differ (q < 0.05). An even spread would be "
+            f"{1 / len(rows):.1%} a layer.",
+            f"全層で最も変化しない {n_units:,} 単位の層分布は対照と {first['distance']:.0%} 異なる（全変動距離、{ja}）。"
+            f"対照を最も上回るのは{where_ja}。{len(rows)} 層中 {significant} 層で差がある（q < 0.05）。均等なら 1 層 {1 / len(rows):.1%}。",
+        )
+    ]
+
+
+def _types(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> list[Said]:
+    if "type_specificity.parquet" not in frames:
+        return []
+    rows = _here(frames["type_specificity.parquet"], facts)
+    row = rows[rows["scale"] == "percentile"].iloc[0]
+    subtype = _p_phrase(row["subtype_p"], "subtypes have profiles of their own", "no profile of a subtype's own is seen")
+    subtype_ja = _p_phrase(row["subtype_p"], "種類ごとに固有の型がある", "種類に固有の型は認められない", ja=True)
+    said = [
+        Said(
+            f"Halves of one subtype rank the dimensions alike with ρ = {row['within_subtype']:.3f}, halves of different subtypes "
+            f"with ρ = {row['between_subtypes']:.3f} ({subtype}).",
+            f"同じ種類の半分どうしの順位相関は ρ = {row['within_subtype']:.3f}、異なる種類の半分どうしでは "
+            f"ρ = {row['between_subtypes']:.3f}（{subtype_ja}）。",
+        )
+    ]
+    if not math.isnan(_number(row["within_type"])) and not math.isnan(_number(row["type_p"])):
+        types = _p_phrase(
+            row["type_p"], "meaning and grammar differ as types", "meaning and grammar are not told apart as types"
+        )
+        types_ja = _p_phrase(row["type_p"], "意味と文法は種類として異なる", "意味と文法は種類として区別されない", ja=True)
+        said.append(
+            Said(
+                f"Different subtypes of one type agree with ρ = {row['within_type']:.3f}, subtypes of different types with ρ = "
+                f"{row['between_types']:.3f} ({types}; {int(row['labellings']):,} labellings).",
+                f"同じ型（意味・文法）の異なる種類どうしは ρ = {row['within_type']:.3f}、型の異なる種類どうしは "
+                f"ρ = {row['between_types']:.3f}（{types_ja}、{int(row['labellings']):,} 通り）。",
+            )
+        )
+    return said
+
+
+def _correction(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> list[Said]:
+    said = []
+    rows = frames["contraction.parquet"]
+    rows = rows[rows["position"] == facts["position"]] if len(rows) else rows
+    if len(rows) and "error-meaning" in set(rows["set"]):
+        for quantity, wanted in (("contraction", -1), ("toward_right", 1)):
+            some = rows[(rows["set"] == "error-meaning") & (rows["quantity"] == quantity)]
+            tested = some[some["p_value"].notna()]
+            as_wanted = int(((tested["q_value"] < LEVEL) & (tested["value"] * wanted > 0)).sum())
+            against = int(((tested["q_value"] < LEVEL) & (tested["value"] * wanted < 0)).sum())
+            mean = float(some["value"].mean())
+            if quantity == "contraction":
+                said.append(
+                    Said(
+                        f"Correction would bring the sides of an error together faster than those of a meaning pair of equal "
+                        f"size: it does in {as_wanted} of {len(some)} layers and the reverse in {against} (q < 0.05); the mean "
+                        f"difference of ln(R out / R in) is {mean:+.3f}.",
+                        f"訂正があるなら、同じ大きさの意味の対より誤りの対のほうが速く近づくはずである。そうなるのは {len(some)} 層中 "
+                        f"{as_wanted} 層、逆が {against} 層（q < 0.05）。ln(R出/R入) の差の平均は {mean:+.3f}。",
+                    )
+                )
+            else:
+                said.append(
+                    Said(
+                        f"It would move the wrong side toward the right one: more than meaning pairs' sides in {as_wanted} layers, "
+                        f"less in {against} (q < 0.05); mean difference {mean:+.3f} of the way a layer.",
+                        f"また誤りの側を正しい側へ動かすはずである。意味の対より大きいのは {as_wanted} 層、小さいのは {against} 層"
+                        f"（q < 0.05）。差の平均は 1 層あたり {mean:+.3f}。",
+                    )
+                )
+    falls = frames["divergence.parquet"].set_index(["set", "distance"])["kl_nats"] if "divergence.parquet" in frames else None
+    if falls is not None and ("error", 0) in falls.index and ("error", 3) in falls.index:
+        parts = {name: (falls.get((name, 0)), falls.get((name, 3))) for name in ("error", "meaning", "control")}
+        there = {name: both for name, both in parts.items() if both[0] is not None and both[1] is not None}
+        en = "; ".join(f"{name} {a:.2f} → {b:.2f}" for name, (a, b) in there.items())
+        ja_names = {"error": "誤り", "meaning": "意味", "control": "対照"}
+        ja = "、".join(f"{ja_names[name]} {a:.2f} → {b:.2f}" for name, (a, b) in there.items())
+        said.append(
+            Said(
+                f"Mean KL between the two sides' predictions, from the edit to three tokens after it (nats): {en}.",
+                f"両側の予測の KL の平均、編集位置から 3 トークン後まで（nat）：{ja}。",
+            )
+        )
+    return said
+
+
+def _caveats(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> list[Said]:
+    said = [
+        Said(
+            "All this is correlation: whether the dimensions that stay still do anything is for 'layerscope intervene'.",
+            "以上は相関である。変化しない次元が何かをしているかどうかは layerscope intervene で調べる。",
+        )
+    ]
+    found = frames.get("dimensions.parquet")
+    if found is not None:
+        here = found[(found["site"] == facts["site"]) & (found["position"] == facts["position"]) & (found["set"] == "all")]
+        said.append(
+            Said(
+                f"{len(here):,} single dimensions stand out from their layer at this place (q < 0.05, inside significant layers).",
+                f"この部位・位置で層の中から際立つ次元は {len(here):,} 個（有意な層の中で q < 0.05）。",
+            )
+        )
+    judged = frames["preferences.parquet"]
+    if len(judged):
+        n = int(judged["pairs"].sum())
+        wrong = sum(len(rows) for rows in judged["disagreeing"])
+        said.append(
+            Said(
+                f"In {wrong:,} of {n:,} pairs with a wrong side the model finds the wrong one likelier; they are listed in "
+                "preferences.parquet and were kept.",
+                f"誤りの側をもつ {n:,} 対のうち {wrong:,} 対では、モデルは誤りの側をより確からしいとする"
+                "（preferences.parquet に一覧、分析には含む）。",
+            )
+        )
+    said += [Said(f"Inference refused: {line}.", f"検定なし：{line}。") for line in facts["refused"]]
+    if not facts["n_resamples"]:
+        said.append(Said("No resampling was asked for: values only.", "再標本化なし：値のみ。"))
+    return said
+
+
+def _here(frame: pd.DataFrame, facts: Mapping[str, Any]) -> pd.DataFrame:
+    here: pd.DataFrame = frame[(frame["site"] == facts["site"]) & (frame["position"] == facts["position"])]
+    return here
+
+
+def _number(value: Any) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _interval(row: pd.Series[Any]) -> str:
+    if math.isnan(_number(row["low"])):
+        return f"{row['excess']:+.3f}"
+    return f"{row['excess']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}], p = {row['p_value']:.3f}"
+
+
+def _verdict(row: pd.Series[Any]) -> Said:
+    if math.isnan(_number(row["p_value"])):
+        return Said("inference refused", "検定なし")
+    if row["p_value"] < LEVEL and row["excess"] > 0:
+        return Said("more alike than controls", "対照より似ている")
+    return Said("no more alike than controls", "対照より似ているとはいえない")
+
+
+def _p_phrase(p: Any, yes: str, no: str, *, ja: bool = False) -> str:
+    value = _number(p)
+    if math.isnan(value):
+        return "検定なし" if ja else "inference refused"
+    return f"p = {value:.3f}{'、' if ja else ': '}{yes if value < LEVEL else no}"
+
+
+def _n_pairs(facts: Mapping[str, Any]) -> int:
+    groups = facts["groups"]
+    return int(groups["pairs"][groups["role"].isin(("meaning", "grammar"))].sum())
+
+
+def _n_subtypes(facts: Mapping[str, Any]) -> int:
+    return int(facts["groups"]["role"].isin(("meaning", "grammar")).sum())

@@ -1,0 +1,106 @@
+"""``layerscope intervene``: ablate what stays still, against random sets like it, and say in a sentence whether it matters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from layerscope.cli.sweep import one_of, progress_bar, quieten
+from layerscope.errors import DataError
+
+if TYPE_CHECKING:
+    from layerscope.jobs import FinishedContrast, InterveneRequest, Intervention
+
+
+def intervene(
+    run: Annotated[Path, typer.Argument(help="Run directory of 'layerscope contrast'.")],
+    stable: Annotated[int, typer.Option(help="Units that change least: how many are ablated.")] = 50,
+    site: Annotated[str | None, typer.Option(help="resid_post, attn_out or mlp_out; the run's main one if not given.")] = None,
+    position: Annotated[str | None, typer.Option(help="Of the run: where the units are chosen.")] = None,
+    layer: Annotated[int | None, typer.Option(help="Choose them in this layer only.")] = None,
+    types: Annotated[str, typer.Option(help="Whose pairs choose them: all, meaning or grammar.")] = "all",
+    sets: Annotated[int, typer.Option(help="Random sets, matched on spread, mean size and unembedding weight.")] = 200,
+    max_pairs: Annotated[int, typer.Option(help="Pairs with a wrong side that are scored, and half as many of meaning.")] = 60,
+    text_tokens: Annotated[int, typer.Option(help="Tokens of neutral text that are scored.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of the halves, the sets and everything drawn.")] = 42,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16; the run's if not given.")] = None,
+    language: Annotated[str, typer.Option(help="Of the printed verdict: en or ja; both are stored.")] = "en",
+) -> None:
+    """Ablate the units that change least, chosen on half of the pairs, and test on the other half whether it matters."""
+    from layerscope.jobs import InterveneRequest
+
+    request = InterveneRequest(
+        stable=stable,
+        site=site,
+        position=position,
+        layer=layer,
+        members=one_of("--types", types, ("all", "meaning", "grammar"), DataError),
+        n_sets=sets,
+        max_pairs=max_pairs,
+        text_tokens=text_tokens,
+        seed=seed,
+        device=device,
+        dtype=dtype,
+    )
+    show_intervention(run, request, one_of("--language", language, ("en", "ja"), DataError))
+
+
+def show_intervention(path: Path, request: InterveneRequest, language: str) -> None:
+    """Run an intervention, and print its effects and the verdict."""
+    errors, out = Console(stderr=True, markup=False), Console(markup=False)
+    quieten(errors)
+    from layerscope.jobs import FinishedContrast, intervene
+
+    run = FinishedContrast.open(path)
+    bar = progress_bar(errors)
+    task = bar.add_task("Ablating", total=None)
+    with bar:
+        found = intervene(
+            run, request, lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+        )
+    out.print(_effects(run, found))
+    off = {name: value for name, value in found.balance.items() if abs(value) > 0.1}
+    if off:
+        shown = ", ".join(f"{name} {value:+.2f} SD" for name, value in off.items())
+        out.print(f"The random sets are not matched within 0.1 SD on: {shown}.", highlight=False, soft_wrap=True)
+    for replace, verdict in found.verdicts.items():
+        out.print(f"{replace}: {verdict[language]}", highlight=False, soft_wrap=True)
+    out.print(f"Table and figures: {run.directory.path}", highlight=False, soft_wrap=True)
+
+
+def _effects(run: FinishedContrast, found: Intervention) -> Table:
+    names = {
+        "did": "wrong − right, nats",
+        "accuracy": "accuracy",
+        "damage": "neutral text, nats/token",
+        "change": "all pairs, nats",
+    }
+    table = Table(
+        title=Text(f"{run.model}: {len(found.layer)} units in {len(set(found.layer.tolist()))} layer(s) ablated"),
+        caption="ablated − intact; p: random sets with as large an effect (as small a one, for accuracy)",
+        box=box.SIMPLE_HEAD,
+    )
+    table.add_column("outcome", no_wrap=True)
+    for name in ("replaced by", "stable set", "95% interval", "random sets", "z", "p"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for attribute, shown in names.items():
+        for replace, effects in found.effects.items():
+            placed = getattr(effects, attribute)
+            p_value = placed.p_less if attribute == "accuracy" else placed.p_greater
+            table.add_row(
+                shown,
+                replace,
+                f"{placed.effect:+.4f}",
+                f"{placed.low:+.4f} {placed.high:+.4f}",
+                f"{placed.random_mean:+.4f}",
+                f"{placed.z:+.2f}",
+                f"{p_value:.3f}",
+            )
+    return table

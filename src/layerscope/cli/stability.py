@@ -1,0 +1,87 @@
+"""``layerscope stability``: what stays still in a finished contrast run, and a written reading of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from layerscope.cli.contrast import split_names
+from layerscope.cli.sweep import one_of, progress_bar, quieten
+from layerscope.errors import DataError
+
+if TYPE_CHECKING:
+    from layerscope.jobs import FinishedContrast, Stability, StabilityRequest
+
+_SHOWN = 10
+
+
+def stability(
+    run: Annotated[Path, typer.Argument(help="Run directory of 'layerscope contrast'.")],
+    k: Annotated[int, typer.Option("--k", help="Dimensions a layer that count as those that change least.")] = 50,
+    resamples: Annotated[int, typer.Option(help="Bootstrap draws, and as many permutations; 0 for values alone.")] = 200,
+    sites: Annotated[str | None, typer.Option(help="Of the run, joined by commas; all if not given.")] = None,
+    positions: Annotated[str | None, typer.Option(help="Of the run, joined by commas; all if not given.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the resampling.")] = 42,
+    language: Annotated[str, typer.Option(help="Of the printed reading: en or ja; both are stored.")] = "en",
+) -> None:
+    """Rank what changes least, say whether it is the same everywhere, and against chance and controls."""
+    from layerscope.jobs import StabilityRequest
+
+    request = StabilityRequest(
+        k, resamples, None if sites is None else split_names(sites), None if positions is None else split_names(positions), seed
+    )
+    show_stability(run, request, one_of("--language", language, ("en", "ja"), DataError))
+
+
+def show_stability(path: Path, request: StabilityRequest, language: str) -> None:
+    """Analyse a run, and print what changes least and the reading."""
+    errors, out = Console(stderr=True, markup=False), Console(markup=False)
+    quieten(errors)
+    from layerscope.jobs import FinishedContrast, find_stability
+
+    run = FinishedContrast.open(path)
+    bar = progress_bar(errors)
+    task = bar.add_task("Comparing at each site and position", total=None)
+    with bar:
+        found = find_stability(run, request, lambda done, total: bar.update(task, completed=done, total=total))
+    out.print(_ranking(run, found))
+    out.print(found.reading[language], highlight=False, soft_wrap=True)
+    out.print(f"Tables, reading and figures: {run.directory.path}", highlight=False, soft_wrap=True)
+
+
+def _ranking(run: FinishedContrast, found: Stability) -> Table:
+    """The stillest units on the primary scale and on the raw one, side by side."""
+    from layerscope.results import RANKING
+
+    ranking = found.frame(RANKING)
+    here = ranking[
+        (ranking["set"] == "all")
+        & (ranking["scope"] == "all")
+        & (ranking["site"] == found.site)
+        & (ranking["position"] == found.position)
+    ]
+    primary, raw = (here[here["scale"] == scale].head(_SHOWN).to_dict("records") for scale in ("percentile", "raw"))
+    table = Table(
+        title=Text(f"{run.model}: what changes least at {found.site}, {found.position}"),
+        caption="percentile: a random word in the same place changes it less with this probability; σ: over ordinary text",
+        box=box.SIMPLE_HEAD,
+    )
+    for name in ("", "by percentile", "percentile", "95% interval", "by raw difference", "difference", "σ"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for number, (first, second) in enumerate(zip(primary, raw, strict=True), start=1):
+        table.add_row(
+            str(number),
+            f"layer {first['layer']}, dim {first['dim']}",
+            f"{first['score']:.3f}",
+            f"{first['low']:.3f} {first['high']:.3f}",
+            f"layer {second['layer']}, dim {second['dim']}",
+            f"{second['score']:.3g}",
+            f"{second['spread']:.3g}",
+        )
+    return table

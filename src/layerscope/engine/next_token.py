@@ -1,0 +1,105 @@
+"""Next-token predictions of states from anywhere, by slices of the vocabulary: NLL alone, or two models of a text compared.
+
+What a sweep needs, many variants against one, is in ``scoring``; this is for one state a token, or two.
+
+Axes: ``token`` (rows from anywhere).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from layerscope.engine.scoring import logits_bytes
+from layerscope.models import Decoder
+
+_FEWEST_ROWS = 64
+_ROWS_SHARE = 4
+"""Several arrays of logits are at hand at once: each gets this part of what one would."""
+
+
+@torch.inference_mode()
+def nll_of(
+    decoder: Decoder, final: Float[Tensor, "token d_model"], targets: Int[Tensor, " token"]
+) -> Float[np.ndarray, " token"]:
+    """−ln p of some tokens.
+
+    Args:
+        decoder: gives the logits.
+        final: the state that predicts each token.
+        targets: the tokens.
+    """
+    found = [torch.zeros(0)]
+    features = decoder.head.features(final)
+    for rows in _chunks(decoder, len(targets)):
+        wanted = targets[rows].to(decoder.head.device)
+        normalisers, target_logit = [], torch.zeros(len(wanted), device=decoder.head.device)
+        for start, stop in _slices(decoder):
+            logits = decoder.head.logits(features[rows], start, stop).float()
+            normalisers.append(logits.logsumexp(dim=1))
+            target_logit = _taken(target_logit, logits, wanted, start)
+        found.append((torch.stack(normalisers).logsumexp(dim=0) - target_logit).cpu())
+    return torch.cat(found).numpy()
+
+
+@torch.inference_mode()
+def nll_and_kl(
+    decoder: Decoder,
+    first: Float[Tensor, "token d_model"],
+    second: Float[Tensor, "token d_model"],
+    targets: Int[Tensor, " token"],
+) -> tuple[Float[np.ndarray, "two token"], Float[np.ndarray, " token"]]:
+    """−ln p of some tokens by two states each, and the divergence of their predictions.
+
+    Args:
+        decoder: gives the logits.
+        first: a state that predicts each token.
+        second: another.
+        targets: the tokens.
+
+    Returns:
+        NLL by both; and KL(first ‖ second) = Σ p (z₁ − z₂) + ln Z₂ − ln Z₁ with logits z, which is exactly 0 for equal states.
+    """
+    nll, kl = [torch.zeros(2, 0)], [torch.zeros(0)]
+    features = [decoder.head.features(final) for final in (first, second)]
+    for rows in _chunks(decoder, len(targets)):
+        wanted = targets[rows].to(decoder.head.device)
+        normalisers: list[list[Tensor]] = [[], []]
+        shifts, target_logit = [], [torch.zeros(len(wanted), device=decoder.head.device)] * 2
+        for start, stop in _slices(decoder):
+            logits = [decoder.head.logits(some[rows], start, stop).float() for some in features]
+            for side in (0, 1):
+                normalisers[side].append(logits[side].logsumexp(dim=1))
+                target_logit[side] = _taken(target_logit[side], logits[side], wanted, start)
+            shares = (logits[0] - normalisers[0][-1][:, None]).exp_()
+            shifts.append(shares.mul_(logits[0].sub_(logits[1])).sum(dim=1))
+        of_slices = [torch.stack(side) for side in normalisers]
+        whole = [side.logsumexp(dim=0) for side in of_slices]
+        shift = ((of_slices[0] - whole[0]).exp() * torch.stack(shifts)).sum(dim=0)
+        nll.append(torch.stack([whole[side] - target_logit[side] for side in (0, 1)]).cpu())
+        kl.append((shift + whole[1] - whole[0]).cpu())
+    return torch.cat(nll, dim=1).numpy(), torch.cat(kl).numpy()
+
+
+def _taken(so_far: Tensor, logits: Float[Tensor, "token slice"], wanted: Int[Tensor, " token"], start: int) -> Tensor:
+    """The logits of the wanted tokens, where this slice has them."""
+    inside = (wanted >= start) & (wanted < start + logits.shape[1])
+    at = (wanted - start).clamp(0, logits.shape[1] - 1)[:, None]
+    return torch.where(inside, logits.gather(1, at)[:, 0], so_far)
+
+
+def _chunks(decoder: Decoder, n_tokens: int) -> Iterator[slice]:
+    head = decoder.head
+    n_rows = max(_FEWEST_ROWS, logits_bytes(head.device.type) // (4 * head.slice_width * _ROWS_SHARE))
+    for first in range(0, n_tokens, n_rows):
+        yield slice(first, min(first + n_rows, n_tokens))
+
+
+def _slices(decoder: Decoder) -> Iterator[tuple[int, int]]:
+    width, size = decoder.head.slice_width, decoder.head.vocab_size
+    for start in range(0, size, width):
+        yield start, min(start + width, size)
