@@ -28,7 +28,9 @@ DEMO  := --dataset lee --experiment removal,exchange --max-samples 8 --dtype bfl
 WHOLE := results/removal+exchange/smollm2_135m_lee_n8
 LESS  := results/removal+exchange/smollm2_135m_less_two_lee_n8
 
-demo: $(READY) ## the main job on SmolLM2-135M and on the same model without its two least needed layers
+STILL := results/contrast/smollm2_135m_templates_n40
+
+demo: $(READY) ## the main jobs on SmolLM2-135M: sweep, parts of speech, comparison with a smaller self, contrast
 	$(BIN)/layerscope sweep --model smollm2-135m $(DEMO)
 	$(BIN)/layerscope pos $(WHOLE)
 	$(BIN)/layerscope words $(WHOLE) --variant removal-11 --tag VERB --top 5
@@ -37,7 +39,11 @@ demo: $(READY) ## the main job on SmolLM2-135M and on the same model without its
 	$(BIN)/layerscope sweep --model ./results/smollm2-135m-less-two $(DEMO)
 	$(BIN)/layerscope pos $(LESS)
 	$(BIN)/layerscope compare $(WHOLE) $(LESS) --output-dir results/comparison
-	@echo "Look at $(WHOLE)/figures/removal+exchange_en.png, pos_removal_en.png beside it, and results/comparison"
+	$(BIN)/layerscope contrast --model smollm2-135m --per-subtype 40 --dtype bfloat16 --sites resid_post --positions edit,edit+1,last \
+		--subtypes subject,location,adjective,tense,preposition,subject-verb-agreement --output-dir results
+	$(BIN)/layerscope stability $(STILL)
+	$(BIN)/layerscope intervene $(STILL) --stable 50 --max-pairs 40 --text-tokens 300
+	@echo "Look at $(WHOLE)/figures/removal+exchange_en.png, pos_removal_en.png beside it, results/comparison, and $(STILL)/figures"
 
 test: $(READY) ## every test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
@@ -61,6 +67,8 @@ bench: $(READY) ## every benchmark for a CPU, some 40 minutes on 2 cores; append
 	$(BIN)/python -m benchmarks.streaming
 	$(BIN)/python -m benchmarks.pos_scale
 	$(BIN)/python -m benchmarks.pairs_throughput
+	$(BIN)/python -m benchmarks.contrast_practice
+	$(BIN)/python -m benchmarks.contrast_growth
 
 clean: ## remove .venv and caches; results stay
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache src/*.egg-info

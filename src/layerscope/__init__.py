@@ -17,34 +17,77 @@ from layerscope.paths import LayerPath, Variant, build_variants, plan_sweep
 
 if TYPE_CHECKING:
     from layerscope.corpora import load_documents
-    from layerscope.jobs import SweepRequest, SweepResult, prepare_sweep, run_sweep, sweep
-    from layerscope.models import Decoder, LoadOptions, load_decoder
+    from layerscope.engine import Units, ablated, ablated_model, measure_reference, replacement_values
+    from layerscope.jobs import (
+        ContrastRequest,
+        FinishedContrast,
+        InterveneRequest,
+        StabilityRequest,
+        SweepRequest,
+        SweepResult,
+        find_stability,
+        intervene,
+        prepare_contrast,
+        prepare_sweep,
+        run_contrast,
+        run_sweep,
+        sweep,
+    )
+    from layerscope.models import Decoder, LoadOptions, SiteMap, load_decoder
 
 _LAZY = {  # torch takes seconds to import, and paths do not need it
+    "ContrastRequest": "layerscope.jobs",
     "Decoder": "layerscope.models",
+    "FinishedContrast": "layerscope.jobs",
+    "InterveneRequest": "layerscope.jobs",
     "LoadOptions": "layerscope.models",
+    "SiteMap": "layerscope.models",
+    "StabilityRequest": "layerscope.jobs",
     "SweepRequest": "layerscope.jobs",
     "SweepResult": "layerscope.jobs",
+    "Units": "layerscope.engine",
+    "ablated": "layerscope.engine",
+    "ablated_model": "layerscope.engine",
+    "find_stability": "layerscope.jobs",
+    "intervene": "layerscope.jobs",
     "load_decoder": "layerscope.models",
     "load_documents": "layerscope.corpora",
+    "measure_reference": "layerscope.engine",
+    "prepare_contrast": "layerscope.jobs",
     "prepare_sweep": "layerscope.jobs",
+    "replacement_values": "layerscope.engine",
+    "run_contrast": "layerscope.jobs",
     "run_sweep": "layerscope.jobs",
     "sweep": "layerscope.jobs",
 }
 
 __all__ = [
+    "ContrastRequest",
     "Decoder",
+    "FinishedContrast",
+    "InterveneRequest",
     "LayerPath",
     "LoadOptions",
+    "SiteMap",
+    "StabilityRequest",
     "SweepRequest",
     "SweepResult",
+    "Units",
     "Variant",
+    "ablated",
+    "ablated_model",
     "build_variants",
     "errors",
+    "find_stability",
+    "intervene",
     "load_decoder",
     "load_documents",
+    "measure_reference",
     "plan_sweep",
+    "prepare_contrast",
     "prepare_sweep",
+    "replacement_values",
+    "run_contrast",
     "run_sweep",
     "sweep",
 ]

@@ -138,6 +138,7 @@ def consistency(
     resampled = _collect(_bootstrap(groups, generator, n_resamples), groups, k)
     permuted = _collect(_permutations(groups, generator, n_resamples), groups, k)
     allowed = np.array([group.allows_inference for group in groups])
+    allowed &= allowed[is_control].all()  # every excess is one over the controls
     reliability = split_half(groups, k, generator=generator)
     sets = [
         _set_agreement(key, found, resampled, permuted, groups, k, inferred=bool(allowed[_members(groups, key[0])].all()))

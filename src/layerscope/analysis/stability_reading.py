@@ -48,8 +48,8 @@ def read_stability(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame])
         f"{facts['model']} で変化しないもの（{facts['pairs']}）",
     )
     place = Said(
-        f"Site {facts['site']}, position {facts['position']}, the {facts['k']} dimensions of {facts['width']} a layer that change "
-        f"least; {_n_pairs(facts):,} pairs of {_n_subtypes(facts)} subtypes.",
+        f"Site {facts['site']}, position {facts['position']}, the {facts['k']} dimensions of {facts['width']} a layer that "
+        f"change least; {_n_pairs(facts):,} pairs of {_n_subtypes(facts)} subtypes.",
         f"部位 {facts['site']}、位置 {facts['position']}、各層 {facts['width']} 次元のうち変化の小さい {facts['k']} 次元。"
         f"{_n_subtypes(facts)} 種類、{_n_pairs(facts):,} 対。",
     )
@@ -82,8 +82,8 @@ def _scale(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> list
             f"対照百分位の順位では ρ = {spread['percentile']:.2f} である。",
         ),
         Said(
-            f"Of the {k} units with the smallest raw difference {shared} are among the {k} with the smallest control percentile "
-            f"(chance: {k * k / n_units:.2f}).",
+            f"Of the {k} units with the smallest raw difference {shared} are among the {k} with the smallest control "
+            f"percentile (chance: {k * k / n_units:.2f}).",
             f"生の差が最小の {k} 単位のうち {shared} 個が、対照百分位が最小の {k} 単位にも含まれる"
             f"（偶然の期待値 {k * k / n_units:.2f}）。",
         ),
@@ -120,8 +120,8 @@ def _consistency(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -
             Said(
                 f"Two {en} share a Jaccard of {mean['value']:.3f} of their stillest dimensions a layer, where chance gives "
                 f"{mean['chance']:.3f} and two control groups {mean['control']:.3f}; excess over controls {_interval(mean)}: "
-                f"{more.en}, in {significant} of {len(by_layer)} layers by themselves (q < 0.05). Kendall's W is {w['value']:.3f} "
-                f"(chance {w['chance']:.3f}, controls {w['control']:.3f}).",
+                f"{more.en}, in {significant} of {len(by_layer)} layers by themselves (q < 0.05). Kendall's W is "
+                f"{w['value']:.3f} (chance {w['chance']:.3f}, controls {w['control']:.3f}).",
                 f"{ja}の 2 つの間で、最も変化しない次元の Jaccard は層平均 {mean['value']:.3f}（偶然 {mean['chance']:.3f}、"
                 f"対照どうし {mean['control']:.3f}）。対照に対する超過は {_interval(mean)}：{more.ja}。"
                 f"単独の層では {len(by_layer)} 層中 {significant} 層（q < 0.05）。Kendall の W は {w['value']:.3f}"
@@ -130,10 +130,11 @@ def _consistency(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -
         )
         if name == "all":
             below = raw["value"] <= raw["control"]
+            alone = "shared scale alone makes that much overlap" if below else "more than shared scale makes"
             said.append(
                 Said(
                     f"On the raw scale the same Jaccard is {raw['value']:.3f}, and that of two control groups "
-                    f"{raw['control']:.3f}: {'shared scale alone makes that much overlap' if below else 'more than shared scale makes'}.",
+                    f"{raw['control']:.3f}: {alone}.",
                     f"生の尺度では同じ Jaccard が {raw['value']:.3f}、対照どうしでは {raw['control']:.3f} であり、"
                     f"{'尺度の共有だけでこの程度は重なる' if below else '尺度の共有だけでは説明できない重なりがある'}。",
                 )
@@ -160,11 +161,12 @@ def _layers(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> lis
     return [
         Said(
             f"The {n_units:,} stillest units of all layers together lie {first['distance']:.0%} otherwise over the layers than "
-            f"those of controls (total variation; {en}); most above controls are {where_en}; {significant} of {len(rows)} layers "
-            "differ (q < 0.05). An even spread would be "
+            f"those of controls (total variation; {en}); most above controls are {where_en}; {significant} of {len(rows)} "
+            "layers differ (q < 0.05). An even spread would be "
             f"{1 / len(rows):.1%} a layer.",
             f"全層で最も変化しない {n_units:,} 単位の層分布は対照と {first['distance']:.0%} 異なる（全変動距離、{ja}）。"
-            f"対照を最も上回るのは{where_ja}。{len(rows)} 層中 {significant} 層で差がある（q < 0.05）。均等なら 1 層 {1 / len(rows):.1%}。",
+            f"対照を最も上回るのは{where_ja}。{len(rows)} 層中 {significant} 層で差がある"
+            f"（q < 0.05）。均等なら 1 層 {1 / len(rows):.1%}。",
         )
     ]
 
@@ -178,8 +180,8 @@ def _types(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> list
     subtype_ja = _p_phrase(row["subtype_p"], "種類ごとに固有の型がある", "種類に固有の型は認められない", ja=True)
     said = [
         Said(
-            f"Halves of one subtype rank the dimensions alike with ρ = {row['within_subtype']:.3f}, halves of different subtypes "
-            f"with ρ = {row['between_subtypes']:.3f} ({subtype}).",
+            f"Halves of one subtype rank the dimensions alike with ρ = {row['within_subtype']:.3f}, halves of different "
+            f"subtypes with ρ = {row['between_subtypes']:.3f} ({subtype}).",
             f"同じ種類の半分どうしの順位相関は ρ = {row['within_subtype']:.3f}、異なる種類の半分どうしでは "
             f"ρ = {row['between_subtypes']:.3f}（{subtype_ja}）。",
         )
@@ -217,17 +219,18 @@ def _correction(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) ->
                         f"Correction would bring the sides of an error together faster than those of a meaning pair of equal "
                         f"size: it does in {as_wanted} of {len(some)} layers and the reverse in {against} (q < 0.05); the mean "
                         f"difference of ln(R out / R in) is {mean:+.3f}.",
-                        f"訂正があるなら、同じ大きさの意味の対より誤りの対のほうが速く近づくはずである。そうなるのは {len(some)} 層中 "
-                        f"{as_wanted} 層、逆が {against} 層（q < 0.05）。ln(R出/R入) の差の平均は {mean:+.3f}。",
+                        f"訂正があるなら、同じ大きさの意味の対より"
+                        f"誤りの対のほうが速く近づくはずである。"
+                        f"そうなるのは {len(some)} 層中 {as_wanted} 層、逆が {against} 層（q < 0.05）。ln(R出/R入) の差の平均は {mean:+.3f}。",
                     )
                 )
             else:
                 said.append(
                     Said(
-                        f"It would move the wrong side toward the right one: more than meaning pairs' sides in {as_wanted} layers, "
-                        f"less in {against} (q < 0.05); mean difference {mean:+.3f} of the way a layer.",
-                        f"また誤りの側を正しい側へ動かすはずである。意味の対より大きいのは {as_wanted} 層、小さいのは {against} 層"
-                        f"（q < 0.05）。差の平均は 1 層あたり {mean:+.3f}。",
+                        f"It would move the wrong side toward the right one: more than meaning pairs' sides in {as_wanted} "
+                        f"layers, less in {against} (q < 0.05); mean difference {mean:+.3f} of the way a layer.",
+                        f"また誤りの側を正しい側へ動かすはずである。意味の対より大きいのは {as_wanted} 層、"
+                        f"小さいのは {against} 層（q < 0.05）。差の平均は 1 層あたり {mean:+.3f}。",
                     )
                 )
     falls = frames["divergence.parquet"].set_index(["set", "distance"])["kl_nats"] if "divergence.parquet" in frames else None
@@ -258,7 +261,8 @@ def _caveats(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> li
         here = found[(found["site"] == facts["site"]) & (found["position"] == facts["position"]) & (found["set"] == "all")]
         said.append(
             Said(
-                f"{len(here):,} single dimensions stand out from their layer at this place (q < 0.05, inside significant layers).",
+                f"{len(here):,} single dimensions stand out from their layer at this place (q < 0.05, inside significant "
+                "layers).",
                 f"この部位・位置で層の中から際立つ次元は {len(here):,} 個（有意な層の中で q < 0.05）。",
             )
         )

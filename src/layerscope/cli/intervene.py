@@ -65,7 +65,7 @@ def show_intervention(path: Path, request: InterveneRequest, language: str) -> N
         found = intervene(
             run, request, lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
         )
-    out.print(_effects(run, found))
+    out.print(_effects(run, found, width=out.width))
     off = {name: value for name, value in found.balance.items() if abs(value) > 0.1}
     if off:
         shown = ", ".join(f"{name} {value:+.2f} SD" for name, value in off.items())
@@ -75,11 +75,11 @@ def show_intervention(path: Path, request: InterveneRequest, language: str) -> N
     out.print(f"Table and figures: {run.directory.path}", highlight=False, soft_wrap=True)
 
 
-def _effects(run: FinishedContrast, found: Intervention) -> Table:
+def _effects(run: FinishedContrast, found: Intervention, *, width: int) -> Table:
     names = {
         "did": "wrong − right, nats",
         "accuracy": "accuracy",
-        "damage": "neutral text, nats/token",
+        "damage": "neutral text, nats",
         "change": "all pairs, nats",
     }
     table = Table(
@@ -88,7 +88,8 @@ def _effects(run: FinishedContrast, found: Intervention) -> Table:
         box=box.SIMPLE_HEAD,
     )
     table.add_column("outcome", no_wrap=True)
-    for name in ("replaced by", "stable set", "95% interval", "random sets", "z", "p"):
+    is_wide = width >= 100
+    for name in ("replaced by", "stable", *(("95% interval",) if is_wide else ()), "random", "z", "p"):
         table.add_column(name, justify="right", no_wrap=True)
     for attribute, shown in names.items():
         for replace, effects in found.effects.items():
@@ -97,10 +98,10 @@ def _effects(run: FinishedContrast, found: Intervention) -> Table:
             table.add_row(
                 shown,
                 replace,
-                f"{placed.effect:+.4f}",
-                f"{placed.low:+.4f} {placed.high:+.4f}",
-                f"{placed.random_mean:+.4f}",
-                f"{placed.z:+.2f}",
+                f"{placed.effect:+.3f}",
+                *(((f"{placed.low:+.3f} {placed.high:+.3f}") if placed.low == placed.low else "-",) if is_wide else ()),
+                f"{placed.random_mean:+.3f}",
+                f"{placed.z:+.1f}" if placed.z == placed.z else "-",
                 f"{p_value:.3f}",
             )
     return table

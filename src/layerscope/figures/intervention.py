@@ -55,14 +55,15 @@ def stable_among_random(intervention: pd.DataFrame, caption: str, language: Lang
     figure = Figure(figsize=(HALF_PAGE_INCHES, 0.8 + 1.35 * len(outcomes)))
     panels = figure.subplots(len(outcomes), len(replacements), squeeze=False, sharex="row", sharey="row")
     for row, outcome in enumerate(outcomes):
+        limits = _limits(intervention.loc[intervention["outcome"] == outcome, "value"])
+        panels[row][0].set_xlim(*limits)
         for axes, replacement in zip(panels[row], replacements, strict=True):
             here = (intervention["outcome"] == outcome) & (intervention["replacement"] == replacement)
-            p_value = _panel(axes, intervention[here], outcome)
+            p_value = _panel(axes, intervention[here], outcome, limits)
             axes.set_title(f"{label(f'replacement:{replacement}', language)}\n{p_value}" if row == 0 else p_value)
         name = label(f"outcome:{outcome}", language)
         if outcome == "accuracy" and intact_accuracy is not None:
             name = f"{name}\n({label('intact_accuracy', language).format(value=f'{intact_accuracy:.2f}')})"
-        panels[row][0].set_xlim(*_limits(intervention.loc[intervention["outcome"] == outcome, "value"]))
         for axes in panels[row]:
             axes.set_xlabel(name, fontsize=6)
         panels[row][0].set_ylabel(label("n_sets", language), fontsize=7)
@@ -76,13 +77,14 @@ def stable_among_random(intervention: pd.DataFrame, caption: str, language: Lang
     return figure
 
 
-def _panel(axes: Axes, rows: pd.DataFrame, outcome: str) -> str:
+def _panel(axes: Axes, rows: pd.DataFrame, outcome: str, limits: tuple[float, float]) -> str:
     """Draw one outcome of one replacement, and say its p-value."""
     value = rows["value"].to_numpy(dtype=float)
     is_stable = rows["set"].to_numpy() == 0
-    stable, random = value[is_stable & np.isfinite(value)], value[~is_stable & np.isfinite(value)]
-    if len(random):
-        axes.hist(random, bins=_edges(random), color=GREY, alpha=0.5)
+    stable, random = value[is_stable & np.isfinite(value)], value[~is_stable]
+    shown = random[np.isfinite(random)]
+    if len(shown):
+        axes.hist(shown, bins=_edges(shown, limits), color=GREY, alpha=0.5)
     axes.axvline(0, color="black", linestyle=":", linewidth=0.8)
     for one in stable:
         axes.axvline(one, color=VERMILLION, linewidth=1.6)
@@ -91,9 +93,8 @@ def _panel(axes: Axes, rows: pd.DataFrame, outcome: str) -> str:
     axes.grid(visible=False, axis="x")
     axes.tick_params(labelsize=6)
     alternative, written = OUTCOMES[outcome]
-    if not len(random) or not len(stable):
-        return f"{written} –"
-    return f"{written} = {float(permutation_p(float(stable[0]), random, alternative=alternative)):.2g}, n = {len(random)}"
+    p_value = float(permutation_p(float(stable[0]), random, alternative=alternative)) if len(random) and len(stable) else np.nan
+    return f"{written} –" if np.isnan(p_value) else f"{written} = {p_value:.2g}, n = {len(random)}"
 
 
 def _limits(values: pd.Series[float]) -> tuple[float, float]:
@@ -104,8 +105,8 @@ def _limits(values: pd.Series[float]) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _edges(values: np.ndarray) -> list[float]:
-    """Of bins over what there is; one narrow bin if all are equal."""
+def _edges(values: np.ndarray, limits: tuple[float, float]) -> list[float]:
+    """Of bins over what there is; one that can be seen if all values are about equal."""
     low, high = float(values.min()), float(values.max())
-    room = max(abs(low), 1e-6) * 0.02
-    return [low - room, high + room] if high - low < room / 1e3 else np.linspace(low, high, _N_BINS + 1).tolist()
+    room = (limits[1] - limits[0]) / 50
+    return np.linspace(low, high, _N_BINS + 1).tolist() if high - low > room else [low - room, high + room]

@@ -68,7 +68,7 @@ _LABELS: dict[str, tuple[str, str]] = {
     "differs:tokens": ("tokens", "トークン"),
     "differs:tagger": ("tagger", "品詞タガー"),
     "layer": ("Layer", "層"),
-    "interval_bands": ("Bands: 95% interval. ", "帯：95% 区間 "),
+    "interval_bands": ("Bands: 95% interval. ", "帯：95% 区間。"),
     "dimension": ("Dimension", "次元"),
     "scale:percentile": ("Control percentile", "対照パーセンタイル"),
     "scale:raw": ("Mean |a1 − a2|", "平均 |a1 − a2|"),

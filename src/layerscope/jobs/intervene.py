@@ -51,6 +51,8 @@ from layerscope.stats import covariate_balance, matched_sets
 REPLACEMENTS: tuple[Replacement, ...] = ("mean", "resample")
 COVARIATES = ("spread", "size", "unembedding")
 FEWEST_SETS = 200
+_N_NEAREST = 10
+"""Units like a member, of which a random set takes one: the stillest units lie at the edge of what there is."""
 Progress = Callable[[str, int, int], None]
 Members = Literal["all", "meaning", "grammar"]
 
@@ -206,10 +208,12 @@ def random_sets(
         start = layer * width
         found[:, members] = start + matched_sets(
             chosen[members] - start,
-            covariates[start : start + width],
+            # spread and size say nearly the same: the third covariate counts as much as the two together
+            covariates[start : start + width][:, [0, 1, 2, 2]],
             candidates=np.ones(width, dtype=bool),
             generator=generator,
             n_sets=n_sets,
+            n_nearest=_N_NEAREST,
         )
     return found
 

@@ -78,7 +78,7 @@ def run_contrast(prepared: PreparedContrast, *, force: bool = False, progress: P
     directory.start(manifest)
     directory.write_table(REFERENCE, reference_table(reference, unembedding_weight(decoder, sites.width)))
     plan = ContrastPlan(prepared.positions, reference.spread, prepared.batch_tokens, share, prepared.request.values)
-    _run_groups(prepared, sites, plan, progress)
+    run_groups(prepared, sites, plan, progress)
     directory.finish({**manifest, "seconds": round(time.perf_counter() - started, 2)})
     _warn_of_zeros(prepared)
     return True
@@ -94,7 +94,7 @@ def unembedding_weight(decoder: Decoder, width: int) -> np.ndarray:
     return norms
 
 
-def _run_groups(prepared: PreparedContrast, sites: SiteMap, plan: ContrastPlan, progress: Progress) -> None:
+def run_groups(prepared: PreparedContrast, sites: SiteMap, plan: ContrastPlan, progress: Progress) -> None:
     """Every group that is not there yet."""
     directory = prepared.directory
     references: list[Tensor] = []
