@@ -112,7 +112,7 @@ def _consistency(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -
         mean = rows[(rows["scale"] == "percentile") & rows["layer"].isna()].iloc[0]
         raw = rows[(rows["scale"] == "raw") & rows["layer"].isna()].iloc[0]
         by_layer = rows[(rows["scale"] == "percentile") & rows["layer"].notna()]
-        significant = int((by_layer["q_value"] < LEVEL).sum())
+        apart = _layers_apart(by_layer)
         concordance = layers[(layers["set"] == name) & (layers["measure"] == "kendall_w") & layers["layer"].isna()]
         w = concordance[concordance["scale"] == "percentile"].iloc[0]
         more = _verdict(mean)
@@ -120,11 +120,11 @@ def _consistency(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -
             Said(
                 f"Two {en} share a Jaccard of {mean['value']:.3f} of their stillest dimensions a layer, where chance gives "
                 f"{mean['chance']:.3f} and two control groups {mean['control']:.3f}; excess over controls {_interval(mean)}: "
-                f"{more.en}, in {significant} of {len(by_layer)} layers by themselves (q < 0.05). Kendall's W is "
+                f"{more.en}{apart.en}. Kendall's W is "
                 f"{w['value']:.3f} (chance {w['chance']:.3f}, controls {w['control']:.3f}).",
                 f"{ja}の 2 つの間で、最も変化しない次元の Jaccard は層平均 {mean['value']:.3f}（偶然 {mean['chance']:.3f}、"
                 f"対照どうし {mean['control']:.3f}）。対照に対する超過は {_interval(mean)}：{more.ja}。"
-                f"単独の層では {len(by_layer)} 層中 {significant} 層（q < 0.05）。Kendall の W は {w['value']:.3f}"
+                f"{apart.ja}Kendall の W は {w['value']:.3f}"
                 f"（偶然 {w['chance']:.3f}、対照 {w['control']:.3f}）。",
             )
         )
@@ -156,17 +156,23 @@ def _layers(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> lis
     where_ja = "、".join(f"第 {row['layer']} 層（{row['share']:.1%}、対照 {row['control']:.1%}）" for _, row in most.iterrows())
     significant = int((rows["q_value"] < LEVEL).sum())
     is_known = not math.isnan(_number(first["distance_p"]))
-    en = "is refused" if not is_known else f"p = {first['distance_p']:.3f}"
-    ja = "検定は行わない" if not is_known else f"p = {first['distance_p']:.3f}"
+    en = f"p = {first['distance_p']:.3f}" if is_known else "inference refused"
+    ja = f"p = {first['distance_p']:.3f}" if is_known else "検定なし"
+    differ = (
+        Said(
+            f"; {significant} of {len(rows)} layers differ (q < 0.05)",
+            f"{len(rows)} 層中 {significant} 層で差がある（q < 0.05）。",
+        )
+        if is_known
+        else Said("", "")
+    )
     return [
         Said(
             f"The {n_units:,} stillest units of all layers together lie {first['distance']:.0%} otherwise over the layers than "
-            f"those of controls (total variation; {en}); most above controls are {where_en}; {significant} of {len(rows)} "
-            "layers differ (q < 0.05). An even spread would be "
+            f"those of controls (total variation; {en}); most above controls are {where_en}{differ.en}. An even spread would be "
             f"{1 / len(rows):.1%} a layer.",
             f"全層で最も変化しない {n_units:,} 単位の層分布は対照と {first['distance']:.0%} 異なる（全変動距離、{ja}）。"
-            f"対照を最も上回るのは{where_ja}。{len(rows)} 層中 {significant} 層で差がある"
-            f"（q < 0.05）。均等なら 1 層 {1 / len(rows):.1%}。",
+            f"対照を最も上回るのは{where_ja}。{differ.ja}均等なら 1 層 {1 / len(rows):.1%}。",
         )
     ]
 
@@ -213,24 +219,28 @@ def _correction(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) ->
             as_wanted = int(((tested["q_value"] < LEVEL) & (tested["value"] * wanted > 0)).sum())
             against = int(((tested["q_value"] < LEVEL) & (tested["value"] * wanted < 0)).sum())
             mean = float(some["value"].mean())
+            is_known = len(tested) > 0
             if quantity == "contraction":
+                en = f"it does in {as_wanted} of {len(some)} layers and the reverse in {against} (q < 0.05)"
+                ja = f"そうなるのは {len(some)} 層中 {as_wanted} 層、逆が {against} 層（q < 0.05）"
+                en, ja = (en, ja) if is_known else ("inference refused", "検定なし")
                 said.append(
                     Said(
                         f"Correction would bring the sides of an error together faster than those of a meaning pair of equal "
-                        f"size: it does in {as_wanted} of {len(some)} layers and the reverse in {against} (q < 0.05); the mean "
-                        f"difference of ln(R out / R in) is {mean:+.3f}.",
+                        f"size: {en}; the mean difference of ln(R out / R in) is {mean:+.3f}.",
                         f"訂正があるなら、同じ大きさの意味の対より"
                         f"誤りの対のほうが速く近づくはずである。"
-                        f"そうなるのは {len(some)} 層中 {as_wanted} 層、逆が {against} 層（q < 0.05）。ln(R出/R入) の差の平均は {mean:+.3f}。",
+                        f"{ja}。ln(R出/R入) の差の平均は {mean:+.3f}。",
                     )
                 )
             else:
+                en = f"more than meaning pairs' sides in {as_wanted} layers, less in {against} (q < 0.05)"
+                ja = f"意味の対より大きいのは {as_wanted} 層、小さいのは {against} 層（q < 0.05）"
+                en, ja = (en, ja) if is_known else ("inference refused", "検定なし")
                 said.append(
                     Said(
-                        f"It would move the wrong side toward the right one: more than meaning pairs' sides in {as_wanted} "
-                        f"layers, less in {against} (q < 0.05); mean difference {mean:+.3f} of the way a layer.",
-                        f"また誤りの側を正しい側へ動かすはずである。意味の対より大きいのは {as_wanted} 層、"
-                        f"小さいのは {against} 層（q < 0.05）。差の平均は 1 層あたり {mean:+.3f}。",
+                        f"It would move the wrong side toward the right one: {en}; mean difference {mean:+.3f} of the way a layer.",
+                        f"また誤りの側を正しい側へ動かすはずである。{ja}。差の平均は 1 層あたり {mean:+.3f}。",
                     )
                 )
     falls = frames["divergence.parquet"].set_index(["set", "distance"])["kl_nats"] if "divergence.parquet" in frames else None
@@ -305,6 +315,17 @@ def _verdict(row: pd.Series[Any]) -> Said:
     if row["p_value"] < LEVEL and row["excess"] > 0:
         return Said("more alike than controls", "対照より似ている")
     return Said("no more alike than controls", "対照より似ているとはいえない")
+
+
+def _layers_apart(by_layer: pd.DataFrame) -> Said:
+    """In how many layers the difference shows by itself, where it was tested."""
+    if by_layer["q_value"].isna().all():
+        return Said("", "")
+    significant = int((by_layer["q_value"] < LEVEL).sum())
+    return Said(
+        f", in {significant} of {len(by_layer)} layers by themselves (q < 0.05)",
+        f"単独の層では {len(by_layer)} 層中 {significant} 層（q < 0.05）。",
+    )
 
 
 def _p_phrase(p: Any, yes: str, no: str, *, ja: bool = False) -> str:

@@ -21,7 +21,7 @@ N_BLOCKS = 20
 N_BINS = 64
 _BINS_AN_OCTAVE = 4
 _LOWEST_OCTAVE = -11
-"""Bin 0 holds all below 2⁻¹¹ σ, the last one all from 2⁴·⁵ σ."""
+"""Bin 0 holds all below 2⁻¹¹ σ, the last one all from 24 σ."""
 _MANTISSA_BITS_LEFT = 21
 """A float32 has 23 of them; the two highest, with the exponent, number the quarter octaves."""
 QUANTILES = (0.1, 0.5, 0.9)

@@ -9,6 +9,7 @@ from typing import Any
 
 from transformers import PretrainedConfig
 
+from layerscope.corpora import load_documents
 from layerscope.errors import DataError, PairError
 from layerscope.jobs.contrast_groups import (
     Encoding,
@@ -129,6 +130,7 @@ def prepare_contrast(request: ContrastRequest) -> PreparedContrast:
     sites, positions = check_sites(request.sites), check_positions(request.positions)
     _check_request(request)
     device = resolve_device(request.options.device)
+    load_documents(request.reference.dataset, "lines", data_dir=request.reference.data_dir)  # refused now, if at all
     source = resolve_model(request.model, request.revision)
     config = load_config(source, request.options)
     dtype = resolve_dtype(request.options.dtype, config)
