@@ -240,8 +240,13 @@ def _dealt_shares(
 ) -> Float[np.ndarray, "resample layer"]:
     """Shares of the members less those of the controls, all blocks dealt out anew among them."""
     groups = [*members, *controls]
+    scores = np.concatenate([(group.scores[0] + group.scores[1]) / 2 for group in groups])
+    pairs = np.concatenate([group.pairs for group in groups])
+    labels = np.repeat(np.arange(len(groups)), [len(group.pairs) for group in groups])
+    whole = GroupScores("all", "control", (scores, scores), pairs, allows_inference=True)
     found = []
     for _ in range(n):
-        shares = [_shares(group, n_units) for group in _dealt(groups, generator)]
-        found.append(np.mean(shares[: len(members)], axis=0) - np.mean(shares[len(members) :], axis=0))
+        weights = (generator.permutation(labels) == np.arange(len(groups))[:, None]) * pairs
+        shares = _shares_of(whole.mean(weights), n_units)
+        found.append(shares[: len(members)].mean(axis=0) - shares[len(members) :].mean(axis=0))
     return np.stack(found)
