@@ -169,8 +169,8 @@ def _layers(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> lis
     return [
         Said(
             f"The {n_units:,} stillest units of all layers together lie {first['distance']:.0%} otherwise over the layers than "
-            f"those of controls (total variation; {en}); most above controls are {where_en}{differ.en}. An even spread would be "
-            f"{1 / len(rows):.1%} a layer.",
+            f"those of controls (total variation; {en}); most above controls are {where_en}{differ.en}. "
+            f"An even spread would be {1 / len(rows):.1%} a layer.",
             f"全層で最も変化しない {n_units:,} 単位の層分布は対照と {first['distance']:.0%} 異なる（全変動距離、{ja}）。"
             f"対照を最も上回るのは{where_ja}。{differ.ja}均等なら 1 層 {1 / len(rows):.1%}。",
         )
@@ -239,7 +239,8 @@ def _correction(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) ->
                 en, ja = (en, ja) if is_known else ("inference refused", "検定なし")
                 said.append(
                     Said(
-                        f"It would move the wrong side toward the right one: {en}; mean difference {mean:+.3f} of the way a layer.",
+                        f"It would move the wrong side toward the right one: {en}; mean difference {mean:+.3f} of the way a "
+                        "layer.",
                         f"また誤りの側を正しい側へ動かすはずである。{ja}。差の平均は 1 層あたり {mean:+.3f}。",
                     )
                 )

@@ -69,18 +69,18 @@ def _ranking(run: FinishedContrast, found: Stability) -> Table:
     primary, raw = (here[here["scale"] == scale].head(_SHOWN).to_dict("records") for scale in ("percentile", "raw"))
     table = Table(
         title=Text(f"{run.model}: what changes least at {found.site}, {found.position}"),
-        caption="percentile: a random word in the same place changes it less with this probability; σ: over ordinary text",
+        caption="percentile: share of random words in the same place that change it less; σ: over ordinary text",
         box=box.SIMPLE_HEAD,
     )
-    for name in ("", "by percentile", "percentile", "95% interval", "by raw difference", "difference", "σ"):
+    for name in ("", "percentile", "", "95% interval", "raw", "", "σ"):
         table.add_column(name, justify="right", no_wrap=True)
     for number, (first, second) in enumerate(zip(primary, raw, strict=True), start=1):
         table.add_row(
             str(number),
-            f"layer {first['layer']}, dim {first['dim']}",
+            f"L{first['layer']} · d{first['dim']}",
             f"{first['score']:.3f}",
             f"{first['low']:.3f} {first['high']:.3f}",
-            f"layer {second['layer']}, dim {second['dim']}",
+            f"L{second['layer']} · d{second['dim']}",
             f"{second['score']:.3g}",
             f"{second['spread']:.3g}",
         )

@@ -8,6 +8,8 @@ compared as if they were types: whatever they have in common is chance and share
 from __future__ import annotations
 
 import itertools
+import math
+import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -134,8 +136,8 @@ def file_pairs(path: Path, encoding: Encoding, *, prefix: str, seed: int) -> Ite
         yield checked
     if RANDOM_WORD in by_subtype or not bases:
         return
-    of_types = [n for name, n in Counter(pair.subtype for pair in bases).items() if name != RANDOM_WORD]
-    wanted = len(PARTS) * max(of_types)
+    # each part about as large as the types that it is compared with
+    wanted = len(PARTS) * math.ceil(statistics.median(Counter(pair.subtype for pair in bases).values()))
     made = check_pairs(random_words_for(_in_turn(bases), wanted * _TRIED_FOR_EACH, seed=seed), encoding.encode, at_once=64)
     yield from itertools.islice((one for one in made if one.is_usable), wanted)
 

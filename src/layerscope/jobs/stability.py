@@ -96,7 +96,7 @@ def find_stability(run: FinishedContrast, request: StabilityRequest, progress: P
     """Write every table, figure and the reading into the run directory.
 
     Raises:
-        RunError: k does not fit the model, or the run lacks a site or position that is asked for.
+        RunError: k does not fit the model, or the run lacks a site or position that is asked for, or pairs that have one.
     """
     sites, positions = _check(run, request)
     places = [(site, position) for site in sites for position in positions]
@@ -108,14 +108,17 @@ def find_stability(run: FinishedContrast, request: StabilityRequest, progress: P
             for name, frame in task.result().items():
                 parts.setdefault(name, []).append(frame.assign(site=site, position=position))
             progress(done, len(places))
+    if not parts:
+        raise RunError(f"No pair of the run is long enough for {', '.join(positions)}: name other --positions.")
     frames = {name: pd.concat(found, ignore_index=True) for name, found in parts.items()}
     frames |= _movement(run, request, positions)
     frames[PREFERENCES.name] = _preferences(run)
     _correct(frames)
     if LAYER_AGREEMENT.name in frames:
         frames[DIMENSIONS.name] = _dimensions(run, frames[LAYER_AGREEMENT.name])
-    site, position = main_place(sites, positions)
-    found = Stability(site, position, {}, refused(run), frames)
+    with_pairs = set(frames[RANKING.name]["position"])
+    site, position = main_place(sites, [name for name in positions if name in with_pairs])
+    found = Stability(site, position, {}, refused(run, site, position), frames)
     for table in _TABLES:
         if table.name in frames:
             run.directory.write_table(table, table.from_frame(frames[table.name]))
@@ -150,15 +153,17 @@ def main_place(sites: Sequence[str], positions: Sequence[str]) -> tuple[str, str
     return ("resid_post" if "resid_post" in sites else sites[0]), later[0]
 
 
-def refused(run: FinishedContrast) -> tuple[str, ...]:
-    """Groups that are too small for inference, with the number that is needed."""
+def refused(run: FinishedContrast, site: str, position: str) -> tuple[str, ...]:
+    """Groups that are too small for inference at a place, with the number that is needed."""
+    there = {group.name: group.pairs for group in run.group_scores(site, position, "percentile")}
     found = []
     for row in run.groups.to_dict("records"):
         if row["role"] not in ("meaning", "grammar", "control"):
             continue
-        if row["pairs"] < FEWEST_PAIRS or row["blocks"] < FEWEST_BLOCKS:
+        of_block = there.get(str(row["group"]), np.zeros(0, dtype=np.int64))
+        if of_block.sum() < FEWEST_PAIRS or len(of_block) < FEWEST_BLOCKS:
             found.append(
-                f"{row['group']}: {row['pairs']} pairs in {row['blocks']} blocks; inference needs {FEWEST_PAIRS} pairs in "
+                f"{row['group']}: {of_block.sum()} pairs in {len(of_block)} blocks; inference needs {FEWEST_PAIRS} pairs in "
                 f"{FEWEST_BLOCKS} blocks of templates"
             )
     return tuple(found)
