@@ -152,10 +152,11 @@ def test_the_difference_at_equal_size_by_hand() -> None:
     found = Moves(
         np.where(is_error, "error", "meaning"),
         np.arange(15),
-        {"size": np.arange(15.0)[:, None], "contraction": contraction, "toward_right": nothing, "asymmetry": nothing},
+        {"size": np.exp(np.arange(15.0))[:, None], "contraction": contraction, "toward_right": nothing, "asymmetry": nothing},
     )
-    # (4 + 6) / 2 − 1 = 4 for two errors, 7 − 5 = 2 for one
-    assert effects_of(found)[AT_EQUAL_SIZE, "contraction"].value.tolist() == [pytest.approx(10 / 3)]
+    # first fifth: 5 at ln R = 1.5, slope 2 (4 at 1, 6 at 2), so 5 − 2 × 1.5 = 2 where meaning has 1: 1 for two errors; the
+    # fifth one: 7, slope 0, where meaning has 5: 2 for one error
+    assert effects_of(found)[AT_EQUAL_SIZE, "contraction"].value.tolist() == [pytest.approx(4 / 3)]
 
 
 def test_errors_that_are_only_larger_are_told_from_correction() -> None:

@@ -136,15 +136,23 @@ def consistency(
         return None
     (found,) = _collect(iter([_stack([group.mean(group.pairs[None]) for group in groups], axis=1)]), groups, k)
     resampled = _collect(_bootstrap(groups, generator, n_resamples), groups, k)
-    permuted = _collect(_permutations(groups, generator, n_resamples), groups, k)
+    # of a set: among its members and the controls alone, so that what other types share does not widen the null
+    permuted: dict[str, list[Statistics]] = {}
+    for name in dict.fromkeys(name for name, _ in found.sets):
+        some = [group for group, is_in in zip(groups, _members(groups, name) | is_control, strict=True) if is_in]
+        permuted[name] = _collect(_permutations(some, generator, n_resamples), some, k)
     allowed = np.array([group.allows_inference for group in groups])
     allowed &= allowed[is_control].all()  # every excess is one over the controls
     reliability = split_half(groups, k, generator=generator)
     sets = [
-        _set_agreement(key, found, resampled, permuted, groups, k, inferred=bool(allowed[_members(groups, key[0])].all()))
+        _set_agreement(
+            key, found, resampled, permuted[key[0]], groups, k, inferred=bool(allowed[_members(groups, key[0])].all())
+        )
         for key in found.sets
     ]
-    pairs = [_pair_agreement(name, found, resampled, permuted, groups, k, reliability[name], allowed) for name in MEASURES]
+    pairs = [
+        _pair_agreement(name, found, resampled, permuted["all"], groups, k, reliability[name], allowed) for name in MEASURES
+    ]
     return Consistency(tuple(group.name for group in groups), tuple(sets), tuple(pairs))
 
 

@@ -1,8 +1,8 @@
 """Correction, made measurable: do layers bring both sides together, the wrong one toward the right one, more so for errors?
 
 Per layer, with R the distance between both sides relative to their length: contraction ρ = ln(R out / R in), below 0 where the
-sides come together; and the part of the way to the other side that a layer moves one. Pairs of equal size are compared by
-strata: fifths of R in, weighted as the errors lie in them.
+sides come together; and the part of the way to the other side that a layer moves one. Pairs of equal size are compared within
+fifths of ln R in, by lines of one slope a fifth (fifths alone leave a tenth of what size explains), weighted as the errors lie.
 
 Axes: ``pair``, ``layer``, ``cluster`` (blocks of templates of a group: what is drawn again), ``quantity``.
 """
@@ -120,7 +120,11 @@ def layer_effects(found: Moves, *, generator: np.random.Generator, n_resamples: 
         if quantity in ("contraction", "toward_right") and len(set(found.sets[both])) == 2:
             strata = strata_of(found.values["size"][both])
             is_error = found.sets[both] == "error"
-            yield _effect(AT_EQUAL_SIZE, quantity, values[both], strata, found.cluster[both], generator, n_resamples, is_error)
+            with np.errstate(divide="ignore"):
+                size = np.log(found.values["size"][both])
+            yield _effect(
+                AT_EQUAL_SIZE, quantity, values[both], strata, found.cluster[both], generator, n_resamples, is_error, size
+            )
 
 
 def strata_of(size: Float[np.ndarray, "pair layer"]) -> Int[np.ndarray, "pair layer"]:
@@ -143,14 +147,17 @@ def _effect(
     generator: np.random.Generator,
     n_resamples: int,
     is_error: Bool[np.ndarray, " pair"] | None = None,
+    size: Float[np.ndarray, "pair layer"] | None = None,
 ) -> LayerEffect:
     """A mean (everything in one stratum), or a difference of means at equal size."""
     clusters, of_pair = np.unique(cluster, return_inverse=True)
-    sums, counts = _by_cluster(values, strata, of_pair, len(clusters), is_error)
-    value = _combine(np.ones((1, len(clusters))), sums, counts)[0]
+    side = np.zeros(len(of_pair), dtype=np.int64) if is_error is None else np.where(is_error, 0, 1)
+    moments = _moments(values, np.zeros(values.shape) if size is None else size, strata, of_pair, side)
+    combine = _means if is_error is None else _differences
+    value = combine(np.ones((1, len(clusters))), moments)[0]
     low = high = p_value = np.full(values.shape[1], np.nan)
     if n_resamples and len(clusters) >= FEWEST_CLUSTERS:
-        drawn = np.concatenate([_combine(some, sums, counts) for some in draw_documents(len(clusters), n_resamples, generator)])
+        drawn = np.concatenate([combine(some, moments) for some in draw_documents(len(clusters), n_resamples, generator)])
         drawn = np.where(np.isfinite(drawn), drawn, value)  # a draw without a member says nothing
         low, high = recentred(value, drawn)
         as_far = (np.abs(drawn - drawn.mean(axis=0)) >= np.abs(value) - 1e-12).sum(axis=0)
@@ -158,39 +165,44 @@ def _effect(
     return LayerEffect(name, quantity, int(np.isfinite(values).any(axis=1).sum()), value, low, high, p_value)
 
 
-def _by_cluster(
+def _moments(
     values: Float[np.ndarray, "pair layer"],
+    size: Float[np.ndarray, "pair layer"],
     strata: Int[np.ndarray, "pair layer"],
     of_pair: Int[np.ndarray, " pair"],
-    n_clusters: int,
-    is_error: Bool[np.ndarray, " pair"] | None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Sums and counts, ``side cluster stratum layer``: side 0 is errors (or everything), side 1 meaning."""
-    n_sides = 1 if is_error is None else 2
-    n_strata = 1 if is_error is None else N_STRATA
-    sums = np.zeros((n_sides, n_clusters, n_strata, values.shape[1]))
-    counts = np.zeros_like(sums)
-    side = np.zeros(len(of_pair), dtype=np.int64) if is_error is None else np.where(is_error, 0, 1)
-    row, layer = np.nonzero(np.isfinite(values) & (strata >= 0))
+    side: Int[np.ndarray, " pair"],
+) -> Float[np.ndarray, "moment side cluster stratum layer"]:
+    """Sums of 1, y, x, x² and xy over pairs, where y is the value and x the size; side 0 is errors, or everything."""
+    found = np.zeros((5, int(side.max()) + 1, int(of_pair.max()) + 1, int(strata.max()) + 1, values.shape[1]))
+    row, layer = np.nonzero(np.isfinite(values) & np.isfinite(size) & (strata >= 0))
     at = (side[row], of_pair[row], strata[row, layer], layer)
-    np.add.at(sums, at, values[row, layer])
-    np.add.at(counts, at, 1.0)
-    return sums, counts
+    y, x = values[row, layer], size[row, layer]
+    for number, term in enumerate((np.ones(len(y)), y, x, x * x, x * y)):
+        np.add.at(found[number], at, term)
+    return found
 
 
-def _combine(
-    weights: Float[np.ndarray, "resample cluster"], sums: np.ndarray, counts: np.ndarray
-) -> Float[np.ndarray, "resample layer"]:
-    """Means, or differences of means within strata, weighted by the errors in them; strata that lack a side are left out."""
+def _means(weights: Float[np.ndarray, "resample cluster"], moments: np.ndarray) -> Float[np.ndarray, "resample layer"]:
+    """Of everything, which lies in one stratum."""
+    counts, totals = np.einsum("rc,mcl->mrl", weights, moments[:2, 0, :, 0], optimize=True)
     with np.errstate(divide="ignore", invalid="ignore"):
-        totals = np.einsum("rc,kcsl->krsl", weights, sums, optimize=True)
-        numbers = np.einsum("rc,kcsl->krsl", weights, counts, optimize=True)
-        means = totals / numbers
-        if len(means) == 1:
-            return np.asarray(means[0, :, 0])
-        usable = (numbers > 0).all(axis=0)
-        shares = np.where(usable, numbers[0], 0.0)
-        difference = np.where(usable, means[0] - means[1], 0.0)
+        return np.asarray(totals / counts)
+
+
+def _differences(weights: Float[np.ndarray, "resample cluster"], moments: np.ndarray) -> Float[np.ndarray, "resample layer"]:
+    """Errors less meaning at equal size: within strata by lines of one slope, weighted by the errors in each.
+
+    Strata that lack a side are left out.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        counts, y, x, xx, xy = np.einsum("rc,mkcsl->mkrsl", weights, moments, optimize=True)
+        within_xx, within_xy = (xx - x * x / counts).sum(axis=0), (xy - x * y / counts).sum(axis=0)
+        varies = within_xx > 1e-12 * np.maximum(xx.sum(axis=0), 1e-300)
+        slope = np.where(varies, within_xy / within_xx, 0.0)
+        (y_error, y_meaning), (x_error, x_meaning) = y / counts, x / counts
+        usable = (counts > 0).all(axis=0)
+        difference = np.where(usable, y_error - y_meaning - slope * (x_error - x_meaning), 0.0)
+        shares = np.where(usable, counts[0], 0.0)
         return np.asarray((shares * difference).sum(axis=1) / shares.sum(axis=1))
 
 

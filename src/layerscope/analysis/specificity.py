@@ -21,6 +21,7 @@ from layerscope.analysis.agreement import agreement, ranks_of
 from layerscope.analysis.consistency import GroupScores, recentred
 from layerscope.stats import permutation_p, smallest
 
+LEVEL = 0.05
 _MOST_LABELLINGS = 20_000
 _AT_ONCE = 16
 
@@ -62,7 +63,7 @@ class TypeSpecificity:
     between_types: float
     """Mean between subtypes of different types."""
     type_p: float
-    """One-sided p of the difference over the labellings of subtypes; NaN with fewer than two subtypes of a type."""
+    """One-sided p of the difference over the labellings of subtypes; NaN where too few subtypes let none be below 0.05."""
     labellings: int
     """Labellings that the p is made of: no p can be below one over it."""
 
@@ -104,7 +105,7 @@ def layer_shares(
 
 
 def type_specificity(
-    groups: Sequence[GroupScores], *, generator: np.random.Generator, n_resamples: int, n_splits: int = 10
+    groups: Sequence[GroupScores], *, generator: np.random.Generator, n_resamples: int, n_splits: int = 4
 ) -> TypeSpecificity | None:
     """Compare agreement within and between subtypes and types, by Spearman correlation averaged over layers.
 
@@ -123,9 +124,8 @@ def type_specificity(
     halved = _half_matrix(types, generator, n_splits)
     subtype_p = np.nan
     if n_resamples and all(group.allows_inference for group in types):
-        dealt = [_within_less_between(_half_matrix(_dealt(types, generator), generator, 1)) for _ in range(n_resamples)]
-        once = [_within_less_between(_half_matrix(types, generator, 1)) for _ in range(n_splits)]
-        subtype_p = float(permutation_p(float(np.mean(once)), np.array(dealt), alternative="greater"))
+        dealt = [_within_less_between(_half_matrix(_dealt(types, generator), generator, n_splits)) for _ in range(n_resamples)]
+        subtype_p = float(permutation_p(_within_less_between(halved), np.array(dealt), alternative="greater"))
     matrix = _whole_matrix(types)
     is_grammar = np.array([group.role == "grammar" for group in types])
     type_p, n_labellings = _type_p(matrix, is_grammar, generator)
@@ -206,7 +206,10 @@ def _type_p(
     else:
         labellings = [is_grammar, *(generator.permutation(is_grammar) for _ in range(_MOST_LABELLINGS - 1))]
     found = np.array([contrast(labels) for labels in labellings])
-    return float(np.mean(found >= contrast(is_grammar) - 1e-12)), len(found)
+    # with as many of either type, swapping the two names changes nothing
+    smallest_p = (2 if n == 2 * n_grammar else 1) / len(found)
+    p_value = float(np.mean(found >= contrast(is_grammar) - 1e-12))
+    return p_value if smallest_p <= LEVEL else float("nan"), len(found)
 
 
 def _shares(group: GroupScores, n_units: int) -> Float[np.ndarray, " layer"]:

@@ -130,13 +130,13 @@ def _consistency(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -
         )
         if name == "all":
             below = raw["value"] <= raw["control"]
-            alone = "shared scale alone makes that much overlap" if below else "more than shared scale makes"
+            alone = "shared scale alone makes that much overlap" if below else "more than that of the controls"
             said.append(
                 Said(
                     f"On the raw scale the same Jaccard is {raw['value']:.3f}, and that of two control groups "
                     f"{raw['control']:.3f}: {alone}.",
                     f"生の尺度では同じ Jaccard が {raw['value']:.3f}、対照どうしでは {raw['control']:.3f} であり、"
-                    f"{'尺度の共有だけでこの程度は重なる' if below else '尺度の共有だけでは説明できない重なりがある'}。",
+                    f"{'尺度の共有だけでこの程度は重なる' if below else '対照を上回る'}。",
                 )
             )
     return said
@@ -156,8 +156,8 @@ def _layers(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> lis
     where_ja = "、".join(f"第 {row['layer']} 層（{row['share']:.1%}、対照 {row['control']:.1%}）" for _, row in most.iterrows())
     significant = int((rows["q_value"] < LEVEL).sum())
     is_known = not math.isnan(_number(first["distance_p"]))
-    en = f"p = {first['distance_p']:.3f}" if is_known else "inference refused"
-    ja = f"p = {first['distance_p']:.3f}" if is_known else "検定なし"
+    en = f"p = {first['distance_p']:.3g}" if is_known else "inference refused"
+    ja = f"p = {first['distance_p']:.3g}" if is_known else "検定なし"
     differ = (
         Said(
             f"; {significant} of {len(rows)} layers differ (q < 0.05)",
@@ -192,7 +192,7 @@ def _types(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> list
             f"ρ = {row['between_subtypes']:.3f}（{subtype_ja}）。",
         )
     ]
-    if not math.isnan(_number(row["within_type"])) and not math.isnan(_number(row["type_p"])):
+    if not math.isnan(_number(row["within_type"])) and not math.isnan(_number(row["between_types"])):
         types = _p_phrase(
             row["type_p"], "meaning and grammar differ as types", "meaning and grammar are not told apart as types"
         )
@@ -265,7 +265,11 @@ def _caveats(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> li
         Said(
             "All this is correlation: whether the dimensions that stay still do anything is for 'layerscope intervene'.",
             "以上は相関である。変化しない次元が何かをしているかどうかは layerscope intervene で調べる。",
-        )
+        ),
+        Said(
+            "The units at the head of a ranking were chosen for being smallest: in new pairs they will be less so.",
+            "順位の先頭の単位は最小であるために選ばれたものであり、新しい対ではこれほど小さくはならない。",
+        ),
     ]
     found = frames.get("dimensions.parquet")
     if found is not None:
@@ -307,7 +311,7 @@ def _number(value: Any) -> float:
 def _interval(row: pd.Series[Any]) -> str:
     if math.isnan(_number(row["low"])):
         return f"{row['excess']:+.3f}"
-    return f"{row['excess']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}], p = {row['p_value']:.3f}"
+    return f"{row['excess']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}], p = {row['p_value']:.3g}"
 
 
 def _verdict(row: pd.Series[Any]) -> Said:
@@ -333,7 +337,7 @@ def _p_phrase(p: Any, yes: str, no: str, *, ja: bool = False) -> str:
     value = _number(p)
     if math.isnan(value):
         return "検定なし" if ja else "inference refused"
-    return f"p = {value:.3f}{'、' if ja else ': '}{yes if value < LEVEL else no}"
+    return f"p = {value:.3g}{'、' if ja else ': '}{yes if value < LEVEL else no}"
 
 
 def _n_pairs(facts: Mapping[str, Any]) -> int:

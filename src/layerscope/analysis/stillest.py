@@ -42,7 +42,7 @@ def rank_units(scores: Float[np.ndarray, "layer dim"], k: int) -> tuple[Ranked, 
     layer, dim = np.nonzero(ranks < k)
     order = np.lexsort((ranks[layer, dim], layer))
     within = Ranked("layer", layer[order], dim[order], ranks[layer, dim][order] + 1)
-    best = np.argsort(ranks_of(scores.reshape(-1)), kind="stable")[:k]
+    best = np.argsort(scores.reshape(-1), kind="stable")[:k]
     return within, Ranked("all", best // n_dims, best % n_dims, np.arange(1, len(best) + 1))
 
 

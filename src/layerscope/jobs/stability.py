@@ -122,6 +122,8 @@ def find_stability(run: FinishedContrast, request: StabilityRequest, progress: P
     for table in _TABLES:
         if table.name in frames:
             run.directory.write_table(table, table.from_frame(frames[table.name]))
+        else:  # an earlier analysis of other places may have left it
+            run.directory.remove_table(table)
     found.reading.update(read_stability(run_facts(run, request, found), frames))
     run.directory.write_json("stability.json", {"request": asdict(request), "reading": found.reading, "refused": found.refused})
     for language, text in found.reading.items():

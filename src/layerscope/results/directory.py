@@ -120,6 +120,10 @@ class RunDirectory:
         """Write a table that is not sharded."""
         self._write_parquet(self.path / table.name, data)
 
+    def remove_table(self, table: Table) -> None:
+        """Delete a table that is not sharded, if it is there."""
+        (self.path / table.name).unlink(missing_ok=True)
+
     def read_table(self, table: Table) -> pa.Table:
         """Read a table that is not sharded.
 
