@@ -118,6 +118,7 @@ class DifferenceSummer:
         n_references = 0 if percentiles is None else len(percentiles.of_bin)
         self._percentile_by_block = torch.zeros((n_references, N_BLOCKS, *shape), device=device)
         self._pairs = torch.zeros((N_BLOCKS, n_positions), dtype=torch.int64)
+        self._of_block: tuple[Tensor, Tensor] | None = None
 
     def count(self, blocks: Int[Tensor, " pair"], has: Bool[Tensor, "pair position"]) -> None:
         """Note a batch's pairs; once a batch, before its cells are added."""
@@ -135,29 +136,33 @@ class DifferenceSummer:
         has: Bool[Tensor, "pair position"],
     ) -> Float[Tensor, "pair position d_model"]:
         """Add one site of one layer of a batch; returns its differences, 0 where a pair lacks a position."""
-        first, second = first.float().to(self._device), second.float().to(self._device)
-        has = has.to(self._device)[:, :, None]
-        difference = torch.where(has, (first - second).abs(), 0.0)
-        relative = difference / first.abs().add_(second.abs()).clamp_(min=torch.finfo(torch.float32).tiny)
-        cells = (slice(None), site, slice(None), layer)
+        # position first: what is added up over pairs lies together, and one call serves all positions
+        first, second = (side.float().to(self._device).transpose(0, 1).contiguous() for side in (first, second))
+        has = has.to(self._device).T.contiguous()[:, :, None]
+        difference = (first - second).abs_().mul_(has)
+        relative = difference / first.abs_().add_(second.abs_()).clamp_(min=torch.finfo(torch.float32).tiny)
         # float32 within a batch, float64 over batches
-        self._moments[0, site, :, layer] += difference.sum(dim=0)
-        self._moments[1, site, :, layer] += difference.square().sum(dim=0)
-        self._moments[2, site, :, layer] += 2.0 * relative.sum(dim=0)
-        self._zeros[site, :, layer] += (has.sum(dim=0) - torch.count_nonzero(difference, dim=0)).to(torch.int32)
+        self._moments[0, site, :, layer] += difference.sum(dim=1)
+        self._moments[1, site, :, layer] += torch.linalg.vector_norm(difference, dim=1).square_()
+        self._moments[2, site, :, layer] += relative.sum(dim=1).mul_(2.0)
+        self._zeros[site, :, layer] += (has.sum(dim=1) - torch.count_nonzero(difference, dim=1)).to(torch.int32)
         bins = bin_of(difference * self._inverse[site, layer]).long()
         counted = has.to(torch.int32).expand(bins.shape)
-        for position in range(bins.shape[1]):
-            self._histogram[site, position, layer].scatter_add_(0, bins[:, position], counted[:, position])
-        of_block = torch.zeros((N_BLOCKS, len(blocks)), device=self._device)
-        of_block[blocks.to(self._device), torch.arange(len(blocks), device=self._device)] = 1.0
-        self._by_block[cells] += torch.einsum("bn,npd->bpd", of_block, difference)
+        self._histogram[site, :, layer].scatter_add_(1, bins, counted)
+        of_block = self._block_shares(blocks)
+        self._by_block[:, site, :, layer] += torch.matmul(of_block, difference).transpose(0, 1)
         for number, of_bin in enumerate(() if self._percentiles is None else self._percentiles.of_bin):
-            table = of_bin[site, :, layer]
-            for position in range(bins.shape[1]):
-                found = torch.where(has[:, position], table[position].gather(0, bins[:, position]), 0.0)
-                self._percentile_by_block[number, :, site, position, layer] += of_block @ found
-        return difference
+            found = of_bin[site, :, layer].gather(1, bins).mul_(has)
+            self._percentile_by_block[number, :, site, :, layer] += torch.matmul(of_block, found).transpose(0, 1)
+        return difference.transpose(0, 1)
+
+    def _block_shares(self, blocks: Int[Tensor, " pair"]) -> Float[Tensor, "block pair"]:
+        """1 where a pair lies in a block; made once a batch."""
+        if self._of_block is None or self._of_block[0] is not blocks:
+            shares = torch.zeros((N_BLOCKS, len(blocks)), device=self._device)
+            shares[blocks.to(self._device), torch.arange(len(blocks), device=self._device)] = 1.0
+            self._of_block = (blocks, shares)
+        return self._of_block[1]
 
     def result(self) -> DifferenceSums:
         """Everything that was added."""
@@ -183,7 +188,12 @@ class DifferenceSummer:
         """From the histogram: the geometric middle of the bin that the quantile falls into."""
         edges = bin_edges()
         middles = np.concatenate([[0.0], np.sqrt(edges[:-1] * edges[1:]), [edges[-1]]]).astype(np.float32)
-        cumulated = self._histogram.cumsum(dim=3)
-        total = cumulated[:, :, :, -1:]
-        found = [(cumulated < quantile * total).sum(dim=3).clamp(max=N_BINS - 1).cpu().numpy() for quantile in QUANTILES]
-        return np.stack([middles[bins] * self._spread[:, None].astype(np.float32) for bins in found])
+        found = np.empty((len(QUANTILES), *self._moments.shape[1:]), dtype=np.float32)
+        for site in range(found.shape[1]):
+            for position in range(found.shape[2]):  # some at a time: they stay in a processor's caches
+                cumulated = self._histogram[site, position].cumsum(dim=1, dtype=torch.int32)
+                total = cumulated[:, -1:].clone()
+                for number, quantile in enumerate(QUANTILES):
+                    bins = (cumulated < quantile * total).sum(dim=1).clamp(max=N_BINS - 1).cpu().numpy()
+                    found[number, site, position] = middles[bins] * self._spread[site]
+        return found

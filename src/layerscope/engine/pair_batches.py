@@ -23,8 +23,9 @@ from layerscope.models import Decoder
 from layerscope.models.sites import Activations, SiteMap, first_of
 from layerscope.pairs import PlacedPair
 
-_CALL_COST = 48
-"""A forward pass costs about as much as this many positions besides its own: weights are read, calls are made."""
+_CALL_COST, _BATCH_COST = 40, 60
+"""A forward pass costs about as much as this many positions besides its own: weights are read, calls are made. So does what is
+done with a batch's activations."""
 _TOLERANCE = 1e-3
 
 
@@ -84,7 +85,7 @@ def make_batches(pairs: Sequence[PlacedPair], token_budget: int, *, share: bool 
             rows, width = end - first, longest - start
             if rows > 1 and 2 * rows * width > token_budget:
                 break
-            whole = rows * (start + 2 * width) + _CALL_COST * (2 if start else 1) + cost[end]
+            whole = rows * (start + 2 * width) + _BATCH_COST + _CALL_COST * (2 if start else 1) + cost[end]
             if whole < cost[first]:
                 cost[first], end_of[first] = whole, end
     batches, first = [], 0

@@ -168,6 +168,7 @@ def share_by_layer(layer_specificity: pd.DataFrame, place: Place, caption: str, 
     first = rows[rows["set"] == sets[0]].sort_values("layer")
     layers, control, low, high = (first[name].to_numpy(dtype=float) for name in ("layer", "control", "low", "high"))
     axes.fill_between(layers, control + low, control + high, color=LOOKS[sets[0]][0], alpha=0.15, linewidth=0)
+    axes.set_ylim(bottom=0.0)
     colour, marker = LOOKS["control"]
     axes.plot(layers, control, color=colour, marker=marker, linestyle="--", label=label("set:control", language))
     n_layers = len(layers)

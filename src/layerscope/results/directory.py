@@ -211,7 +211,9 @@ class RunDirectory:
 
     def _write_parquet(self, path: Path, data: pa.Table, rows_together: int | None = None) -> None:
         with whole_file(path) as unfinished:
-            pq.write_table(data, unfinished, compression="zstd", row_group_size=rows_together)
+            names = [field.name for field in data.schema if pa.types.is_dictionary(field.type)]
+            # other columns are numbers: looking for values that repeat takes longer than writing them
+            pq.write_table(data, unfinished, compression="zstd", row_group_size=rows_together, use_dictionary=names)
 
 
 def _row_groups(metadata: pq.FileMetaData, wanted: dict[str, str]) -> list[int]:
