@@ -73,7 +73,7 @@ def all_at_once(prepared: PreparedContrast, sites: SiteMap, plan: ContrastPlan) 
 def main() -> None:
     """Time both sides in turn."""
     made = parser(__doc__, rounds=3)
-    made.add_argument("--per-subtype", type=int, default=75, help="template pairs of each subtype on our side")
+    made.add_argument("--per-subtype", type=int, default=200, help="template pairs of each subtype on our side")
     made.add_argument("--sample", type=int, default=4, help="pairs on the other side")
     made.add_argument("--dtype", default="float32")
     options = made.parse_args()
