@@ -19,6 +19,7 @@ GROUPS = pd.DataFrame(
         "group": ["random-word-reference-1", "random-word-a", "random-word-b", "identical", "subject", "number", "tense"],
         "role": ["reference", "control", "control", "ladder", "meaning", "meaning", "grammar"],
         "pairs": [999, 500, 501, 50, 1200, 34, 60],
+        "blocks_of": ["template"] * 7,
     }
 )
 FACTS = {
@@ -234,6 +235,13 @@ def test_every_refused_group_is_named() -> None:
         assert f"- Inference refused: {line}." in said["en"]
         assert f"- 検定なし：{line}。" in said["ja"]
     assert "Inference refused" not in reading()["en"]
+
+
+def test_pairs_drawn_in_the_place_of_templates_are_said() -> None:
+    said = reading(groups=GROUPS.assign(blocks_of=["template"] * 5 + ["pair"] * 2))
+    assert "Too few templates to draw again in number, tense: pairs were drawn" in said["en"]
+    assert "対を単位に再標本化した種類：number, tense。" in said["ja"]
+    assert "Too few templates" not in reading()["en"]
 
 
 def test_no_resampling_is_said() -> None:

@@ -293,6 +293,17 @@ def _caveats(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> li
                 "（preferences.parquet に一覧、分析には含む）。",
             )
         )
+    groups = facts["groups"]
+    of_pairs = groups["group"][groups["blocks_of"] == "pair"].astype(str).tolist()
+    if of_pairs:
+        names = ", ".join(of_pairs)
+        said.append(
+            Said(
+                f"Too few templates to draw again in {names}: pairs were drawn; these intervals and p-values say nothing about "
+                "other templates.",
+                f"テンプレートが少ないため対を単位に再標本化した種類：{names}。その区間と p 値は他のテンプレートには及ばない。",
+            )
+        )
     said += [Said(f"Inference refused: {line}.", f"検定なし：{line}。") for line in facts["refused"]]
     if not facts["n_resamples"]:
         said.append(Said("No resampling was asked for: values only.", "再標本化なし：値のみ。"))
