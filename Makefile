@@ -28,7 +28,7 @@ DEMO  := --dataset lee --experiment removal,exchange --max-samples 8 --dtype bfl
 WHOLE := results/removal+exchange/smollm2_135m_lee_n8
 LESS  := results/removal+exchange/smollm2_135m_less_two_lee_n8
 
-STILL := results/contrast/smollm2_135m_templates_n40
+STILL := results/contrast/smollm2_135m_templates_n45
 
 demo: $(READY) ## the main jobs on SmolLM2-135M: sweep, parts of speech, comparison with a smaller self, contrast
 	$(BIN)/layerscope sweep --model smollm2-135m $(DEMO)
@@ -39,7 +39,7 @@ demo: $(READY) ## the main jobs on SmolLM2-135M: sweep, parts of speech, compari
 	$(BIN)/layerscope sweep --model ./results/smollm2-135m-less-two $(DEMO)
 	$(BIN)/layerscope pos $(LESS)
 	$(BIN)/layerscope compare $(WHOLE) $(LESS) --output-dir results/comparison
-	$(BIN)/layerscope contrast --model smollm2-135m --per-subtype 40 --dtype bfloat16 --sites resid_post --positions edit,edit+1,last \
+	$(BIN)/layerscope contrast --model smollm2-135m --per-subtype 45 --dtype bfloat16 --sites resid_post --positions edit,edit+1,last \
 		--subtypes subject,location,adjective,tense,preposition,subject-verb-agreement --output-dir results
 	$(BIN)/layerscope stability $(STILL)
 	$(BIN)/layerscope intervene $(STILL) --stable 50 --max-pairs 40 --text-tokens 300

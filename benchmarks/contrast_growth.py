@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.common import MODEL, parser, record
+from layerscope.engine import keep_freed_memory
 from layerscope.jobs import ContrastRequest, prepare_contrast, run_contrast
 from layerscope.models import LoadOptions
 
@@ -16,6 +17,7 @@ def peak_of(
     per_subtype: int, positions: tuple[str, ...], dtype: str, answers: multiprocessing.Queue[tuple[int, float]]
 ) -> None:
     """Run template pairs and answer with their number and the peak memory in MiB."""
+    keep_freed_memory()  # as the command does
     with tempfile.TemporaryDirectory() as folder:
         request = ContrastRequest(
             MODEL, per_subtype=per_subtype, positions=positions, options=LoadOptions(dtype=dtype), output_dir=Path(folder)
