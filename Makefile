@@ -42,7 +42,7 @@ demo: $(READY) ## the main jobs on SmolLM2-135M: sweep, parts of speech, compari
 	$(BIN)/layerscope contrast --model smollm2-135m --per-subtype 45 --dtype bfloat16 --sites resid_post --positions edit,edit+1,last \
 		--subtypes subject,location,adjective,tense,preposition,subject-verb-agreement --output-dir results
 	$(BIN)/layerscope stability $(STILL)
-	$(BIN)/layerscope intervene $(STILL) --stable 50 --max-pairs 40 --text-tokens 300
+	$(BIN)/layerscope intervene $(STILL) --stable 50 --max-pairs 24 --text-tokens 150
 	@echo "Look at $(WHOLE)/figures/removal+exchange_en.png, pos_removal_en.png beside it, results/comparison, and $(STILL)/figures"
 
 test: $(READY) ## every test
