@@ -18,13 +18,29 @@ from layerscope.results import DOCUMENTS, LAYERS, SCORES, TOKENS, RunDirectory
 
 
 @dataclass(frozen=True)
-class FinishedRun:
-    """A run directory whose run is complete."""
+class OpenedRun:
+    """What a run of any kind left, and what was asked of it."""
 
     directory: RunDirectory
     """Where it is."""
     manifest: dict[str, Any]
     """As the run left it."""
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """Everything that decided the numbers."""
+        request: dict[str, Any] = self.manifest["request"]
+        return request
+
+    @property
+    def model(self) -> str:
+        """The model's short name, for captions."""
+        return Path(self.request["model"]).name
+
+
+@dataclass(frozen=True)
+class FinishedRun(OpenedRun):
+    """A sweep's run directory whose run is complete."""
 
     @classmethod
     def open(cls, path: Path) -> FinishedRun:
@@ -44,17 +60,6 @@ class FinishedRun:
                 f"The run in '{path}' is not finished: give the same 'layerscope sweep' command again, and it goes on."
             )
         return cls(directory, manifest)
-
-    @property
-    def request(self) -> dict[str, Any]:
-        """Everything that decided the numbers."""
-        request: dict[str, Any] = self.manifest["request"]
-        return request
-
-    @property
-    def model(self) -> str:
-        """The model's short name, for captions."""
-        return Path(self.request["model"]).name
 
     @property
     def dataset(self) -> str:

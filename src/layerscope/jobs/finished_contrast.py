@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,7 @@ import pyarrow as pa
 from layerscope.analysis import GroupScores
 from layerscope.errors import RunError
 from layerscope.jobs.contrast_groups import FEWEST_BLOCKS, FEWEST_PAIRS
+from layerscope.jobs.finished import OpenedRun
 from layerscope.results import (
     BLOCKS,
     DIFFERENCES,
@@ -30,13 +30,8 @@ from layerscope.results import (
 
 
 @dataclass(frozen=True)
-class FinishedContrast:
+class FinishedContrast(OpenedRun):
     """A contrast run that is complete."""
-
-    directory: RunDirectory
-    """Where it is."""
-    manifest: dict[str, Any]
-    """As the run left it."""
 
     @classmethod
     def open(cls, path: Path) -> FinishedContrast:
@@ -56,17 +51,6 @@ class FinishedContrast:
                 f"The run in '{path}' is not finished: give the same 'layerscope contrast' command again, and it goes on."
             )
         return cls(directory, manifest)
-
-    @property
-    def request(self) -> dict[str, Any]:
-        """Everything that decided the numbers."""
-        request: dict[str, Any] = self.manifest["request"]
-        return request
-
-    @property
-    def model(self) -> str:
-        """The model's short name, for captions."""
-        return Path(self.request["model"]).name
 
     @property
     def sites(self) -> tuple[str, ...]:
