@@ -425,7 +425,7 @@ def test_batches_hold_each_pair_once_within_the_budget_at_the_least_cost(share: 
     for batch in batches:
         assert batch.pairs == tuple(pairs[i] for i in batch.members)
         assert batch.start == (min(pair.n_before for pair in batch.pairs) if share else 0)
-        assert 2 * len(batch.pairs) * batch.width <= budget or len(batch.pairs) == 1
+        assert 2 * len(batch.filled) * batch.width <= budget or len(batch.pairs) == 1
     order = sorted(range(len(pairs)), key=lambda i: (pairs[i].n_before if share else 0, max(pairs[i].last) + 1, i))
     assert [member for batch in batches for member in batch.members] == order
     cheapest = float("inf")
@@ -433,7 +433,7 @@ def test_batches_hold_each_pair_once_within_the_budget_at_the_least_cost(share: 
         for cuts in itertools.combinations(range(1, len(pairs)), n_cuts):
             parts = [order[a:b] for a, b in itertools.pairwise([0, *cuts, len(pairs)])]
             tried = [PairBatch(tuple(p), tuple(pairs[i] for i in p), pairs[p[0]].n_before if share else 0) for p in parts]
-            if all(2 * len(one.pairs) * one.width <= budget or len(one.pairs) == 1 for one in tried):
+            if all(2 * len(one.filled) * one.width <= budget or len(one.pairs) == 1 for one in tried):
                 cheapest = min(cheapest, cost_of(tried))
     assert cost_of(batches) == cheapest
 
@@ -446,6 +446,15 @@ def test_a_batch_by_hand() -> None:
     assert batch.shared_ids.tolist() == [[10, 11], [20, 21]]
     assert batch.side_ids.tolist() == [[12, 13, 14, 15], [12, 99, 14, 15], [22, 23, 24, 0], [98, 23, 24, 0]]
     assert make_batches([], 10) == []
+
+
+def test_a_batch_is_filled_up_to_one_of_few_sizes_with_its_last_pair() -> None:
+    pair = PlacedPair((np.arange(10, 17), np.array([10, 11, 12, 99, 14, 15, 16])), 3, (4, 4), (5, 5))
+    sizes = [len(PairBatch(tuple(range(n)), (pair,) * n, 3).filled) for n in range(1, 26)]
+    assert sizes == [1, 2, 3, 4, 6, 6, 8, 8, *[12] * 4, *[16] * 4, *[24] * 8, 32]
+    batch = PairBatch(tuple(range(5)), (pair,) * 5, 3)
+    assert batch.positions == 6 * (3 + 2 * 3)
+    assert (batch.shared_ids.shape, batch.side_ids.shape) == ((6, 3), (12, 3))
 
 
 def test_no_pairs_give_no_numbers_and_no_error() -> None:

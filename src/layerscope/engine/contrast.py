@@ -130,6 +130,7 @@ def contrast_group(
                 if keep is not None and layer in plan.keep_layers:
                     shown = np.where(places.has.numpy()[:, :, None], found.cpu().numpy(), np.float32(np.nan))
                     keep(PairValues(site, layer, np.array(batch.members), shown))
+        del run  # not beside the next one
         progress(len(batch.members))
     return GroupContrast(summer.result(), measures, largest)
 
@@ -210,5 +211,6 @@ def _largest_before_edit(batch: PairBatch, run: BatchRun) -> float:
     is_before = columns < torch.tensor([pair.n_before - batch.start for pair in batch.pairs])[:, None]
     if not is_before.any():
         return 0.0
-    gaps = [(resid[::2] - resid[1::2])[is_before.to(resid.device)].abs().max() for resid in run.seen.resid]
+    n_rows = 2 * len(batch.pairs)
+    gaps = [(resid[:n_rows:2] - resid[1:n_rows:2])[is_before.to(resid.device)].abs().max() for resid in run.seen.resid]
     return float(torch.stack([gap.float().cpu() for gap in gaps]).max())

@@ -221,7 +221,7 @@ def _pair_rows(sites: SiteMap, batch: PairBatch, ablations: Ablations, reference
         fresh = None if shared is None else dataclasses.replace(shared, cache=copy.deepcopy(shared.cache))
         run_sides(sites.decoder, batch, fresh)
 
-    where = torch.zeros((2 * len(batch.pairs), batch.width), dtype=torch.bool)
+    where = torch.zeros((2 * len(batch.filled), batch.width), dtype=torch.bool)
     for row, pair in enumerate(batch.pairs):
         where[2 * row : 2 * row + 2, pair.n_before - batch.start :] = True
     bank_size = _bank_size(ablations, reference)
@@ -258,7 +258,7 @@ def _bank_size(ablations: Ablations, reference: Reference | None) -> int | None:
 
 def _pair_samples(batch: PairBatch, bank_size: int, seed: int) -> Int[np.ndarray, "row column"]:
     """Tokens of the reference for each place of a batch; depends on nothing but seed and pair."""
-    sample = np.zeros((2 * len(batch.pairs), batch.width), dtype=np.int64)
+    sample = np.zeros((2 * len(batch.filled), batch.width), dtype=np.int64)
     for row, (member, pair) in enumerate(zip(batch.members, batch.pairs, strict=True)):
         n_edit = max(0, max(pair.after) - pair.n_before)
         n_rest = max(last - after + 1 for last, after in zip(pair.last, pair.after, strict=True))

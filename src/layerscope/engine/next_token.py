@@ -17,7 +17,7 @@ from torch import Tensor
 from layerscope.engine.scoring import logits_bytes
 from layerscope.models import Decoder
 
-_FEWEST_ROWS = 64
+_FEWEST_ROWS, _ROWS_STEP = 64, 32
 _ROWS_SHARE = 4
 """Several arrays of logits are at hand at once: each gets this part of what one would."""
 
@@ -33,8 +33,8 @@ def nll_of(
         final: the state that predicts each token.
         targets: the tokens.
     """
-    found = [torch.zeros(0)]
-    features = decoder.head.features(final)
+    found, n_tokens = [torch.zeros(0)], len(targets)
+    features, targets = decoder.head.features(_filled(final)), _filled(targets)
     for rows in _chunks(decoder, len(targets)):
         wanted = targets[rows].to(decoder.head.device)
         normalisers, target_logit = [], torch.zeros(len(wanted), device=decoder.head.device)
@@ -43,7 +43,7 @@ def nll_of(
             normalisers.append(logits.logsumexp(dim=1))
             target_logit = _taken(target_logit, logits, wanted, start)
         found.append((torch.stack(normalisers).logsumexp(dim=0) - target_logit).cpu())
-    return torch.cat(found).numpy()
+    return torch.cat(found)[:n_tokens].numpy()
 
 
 @torch.inference_mode()
@@ -64,8 +64,8 @@ def nll_and_kl(
     Returns:
         NLL by both; and KL(first ‖ second) = Σ p (z₁ − z₂) + ln Z₂ − ln Z₁ with logits z, which is exactly 0 for equal states.
     """
-    nll, kl = [torch.zeros(2, 0)], [torch.zeros(0)]
-    features = [decoder.head.features(final) for final in (first, second)]
+    nll, kl, n_tokens = [torch.zeros(2, 0)], [torch.zeros(0)], len(targets)
+    features, targets = [decoder.head.features(_filled(final)) for final in (first, second)], _filled(targets)
     for rows in _chunks(decoder, len(targets)):
         wanted = targets[rows].to(decoder.head.device)
         normalisers: list[list[Tensor]] = [[], []]
@@ -82,7 +82,13 @@ def nll_and_kl(
         shift = ((of_slices[0] - whole[0]).exp() * torch.stack(shifts)).sum(dim=0)
         nll.append(torch.stack([whole[side] - target_logit[side] for side in (0, 1)]).cpu())
         kl.append((shift + whole[1] - whole[0]).cpu())
-    return torch.cat(nll, dim=1).numpy(), torch.cat(kl).numpy()
+    return torch.cat(nll, dim=1)[:, :n_tokens].numpy(), torch.cat(kl)[:n_tokens].numpy()
+
+
+def _filled(rows: Tensor) -> Tensor:
+    """With the last row again and again, up to a whole number of steps: what a new shape costs is paid a few times only."""
+    missing = -len(rows) % _ROWS_STEP
+    return torch.cat([rows, rows[-1:].expand(missing, *rows.shape[1:])])
 
 
 def _taken(so_far: Tensor, logits: Float[Tensor, "token slice"], wanted: Int[Tensor, " token"], start: int) -> Tensor:

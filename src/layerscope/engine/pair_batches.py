@@ -3,8 +3,8 @@
 A batch's pairs are cut at one place: the tokens before it are run once a pair, with a cache, and both sides go on from there.
 Nothing after the last token that anybody looks at is run. Families whose cache cannot be shared run both sides whole.
 
-Axes: ``pair`` (of the batch), ``side`` (2), ``seq``, ``d_model``. Rows of a forward pass are the sides of the first pair, then
-of the second and so on.
+Axes: ``pair`` (of the batch), ``filled`` (those that are run), ``side`` (2), ``seq``, ``d_model``. Rows of a forward pass are
+the sides of the first pair, then of the second and so on; rows after those of the last pair repeat it.
 """
 
 from __future__ import annotations
@@ -46,20 +46,28 @@ class PairBatch:
         return max(max(pair.last) for pair in self.pairs) + 1 - self.start
 
     @property
+    def filled(self) -> tuple[PlacedPair, ...]:
+        """What is run: the pairs, and the last one again as often as makes one of a few sizes.
+
+        A shape that was never met costs time, and memory for as long as the process lives.
+        """
+        return self.pairs + self.pairs[-1:] * (_filled_up(len(self.pairs)) - len(self.pairs))
+
+    @property
     def positions(self) -> int:
         """Tokens run, pads included."""
-        return len(self.pairs) * (self.start + 2 * self.width)
+        return len(self.filled) * (self.start + 2 * self.width)
 
     @cached_property
-    def shared_ids(self) -> Int[Tensor, "pair start"]:
+    def shared_ids(self) -> Int[Tensor, "filled start"]:
         """What is run once."""
-        return torch.from_numpy(np.stack([pair.ids[0][: self.start] for pair in self.pairs]))
+        return torch.from_numpy(np.stack([pair.ids[0][: self.start] for pair in self.filled]))
 
     @cached_property
     def side_ids(self) -> Int[Tensor, "row width"]:
         """What is run for each side, right-padded with id 0."""
-        ids = torch.zeros((2 * len(self.pairs), self.width), dtype=torch.long)
-        for row, (pair, side) in enumerate((pair, side) for pair in self.pairs for side in (0, 1)):
+        ids = torch.zeros((2 * len(self.filled), self.width), dtype=torch.long)
+        for row, (pair, side) in enumerate((pair, side) for pair in self.filled for side in (0, 1)):
             found = pair.ids[side][self.start : pair.last[side] + 1]
             ids[row, : len(found)] = torch.from_numpy(found)
         return ids
@@ -82,7 +90,7 @@ def make_batches(pairs: Sequence[PlacedPair], token_budget: int, *, share: bool 
         start, longest, cost[first] = starts[order[first]], 0, float("inf")
         for end in range(first + 1, len(order) + 1):
             longest = max(longest, lengths[order[end - 1]])
-            rows, width = end - first, longest - start
+            rows, width = _filled_up(end - first), longest - start
             if rows > 1 and 2 * rows * width > token_budget:
                 break
             whole = rows * (start + 2 * width) + _BATCH_COST + _CALL_COST * (2 if start else 1) + cost[end]
@@ -96,13 +104,19 @@ def make_batches(pairs: Sequence[PlacedPair], token_budget: int, *, share: bool 
     return batches
 
 
+def _filled_up(n_pairs: int) -> int:
+    """The next of the sizes 1, 2, 3, 4, 6, 8, 12, 16, 24 and so on."""
+    power = 1 << (n_pairs - 1).bit_length()
+    return power * 3 // 4 if power > 2 and n_pairs <= power * 3 // 4 else power
+
+
 @dataclass(frozen=True)
 class SharedPart:
     """What a forward pass over the shared tokens of a batch left."""
 
     cache: Any
     """From which both sides go on, a row a side. A forward pass writes into it: one pass a cache."""
-    final: Float[Tensor, "pair d_model"]
+    final: Float[Tensor, "filled d_model"]
     """The residual stream after the last layer at the last shared token: it predicts the edit."""
 
 
@@ -112,7 +126,7 @@ class BatchRun:
 
     seen: Activations
     """Rows are sides, columns are tokens from the batch's start on."""
-    before: Float[Tensor, "pair d_model"] | None
+    before: Float[Tensor, "filled d_model"] | None
     """``SharedPart.final``; None where nothing is shared."""
 
     @property
