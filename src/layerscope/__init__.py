@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         run_contrast,
         run_sweep,
         sweep,
+        write_report,
     )
     from layerscope.models import Decoder, LoadOptions, SiteMap, load_decoder
 
@@ -59,6 +60,7 @@ _LAZY = {  # torch takes seconds to import, and paths do not need it
     "run_contrast": "layerscope.jobs",
     "run_sweep": "layerscope.jobs",
     "sweep": "layerscope.jobs",
+    "write_report": "layerscope.jobs",
 }
 
 __all__ = [
@@ -90,6 +92,7 @@ __all__ = [
     "run_contrast",
     "run_sweep",
     "sweep",
+    "write_report",
 ]
 
 

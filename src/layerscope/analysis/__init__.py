@@ -3,7 +3,17 @@
 from layerscope.analysis.agreement import MEASURES, Agreement
 from layerscope.analysis.blocks import ScoreBlock, score_blocks
 from layerscope.analysis.broken_words import frequency_bands, words_of_variant
-from layerscope.analysis.comparison import OVERALL, Axis, ComparedModel, Measure, Unit, View, curves, often_everywhere
+from layerscope.analysis.comparison import (
+    OVERALL,
+    Axis,
+    ComparedModel,
+    Measure,
+    Unit,
+    View,
+    curves,
+    often_everywhere,
+    relative_depth,
+)
 from layerscope.analysis.consistency import Consistency, GroupScores, PairAgreement, SetAgreement, consistency
 from layerscope.analysis.contraction import Divergence, LayerEffect, Moves, divergences, layer_effects, moves, pair_sets
 from layerscope.analysis.fragility import correlation_table, fragility_table
@@ -99,6 +109,7 @@ __all__ = [
     "ranking_rows",
     "read_stability",
     "read_summary",
+    "relative_depth",
     "score_blocks",
     "spread_explains",
     "standing_out",

@@ -16,6 +16,7 @@ from layerscope.cli.intervene import intervene
 from layerscope.cli.listing import datasets, models
 from layerscope.cli.pairs import pairs
 from layerscope.cli.pos import pos
+from layerscope.cli.report import report
 from layerscope.cli.stability import stability
 from layerscope.cli.sweep import sweep
 from layerscope.cli.words import words
@@ -36,6 +37,7 @@ app.command()(compare)
 app.command()(contrast)
 app.command()(stability)
 app.command()(intervene)
+app.command()(report)
 app.command()(export)
 app.add_typer(pairs, name="pairs")
 app.command()(models)

@@ -16,6 +16,7 @@ from layerscope.jobs.pos import TaggedRun, TagRequest, tag_run
 from layerscope.jobs.prepare import PreparedSweep, SweepRequest, check_memory, prepare_sweep
 from layerscope.jobs.prepare_contrast import ContrastRequest, PreparedContrast, prepare_contrast
 from layerscope.jobs.reference import ReferenceText
+from layerscope.jobs.report import Report, write_report
 from layerscope.jobs.run import precision_reached, run_sweep, tabulate, unscored_summary
 from layerscope.jobs.run_contrast import run_contrast
 from layerscope.jobs.stability import Stability, StabilityRequest, find_stability
@@ -36,6 +37,7 @@ __all__ = [
     "PreparedContrast",
     "PreparedSweep",
     "ReferenceText",
+    "Report",
     "Stability",
     "StabilityRequest",
     "SweepRequest",
@@ -69,4 +71,5 @@ __all__ = [
     "tokenizer_of",
     "unscored_summary",
     "write_published",
+    "write_report",
 ]

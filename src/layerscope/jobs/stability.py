@@ -119,7 +119,7 @@ def find_stability(run: FinishedContrast, request: StabilityRequest, progress: P
     with_pairs = set(frames[RANKING.name]["position"])
     site, position = main_place(sites, [name for name in positions if name in with_pairs])
     found = Stability(site, position, {}, refused(run, site, position), frames)
-    for table in _TABLES:
+    for table in STABILITY_TABLES:
         if table.name in frames:
             run.directory.write_table(table, table.from_frame(frames[table.name]))
         else:  # an earlier analysis of other places may have left it
@@ -132,7 +132,7 @@ def find_stability(run: FinishedContrast, request: StabilityRequest, progress: P
     return found
 
 
-_TABLES = (
+STABILITY_TABLES = (
     RANKING,
     SPREAD_EXPLAINS,
     CONSISTENCY,
@@ -144,6 +144,7 @@ _TABLES = (
     DIVERGENCE,
     PREFERENCES,
 )
+"""What an analysis leaves in the run directory, as far as there is material for it."""
 
 
 def main_place(sites: Sequence[str], positions: Sequence[str]) -> tuple[str, str]:

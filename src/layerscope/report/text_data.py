@@ -1,0 +1,135 @@
+"""Documents for the text view: a sample, each word with its ΔNLL at every variant and what was predicted before and after.
+
+Axes: ``variant`` (the intact model first), ``token`` (scored tokens of the sample).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Int
+
+from layerscope.analysis import ScoreBlock
+from layerscope.report.packing import Packing
+
+CELLS = 700_000
+"""Variants times scored tokens of a sample, at most."""
+_WITH_SPACES = 0.2
+"""Where at least this share of tokens begin a word, words are told by spaces."""
+
+
+def sampled(tokens_scored: Int[np.ndarray, " document"], n_variants: int, cells: int = CELLS) -> list[int]:
+    """Documents spread evenly over all, as many as the page has room for; at least one.
+
+    Args:
+        tokens_scored: of each document.
+        n_variants: the intact model among them.
+        cells: variants times tokens to stay within.
+    """
+    there = np.flatnonzero(tokens_scored > 0)
+    room = max(cells // n_variants, 1)
+    for n_taken in range(len(there), 1, -1):
+        chosen = there[np.linspace(0, len(there) - 1, n_taken).round().astype(int)]
+        if tokens_scored[chosen].sum() <= room:
+            return [int(one) for one in chosen]
+    return [int(one) for one in there[:1]]
+
+
+def text_data(
+    documents: pd.DataFrame,
+    tokens: pd.DataFrame,
+    blocks: Iterable[ScoreBlock],
+    vocabulary: dict[int, str],
+    *,
+    variants: list[str],
+    word_of: pd.DataFrame | None,
+    packing: Packing,
+    share: float = 1.0,
+) -> dict[str, Any] | None:
+    """The sample as the page reads it; None where nothing was scored.
+
+    Args:
+        documents: documents.parquet.
+        tokens: tokens.parquet.
+        blocks: scores of the run.
+        vocabulary: characters of every token that was predicted.
+        variants: names, the intact model first.
+        word_of: token_words.parquet; None where the run was not tagged, and words are told by spaces.
+        packing: takes what is large.
+        share: of the page's room for texts that this run may have.
+    """
+    cells = int(CELLS * share)
+    chosen = sampled(documents["tokens_scored"].to_numpy(), len(variants), cells)
+    if not chosen:
+        return None
+    room = max(cells // len(variants), 1)
+    of_sample = tokens[tokens["document"].isin(chosen)].sort_values(["document", "position"], kind="stable")
+    of_sample = of_sample.reset_index(drop=True)
+    scored = of_sample["scored"].to_numpy()
+    of_sample = of_sample[np.cumsum(scored) <= room]
+    scored = of_sample["scored"].to_numpy()
+    nll, top1 = _scores(of_sample[scored], blocks, len(variants))
+    ids, codes = np.unique(top1, return_inverse=True)
+    kept = {
+        "document": of_sample["document"].tolist(),
+        **dict(zip(("gap", "text"), _pieces(documents, of_sample), strict=True)),
+        "scored": scored.astype(int).tolist(),
+        "starts": _starts(of_sample, word_of).astype(int).tolist(),
+        "vocabulary": [vocabulary.get(int(one), f"[{int(one)}]") for one in ids],
+    }
+    names = documents.set_index("document")["name"]
+    return {
+        "documents": [{"document": one, "name": str(names[one])} for one in chosen if one in set(kept["document"])],
+        "of": int((documents["tokens_scored"] > 0).sum()),
+        "cut": bool(len(of_sample) < int(documents.set_index("document")["tokens"][chosen].sum())),
+        "tokens": packing.value(kept),
+        "nll": packing.sizes(nll),
+        "top1": packing.integers(codes.reshape(top1.shape)),
+        "variants": variants,
+    }
+
+
+def _scores(wanted: pd.DataFrame, blocks: Iterable[ScoreBlock], n_variants: int) -> tuple[np.ndarray, np.ndarray]:
+    """NLL and likeliest token of the wanted scored tokens, ``variant token``."""
+    place = {(int(d), int(p)): i for i, (d, p) in enumerate(zip(wanted["document"], wanted["position"], strict=True))}
+    nll = np.full((n_variants, len(wanted)), np.nan, dtype=np.float32)
+    top1 = np.full((n_variants, len(wanted)), -1, dtype=np.int64)
+    documents = set(wanted["document"])
+    for block in blocks:
+        for column in np.flatnonzero(np.isin(block.document, list(documents))):
+            row = place.get((int(block.document[column]), int(block.position[column])))
+            if row is not None:
+                nll[:, row], top1[:, row] = block.nll_nats[:, column], block.top1_id[:, column]
+    return nll, top1
+
+
+def _pieces(documents: pd.DataFrame, tokens: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """The raw text cut at the tokens: what lies before each, which a tokenizer may leave out, and what it adds itself.
+
+    A token that covers the rest of a character adds nothing: all pieces together are the text.
+    """
+    text_of = documents.set_index("document")["text"]
+    before, added, last_document, reached = [], [], -1, 0
+    for document, start, end in zip(tokens["document"], tokens["char_start"], tokens["char_end"], strict=True):
+        if document != last_document:
+            last_document, reached = document, 0
+        text = text_of[document]
+        before.append(text[reached:start])
+        added.append(text[max(start, reached) : end])
+        reached = max(reached, end)
+    return before, added
+
+
+def _starts(tokens: pd.DataFrame, word_of: pd.DataFrame | None) -> Bool[np.ndarray, " token"]:
+    """Whether a token begins a word: as the tagger cut the text, or else as spaces do; each by itself where there are none."""
+    new_document = tokens["document"].ne(tokens["document"].shift()).to_numpy()
+    if word_of is not None:
+        word = tokens.merge(word_of, on=["document", "position"], how="left")["word"]
+        known = word.notna().to_numpy()
+        same = known & word.eq(word.shift()).fillna(False).to_numpy(dtype=bool)
+        return np.asarray(new_document | ~same)
+    starts = tokens["starts_word"].to_numpy(dtype=bool)
+    return np.asarray(new_document | starts) if starts.mean() >= _WITH_SPACES else np.ones(len(tokens), dtype=bool)
