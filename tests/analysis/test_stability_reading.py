@@ -240,7 +240,7 @@ def test_every_refused_group_is_named() -> None:
 def test_pairs_drawn_in_the_place_of_templates_are_said() -> None:
     said = reading(groups=GROUPS.assign(blocks_of=["template"] * 5 + ["pair"] * 2))
     assert "Too few templates to draw again in number, tense: pairs were drawn" in said["en"]
-    assert "対を単位に再標本化した種類：number, tense。" in said["ja"]
+    assert "ペアを単位に再標本化した種類：number, tense。" in said["ja"]
     assert "Too few templates" not in reading()["en"]
 
 

@@ -207,36 +207,36 @@ def verdict_ja(effects: InterventionEffects) -> str:
     did, damage, n_sets = effects.did, effects.damage, len(effects.did.random_effects)
     found = (
         f"安定な次元の集合を除去すると、誤った形の後に続く部分の不利が1ペアあたり {did.effect:+.4f} nats 変化し"
-        f"(95 % 区間 {did.low:+.4f} から {did.high:+.4f})、対応づけた {n_sets} 個の無作為な集合では"
+        f"（95 % 区間 {did.low:+.4f} から {did.high:+.4f}）、対応づけた {n_sets} 個の無作為な集合では"
         f"平均 {did.random_mean:+.4f} だった"
     )
     harm = (
         f"中立な文章の NLL の変化は1トークンあたり {damage.effect:+.4f} nats"
-        f"(無作為な集合では {damage.random_mean:+.4f}、p = {damage.p_greater:.3g})"
+        f"（無作為な集合では {damage.random_mean:+.4f}、p = {damage.p_greater:.3g}）"
     )
-    above = f"{found}(p = {did.p_greater:.3g})"
+    above = f"{found}（p = {did.p_greater:.3g}）"
     match conclusion(effects):
         case "too few":
             return (
-                f"推論は行わない:正しい側のあるペアが {FEWEST_PAIRS} 組以上、テンプレートが {FEWEST_TEMPLATES} 種以上、"
+                f"推論は行わない：正しい側のあるペアが {FEWEST_PAIRS} 組以上、テンプレートが {FEWEST_TEMPLATES} 種以上、"
                 f"無作為な集合が {FEWEST_SETS} 個以上必要だが、{did.n_items} 組、{did.n_groups} 種、{n_sets} 個しかない。"
             )
         case "not finite":
-            return "推論は行わない:効果またはその比較対象に有限でない値がある。"
+            return "推論は行わない：効果またはその比較対象に有限でない値がある。"
         case "supports":
-            return f"仮説は支持される:{above}が、{harm}であり、これでは説明できない。"
+            return f"仮説は支持される：{above}が、{harm}であり、これでは説明できない。"
         case "not established":
-            return f"確立されていない:{above}が、テンプレートに関する区間が 0 より上にない({harm})。"
+            return f"確立されていない：{above}が、テンプレートに関する区間が 0 より上にない（{harm}）。"
         case "general damage":
             return (
-                f"全般的な損傷と区別できない:{above}が、{harm}であり、その損傷を考慮すると p = "
+                f"全般的な損傷と区別できない：{above}が、{harm}であり、その損傷を考慮すると p = "
                 f"{effects.did_p_given_damage:.3g} である。"
             )
         case "below":
-            return f"仮説とは逆である:{found}ので、安定な集合の変化は有意に小さい(両側 p = {did.p_two_sided:.3g}、{harm})。"
+            return f"仮説とは逆である：{found}ので、安定な集合の変化は有意に小さい（両側 p = {did.p_two_sided:.3g}、{harm}）。"
         case "null":
             return (
-                f"無作為な集合を超える効果は見られない:{above}が、{harm}であり、モデルは自己修復するため、効果がないことの"
+                f"無作為な集合を超える効果は見られない：{above}が、{harm}であり、モデルは自己修復するため、効果がないことの"
                 "証明にはならない。"
             )
 

@@ -35,7 +35,7 @@ def read_stability(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame])
     parts = [
         (Said("Scale", "尺度"), _scale(facts, frames)),
         (
-            Said("Is it the same in every type of pair? (consistency)", "どの種類の対でも同じか（一貫性）"),
+            Said("Is it the same in every type of pair? (consistency)", "どの種類のペアでも同じか（一貫性）"),
             _consistency(facts, frames),
         ),
         (Said("Is it special to some layers? (layer specificity)", "特定の層に偏るか（層特異性）"), _layers(facts, frames)),
@@ -50,8 +50,8 @@ def read_stability(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame])
     place = Said(
         f"Site {facts['site']}, position {facts['position']}, the {facts['k']} dimensions of {facts['width']} a layer that "
         f"change least; {_n_pairs(facts):,} pairs of {_n_subtypes(facts)} subtypes.",
-        f"部位 {facts['site']}、位置 {facts['position']}、各層 {facts['width']} 次元のうち変化の小さい {facts['k']} 次元。"
-        f"{_n_subtypes(facts)} 種類、{_n_pairs(facts):,} 対。",
+        f"観測箇所 {facts['site']}、位置 {facts['position']}、各層 {facts['width']} 次元のうち変化の小さい {facts['k']} 次元。"
+        f"{_n_subtypes(facts)} 種類、{_n_pairs(facts):,} ペア。",
     )
     found = {}
     for language in ("en", "ja"):
@@ -79,12 +79,12 @@ def _scale(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> list
             f"Over all layers the raw ranking follows the dimensions' own spread over ordinary text with ρ = "
             f"{spread['raw']:.2f}; the ranking by control percentile with ρ = {spread['percentile']:.2f}.",
             f"全層を通じて、生の差の順位は通常の文章における次元自身のばらつきと ρ = {spread['raw']:.2f} で対応し、"
-            f"対照百分位の順位では ρ = {spread['percentile']:.2f} である。",
+            f"対照パーセンタイルの順位では ρ = {spread['percentile']:.2f} である。",
         ),
         Said(
             f"Of the {k} units with the smallest raw difference {shared} are among the {k} with the smallest control "
             f"percentile (chance: {k * k / n_units:.2f}).",
-            f"生の差が最小の {k} 単位のうち {shared} 個が、対照百分位が最小の {k} 単位にも含まれる"
+            f"生の差が最小の {k} ユニットのうち {shared} 個が、対照パーセンタイルが最小の {k} ユニットにも含まれる"
             f"（偶然の期待値 {k * k / n_units:.2f}）。",
         ),
     ]
@@ -95,7 +95,7 @@ def _consistency(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -
         return [
             Said(
                 "Consistency needs two subtypes and the random-word controls at this position; there are fewer.",
-                "一貫性の検討には 2 種類以上の対と無作為語対照が必要だが、足りない。",
+                "一貫性の検討には 2 種類以上のペアと無作為語対照が必要だが、足りない。",
             )
         ]
     layers = _here(frames["layer_agreement.parquet"], facts)
@@ -171,7 +171,7 @@ def _layers(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> lis
             f"The {n_units:,} stillest units of all layers together lie {first['distance']:.0%} otherwise over the layers than "
             f"those of controls (total variation; {en}); most above controls are {where_en}{differ.en}. "
             f"An even spread would be {1 / len(rows):.1%} a layer.",
-            f"全層で最も変化しない {n_units:,} 単位の層分布は対照と {first['distance']:.0%} 異なる（全変動距離、{ja}）。"
+            f"全層で最も変化しない {n_units:,} ユニットの層分布は対照と {first['distance']:.0%} 異なる（全変動距離、{ja}）。"
             f"対照を最も上回るのは{where_ja}。{differ.ja}均等なら 1 層 {1 / len(rows):.1%}。",
         )
     ]
@@ -228,14 +228,14 @@ def _correction(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) ->
                     Said(
                         f"Correction would bring the sides of an error together faster than those of a meaning pair of equal "
                         f"size: {en}; the mean difference of ln(R out / R in) is {mean:+.3f}.",
-                        f"訂正があるなら、同じ大きさの意味の対より"
-                        f"誤りの対のほうが速く近づくはずである。"
+                        f"訂正があるなら、同じ大きさの意味のペアより"
+                        f"誤りのペアのほうが速く近づくはずである。"
                         f"{ja}。ln(R出/R入) の差の平均は {mean:+.3f}。",
                     )
                 )
             else:
                 en = f"more than meaning pairs' sides in {as_wanted} layers, less in {against} (q < 0.05)"
-                ja = f"意味の対より大きいのは {as_wanted} 層、小さいのは {against} 層（q < 0.05）"
+                ja = f"意味のペアより大きいのは {as_wanted} 層、小さいのは {against} 層（q < 0.05）"
                 en, ja = (en, ja) if is_known else ("inference refused", "検定なし")
                 said.append(
                     Said(
@@ -268,7 +268,7 @@ def _caveats(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> li
         ),
         Said(
             "The units at the head of a ranking were chosen for being smallest: in new pairs they will be less so.",
-            "順位の先頭の単位は最小であるために選ばれたものであり、新しい対ではこれほど小さくはならない。",
+            "順位の先頭のユニットは最小であるために選ばれたものであり、新しいペアではこれほど小さくはならない。",
         ),
     ]
     found = frames.get("dimensions.parquet")
@@ -278,7 +278,7 @@ def _caveats(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> li
             Said(
                 f"{len(here):,} single dimensions stand out from their layer at this place (q < 0.05, inside significant "
                 "layers).",
-                f"この部位・位置で層の中から際立つ次元は {len(here):,} 個（有意な層の中で q < 0.05）。",
+                f"この観測箇所・位置で層の中から際立つ次元は {len(here):,} 個（有意な層の中で q < 0.05）。",
             )
         )
     judged = frames["preferences.parquet"]
@@ -289,7 +289,7 @@ def _caveats(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> li
             Said(
                 f"In {wrong:,} of {n:,} pairs with a wrong side the model finds the wrong one likelier; they are listed in "
                 "preferences.parquet and were kept.",
-                f"誤りの側をもつ {n:,} 対のうち {wrong:,} 対では、モデルは誤りの側をより確からしいとする"
+                f"誤りの側をもつ {n:,} ペアのうち {wrong:,} ペアでは、モデルは誤りの側をより確からしいとする"
                 "（preferences.parquet に一覧、分析には含む）。",
             )
         )
@@ -301,7 +301,7 @@ def _caveats(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> li
             Said(
                 f"Too few templates to draw again in {names}: pairs were drawn; these intervals and p-values say nothing about "
                 "other templates.",
-                f"テンプレートが少ないため対を単位に再標本化した種類：{names}。その区間と p 値は他のテンプレートには及ばない。",
+                f"テンプレートが少ないためペアを単位に再標本化した種類：{names}。区間と p 値は他のテンプレートには及ばない。",
             )
         )
     said += [Said(f"Inference refused: {line}.", f"検定なし：{line}。") for line in facts["refused"]]

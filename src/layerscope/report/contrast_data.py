@@ -36,7 +36,7 @@ _TABLES: dict[str, tuple[str, ...]] = {
         *("set", "site", "position", "scale", "measure", "layer", "value", "chance", "control", "excess", "low", "high"),
         *("p_value", "q_value"),
     ),
-    "layer_specificity": ("set", "site", "position", "scale", "layer", "share", "control", "low", "high", "q_value"),
+    "layer_specificity": ("set", "site", "position", "scale", "layer", "share", "control", "excess", "low", "high", "q_value"),
     "type_specificity": (
         *("site", "position", "scale", "within_subtype", "between_subtypes", "subtype_p", "subtype_q"),
         *("within_type", "between_types", "type_p", "type_q"),

@@ -37,7 +37,7 @@ function contrastSection() {
   section.append(el("p", {}, el("b", {}, run.name)), groupsTable(run));
   const drawn = [];
   const again = () => drawn.forEach((one) => one.again());
-  section.append(placeControls(run, mine, () => section.replaceWith(contrastSection()), again));
+  section.append(...placeControls(run, mine, () => section.replaceWith(contrastSection()), again));
   for (const part of [mapPart, barsPart, scatterPart]) section.append(part(run, mine, drawn));
   if (run.reading) {
     for (const part of [matrixPart, profilePart, correctionPart]) section.append(part(run, mine, drawn));
@@ -78,9 +78,7 @@ function placeControls(run, mine, rebuild, again) {
   const notes = [];
   if (!isMain && subtypes.length) notes.push(t("map:subtypes_main", { place: main }));
   if (places.length < run.places_of) notes.push(t("map:places", { shown: places.length, all: run.places_of }));
-  return el(
-    "div",
-    {},
+  return [
     el(
       "div",
       { class: "controls sticky" },
@@ -90,7 +88,7 @@ function placeControls(run, mine, rebuild, again) {
       choice(t("types"), sets.map((one) => [one, setName(one), !isMain && subtypes.includes(one)]), mine.set, set("set", again)),
     ),
     ...notes.map(note),
-  );
+  ];
 }
 
 // Cells of one set of pairs at one place on one scale, layer by layer.
@@ -368,9 +366,7 @@ function profilePart(run, mine, drawn) {
   const share = figure(async (width) => {
     if (!run.tables.layer_specificity) return [];
     const rows = here(mine, await rowsOf(run.tables.layer_specificity)).filter((row) => row.scale === "percentile");
-    // the interval is of the excess: drawn about the share itself
-    const around = rows.map((row) => ({ ...row, bottom: row.low === null ? null : row.control + row.low, top: row.high === null ? null : row.control + row.high }));
-    return lines(around, { x: "layer", y: "share", low: "bottom", high: "top", label: t("profile:share"), name: t("profile:share"), width, zero: 1 / run.layers });
+    return lines(rows, { x: "layer", y: "excess", low: "low", high: "high", label: t("matrix:excess"), name: t("profile:share"), width, zero: 0 });
   }, t("profile:share"));
   drawn.push(agreement, share);
   return part(t("profile:heading"), null, agreement, share);
