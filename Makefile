@@ -7,10 +7,10 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench clean
+.PHONY: help setup demo test test-browser check format bench clean
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(READY) ## make .venv with everything pinned
 
@@ -30,7 +30,7 @@ LESS  := results/removal+exchange/smollm2_135m_less_two_lee_n8
 
 STILL := results/contrast/smollm2_135m_templates_n45
 
-demo: $(READY) ## the main jobs on SmolLM2-135M: sweep, parts of speech, comparison with a smaller self, contrast
+demo: $(READY) ## the main jobs on SmolLM2-135M: sweep, parts of speech, a smaller self, contrast, one page of it all
 	$(BIN)/layerscope sweep --model smollm2-135m $(DEMO)
 	$(BIN)/layerscope pos $(WHOLE)
 	$(BIN)/layerscope words $(WHOLE) --variant removal-11 --tag VERB --top 5
@@ -43,10 +43,15 @@ demo: $(READY) ## the main jobs on SmolLM2-135M: sweep, parts of speech, compari
 		--subtypes subject,location,adjective,tense,preposition,subject-verb-agreement --output-dir results
 	$(BIN)/layerscope stability $(STILL)
 	$(BIN)/layerscope intervene $(STILL) --stable 50 --max-pairs 24 --text-tokens 150
-	@echo "Look at $(WHOLE)/figures/removal+exchange_en.png, pos_removal_en.png beside it, results/comparison, and $(STILL)/figures"
+	$(BIN)/layerscope report $(WHOLE) $(LESS) $(STILL) --output results/report.html --force
+	@echo "Open results/report.html in a browser: everything of this demo on one page"
 
 test: $(READY) ## every test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+test-browser: $(READY) ## the report's page in a real browser; installs Debian's Chromium where there is none
+	command -v chromium chromium-browser google-chrome >/dev/null || apt-get install --yes --no-install-recommends chromium fonts-noto-cjk
+	$(BIN)/python -m pytest -q -m browser
 
 check: $(READY) ## lint, types and the import contract
 	$(BIN)/ruff check .

@@ -161,6 +161,7 @@ def prepare_contrast(request: ContrastRequest) -> PreparedContrast:
         "pairs": pairs_label(request.pairs),
         "pairs_sha256": _digest(groups),
         "per_subtype": samples,
+        "subtypes": None if request.subtypes is None else list(request.subtypes),
         "sites": list(sites),
         "positions": list(positions),
         "aligned": request.aligned,

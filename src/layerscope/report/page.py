@@ -17,7 +17,10 @@ from layerscope.report.packing import Packing
 from layerscope.report.words import page_words
 
 _LIBRARIES = ("vendor/d3.min.js", "vendor/plot.umd.min.js")
-_SCRIPTS = ("core.js", "tables.js", "sweep.js", "text.js", "cells.js", "contrast.js", "provenance.js", "start.js")
+_SCRIPTS = (
+    *("core.js", "tables.js", "sweep.js", "pos.js", "text.js", "cells.js", "contrast.js", "agreement.js", "pairs.js"),
+    *("provenance.js", "start.js"),
+)
 
 
 def page(data: dict[str, Any], packing: Packing, *, title: str, language: Literal["en", "ja"]) -> str:

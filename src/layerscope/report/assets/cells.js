@@ -17,7 +17,14 @@ function cellMap({ values, layers, order, scale, say, pick, width, name, isSorte
   const first = (column) => Math.floor((column * dims) / columns);
   for (let layer = 0; layer < layers; layer += 1) {
     for (let column = 0; column < columns; column += 1) {
-      const dim = extreme(values, layer * dims, order, first(column), Math.max(first(column + 1), first(column) + 1), scale.middle);
+      const dim = extreme(
+        values,
+        layer * dims,
+        order,
+        first(column),
+        Math.max(first(column + 1), first(column) + 1),
+        scale.middle,
+      );
       const value = dim < 0 ? NaN : values[layer * dims + dim];
       const at = 4 * ((layers - 1 - layer) * columns + column);
       if (Number.isNaN(value)) continue;
@@ -36,7 +43,14 @@ function cellMap({ values, layers, order, scale, say, pick, width, name, isSorte
   const go = (layer, column, settled) => {
     at.layer = Math.min(Math.max(layer, 0), layers - 1);
     at.column = Math.min(Math.max(column, 0), columns - 1);
-    const dim = extreme(values, at.layer * dims, order, first(at.column), Math.max(first(at.column + 1), first(at.column) + 1), scale.middle);
+    const dim = extreme(
+      values,
+      at.layer * dims,
+      order,
+      first(at.column),
+      Math.max(first(at.column + 1), first(at.column) + 1),
+      scale.middle,
+    );
     cursor.hidden = false;
     cursor.style.left = `${(100 * at.column) / columns}%`;
     cursor.style.width = `${100 / columns}%`;
@@ -54,21 +68,42 @@ function cellMap({ values, layers, order, scale, say, pick, width, name, isSorte
   plot.addEventListener("mousemove", (event) => pointed(event, false));
   plot.addEventListener("click", (event) => pointed(event, true));
   plot.addEventListener("keydown", (event) => {
-    const steps = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowUp: [1, 0], ArrowDown: [-1, 0], Home: [0, -columns], End: [0, columns] };
+    const steps = {
+      ArrowRight: [0, 1],
+      ArrowLeft: [0, -1],
+      ArrowUp: [1, 0],
+      ArrowDown: [-1, 0],
+      Home: [0, -columns],
+      End: [0, columns],
+    };
     const step = steps[event.key] || (event.key === "Enter" ? [0, 0] : null);
     if (step === null) return;
     event.preventDefault();
     go(at.layer + step[0], at.column + step[1], event.key === "Enter");
   });
 
-  const svg = d3.create("svg").attr("width", width).attr("height", height + 38).attr("class", "axes").attr("aria-hidden", "true");
+  const svg = d3
+    .create("svg")
+    .attr("width", width)
+    .attr("height", height + 38)
+    .attr("class", "axes")
+    .attr("aria-hidden", "true");
   const step = height / layers;
   const everyLayer = d3.range(0, layers, Math.ceil(layers / 16));
   const y = svg.append("g");
   for (const layer of everyLayer) {
-    y.append("text").attr("x", left - 6).attr("y", (layers - layer - 0.5) * step).attr("dy", "0.35em").attr("text-anchor", "end").text(layer);
+    y.append("text")
+      .attr("x", left - 6)
+      .attr("y", (layers - layer - 0.5) * step)
+      .attr("dy", "0.35em")
+      .attr("text-anchor", "end")
+      .text(layer);
   }
-  svg.append("text").attr("transform", `translate(11 ${height / 2}) rotate(-90)`).attr("text-anchor", "middle").text(t("layer"));
+  svg
+    .append("text")
+    .attr("transform", `translate(11 ${height / 2}) rotate(-90)`)
+    .attr("text-anchor", "middle")
+    .text(t("layer"));
   const x = d3.scaleLinear([0, dims], [left, width - 8]);
   svg
     .append("g")

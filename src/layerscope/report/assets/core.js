@@ -188,6 +188,12 @@ function figure(draw, caption) {
   return made;
 }
 
+// What stands beside the mark that the reader points at. place: its channels; say: row → lines, empty ones left out.
+function tip(rows, place, say) {
+  const title = (row) => say(row).filter(Boolean).join("\n");
+  return Plot.tip(rows, Plot.pointer({ ...place, title, lineHeight: 1.3, lineWidth: 38, maxRadius: 60 }));
+}
+
 // Ticks of a scale that is logarithmic away from zero.
 function signedTicks(values) {
   const sizes = values.filter((value) => value !== 0 && Number.isFinite(value)).map(Math.abs);
@@ -216,5 +222,27 @@ function themeColour(name) {
 // From blue over the paper's colour to vermillion; the same two that every kind of colour vision tells apart.
 function diverging(share) {
   const ends = [themeColour("--low"), themeColour("--middle"), themeColour("--high")];
-  return d3.interpolateRgbBasis([ends[0], d3.interpolateRgb(ends[0], ends[1])(0.5), ends[1], d3.interpolateRgb(ends[1], ends[2])(0.5), ends[2]])(share);
+  return d3.interpolateRgbBasis([
+    ends[0],
+    d3.interpolateRgb(ends[0], ends[1])(0.5),
+    ends[1],
+    d3.interpolateRgb(ends[1], ends[2])(0.5),
+    ends[2],
+  ])(share);
+}
+
+// Colours of a scale from left to right, with what stands at its ends and in its middle.
+function colourBar(colour, ticks, name) {
+  const canvas = el("canvas", { width: 200, height: 12, "aria-hidden": "true" });
+  const context = canvas.getContext("2d");
+  for (let x = 0; x < 200; x += 1) {
+    context.fillStyle = colour(x / 199);
+    context.fillRect(x, 0, 1, 12);
+  }
+  return el(
+    "div",
+    { class: "colours" },
+    el("span", {}, name),
+    el("div", {}, canvas, el("div", { class: "ticks" }, ...ticks.map((one) => el("span", {}, one)))),
+  );
 }

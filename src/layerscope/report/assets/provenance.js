@@ -14,7 +14,12 @@ function provenanceOf(run) {
     button.textContent = t("copied");
   });
   const rows = Object.entries(facts).map(([name, value]) =>
-    el("tr", {}, el("th", { scope: "row" }, t(`fact:${name}`)), el("td", {}, typeof value === "number" ? value.toLocaleString("en") : value)),
+    el(
+      "tr",
+      {},
+      el("th", { scope: "row" }, t(`fact:${name}`)),
+      el("td", {}, typeof value === "number" ? value.toLocaleString("en") : value),
+    ),
   );
   const versions = Object.entries(packages).map(([name, version]) => `${name} ${version}`);
   return el(

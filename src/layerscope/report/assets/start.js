@@ -11,18 +11,32 @@ function sections() {
 
 function header(names) {
   const other = state.language === "ja" ? "en" : "ja";
-  const language = el("button", { type: "button", id: "language", lang: other, title: t("language_hint"), onclick: () => speak(other) }, t("language"));
-  const theme = choice(t("theme"), ["auto", "light", "dark"].map((one) => [one, t(`theme:${one}`)]), state.theme, (value) => {
-    state.theme = value;
-    start();
-  });
+  const language = el(
+    "button",
+    { type: "button", id: "language", lang: other, title: t("language_hint"), onclick: () => speak(other) },
+    t("language"),
+  );
+  const theme = choice(
+    t("theme"),
+    ["auto", "light", "dark"].map((one) => [one, t(`theme:${one}`)]),
+    state.theme,
+    (value) => {
+      state.theme = value;
+      start();
+    },
+  );
   theme.id = "theme";
   const links = names.map((name) => el("a", { href: `#${name}` }, t(`nav:${name}`)));
   return el(
     "header",
     {},
     el("a", { class: "skip", href: `#${names[0]}` }, t("skip")),
-    el("div", { class: "top" }, el("h1", {}, el("span", { class: "brand" }, "layerscope"), ` ${t("title")}`), el("div", { class: "switches" }, language, theme)),
+    el(
+      "div",
+      { class: "top" },
+      el("h1", {}, el("span", { class: "brand" }, "layerscope"), ` ${t("title")}`),
+      el("div", { class: "switches" }, language, theme),
+    ),
     el("nav", { "aria-label": t("skip") }, ...links),
   );
 }

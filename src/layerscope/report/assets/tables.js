@@ -8,9 +8,11 @@ function numbers(columns, rows) {
   made.addEventListener("toggle", () => {
     if (!made.open || made.children.length > 1) return;
     const head = el("tr", {}, ...columns.map(([name]) => el("th", { scope: "col" }, name)));
-    const body = rows.slice(0, MOST_ROWS).map((row) =>
-      el("tr", {}, ...columns.map(([, text, isNumber]) => el("td", { class: isNumber ? "number" : null }, text(row)))),
-    );
+    const body = rows
+      .slice(0, MOST_ROWS)
+      .map((row) =>
+        el("tr", {}, ...columns.map(([, text, isNumber]) => el("td", { class: isNumber ? "number" : null }, text(row)))),
+      );
     const table = el("table", {}, el("thead", {}, head), el("tbody", {}, ...body));
     made.append(el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("numbers") }, table));
     if (rows.length > MOST_ROWS) made.append(note(t("rows_shown", { shown: MOST_ROWS, all: rows.length })));

@@ -16,10 +16,28 @@ function textSection() {
     section.replaceWith(textSection());
   };
   const controls = el("div", { class: "controls" });
-  if (withText.length > 1) controls.append(choice(t("model"), withText.map(([one, i]) => [i, one.name]), chosen.run, again("run")));
+  if (withText.length > 1)
+    controls.append(
+      choice(
+        t("model"),
+        withText.map(([one, i]) => [i, one.name]),
+        chosen.run,
+        again("run"),
+      ),
+    );
   controls.append(
-    choice(t("document"), sweep.text.documents.map((one, i) => [i, one.name]), chosen.document, again("document")),
-    choice(t("family"), sweep.families.map((family) => [family, familyName(family)]), chosen.family, again("family")),
+    choice(
+      t("document"),
+      sweep.text.documents.map((one, i) => [i, one.name]),
+      chosen.document,
+      again("document"),
+    ),
+    choice(
+      t("family"),
+      sweep.families.map((family) => [family, familyName(family)]),
+      chosen.family,
+      again("family"),
+    ),
   );
   const sample = t("text:sample", { shown: sweep.text.documents.length, all: sweep.text.of });
   section.append(controls, note(sample + (sweep.text.cut ? ` ${t("text:cut")}` : "")));
@@ -42,7 +60,8 @@ async function textView(sweep, chosen) {
   const n = nll.shape[1];
   const at = (variant, token) => nll.values[variant * n + token];
   const predicted = (variant, token) => tokens.vocabulary[top1.values[variant * n + token]];
-  const delta = (word, variant) => d3.sum(word.tokens, (one) => (one.scored < 0 ? 0 : at(variant, one.scored) - at(0, one.scored)));
+  const delta = (word, variant) =>
+    d3.sum(word.tokens, (one) => (one.scored < 0 ? 0 : at(variant, one.scored) - at(0, one.scored)));
 
   const detail = el("div", { class: "detail", "aria-live": "polite" }, note(t("text:note")));
   const said = el("output", {});
@@ -58,13 +77,34 @@ async function textView(sweep, chosen) {
       const scored = one.scored >= 0;
       const before = scored ? shown(at(0, one.scored)) : "–";
       const after = scored ? shown(at(row.i, one.scored)) : t("not_scored");
-      const texts = [one.text || "·", before, after, scored ? predicted(0, one.scored) : "", scored ? predicted(row.i, one.scored) : ""];
-      return el("tr", {}, ...texts.map((value, i) => el(i === 0 ? "th" : "td", i === 0 ? { scope: "row" } : {}, visible(value))));
+      const texts = [
+        one.text || "·",
+        before,
+        after,
+        scored ? predicted(0, one.scored) : "",
+        scored ? predicted(row.i, one.scored) : "",
+      ];
+      return el(
+        "tr",
+        {},
+        ...texts.map((value, i) => el(i === 0 ? "th" : "td", i === 0 ? { scope: "row" } : {}, visible(value))),
+      );
     });
-    const heads = [t("token"), `${t("intact")} NLL`, `${row.name} NLL`, `${t("intact")} ${t("predicts")}`, `${t("changed")} ${t("predicts")}`];
+    const heads = [
+      t("token"),
+      `${t("intact")} NLL`,
+      `${row.name} NLL`,
+      `${t("intact")} ${t("predicts")}`,
+      `${t("changed")} ${t("predicts")}`,
+    ];
     detail.replaceChildren(
       el("p", {}, el("b", {}, word.text), ` ΔNLL ${signed(delta(word, row.i))} nats`),
-      el("table", {}, el("thead", {}, el("tr", {}, ...heads.map((one) => el("th", { scope: "col" }, one)))), el("tbody", {}, ...cells)),
+      el(
+        "table",
+        {},
+        el("thead", {}, el("tr", {}, ...heads.map((one) => el("th", { scope: "col" }, one)))),
+        el("tbody", {}, ...cells),
+      ),
     );
   };
   const move = (word) => {
@@ -95,13 +135,27 @@ async function textView(sweep, chosen) {
       word.span.classList.toggle("unscored", !scored);
       const strength = Math.min(Math.abs(change) / STRONGEST_NATS, 1) ** 0.7;
       const name = change > 0 ? "--high" : "--low";
-      word.span.style.backgroundColor = scored && strength > 0.02 ? `color-mix(in srgb, var(${name}) ${Math.round(strength * 62)}%, transparent)` : "";
+      word.span.style.backgroundColor =
+        word.text && scored && strength > 0.02
+          ? `color-mix(in srgb, var(${name}) ${Math.round(strength * 62)}%, transparent)`
+          : "";
     }
     const ranked = [...text.words].sort((a, b) => delta(b, row.i) - delta(a, row.i)).slice(0, WORST);
     worst.replaceChildren(
       ...ranked
         .filter((word) => delta(word, row.i) > 0)
-        .map((word) => el("li", {}, el("button", { type: "button", onclick: () => move(word) }, el("span", { class: "broken" }, visible(word.text)), el("span", { class: "number" }, ` ${signed(delta(word, row.i))}`)))),
+        .map((word) =>
+          el(
+            "li",
+            {},
+            el(
+              "button",
+              { type: "button", onclick: () => move(word) },
+              el("span", { class: "broken" }, visible(word.text)),
+              el("span", { class: "number" }, ` ${signed(delta(word, row.i))}`),
+            ),
+          ),
+        ),
     );
     if (current) show(current);
   };
@@ -125,7 +179,7 @@ async function textView(sweep, chosen) {
       el("button", { type: "button", onclick: step(1) }, t("next")),
       said,
     ),
-    colourBar(shade, ends, "ΔNLL (nats)"),
+    colourBar(shade, ends, t("pos:delta")),
     el("div", { class: "reader" }, body, el("aside", {}, detail, el("h3", {}, t("worst")), worst)),
   ];
 }
