@@ -60,7 +60,7 @@ class RunDirectory:
         if manifest.get("schema_version") != SCHEMA_VERSION:
             raise RunError(
                 f"'{self.path}' has tables of version {manifest.get('schema_version')} and this is version {SCHEMA_VERSION}: "
-                "use --force to run again, or another --output-dir."
+                "give the command that made it again with --force, or with another --output-dir."
             )
         return manifest
 

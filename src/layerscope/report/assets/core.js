@@ -194,16 +194,13 @@ function tip(rows, place, say) {
   return Plot.tip(rows, Plot.pointer({ ...place, title, lineHeight: 1.3, lineWidth: 38, maxRadius: 60 }));
 }
 
-// Ticks of a scale that is logarithmic away from zero.
-function signedTicks(values) {
-  const sizes = values.filter((value) => value !== 0 && Number.isFinite(value)).map(Math.abs);
-  if (sizes.length === 0) return [0];
-  const highest = Math.floor(Math.log10(Math.max(...sizes)));
-  const lowest = Math.max(highest - 3, Math.floor(Math.log10(d3.quantile(sizes, 0.1))));
+// Ticks of a scale that is logarithmic away from zero: powers of ten that are no closer to it than the scale can tell.
+function signedTicks(values, constant) {
+  const highest = Math.floor(Math.log10(d3.max(values, Math.abs)));
+  const lowest = Math.max(highest - 3, Math.round(Math.log10(constant)));
   const powers = d3.range(lowest, highest + 1).map((power) => 10 ** power);
-  const both = [0, ...powers, ...powers.map((power) => -power)];
   const [low, high] = d3.extent(values);
-  return both.filter((one) => one === 0 || (one >= Math.min(low, 0) * 1.05 && one <= Math.max(high, 0) * 1.05));
+  return [0, ...powers, ...powers.map((power) => -power)].filter((one) => one === 0 || (one >= low && one <= high));
 }
 
 // The scale of effects: linear where sizes are alike, else logarithmic, on both sides of zero if need be.
@@ -212,7 +209,7 @@ function effectScale(values) {
   if (sizes.length === 0 || d3.max(sizes) / d3.quantile(sizes, 0.1) < 30) return { type: "linear" };
   if (values.every((value) => value > 0)) return { type: "log" };
   const constant = 10 ** Math.round(Math.log10(d3.quantile(sizes, 0.1)));
-  return { type: "symlog", constant, ticks: signedTicks(values) };
+  return { type: "symlog", constant, ticks: signedTicks(values, constant) };
 }
 
 function themeColour(name) {
