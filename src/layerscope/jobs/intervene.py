@@ -194,7 +194,7 @@ def choose_units(
 
 def random_sets(
     chosen: Int[np.ndarray, " unit"],
-    covariates: Float[np.ndarray, "unit covariate"],
+    covariates: Float[np.ndarray, "every_unit covariate"],
     *,
     n_sets: int,
     width: int,
