@@ -32,7 +32,7 @@ def as_page(name: str, source: str) -> str:
             parts.append(f"```python\n{body.strip()}\n```")
     title, *rest = parts[0].splitlines()
     how = (
-        f"*The source is `docs/notebooks/{name}`. `make notebooks` runs it and leaves `{name.removesuffix('.py')}.ipynb` with its "
-        "numbers and figures beside it; Jupyter with jupytext opens the source itself.*"
+        f"*The source is `docs/notebooks/{name}`. `make notebooks` runs it and leaves `{name.removesuffix('.py')}.ipynb` "
+        "beside it, with numbers and figures; Jupyter with jupytext opens the source itself.*"
     )
     return "\n\n".join([title, how, "\n".join(rest).strip(), *parts[1:]])

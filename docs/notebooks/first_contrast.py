@@ -28,7 +28,6 @@
 # %%
 import os
 import warnings
-from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -59,9 +58,9 @@ request = ls.ContrastRequest(
     subtypes=("subject", "location", "adjective", "tense", "preposition", "subject-verb-agreement"),
     sites=("resid_post",),
     positions=("edit", "edit+1", "last"),
+    reference=ls.ReferenceText(n_tokens=REFERENCE),  # what σ is measured on
     output_dir=Path("results"),
 )
-request = replace(request, reference=replace(request.reference, n_tokens=REFERENCE))  # what σ is measured on
 prepared = ls.prepare_contrast(request)
 ls.run_contrast(prepared)
 run = ls.FinishedContrast.open(prepared.directory.path)

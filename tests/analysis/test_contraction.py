@@ -249,3 +249,24 @@ def test_intervals_of_divergences_leave_distances_out_that_no_pair_has() -> None
     assert both.low[0] < values.mean() < both.high[0]
     assert np.isnan([both.kl_nats[1], both.low[1], both.high[1]]).all()
     assert group.set == "subject"
+
+
+@pytest.mark.parametrize(("n_pairs", "is_enough"), [(40, True), (39, False)])
+def test_inference_needs_forty_pairs_of_each_side(n_pairs: int, is_enough: bool) -> None:
+    found = simulate(np.random.default_rng(0), n_pairs=n_pairs, n_blocks=13)
+    for key in (("error", "contraction"), ("control", "size"), (AT_EQUAL_SIZE, "contraction")):
+        one = effects_of(found, n_resamples=99)[key]
+        assert np.isfinite(one.value).all()
+        assert np.isfinite([one.low, one.high, one.p_value]).all() == is_enough, key
+        assert np.isnan([one.low, one.high, one.p_value]).all() != is_enough, key
+
+
+def test_distances_that_fewer_than_forty_pairs_reach_have_no_interval() -> None:
+    pairs = pairs_table([("meaning", "subject", None, n % 12) for n in range(60)])
+    near, far = np.arange(60), np.arange(39)
+    predictions = pd.DataFrame(
+        {"pair": [*near, *far], "distance": [0] * 60 + [1] * 39, "kl_nats": np.random.default_rng(6).gamma(2.0, size=99)}
+    )
+    both, _ = divergences(predictions, pairs, generator=np.random.default_rng(0), n_resamples=99, longest=1)
+    assert np.isfinite(both.kl_nats).all()
+    assert np.isfinite(both.low).tolist() == [True, False]

@@ -32,6 +32,7 @@ FACTS = {
     "n_resamples": 99,
     "groups": GROUPS,
     "refused": (),
+    "below_control": None,
 }
 
 
@@ -261,3 +262,10 @@ def test_what_there_is_no_table_of_is_left_out() -> None:
     for heading in ("special to some layers", "special to some types", "correct errors", "stand out", "wrong side"):
         assert heading not in said["en"]
     assert said["en"].count("## ") == said["ja"].count("## ") == 3
+
+
+def test_where_a_random_word_is_the_larger_change_the_reading_says_what_follows() -> None:
+    said = reading(below_control=0.9994)
+    assert "99.9% of all units change less than under it. Controls are not matched for size" in said["en"]
+    assert "全ユニットの 99.9% は無作為語より変化が小さい" in said["ja"]
+    assert "matched for size" not in reading(below_control=0.55)["en"]

@@ -15,7 +15,16 @@ from layerscope.analysis.comparison import (
     relative_depth,
 )
 from layerscope.analysis.consistency import Consistency, GroupScores, PairAgreement, SetAgreement, consistency
-from layerscope.analysis.contraction import Divergence, LayerEffect, Moves, divergences, layer_effects, moves, pair_sets
+from layerscope.analysis.contraction import (
+    FEWEST_PAIRS,
+    Divergence,
+    LayerEffect,
+    Moves,
+    divergences,
+    layer_effects,
+    moves,
+    pair_sets,
+)
 from layerscope.analysis.fragility import correlation_table, fragility_table
 from layerscope.analysis.intervention import (
     InterventionEffects,
@@ -48,6 +57,7 @@ from layerscope.analysis.words import ROLES, WordIndex, words_tables
 __all__ = [
     "CLASSES",
     "FEWEST_ITEMS",
+    "FEWEST_PAIRS",
     "MEASURES",
     "OVERALL",
     "PROXY_NAMES",

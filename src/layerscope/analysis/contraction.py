@@ -22,8 +22,8 @@ from layerscope.stats import draw_documents
 QUANTITIES = ("size", "contraction", "toward_right", "asymmetry")
 AT_EQUAL_SIZE = "error-meaning"
 N_STRATA = 5
-FEWEST_CLUSTERS = 10
-"""With fewer there is no interval."""
+FEWEST_PAIRS, FEWEST_CLUSTERS = 40, 10
+"""With fewer, of either side, there is no interval and no p."""
 
 
 @dataclass(frozen=True)
@@ -156,12 +156,15 @@ def _effect(
     combine = _means if is_error is None else _differences
     value = combine(np.ones((1, len(clusters))), moments)[0]
     low = high = p_value = np.full(values.shape[1], np.nan)
-    if n_resamples and len(clusters) >= FEWEST_CLUSTERS:
+    of_side = [np.isfinite(values[side == number]).sum(axis=0) for number in np.unique(side)]
+    enough = np.min(of_side, axis=0) >= FEWEST_PAIRS
+    if n_resamples and len(clusters) >= FEWEST_CLUSTERS and enough.any():
         drawn = np.concatenate([combine(some, moments) for some in draw_documents(len(clusters), n_resamples, generator)])
         drawn = np.where(np.isfinite(drawn), drawn, value)  # a draw without a member says nothing
         low, high = recentred(value, drawn)
         as_far = (np.abs(drawn - drawn.mean(axis=0)) >= np.abs(value) - 1e-12).sum(axis=0)
         p_value = np.where(np.isfinite(value), (1.0 + as_far) / (1.0 + n_resamples), np.nan)
+        low, high, p_value = (np.where(enough, one, np.nan) for one in (low, high, p_value))
     return LayerEffect(name, quantity, int(np.isfinite(values).any(axis=1).sum()), value, low, high, p_value)
 
 

@@ -25,11 +25,15 @@ class Said:
     """Japanese."""
 
 
+_MOSTLY = 0.6
+
+
 def read_stability(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> dict[str, str]:
     """The reading, by language, as Markdown.
 
     Args:
-        facts: about the run: model, pairs, k, width, layers, site, position, n_resamples, groups, refused.
+        facts: about the run: model, pairs, k, width, layers, site, position, n_resamples, groups, refused,
+            and below_control, the share of all units that change less than under a random word (None without types).
         frames: the tables of the stability analysis by file name.
     """
     parts = [
@@ -271,6 +275,16 @@ def _caveats(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> li
             "順位の先頭のユニットは最小であるために選ばれたものであり、新しいペアではこれほど小さくはならない。",
         ),
     ]
+    share = facts["below_control"]
+    if share is not None and share > _MOSTLY:
+        said.append(
+            Said(
+                f"A random word is the larger change: {share:.1%} of all units change less than under it. Controls are not "
+                "matched for size, so that part of an excess may be what any smaller change shares.",
+                f"無作為語のほうが変化は大きい：全ユニットの {share:.1%} は無作為語より変化が小さい。"
+                "対照は大きさを揃えていないので、対照との差の一部は、小さな変化に共通するものかもしれない。",
+            )
+        )
     found = frames.get("dimensions.parquet")
     if found is not None:
         here = found[(found["site"] == facts["site"]) & (found["position"] == facts["position"]) & (found["set"] == "all")]

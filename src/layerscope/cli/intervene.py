@@ -31,6 +31,14 @@ def intervene(
     seed: Annotated[int, typer.Option(help="Of the halves, the sets and everything drawn.")] = 42,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16; the run's if not given.")] = None,
+    device_map: Annotated[str | None, typer.Option(help="Spread the layers over devices, as transformers does.")] = None,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run code that comes with a checkpoint.")
+    ] = False,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(envvar="LAYERSCOPE_DATA_DIR", help="Folder that holds the reference data set; the Hub is not asked then."),
+    ] = None,
     language: Annotated[str, typer.Option(help="Of the printed verdict: en or ja; both are stored.")] = "en",
 ) -> None:
     """Ablate the units that change least, chosen on half of the pairs, and test on the other half whether it matters."""
@@ -48,6 +56,9 @@ def intervene(
         seed=seed,
         device=device,
         dtype=dtype,
+        device_map=device_map,
+        trust_remote_code=trust_remote_code,
+        data_dir=data_dir,
     )
     show_intervention(run, request, one_of("--language", language, ("en", "ja"), DataError))
 

@@ -21,7 +21,7 @@ def words(
     ],
     variant: Annotated[str, typer.Option(help="Such as removal-10; see layers.parquet.")],
     tag: Annotated[str | None, typer.Option(help="Only words of this universal part of speech, such as VERB.")] = None,
-    top: Annotated[int, typer.Option(help="How many words.")] = 20,
+    top: Annotated[int, typer.Option(min=0, help="How many words.")] = 20,
     mended: Annotated[bool, typer.Option("--mended", help="Words that the variant predicts better, not worse.")] = False,
     frequency: Annotated[
         str | None, typer.Option(help="Only words that stand so often in the run's texts: '1', '2-7' or '8-'.")

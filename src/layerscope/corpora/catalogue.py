@@ -93,7 +93,10 @@ def load_documents(name: str, unit: Unit, *, split: str | None = None, data_dir:
         HubError: the Hub is needed and cannot be reached.
     """
     if name not in DATASETS:
-        documents = read_file(_local_path(name), unit)
+        path = _local_path(name)
+        if split is not None:
+            raise DataError(f"A split is of a named data set; '{name}' is a file, which is taken whole: leave --split out.")
+        documents = read_file(path, unit)
     else:
         documents = _load_named(DATASETS[name], unit, split or DATASETS[name].default_split, data_dir)
     if not any(document.text.strip() for document in documents):

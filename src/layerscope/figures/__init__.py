@@ -1,7 +1,7 @@
 """Tables to matplotlib figures, labels in English or Japanese."""
 
 from layerscope.figures.comparison import Scored, comparison_figures
-from layerscope.figures.contrast import stability_figures
+from layerscope.figures.contrast import LIKE_CONTROL, stability_figures
 from layerscope.figures.intervention import intervention_figures
 from layerscope.figures.pos import pos_figures
 from layerscope.figures.style import LANGUAGES, Language
@@ -9,6 +9,7 @@ from layerscope.figures.sweep import layer_families, sweep_figures
 
 __all__ = [
     "LANGUAGES",
+    "LIKE_CONTROL",
     "Language",
     "Scored",
     "comparison_figures",

@@ -20,6 +20,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Int
 
+from layerscope.analysis import FEWEST_PAIRS
 from layerscope.engine import N_BLOCKS
 from layerscope.errors import PairError, did_you_mean
 from layerscope.pairs import EncodedPair, EncodeIds, MinimalPair, PlacedPair, check_pairs, place, read_pairs
@@ -32,8 +33,6 @@ LADDER = ("identical", "unrelated")
 """Controls that are shown and not compared: the floor and the ceiling."""
 FEWEST_BLOCKS = 10
 """Blocks of templates that a group needs for inference."""
-FEWEST_PAIRS = 40
-"""Pairs that a group needs for inference over layers."""
 FEWEST_PAIRS_A_DIMENSION = 200
 """Pairs that a group needs for inference over single dimensions."""
 _TRIED_FOR_EACH = 20

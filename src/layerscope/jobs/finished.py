@@ -55,6 +55,8 @@ class FinishedRun(OpenedRun):
             raise RunError(
                 f"A run directory holds manifest.json; '{path}' has none: name the folder that 'layerscope sweep' printed."
             )
+        if manifest["request"].get("kind") == "contrast":
+            raise RunError(f"This command reads sweeps; '{path}' is a contrast: 'layerscope stability' and 'report' read it.")
         if manifest["status"] != "finished":
             raise RunError(
                 f"The run in '{path}' is not finished: give the same 'layerscope sweep' command again, and it goes on."

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from layerscope.analysis import GroupScores
+from layerscope.analysis import FEWEST_PAIRS, GroupScores
 from layerscope.errors import RunError
-from layerscope.jobs.contrast_groups import FEWEST_BLOCKS, FEWEST_PAIRS
+from layerscope.jobs.contrast_groups import FEWEST_BLOCKS
 from layerscope.jobs.finished import OpenedRun
 from layerscope.results import (
     BLOCKS,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -83,6 +84,12 @@ class InterveneRequest:
     """Where the model runs."""
     dtype: str | None = None
     """The run's if None."""
+    device_map: str | None = None
+    """Spread the layers over devices, as transformers does."""
+    trust_remote_code: bool = False
+    """Run code that comes with a checkpoint."""
+    data_dir: Path | None = None
+    """Folder with the reference's data set."""
 
 
 @dataclass(frozen=True)
@@ -112,21 +119,26 @@ def intervene(run: FinishedContrast, request: InterveneRequest, progress: Progre
     chosen, left = choose_units(run, request, site, position, generator=generator)
     record = run.request
     options = LoadOptions(
-        dtype=request.dtype or record["dtype"], device=request.device, quantize=record["quantize"], bos=record["bos"]
+        dtype=request.dtype or record["dtype"],
+        device=request.device,
+        quantize=record["quantize"],
+        bos=record["bos"],
+        device_map=request.device_map,
+        trust_remote_code=request.trust_remote_code,
     )
     progress("Loading the model", 0, 1)
     decoder = load_decoder(record["model"], revision=run.manifest["model"]["revision"], options=options)
     sites = SiteMap(decoder, check_sites(run.sites))
     reference = find_reference(
         sites,
-        ReferenceText(record["reference"]["dataset"], record["reference"]["tokens"]),
+        ReferenceText(record["reference"]["dataset"], record["reference"]["tokens"], request.data_dir),
         fingerprint=record["model_fingerprint"],
         batch_tokens=record["batch_tokens"],
         progress=lambda done, total: progress("Measuring the spread over ordinary text", done, total),
     )
     tested = pairs_to_test(run, request, left, generator=generator)
     batches = _batches(decoder, sites, tested, record)
-    shards = _text(decoder, record["reference"]["dataset"], request.text_tokens, record["batch_tokens"])
+    shards = _text(decoder, record["reference"]["dataset"], request, record["batch_tokens"])
     covariates = _covariates(run, site)
     random = random_sets(chosen, covariates, n_sets=request.n_sets, width=run.width, generator=generator)
     effects: dict[str, InterventionEffects] = {}
@@ -280,21 +292,21 @@ def _batches(decoder: Decoder, sites: SiteMap, tested: pd.DataFrame, record: dic
     return make_batches(placed, record["batch_tokens"], share=can_share(sites))
 
 
-def _text(decoder: Decoder, dataset: str, n_tokens: int, batch_tokens: int) -> list[Shard]:
+def _text(decoder: Decoder, dataset: str, request: InterveneRequest, batch_tokens: int) -> list[Shard]:
     """Lines of ordinary text, about as many tokens as wanted."""
     assert decoder.encoder is not None, "neutral text is text"
     corpus = cut_windows(
-        load_documents(dataset, "lines"),
+        load_documents(dataset, "lines", data_dir=request.data_dir),
         Protocol.parse("lines"),
         decoder.encoder.encode,
         prefix_ids=decoder.encoder.prefix_ids,
         context_length=128,
-        max_samples=max(10, n_tokens // 20),
+        max_samples=max(10, request.text_tokens // 20),
         seed=1,
     )
     windows, total = [], 0
     for window in corpus.windows:
-        if total >= n_tokens:
+        if total >= request.text_tokens:
             break
         windows.append(window)
         total += window.n_scored
@@ -350,7 +362,7 @@ def _write(run: FinishedContrast, request: InterveneRequest, found: Intervention
     run.directory.write_json(
         "intervention.json",
         {
-            "request": asdict(request),
+            "request": {**asdict(request), "data_dir": None if request.data_dir is None else str(request.data_dir)},
             "site": site,
             "position": position,
             "units": [{"layer": int(a), "dim": int(b)} for a, b in zip(found.layer, found.dim, strict=True)],

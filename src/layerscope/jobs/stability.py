@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from layerscope.analysis import (
+    FEWEST_PAIRS,
     SCALES,
     consistency,
     consistency_rows,
@@ -33,8 +34,8 @@ from layerscope.analysis import (
     with_q,
 )
 from layerscope.errors import RunError
-from layerscope.figures import stability_figures
-from layerscope.jobs.contrast_groups import FEWEST_BLOCKS, FEWEST_PAIRS, FEWEST_PAIRS_A_DIMENSION
+from layerscope.figures import LIKE_CONTROL, stability_figures
+from layerscope.jobs.contrast_groups import FEWEST_BLOCKS, FEWEST_PAIRS_A_DIMENSION
 from layerscope.jobs.finished_contrast import FinishedContrast
 from layerscope.results import (
     CONSISTENCY,
@@ -352,7 +353,16 @@ def run_facts(run: FinishedContrast, request: StabilityRequest, found: Stability
         "n_resamples": request.n_resamples,
         "groups": run.groups,
         "refused": found.refused,
+        "below_control": _below_control(run, found),
     }
+
+
+def _below_control(run: FinishedContrast, found: Stability) -> float | None:
+    """Share of all units that change less than under a random word, all types together, at the main place."""
+    types = set(run.groups["group"][run.groups["role"].isin(["meaning", "grammar"])].astype(str))
+    cells = run.cells(found.site, found.position)["percentile"]
+    of_types = [values for name, values in cells.items() if name in types]
+    return float((np.mean(of_types, axis=0) < LIKE_CONTROL).mean()) if of_types else None
 
 
 def _figures(run: FinishedContrast, request: StabilityRequest, found: Stability) -> None:
