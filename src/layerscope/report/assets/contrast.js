@@ -231,16 +231,14 @@ async function topUnits(run, mine) {
   }
   const values = await cellsOf(run, mine.site, mine.position, mine.scale, mine.set);
   const order = Array.from(values.keys()).sort((a, b) => values[a] - values[b] || a - b);
-  return order
-    .slice(0, TOP)
-    .map((unit, i) => ({
-      rank: i + 1,
-      layer: Math.floor(unit / run.width),
-      dim: unit % run.width,
-      score: values[unit],
-      low: null,
-      high: null,
-    }));
+  return order.slice(0, TOP).map((unit, i) => ({
+    rank: i + 1,
+    layer: Math.floor(unit / run.width),
+    dim: unit % run.width,
+    score: values[unit],
+    low: null,
+    high: null,
+  }));
 }
 
 function barsPart(run, mine, drawn) {

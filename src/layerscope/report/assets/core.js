@@ -180,11 +180,19 @@ function chart(options, name) {
   return made;
 }
 
+// Every figure on the page: what a new theme paints anew.
+const figures = new Set();
+
+function repaint() {
+  for (const one of figures) if (one.isConnected) one.again();
+}
+
 // A figure whose chart is drawn again as its place changes. draw: width → elements.
 function figure(draw, caption) {
   const place = el("div", { class: "chart" });
   const made = el("figure", {}, place, caption ? el("figcaption", {}, caption) : null);
   made.again = drawnIn(place, draw);
+  figures.add(made);
   return made;
 }
 
@@ -230,16 +238,11 @@ function diverging(share) {
 
 // Colours of a scale from left to right, with what stands at its ends and in its middle.
 function colourBar(colour, ticks, name) {
-  const canvas = el("canvas", { width: 200, height: 12, "aria-hidden": "true" });
-  const context = canvas.getContext("2d");
-  for (let x = 0; x < 200; x += 1) {
-    context.fillStyle = colour(x / 199);
-    context.fillRect(x, 0, 1, 12);
-  }
-  return el(
-    "div",
-    { class: "colours" },
-    el("span", {}, name),
-    el("div", {}, canvas, el("div", { class: "ticks" }, ...ticks.map((one) => el("span", {}, one)))),
-  );
+  const strip = el("div", { class: "strip", "aria-hidden": "true" });
+  strip.style.background = `linear-gradient(to right, ${d3
+    .range(0, 33)
+    .map((step) => colour(step / 32))
+    .join(", ")})`;
+  const marks = el("div", { class: "ticks" }, ...ticks.map((one) => el("span", {}, one)));
+  return el("div", { class: "colours" }, el("span", {}, name), el("div", {}, strip, marks));
 }

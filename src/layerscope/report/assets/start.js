@@ -22,7 +22,8 @@ function header(names) {
     state.theme,
     (value) => {
       state.theme = value;
-      start();
+      showTheme();
+      repaint();
     },
   );
   theme.id = "theme";
@@ -37,7 +38,7 @@ function header(names) {
       el("h1", {}, el("span", { class: "brand" }, "layerscope"), ` ${t("title")}`),
       el("div", { class: "switches" }, language, theme),
     ),
-    el("nav", { "aria-label": t("skip") }, ...links),
+    el("nav", { "aria-label": t("contents") }, ...links),
   );
 }
 
@@ -47,11 +48,16 @@ function speak(language) {
   document.getElementById("language").focus();
 }
 
-function start() {
+function showTheme() {
   const root = document.documentElement;
-  root.lang = state.language;
   if (state.theme === "auto") root.removeAttribute("data-theme");
   else root.setAttribute("data-theme", state.theme);
+}
+
+function start() {
+  document.documentElement.lang = state.language;
+  showTheme();
+  figures.clear();
   const there = sections();
   const main = el("main", {}, ...there.map(([, make]) => make()));
   const footer = el("footer", {}, note(t("made", { version: page.version, date: page.date })));
@@ -60,8 +66,14 @@ function start() {
   window.scrollTo(0, top);
 }
 
-// Canvases are painted in the theme's colours: paint them anew when the system's theme changes.
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-  if (state.theme === "auto") start();
+// Some colours are computed: they are made anew when the system's theme changes, and for paper.
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
+addEventListener("beforeprint", () => {
+  document.documentElement.setAttribute("data-theme", "light");
+  repaint();
+});
+addEventListener("afterprint", () => {
+  showTheme();
+  repaint();
 });
 start();

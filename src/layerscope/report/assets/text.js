@@ -133,12 +133,7 @@ async function textView(sweep, chosen) {
       const change = delta(word, row.i);
       const scored = word.tokens.some((one) => one.scored >= 0);
       word.span.classList.toggle("unscored", !scored);
-      const strength = Math.min(Math.abs(change) / STRONGEST_NATS, 1) ** 0.7;
-      const name = change > 0 ? "--high" : "--low";
-      word.span.style.backgroundColor =
-        word.text && scored && strength > 0.02
-          ? `color-mix(in srgb, var(${name}) ${Math.round(strength * 62)}%, transparent)`
-          : "";
+      word.span.style.backgroundColor = word.text && scored ? wordColour(change) : "";
     }
     const ranked = [...text.words].sort((a, b) => delta(b, row.i) - delta(a, row.i)).slice(0, WORST);
     worst.replaceChildren(
@@ -166,10 +161,7 @@ async function textView(sweep, chosen) {
   };
   colour();
   const ends = [`≤ ${signed(-STRONGEST_NATS)}`, "0", `≥ ${signed(STRONGEST_NATS)}`];
-  const shade = (share) => {
-    const strength = Math.abs(2 * share - 1) ** 0.7 * 0.62;
-    return d3.interpolateRgb(themeColour("--surface"), themeColour(share > 0.5 ? "--high" : "--low"))(strength);
-  };
+  const shade = (share) => wordColour((2 * share - 1) * STRONGEST_NATS);
   return [
     el(
       "div",
@@ -182,6 +174,12 @@ async function textView(sweep, chosen) {
     colourBar(shade, ends, t("pos:delta")),
     el("div", { class: "reader" }, body, el("aside", {}, detail, el("h3", {}, t("worst")), worst)),
   ];
+}
+
+// Behind a word: stronger with its change, so light that the word stays readable.
+function wordColour(change) {
+  const strength = Math.min(Math.abs(change) / STRONGEST_NATS, 1) ** 0.7;
+  return `color-mix(in srgb, var(${change > 0 ? "--high" : "--low"}) ${Math.round(strength * 62)}%, transparent)`;
 }
 
 // The words of a document: what stands before each, its text, and its tokens with their column of scores or -1.
