@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from layerscope.analysis import layers_table, ppl_summary, proxies_table, sum_by_document
+from layerscope.analysis import DocumentTotals, layers_table, ppl_summary, proxies_table, sum_by_document
 from layerscope.paths import build_variants
 from layerscope.results import DOCUMENTS, SCORES, SPANS
 
@@ -123,13 +123,35 @@ def test_nothing_is_clipped() -> None:
     assert layers["tokens_not_finite"].to_list() == [0, 0, 1]
 
 
+def repeated(times: int) -> DocumentTotals:
+    """The two documents that have a score, several times over."""
+    totals = sum_by_document(documents(), [scores(0), scores(1)], [variant.name for variant in VARIANTS])
+    return DocumentTotals(
+        np.arange(times * len(totals.documents)),
+        np.tile(totals.tokens, times),
+        np.tile(totals.bytes_scored, times),
+        {name: np.tile(sums, (1, times)) for name, sums in totals.sums.items()},
+    )
+
+
 def test_q_values_are_benjamini_hochberg_over_the_variants() -> None:
-    layers = table(scores(0), scores(1))
+    layers = layers_table(repeated(3), [spans()], VARIANTS, 2, seed=0).to_pandas().set_index("variant")
     p = layers["p_value"].dropna().sort_values()
     # two tests: q of the smaller is min(2 p₁, p₂), q of the larger is p₂
     expected = [min(2 * p.iloc[0], p.iloc[1]), p.iloc[1]]
     assert layers.loc[p.index, "q_value"].to_list() == pytest.approx(expected)
     assert np.isnan(layers.loc["intact", "p_value"])
+
+
+def test_fewer_than_five_texts_give_intervals_and_no_p() -> None:
+    layers = (
+        layers_table(repeated(2), [spans()], VARIANTS, 2, seed=0)
+        .to_pandas()
+        .set_index("variant")
+        .loc[["removal-0", "removal-1"]]
+    )
+    assert np.isfinite(layers[["delta_nll_low_nats", "delta_nll_high_nats"]]).all(axis=None)
+    assert layers[["p_value", "q_value"]].isna().all(axis=None)
 
 
 def test_rank_correlation_of_proxies_worked_by_hand() -> None:

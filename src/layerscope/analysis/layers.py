@@ -13,7 +13,7 @@ from scipy import stats
 from layerscope.analysis.totals import DocumentTotals
 from layerscope.paths import Variant, touched_span
 from layerscope.results import LAYERS, PROXIES, gaps
-from layerscope.stats import N_RESAMPLES, Interval, benjamini_hochberg, bootstrap_ratio
+from layerscope.stats import FEWEST_DOCUMENTS, N_RESAMPLES, Interval, benjamini_hochberg, bootstrap_ratio
 
 PROXY_NAMES = ("block_influence", "angular_distance")
 
@@ -51,7 +51,8 @@ def layers_table(
     measured = [None if span is None else proxies.get((span.first, span.last)) for span in touched]
     is_intact = np.array([variant.family == "intact" for variant in variants])
     n_looks = round(0.05 / (1.0 - level))
-    p_values = np.where(is_intact, np.nan, np.minimum(interval.p_value * n_looks, 1.0))
+    is_tested = ~is_intact & (len(totals.documents) >= FEWEST_DOCUMENTS)
+    p_values = np.where(is_tested, np.minimum(interval.p_value * n_looks, 1.0), np.nan)
     with np.errstate(over="ignore", invalid="ignore"):  # a perplexity past the range of doubles is infinite, and shown so
         mean_nll = nll.sum(axis=1) / n_tokens
         text_mean = np.exp(nll / totals.tokens).mean(axis=1)

@@ -3,7 +3,7 @@
 from layerscope.stats.bootstrap import N_RESAMPLES, Interval, bootstrap_ratio, draw_documents
 from layerscope.stats.effect_size import cliffs_delta, log_ratio_of_medians
 from layerscope.stats.false_discovery import benjamini_hochberg
-from layerscope.stats.group_bootstrap import GroupIntervals, bootstrap_groups
+from layerscope.stats.group_bootstrap import FEWEST_DOCUMENTS, GroupIntervals, bootstrap_groups
 from layerscope.stats.looks import Looks, plan_looks
 from layerscope.stats.matching import covariate_balance, matched_sets
 from layerscope.stats.permutation import permutation_p, permute_labels
@@ -19,6 +19,7 @@ from layerscope.stats.split_half import halves, spearman_brown
 from layerscope.stats.top_sets import OverlapExcess, chance_jaccard, expected_jaccard, jaccard, overlap_excess, smallest
 
 __all__ = [
+    "FEWEST_DOCUMENTS",
     "N_RESAMPLES",
     "GroupIntervals",
     "Interval",

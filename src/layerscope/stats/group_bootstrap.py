@@ -15,7 +15,7 @@ from jaxtyping import Float, Num
 from layerscope.stats.bootstrap import N_RESAMPLES, draw_documents
 
 FEWEST_DOCUMENTS = 5
-"""With fewer documents that hold a group at all there is no interval."""
+"""With fewer documents that hold a group at all there is no interval; with fewer texts a sweep has no p."""
 
 
 @dataclass(frozen=True)
