@@ -30,7 +30,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         unfinished.replace(path)
     except OSError as error:
         raise RunError(
-            f"'{path}' cannot be written ({error.strerror or error}): make room, or name another --output-dir."
+            f"'{path}' cannot be written ({error.strerror or error}): make room, or name another place for it."
         ) from error
     finally:
         with contextlib.suppress(OSError):

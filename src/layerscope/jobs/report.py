@@ -57,7 +57,9 @@ def write_report(
     """
     if output.suffix.lower() not in (".html", ".htm"):
         raise RunError(f"A report is a file that ends in .html; got '{output}'.")
-    if output.is_dir() or (output.exists() and not force):
+    if output.is_dir():
+        raise RunError(f"'{output}' is a folder: name another --output.")
+    if output.exists() and not force:
         raise RunError(f"'{output}' is there already: name another --output, or use --force to replace it.")
     opened = [open_run(path) for path in dict.fromkeys(path.resolve() for path in runs)]
     names, kinds = _names(opened), [type(run) for run in opened]
@@ -107,9 +109,14 @@ def _names(runs: Sequence[OpenedRun]) -> list[str]:
     plain = [f"{run.model} · {run.dataset if isinstance(run, FinishedRun) else run.request['pairs']}" for run in runs]
     kinds = [type(run) for run in runs]
     both = list(zip(plain, kinds, strict=True))
-    return [
+    some = [
         name if both.count((name, kind)) == 1 else f"{name} · {_folder(run)}"
         for (name, kind), run in zip(both, runs, strict=True)
+    ]
+    alike = list(zip(some, kinds, strict=True))
+    return [
+        name if alike.count((name, kind)) == 1 else f"{name} ({alike[:i].count((name, kind)) + 1})"
+        for i, (name, kind) in enumerate(alike)
     ]
 
 

@@ -243,7 +243,10 @@ def _manifest(
             "layers": sites.n_layers,
             "width": sites.width,
         },
-        "groups": {group.name: {"role": group.role, "pairs": len(group.checked)} for group in prepared.groups},
+        "groups": {
+            group.name: {"role": group.role, "pairs": len(group.checked), "unusable": group.n_unusable}
+            for group in prepared.groups
+        },
         "reference": {"tokens": reference.n_tokens, "sinks_left_out": reference.n_sinks},
         "shared_prefix_runs_once": share,
         "environment": environment(decoder),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 
@@ -36,7 +37,7 @@ def provenance(manifest: Mapping[str, Any], folder: str) -> dict[str, Any]:
     }
     return {
         "folder": folder,
-        "command": command_of(request),
+        "command": command_of(request, revision=manifest["model"].get("revision"), groups=manifest.get("groups")),
         "facts": {key: value for key, value in facts.items() if value is not None},
         "packages": environment["packages"],
     }
@@ -69,12 +70,19 @@ def _contrast_facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def command_of(request: Mapping[str, Any]) -> str:
+def command_of(
+    request: Mapping[str, Any], *, revision: str | None = None, groups: Mapping[str, Mapping[str, Any]] | None = None
+) -> str:
     """The command that asks for the same again.
 
     A local file or folder is named as the run recorded it; where that is a name alone, the reader has to say where it lies.
     """
-    words = _contrast_words(request) if request.get("kind") == "contrast" else _sweep_words(request)
+    # runs that did not note which subtypes were asked for have their groups
+    there = [name for name, group in (groups or {}).items() if group["role"] in ("meaning", "grammar")]
+    subtypes = (request["subtypes"] or []) if "subtypes" in request else there
+    words = _contrast_words(request, subtypes) if request.get("kind") == "contrast" else _sweep_words(request)
+    if revision is not None:
+        words += ["--revision", revision]
     return shlex.join(["layerscope", *words])
 
 
@@ -90,21 +98,23 @@ def _sweep_words(request: Mapping[str, Any]) -> list[str]:
     words += ["--max-samples", "all" if samples is None else str(samples), "--protocol", request["protocol"]]
     words += _common_words(request)
     if request.get("until_ci") is not None:
-        words += ["--until-ci", f"{request['until_ci']:g}"]
+        words += ["--until-ci", repr(request["until_ci"])]
+    if request["compile"]:
+        words += ["--compile", "on"]
     words += [
         option for option, key in (("--word-boundaries", "word_boundaries"), ("--reference", "reference")) if request[key]
     ]
     return words
 
 
-def _contrast_words(request: Mapping[str, Any]) -> list[str]:
+def _contrast_words(request: Mapping[str, Any], subtypes: list[str]) -> list[str]:
     words = ["contrast", "--model", str(request["model"])]
-    if request["pairs"] == "templates":
+    if request["per_subtype"] is not None:
         words += ["--per-subtype", str(request["per_subtype"])]
-        if request.get("subtypes"):
-            words += ["--subtypes", ",".join(request["subtypes"])]
+        if subtypes:
+            words += ["--subtypes", ",".join(subtypes)]
     else:
-        words += ["--pairs", f"{request['pairs']}.jsonl"]
+        words += ["--pairs", request["pairs"] if Path(request["pairs"]).suffix else f"{request['pairs']}.jsonl"]
     words += ["--sites", ",".join(request["sites"]), "--positions", ",".join(request["positions"])]
     if request["values"]:
         words += ["--values", ",".join(map(str, request["values"]))]

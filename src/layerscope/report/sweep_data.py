@@ -103,8 +103,8 @@ def needs(family: pd.DataFrame) -> dict[str, str]:
         english += f" All {tested} differ from no effect (q < 0.05)."
         japanese += f"{tested} 個すべてが効果なしと区別できる（q < 0.05）。"
     else:
-        english += " One text, or too few, gives no interval: read nothing into small differences."
-        japanese += "テキストが少なく区間が得られないため、小さな差に意味を読み取らないこと。"
+        english += " Fewer than five texts allow no test: read nothing into small differences."
+        japanese += "テキストが 5 本未満で検定できないため、小さな差に意味を読み取らないこと。"
     return {"en": english, "ja": japanese}
 
 

@@ -31,11 +31,23 @@ def sampled(tokens_scored: Int[np.ndarray, " document"], n_variants: int, cells:
     """
     there = np.flatnonzero(tokens_scored > 0)
     room = max(cells // n_variants, 1)
-    for n_taken in range(len(there), 1, -1):
-        chosen = there[np.linspace(0, len(there) - 1, n_taken).round().astype(int)]
-        if tokens_scored[chosen].sum() <= room:
-            return [int(one) for one in chosen]
-    return [int(one) for one in there[:1]]
+
+    def spread_evenly(n_taken: int) -> np.ndarray:
+        chosen: np.ndarray = there[np.linspace(0, len(there) - 1, n_taken).round().astype(int)]
+        return chosen
+
+    if not len(there):
+        return []
+    fits, too_many = 1, len(there) + 1
+    if tokens_scored[there].sum() <= room:
+        fits = len(there)
+    while too_many - fits > 1 and fits < len(there):
+        middle = (fits + too_many) // 2
+        if tokens_scored[spread_evenly(middle)].sum() <= room:
+            fits = middle
+        else:
+            too_many = middle
+    return [int(one) for one in spread_evenly(fits)]
 
 
 def text_data(
@@ -67,24 +79,29 @@ def text_data(
         return None
     room = max(cells // len(variants), 1)
     of_sample = tokens[tokens["document"].isin(chosen)].sort_values(["document", "position"], kind="stable")
-    of_sample = of_sample.reset_index(drop=True)
-    scored = of_sample["scored"].to_numpy()
-    of_sample = of_sample[np.cumsum(scored) <= room]
+    # a BOS stands for no part of the text and is not scored
+    of_sample = of_sample[of_sample["scored"] | (of_sample["char_end"] > of_sample["char_start"])].reset_index(drop=True)
+    n_tokens = len(of_sample)
+    of_sample = of_sample[of_sample["scored"].cumsum() <= room]
     scored = of_sample["scored"].to_numpy()
     nll, top1 = _scores(of_sample[scored], blocks, len(variants))
     ids, codes = np.unique(top1, return_inverse=True)
+    gap, added = _pieces(documents, of_sample)
+    # a token that covers the rest of a character adds nothing that could be pointed at: it goes with the one before
+    starts = _starts(of_sample, word_of) & np.array([text != "" for text in added])
     kept = {
         "document": of_sample["document"].tolist(),
-        **dict(zip(("gap", "text"), _pieces(documents, of_sample), strict=True)),
+        "gap": gap,
+        "text": added,
         "scored": scored.astype(int).tolist(),
-        "starts": _starts(of_sample, word_of).astype(int).tolist(),
+        "starts": starts.astype(int).tolist(),
         "vocabulary": [vocabulary.get(int(one), f"[{int(one)}]") for one in ids],
     }
     names = documents.set_index("document")["name"]
     return {
         "documents": [{"document": one, "name": str(names[one])} for one in chosen if one in set(kept["document"])],
         "of": int((documents["tokens_scored"] > 0).sum()),
-        "cut": bool(len(of_sample) < int(documents.set_index("document")["tokens"][chosen].sum())),
+        "cut": len(of_sample) < n_tokens,
         "tokens": packing.value(kept),
         "nll": packing.sizes(nll),
         "top1": packing.integers(codes.reshape(top1.shape)),

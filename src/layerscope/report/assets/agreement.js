@@ -15,6 +15,10 @@ function matrixPart(run, mine, drawn) {
     const found = here(mine, await rowsOf(run.tables.consistency)).filter(
       (row) => row.measure === mine.agreement && row.scale === scale,
     );
+    if (!found.length) {
+      table.replaceChildren();
+      return note(t("place:missing"));
+    }
     const names = [...new Set(found.flatMap((row) => [row.first, row.second]))];
     const cells = found.flatMap((row) =>
       row.first === row.second ? [row] : [row, { ...row, first: row.second, second: row.first }],
@@ -112,6 +116,7 @@ function agreementNumbers(rows, names) {
 
 // Lines over layers with their intervals, a colour and a symbol a set.
 function lines(rows, { x, y, low, high, label, name, width, zero }) {
+  if (!rows.length) return note(t("place:missing"));
   const there = SET_ORDER.filter((set) => rows.some((row) => row.set === set));
   // all types together are worth a line of their own where there are two
   const sets = there.filter((set) => set !== "all" || (there.includes("meaning") && there.includes("grammar")));

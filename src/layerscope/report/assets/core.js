@@ -120,11 +120,31 @@ function note(text) {
 
 // A drop-down list. options: [value, text, disabled].
 function choice(name, options, value, change) {
-  const list = el("select", { onchange: (event) => change(event.target.value) });
+  const list = el("select", {
+    onchange: (event) => {
+      const section = list.closest("section")?.id;
+      const hadFocus = document.activeElement === list;
+      change(event.target.value);
+      if (hadFocus) focusAgain(list, section, name);
+    },
+  });
   for (const [one, text, disabled] of options) {
     list.append(el("option", { value: one, selected: String(one) === String(value), disabled: Boolean(disabled) }, text));
   }
   return el("label", { class: "control" }, el("span", {}, name), list);
+}
+
+// A list whose change has drawn its section anew hands the focus on to the one in its place.
+async function focusAgain(list, section, name) {
+  for (let tries = 0; tries < 10 && !list.isConnected; tries += 1) {
+    const labels = document.querySelectorAll(section ? `#${section} label.control` : "header label.control");
+    const found = [...labels].find((label) => label.firstChild.textContent === name);
+    if (found) {
+      found.querySelector("select").focus({ preventScroll: true });
+      return;
+    }
+    await new Promise(requestAnimationFrame);
+  }
 }
 
 // Check boxes that serve as the legend, too.

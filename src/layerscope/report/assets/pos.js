@@ -28,7 +28,7 @@ function posSection() {
     section.append(note(t("pos:missing", { run: sweep.folder })));
     return section;
   }
-  rowsOf(sweep.pos).then((rows) => {
+  rowsOf(sweep.pos).then(async (rows) => {
     const units = [...new Set(rows.map((row) => row.unit))];
     if (!units.includes(chosen.unit)) [chosen.unit] = units;
     controls.append(
@@ -53,7 +53,7 @@ function posSection() {
     );
     section.append(
       figure((width) => tagChart(sweep, chosen, width)),
-      tagNumbers(chosen, rows),
+      tagNumbers(await tagCells(sweep, chosen)),
     );
   });
   return section;
@@ -130,8 +130,7 @@ async function tagChart(sweep, chosen, width) {
   ];
 }
 
-function tagNumbers(chosen, rows) {
-  const wanted = rows.filter((row) => row.unit === chosen.unit && row.kind === "tag");
+function tagNumbers(rows) {
   return numbers(
     [
       [t("variant"), (row) => row.variant],
@@ -143,6 +142,6 @@ function tagNumbers(chosen, rows) {
       ["q", (row) => shown(row.delta_q), true],
       [t("pos:relative"), (row) => signed(row.relative), true],
     ],
-    wanted,
+    rows,
   );
 }

@@ -191,7 +191,7 @@ function wordsOf(tokens, document) {
     if (tokens.document[i] !== document) continue;
     const piece = { text: tokens.text[i], scored: tokens.scored[i] ? column : -1 };
     if (tokens.starts[i] || found.length === 0) {
-      const bare = piece.text.replace(/^\s+/u, "");
+      const bare = piece.text.trim() ? piece.text.replace(/^\s+/u, "") : piece.text; // white space alone stays to be pointed at
       found.push({ before: tokens.gap[i] + piece.text.slice(0, piece.text.length - bare.length), text: bare, tokens: [piece] });
     } else {
       const last = found[found.length - 1];

@@ -1,0 +1,192 @@
+"""What ran, and the command that runs it again: read by the command line itself, it asks for the same."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from layerscope.cli.main import main
+from layerscope.jobs import ContrastRequest, ReferenceText, SweepRequest, prepare_contrast, prepare_sweep
+from layerscope.models import LoadOptions
+from layerscope.pairs import write_pairs
+from layerscope.report import provenance
+from layerscope.report.provenance import command_of
+from layerscope.results import RunDirectory
+from tests.checkpoints import save_tiny_llama
+from tests.jobs.test_stability import some_pairs
+from tests.report.tiny_runs import MODEL, TinyRuns
+
+ODD = "an odd 'folder' with \"$quotes\" & ; spaces"
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+    """What a command asks for, as a request."""
+
+    def of(command: str) -> Any:
+        seen: list[Any] = []
+        monkeypatch.setattr("layerscope.cli.sweep.show_sweep", lambda request, **_: seen.append(request))
+        monkeypatch.setattr("layerscope.cli.contrast.show_contrast", lambda request, **_: seen.append(request))
+        program, *arguments = shlex.split(command)
+        assert program == "layerscope"
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert ended.value.code == 0
+        return seen[0]
+
+    return of
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose name needs quoting, with a model, texts and pairs."""
+    folder = tmp_path_factory.mktemp("provenance") / ODD
+    save_tiny_llama(folder / MODEL)
+    (folder / "its texts.txt").write_text("A line of text.\nAnd another one, longer.\n" * 20, encoding="utf-8")
+    write_pairs(some_pairs(), folder / "some pairs.jsonl")
+    write_pairs(some_pairs(), folder / "templates.jsonl")
+    write_pairs(some_pairs(), folder / "pairs.txt")
+    return folder
+
+
+SWEEPS: list[dict[str, Any]] = [
+    {},
+    {"experiments": ("removal",), "max_samples": None, "protocol": "documents"},
+    {"experiments": (), "paths": ("0,2", "3,2,1,0")},
+    {"experiments": ("block-removal:2", "shuffle:3"), "paths": ("0-1,3",), "max_samples": 7, "seed": 5},
+    {"protocol": "strided:16/8", "batch_tokens": 64, "until_ci": 0.125},
+    {"protocol": "windows:12", "options": LoadOptions(dtype="bfloat16", bos="always")},
+    {"options": LoadOptions(bos="never"), "reference": True},
+    {"until_ci": 0.012345678},
+]
+
+
+@pytest.mark.parametrize("changes", SWEEPS, ids=str)
+def test_the_command_of_a_sweep_asks_for_the_same(place: Path, tmp_path: Path, asked, changes: dict[str, Any]) -> None:
+    request = SweepRequest(str(place / MODEL), str(place / "its texts.txt"), output_dir=tmp_path, **changes)
+    record = prepare_sweep(request).record
+    again = asked(command_of(record))
+    assert prepare_sweep(replace(again, output_dir=tmp_path)).record == record
+
+
+def test_word_boundaries_and_splits_are_asked_for_again(asked, place: Path, tmp_path: Path) -> None:
+    record = prepare_sweep(SweepRequest(str(place / MODEL), str(place / "its texts.txt"), output_dir=tmp_path)).record
+    again = asked(
+        command_of({**record, "word_boundaries": True, "dataset": "wiki-text-2", "split": "validation", "quantize": "int8"})
+    )
+    assert (again.word_boundaries, again.dataset, again.split) == (True, "wiki-text-2", "validation")
+    assert again.options.quantize == "int8"
+
+
+def test_a_compiled_run_is_compiled_again(asked, place: Path, tmp_path: Path) -> None:
+    """What is left to 'auto' may be decided otherwise on another machine, and decides the last digits."""
+    record = prepare_sweep(SweepRequest(str(place / MODEL), str(place / "its texts.txt"), output_dir=tmp_path)).record
+    assert asked(command_of({**record, "compile": True})).compile == "on"
+
+
+def test_a_revision_is_asked_for_again(asked, runs: TinyRuns) -> None:
+    for path in (runs.tagged, runs.contrast):
+        manifest = RunDirectory(path).manifest()
+        manifest = {**manifest, "model": {**manifest["model"], "revision": "0123abcd"}}
+        assert asked(provenance(manifest, "")["command"]).revision == "0123abcd"
+        assert provenance(manifest, "")["facts"]["revision"] == "0123abcd"
+
+
+CONTRASTS: list[dict[str, Any]] = [
+    {},
+    {"sites": ("update", "read"), "positions": ("edit", "edit+2", "detection"), "values": (0, 3), "seed": 3},
+    {"prefix": 'So, "well" it\'s $HOME; -x ', "batch_tokens": 77},
+    {"prefix": "--bos "},
+    {"aligned": True, "options": LoadOptions(dtype="float16", bos="always")},
+    {"pairs": "templates.jsonl"},
+    {"pairs": "pairs.txt"},
+]
+
+
+@pytest.mark.parametrize("changes", CONTRASTS, ids=str)
+def test_the_command_of_a_contrast_asks_for_the_same(
+    place: Path, tmp_path: Path, asked, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    """Pairs are named by their file's name alone: the command is right where that lies."""
+    monkeypatch.chdir(place)
+    pairs = Path(changes.get("pairs", "some pairs.jsonl"))
+    changes = {name: value for name, value in changes.items() if name != "pairs"}
+    reference = ReferenceText(str(place / "its texts.txt"), 123)
+    request = ContrastRequest(str(place / MODEL), pairs, reference=reference, output_dir=tmp_path, **changes)
+    record = prepare_contrast(request).record
+    again = asked(command_of(record))
+    assert prepare_contrast(replace(again, output_dir=tmp_path)).record == record
+
+
+def test_template_pairs_are_asked_for_again(asked, place: Path) -> None:
+    record = {
+        "kind": "contrast", "model": "m", "pairs": "templates", "per_subtype": 45, "sites": ["update"], "positions": ["edit"],
+        "values": [], "prefix": "", "aligned": False, "reference": {"dataset": "lee", "tokens": 123}, "dtype": "float32",
+        "seed": 1, "batch_tokens": 5, "bos": "auto", "quantize": "nf4",
+    }  # fmt: skip
+    again = asked(command_of(record))
+    assert (again.pairs, again.per_subtype, again.subtypes) == (None, 45, None)
+    assert (again.reference.dataset, again.reference.n_tokens) == ("lee", 123)
+    assert again.options.quantize == "nf4"
+
+
+@pytest.mark.parametrize(("asked_for", "expected"), [(["tense", "subject"], ("tense", "subject")), (None, None)])
+def test_subtypes_of_template_pairs_are_asked_for_again(asked, runs: TinyRuns, asked_for, expected) -> None:
+    manifest = RunDirectory(runs.contrast).manifest()
+    request = {**manifest["request"], "pairs": "templates", "per_subtype": 12, "subtypes": asked_for}
+    assert asked(provenance({**manifest, "request": request}, "")["command"]).subtypes == expected
+
+
+def test_subtypes_of_a_run_that_did_not_note_them_are_its_groups(asked, runs: TinyRuns) -> None:
+    manifest = RunDirectory(runs.contrast).manifest()
+    request = {**manifest["request"], "pairs": "templates", "per_subtype": 12}
+    request.pop("subtypes", None)
+    groups = {name: manifest["groups"][name] for name in manifest["groups"] if name not in ("place", "few", "typo")}
+    again = asked(provenance({**manifest, "request": request, "groups": groups}, "")["command"])
+    assert set(again.subtypes) == {"subject", "tense"}
+
+
+def test_facts_of_a_sweep(runs: TinyRuns) -> None:
+    manifest = RunDirectory(runs.tagged).manifest()
+    found = provenance(manifest, "a/b")
+    facts, data = found["facts"], manifest["data"]
+    assert found["folder"] == "a/b"
+    assert found["packages"] == manifest["environment"]["packages"]
+    assert {"layerscope", "torch", "transformers", "numpy"} <= set(found["packages"])
+    assert facts["texts"] == data["documents"] == 12
+    assert facts["tokens_scored"] == data["tokens_scored"]
+    assert facts["unscored_first"] == 12, "no BOS: of every text the first token"
+    assert facts["tokens"] - facts["tokens_scored"] == 12
+    assert (facts["unscored_cut"], facts["unscored_tail"], facts["unscored_texts"]) == (0, 0, 0)
+    assert facts["model"] == manifest["model"]["name"]
+    assert facts["fingerprint"].startswith("sha256:")
+    assert (facts["protocol"], facts["seed"], facts["layers"], facts["dtype"]) == ("lines", 42, 4, "float32")
+    assert facts["texts_sha256"] == manifest["request"]["texts_sha256"] if "texts_sha256" not in data else data["texts_sha256"]
+    assert "revision" not in facts, "what is not known is not shown"
+    assert "quantize" not in facts
+    json.dumps(found, allow_nan=False)
+
+
+def test_facts_of_a_contrast(runs: TinyRuns) -> None:
+    manifest = RunDirectory(runs.contrast).manifest()
+    facts = provenance(manifest, "")["facts"]
+    assert facts["pairs"] == sum(group["pairs"] for group in manifest["groups"].values())
+    assert facts["pairs_sha256"] == manifest["request"]["pairs_sha256"]
+    assert facts["spread_from"].endswith(f"text.txt, {manifest['reference']['tokens']}")
+    assert "unusable" in facts
+    assert "protocol" not in facts
+
+
+def test_pairs_that_cannot_be_compared_are_counted(runs: TinyRuns) -> None:
+    """As the run's own table of groups counts them."""
+    from layerscope.jobs import FinishedContrast
+
+    run = FinishedContrast.open(runs.contrast)
+    assert run.groups["unusable"].sum() == 1
+    assert provenance(run.manifest, "")["facts"]["unusable"] == int(run.groups["unusable"].sum())
