@@ -80,6 +80,7 @@ bench: $(READY) ## every benchmark for a CPU, some 40 minutes on 2 cores; append
 	$(BIN)/python -m benchmarks.pairs_throughput
 	$(BIN)/python -m benchmarks.contrast_practice
 	$(BIN)/python -m benchmarks.contrast_growth
+	$(BIN)/python -m benchmarks.report_page
 
 clean: ## remove .venv and caches; results stay
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache src/*.egg-info

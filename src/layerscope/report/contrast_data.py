@@ -18,6 +18,8 @@ from layerscope.report.packing import Packing, rounded
 
 CELLS = 4_500_000
 """Cells of sets and subtypes, all scales together, at most: two bytes each."""
+TOP = 20
+"""Units of a ranking that are shown, at most."""
 PAIRS = 600
 """Pairs shown one by one, at most."""
 SCALES = ("percentile", "z", "relative")
@@ -158,7 +160,7 @@ def _packed(scale: str, values: np.ndarray, packing: Packing) -> dict[str, Any]:
 
 
 def _shown(name: str, frame: pd.DataFrame) -> pd.DataFrame:
-    shown = frame[frame["scope"] == "all"] if name == "ranking" else frame
+    shown = frame[(frame["scope"] == "all") & (frame["rank"] <= TOP)] if name == "ranking" else frame
     return shown[list(_TABLES[name])]
 
 
