@@ -140,7 +140,7 @@ def test_a_run_leaves_every_table_as_declared_and_the_engines_numbers(request_fo
     assert manifest["status"] == "finished"
     assert manifest["shared_prefix_runs_once"] is True
     assert manifest["reference"]["tokens"] >= 300
-    assert manifest["groups"]["tense"] == {"role": "grammar", "pairs": 24}
+    assert manifest["groups"]["tense"] == {"role": "grammar", "pairs": 24, "unusable": 0}
     assert said[-1] == ("Comparing pairs: tense", prepared.n_pairs, prepared.n_pairs)
 
     sites = SiteMap(tiny_decoder, SITES)
