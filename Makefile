@@ -39,10 +39,10 @@ demo: $(READY) ## the main jobs on SmolLM2-135M: sweep, parts of speech, a small
 	$(BIN)/layerscope sweep --model ./results/smollm2-135m-less-two $(DEMO)
 	$(BIN)/layerscope pos $(LESS)
 	$(BIN)/layerscope compare $(WHOLE) $(LESS) --output-dir results/comparison
-	$(BIN)/layerscope contrast --model smollm2-135m --per-subtype 45 --dtype bfloat16 --sites resid_post --positions edit,edit+1,last \
+	$(BIN)/layerscope contrast --model smollm2-135m --per-subtype 45 --sites resid_post --positions edit,edit+1,last \
 		--subtypes subject,location,adjective,tense,preposition,subject-verb-agreement --output-dir results
 	$(BIN)/layerscope stability $(STILL)
-	$(BIN)/layerscope intervene $(STILL) --stable 50 --max-pairs 24 --text-tokens 150
+	$(BIN)/layerscope intervene $(STILL) --stable 50 --max-pairs 24 --text-tokens 150 --dtype bfloat16
 	$(BIN)/layerscope report $(WHOLE) $(LESS) $(STILL) --output results/report.html --force
 	@echo "Open results/report.html in a browser: everything of this demo on one page"
 

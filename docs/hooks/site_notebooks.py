@@ -33,6 +33,7 @@ def as_page(name: str, source: str) -> str:
     title, *rest = parts[0].splitlines()
     how = (
         f"*The source is `docs/notebooks/{name}`. `make notebooks` runs it and leaves `{name.removesuffix('.py')}.ipynb` "
-        "beside it, with numbers and figures; Jupyter with jupytext opens the source itself.*"
+        "beside it, with numbers and figures (environment variables in the first cell make it smaller); Jupyter with jupytext "
+        "opens the source itself.*"
     )
     return "\n\n".join([title, how, "\n".join(rest).strip(), *parts[1:]])

@@ -21,10 +21,18 @@ WORDS = page_words()
 OWN_WORDS = json.loads(resources.files("layerscope.report").joinpath("assets", "words.json").read_text(encoding="utf-8"))
 _QUIET = """
 window.__quiet = (ms) => new Promise((done) => {
-  let timer = setTimeout(finish, ms);
-  const watcher = new MutationObserver(() => { clearTimeout(timer); timer = setTimeout(finish, ms); });
+  let last = performance.now();
+  let frames = 0;
+  const watcher = new MutationObserver(() => { last = performance.now(); });
   watcher.observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
-  function finish() { watcher.disconnect(); done(); }
+  // charts are drawn when a frame finds the width of their place: frames are waited for, however slow the machine
+  const look = () => {
+    frames = performance.now() - last >= ms ? frames + 1 : 0;
+    if (frames < 2) { requestAnimationFrame(look); return; }
+    watcher.disconnect();
+    done();
+  };
+  requestAnimationFrame(look);
 });
 """
 

@@ -161,7 +161,7 @@ def test_pages_with_less_in_them(browser, runs: TinyRuns, tmp_path: Path, name: 
             one.choose("contrast", "run", "1")
         text = one.page.inner_text("#contrast")
         for key in ("stability:missing", "intervention:missing"):
-            assert one.word(key, run=f"{runs.bare.parent.name}/{runs.bare.name}") in text
+            assert one.word(key, run=str(runs.bare)) in text
         assert one.page.locator(".cells").count() == 1, "the map needs no analysis"
 
 
@@ -473,7 +473,7 @@ def test_the_value_changes_the_colours(page: Opened) -> None:
 
 def test_a_run_without_tags_says_how_to_tag_it(page: Opened, runs: TinyRuns) -> None:
     page.choose("pos", "model", "1")
-    assert f"'layerscope pos {runs.plain.parent.name}/{runs.plain.name}'" in page.page.inner_text("#pos")
+    assert f"'layerscope pos {runs.plain}'" in page.page.inner_text("#pos")
     assert page.page.locator("#pos svg").count() == 0
     page.choose("pos", "model", "0")
     assert page.page.locator("#pos svg").count() == 1
@@ -889,6 +889,7 @@ def test_a_pair_with_both_sentences(page: Opened, contrast: FinishedContrast) ->
             table = page.table(part)
             assert table[0][1:] == [str(one) for one in said["distance"]]
             assert [one.replace("−", "-") for one in table[3][1:]] == [shown(one).replace("−", "-") for one in said["kl_nats"]]
+            part.locator("svg[role=img]").wait_for()  # the chart comes when its place has a width
             assert part.locator("svg[role=img]").locator('[aria-label="dot"] > *').count() == 3 * (LAYERS + 1)
     sentences = page.page.locator(".sentence").first.inner_text()
     part.locator("button").nth(1).click()  # after the last comes the first

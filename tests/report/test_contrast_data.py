@@ -248,7 +248,8 @@ class ByHand:
 
 @pytest.fixture
 def by_hand() -> ByHand:
-    groups = pd.DataFrame({"group": ["r", "a", "b", "c"], "role": ["reference", "meaning", "meaning", "control"], "pairs": 1})
+    roles = ["reference", "meaning", "meaning", "control"]
+    groups = pd.DataFrame({"group": ["r", "a", "b", "c"], "role": roles, "pairs": 1, "zero_share": [0.5, 0.0, 0.0, 0.3]})
     values = {"r": 9.0, "a": 0.2, "b": 0.6, "c": 0.5}
     cells = {
         scale: {name: np.full((2, 3), value) for name, value in values.items()} for scale in ("percentile", "z", "relative")
@@ -298,3 +299,12 @@ def test_a_run_of_references_alone_has_no_map(by_hand: ByHand) -> None:
     data = contrast_data(tables, cells, [("resid_post", "edit")], positions=["edit"], packing=Packing())
     assert data["places"] == []
     assert data["subtypes"] is None
+
+
+def test_exact_zeros_are_counted_by_hand(by_hand: ByHand) -> None:
+    tables = by_hand.tables
+    weighted = tables.groups.assign(pairs=[1, 1, 1, 2], role=["ladder", "meaning", "meaning", "control"])
+    found = contrast_data(
+        replace(tables, groups=weighted), by_hand.cells, [("resid_post", "edit")], positions=("edit",), packing=Packing()
+    )
+    assert found["zeros"] == pytest.approx((0.0 + 0.0 + 2 * 0.3) / 4)

@@ -43,7 +43,7 @@ def test_a_page_of_sweeps_and_contrasts(runs: TinyRuns, whole: tuple[Path, dict]
     assert [one["model"] for one in data["contrasts"]] == [MODEL]
     assert (data["contrasts"][0]["layers"], data["contrasts"][0]["width"]) == (4, 32)
     assert set(data["contrasts"][0]["spread"]) == set(SITES)
-    folders = [f"{one.parent.name}/{one.name}" for one in runs.all]
+    folders = [str(one) for one in runs.all]
     assert [one["folder"] for one in data["sweeps"] + data["contrasts"]] == folders
     assert data["version"]
     assert path.stat().st_size < 1_500_000

@@ -71,13 +71,14 @@ def frequency_bands(words: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row a band: ``frequency``, ``words``, ``intact_nll_nats``, ``delta_nll_nats``, ``median_delta_nll_nats`` and
-        ``broke`` (of the words that the intact model predicts, the share that the variant does not).
+        ``broke`` (of the words that the intact model predicts, the share that the variant does not; missing if there is none).
     """
     band = np.floor(np.log2(words["frequency"])).astype(int)
     rows = []
     for power, some in words.groupby(band):
         low, high = 2**power, 2 ** (power + 1) - 1
-        broke = (some["intact_correct"] & ~some["correct"]).sum() / max(int(some["intact_correct"].sum()), 1)
+        known = int(some["intact_correct"].sum())
+        broke = (some["intact_correct"] & ~some["correct"]).sum() / known if known else np.nan
         rows.append(
             {
                 "frequency": f"{low}" if low == high else f"{low} to {high}",

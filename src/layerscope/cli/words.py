@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -77,7 +78,7 @@ def _show_bands(out: Console, bands: pd.DataFrame) -> None:
             f"{row['intact_nll_nats']:.2f}",
             f"{row['delta_nll_nats']:+.3f}",
             f"{row['median_delta_nll_nats']:+.3f}",
-            f"{row['broke']:.0%}",
+            "–" if math.isnan(row["broke"]) else f"{row['broke']:.0%}",
         )
     table.caption = "lost: share of the words that the intact model predicts and the variant does not"
     out.print(table)

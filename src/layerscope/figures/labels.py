@@ -199,6 +199,11 @@ def group_label(group: str, language: Language) -> str:
     return group if len(group) <= _LONGEST_GROUP else f"{group[: _LONGEST_GROUP - 1]}…"
 
 
+def labelled_groups() -> list[str]:
+    """Groups of pairs that have a label."""
+    return [key.removeprefix("group:") for key in _LABELS if key.startswith("group:")]
+
+
 def position_label(position: str, language: Language) -> str:
     """Where in a pair: ``edit``, ``edit+1``, ``detection`` or ``last``."""
     name, plus, number = position.partition("+")

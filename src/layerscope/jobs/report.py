@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -61,12 +62,13 @@ def write_report(
         raise RunError(f"'{output}' is a folder: name another --output.")
     if output.exists() and not force:
         raise RunError(f"'{output}' is there already: name another --output, or use --force to replace it.")
-    opened = [open_run(path) for path in dict.fromkeys(path.resolve() for path in runs)]
+    given = list({path.resolve(): Path(os.path.normpath(path)) for path in runs}.values())
+    opened = [open_run(path) for path in given]
     names, kinds = _names(opened), [type(run) for run in opened]
     packing, sweeps, contrasts, missing = Packing(), [], [], list[str]()
     for done, (run, name) in enumerate(zip(opened, names, strict=True)):
         progress(done, len(opened))
-        common = {"name": name, "folder": _folder(run), "provenance": provenance(run.manifest, _folder(run))}
+        common = {"name": name, "folder": str(run.directory.path), "provenance": provenance(run.manifest, _folder(run))}
         if isinstance(run, FinishedContrast):
             contrasts.append({**common, **_contrast(run, packing, share=1.0 / kinds.count(FinishedContrast))})
             missing += _missing_of_contrast(run)

@@ -116,6 +116,7 @@ def contrast_data(
     members = {role: [name for name in compared if roles[name] == role] for role in _SETS}
     return {
         "main": list(places[0]),
+        "zeros": _zeros(tables.groups),
         "groups": rounded(tables.groups.astype({"group": str, "role": str}).astype(object).to_dict("records")),
         "members": members,
         "places": shown,
@@ -133,6 +134,13 @@ def contrast_data(
         "intervention": _intervention(tables, packing),
         "pairs": _single_pairs(tables, positions, packing),
     }
+
+
+def _zeros(groups: pd.DataFrame) -> float | None:
+    """Share of differences after the edit that are exactly 0, the ladder's pairs left out; None without pairs."""
+    counted = groups[~groups["role"].astype(str).eq("ladder")]
+    n_pairs = int(counted["pairs"].sum())
+    return float((counted["zero_share"] * counted["pairs"]).sum() / n_pairs) if n_pairs else None
 
 
 def _set_names(cells: Cells, roles: Mapping[str, str]) -> list[str]:
@@ -168,7 +176,9 @@ def _intervention(tables: ContrastTables, packing: Packing) -> dict[str, Any] | 
     if tables.intervention is None or tables.random_sets is None:
         return None
     found = tables.intervention
-    kept = {name: found[name] for name in ("site", "position", "units", "verdict", "effects", "conclusion", "request")}
+    kept = {
+        name: found[name] for name in ("site", "position", "units", "verdict", "effects", "conclusion", "request", "balance")
+    }
     return {**rounded(kept), "sets": packing.table(tables.random_sets)}
 
 

@@ -1,5 +1,7 @@
 // Whether types agree, in which layers, whether layers correct, and whether it matters.
 
+const UNMATCHED = 0.1;
+
 function here(mine, rows) {
   return rows.filter(
     (row) =>
@@ -127,7 +129,7 @@ function lines(rows, { x, y, low, high, label, name, width, zero }) {
       height: 300,
       x: {
         label: x === "distance" ? t("distance") : t("layer"),
-        tickFormat: (one) => (Number.isInteger(one) ? String(one) : ""),
+        tickFormat: whole,
       },
       y: { label, grid: true, tickFormat: (one) => shown(one) },
       color: { domain: sets, range: sets.map((set) => SET_COLOURS[set]) },
@@ -250,7 +252,7 @@ function interventionPart(run, mine) {
           width: Math.min(width, 720),
           height: 260,
           x: { label: `${t("change")}: ${t(`outcome:${mine.outcome}`)}`, tickFormat: (one) => shown(one) },
-          y: { label: t("n_sets"), grid: true },
+          y: { label: t("n_sets"), grid: true, tickFormat: whole },
           marks: [
             Plot.rectY(random, Plot.binX({ y: "count" }, { x: "value", thresholds: 24, fill: "var(--c6)", fillOpacity: 0.7 })),
             Plot.ruleY([0]),
@@ -270,6 +272,9 @@ function interventionPart(run, mine) {
       ),
     ];
   });
+  const off = Object.entries(found.balance).filter(([, value]) => Math.abs(value) > UNMATCHED);
+  const over = off.map(([name, value]) => `${named("covariate", name)} ${signed(value)}`).join(", ");
+  const unmatched = off.length ? el("p", { class: "caveat" }, t("unmatched", { names: over })) : null;
   const verdict = el("p", { class: "verdict" }, found.verdict[mine.replacement][state.language]);
   const set = (name) => (value) => {
     mine[name] = value;
@@ -291,5 +296,5 @@ function interventionPart(run, mine) {
       set("outcome"),
     ),
   );
-  return part(t("intervention:heading"), t("intervention:note"), controls, verdict, null_);
+  return part(t("intervention:heading"), t("intervention:note"), controls, verdict, unmatched, null_);
 }

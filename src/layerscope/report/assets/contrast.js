@@ -4,6 +4,7 @@ const DIFFERENCE_SCALES = ["percentile", "raw", "z", "relative"];
 const TOP = 20;
 const POINTS = 1500;
 const EXTREMES = 60;
+const ZEROS_TOLD = 0.01;
 const SET_ORDER = ["all", "meaning", "grammar", "control", "error", "error-meaning"];
 const SET_COLOURS = {
   all: "var(--c4)",
@@ -80,7 +81,11 @@ function groupsTable(run) {
   const made = numbers(columns, run.groups);
   made.querySelector("summary").textContent = t("groups");
   const refused = run.refused.length ? el("p", { class: "caveat" }, `${t("refused")}: ${run.refused.join("; ")}`) : null;
-  return el("div", {}, made, refused);
+  const zeros =
+    run.zeros > ZEROS_TOLD
+      ? el("p", { class: "caveat" }, t("zeros", { dtype: run.provenance.facts.dtype, share: shown(100 * run.zeros, 2) }))
+      : null;
+  return el("div", {}, made, refused, zeros);
 }
 
 function placeControls(run, mine, rebuild, again) {
@@ -340,8 +345,8 @@ function scatterPart(run, mine, drawn) {
         {
           width: Math.min(width, 720),
           height: 420,
-          x: { type: "log", label: t("spread"), tickFormat: (one) => shown(one) },
-          y: { type: "log", label: t("scale:raw"), grid: true, tickFormat: (one) => shown(one) },
+          x: { type: "log", label: axisName(t("spread"), { type: "log" }), tickFormat: (one) => shown(one) },
+          y: { type: "log", label: axisName(t("scale:raw"), { type: "log" }), grid: true, tickFormat: (one) => shown(one) },
           color: { domain: place.sets, range: place.sets.map((set) => SET_COLOURS[set]) },
           symbol: { domain: place.sets, range: place.sets.map((set) => SET_SYMBOLS[set]) },
           marks: [

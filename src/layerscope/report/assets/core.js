@@ -240,6 +240,16 @@ function effectScale(values) {
   return { type: "symlog", constant, ticks: signedTicks(values, constant) };
 }
 
+// The name of an axis, which says so where it is logarithmic.
+function axisName(label, scale) {
+  return scale.type === "log" || scale.type === "symlog" ? t("log", { name: label }) : label;
+}
+
+// Ticks of layers and counts: whole numbers.
+function whole(value) {
+  return Number.isInteger(value) ? String(value) : "";
+}
+
 function themeColour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }

@@ -1,7 +1,6 @@
 // Layers: every measure against layer or depth, models overlaid; proxies.
 
 const MEASURES = ["delta", "ppl", "bpb", "accuracy", "agreement", "kl"];
-const NEEDS_LOG = new Set(["ppl"]);
 
 function sweepSection() {
   const families = [...new Set(page.sweeps.flatMap((sweep) => sweep.families))];
@@ -125,7 +124,8 @@ async function effectsChart(chosen, width) {
     if (["ppl", "bpb", "accuracy"].includes(measure)) intact.push({ run: sweep.name, y: row[measure] });
   }
   const names = page.sweeps.map((sweep) => sweep.name);
-  const scale = measure === "delta" || measure === "kl" ? effectScale(points.map((point) => point.y)) : {};
+  const scale =
+    measure === "ppl" ? { type: "log" } : ["delta", "kl"].includes(measure) ? effectScale(points.map((point) => point.y)) : {};
   const cut = scale.type === "log" ? d3.min(points, (point) => point.y) / 3 : -Infinity;
   const marks = [
     measure === "delta" && scale.type !== "log" ? Plot.ruleY([0], { stroke: "currentColor", strokeOpacity: 0.4 }) : null,
@@ -147,11 +147,14 @@ async function effectsChart(chosen, width) {
     {
       width,
       height: 360,
-      x: { label: chosen.axis === "depth" ? t("axis:depth") : t("layer"), tickFormat: (one) => String(Number(one.toFixed(2))) },
+      x: {
+        label: chosen.axis === "depth" ? t("axis:depth") : t("layer"),
+        tickFormat: chosen.axis === "depth" ? (one) => shown(one, 2) : whole,
+      },
       y: {
-        label: t(`measure:${measure}`),
+        label: axisName(t(`measure:${measure}`), scale),
         grid: true,
-        ...(NEEDS_LOG.has(measure) ? { type: "log" } : scale),
+        ...scale,
         tickFormat: (one) => shown(one),
       },
       color: { domain: names, range: names.map((_, i) => colourOf(i)) },
@@ -197,19 +200,21 @@ async function proxyChart(chosen, width) {
     const found = sweep.proxies.find((row) => row.family === chosen.family && row.proxy === chosen.proxy);
     return el("li", {}, `${sweep.name}: ρ = ${shown(found ? found.spearman : null)}`);
   });
+  const across = effectScale(points.map((point) => point[chosen.proxy]));
+  const up = effectScale(points.map((point) => point.y));
   const made = chart(
     {
       width: Math.min(width, 640),
       height: 320,
       x: {
-        label: t(chosen.proxy),
-        ...effectScale(points.map((point) => point[chosen.proxy])),
+        label: axisName(t(chosen.proxy), across),
+        ...across,
         tickFormat: (one) => shown(one),
       },
       y: {
-        label: t("measure:delta"),
+        label: axisName(t("measure:delta"), up),
         grid: true,
-        ...effectScale(points.map((point) => point.y)),
+        ...up,
         tickFormat: (one) => shown(one),
       },
       color: { domain: names, range: names.map((_, i) => colourOf(i)) },
