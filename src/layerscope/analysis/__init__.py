@@ -25,6 +25,7 @@ from layerscope.analysis.contraction import (
     moves,
     pair_sets,
 )
+from layerscope.analysis.exact_zeros import ZEROS_TOLD, zero_share
 from layerscope.analysis.fragility import correlation_table, fragility_table
 from layerscope.analysis.intervention import (
     InterventionEffects,
@@ -63,6 +64,7 @@ __all__ = [
     "PROXY_NAMES",
     "ROLES",
     "SCALES",
+    "ZEROS_TOLD",
     "Agreement",
     "Axis",
     "ComparedModel",
@@ -133,4 +135,5 @@ __all__ = [
     "words_of_block",
     "words_of_variant",
     "words_tables",
+    "zero_share",
 ]

@@ -12,6 +12,7 @@ import pyarrow as pa
 from jaxtyping import Int
 from torch import Tensor
 
+from layerscope.analysis import ZEROS_TOLD, zero_share
 from layerscope.engine import ContrastPlan, GroupContrast, PairValues, Percentiles, Reference, can_share, contrast_group
 from layerscope.jobs.contrast_groups import PairGroup
 from layerscope.jobs.environment import environment, package_versions
@@ -40,7 +41,6 @@ log = logging.getLogger(__name__)
 
 Progress = Callable[[str, int, int], None]
 """Called with what is going on, and how much of it is done and wanted."""
-_ZEROS_WARNED = 0.01
 
 
 def run_contrast(prepared: PreparedContrast, *, force: bool = False, progress: Progress = lambda *_: None) -> bool:
@@ -218,9 +218,8 @@ def _warn_of_zeros(prepared: PreparedContrast) -> None:
     if prepared.record["dtype"] == "float32":
         return
     groups = pa.concat_tables(prepared.directory.shards_of(GROUPS)).to_pandas()
-    counted = groups[~groups["role"].eq("ladder")]
-    share = float((counted["zero_share"] * counted["pairs"]).sum() / counted["pairs"].sum())
-    if share > _ZEROS_WARNED:
+    share = zero_share(groups)
+    if share is not None and share > ZEROS_TOLD:
         log.warning(
             "In %s %.1f %% of the differences after the edit are exactly 0: they are too small for it, and dimensions that "
             "change least cannot be told apart there; take --dtype float32.",

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from layerscope.analysis import ZEROS_TOLD, zero_share
 from layerscope.report.packing import Packing, rounded
 
 CELLS = 4_500_000
@@ -116,7 +117,8 @@ def contrast_data(
     members = {role: [name for name in compared if roles[name] == role] for role in _SETS}
     return {
         "main": list(places[0]),
-        "zeros": _zeros(tables.groups),
+        "zeros": zero_share(tables.groups),
+        "zeros_told": ZEROS_TOLD,
         "groups": rounded(tables.groups.astype({"group": str, "role": str}).astype(object).to_dict("records")),
         "members": members,
         "places": shown,
@@ -134,13 +136,6 @@ def contrast_data(
         "intervention": _intervention(tables, packing),
         "pairs": _single_pairs(tables, positions, packing),
     }
-
-
-def _zeros(groups: pd.DataFrame) -> float | None:
-    """Share of differences after the edit that are exactly 0, the ladder's pairs left out; None without pairs."""
-    counted = groups[~groups["role"].astype(str).eq("ladder")]
-    n_pairs = int(counted["pairs"].sum())
-    return float((counted["zero_share"] * counted["pairs"]).sum() / n_pairs) if n_pairs else None
 
 
 def _set_names(cells: Cells, roles: Mapping[str, str]) -> list[str]:

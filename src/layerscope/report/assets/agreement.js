@@ -155,37 +155,19 @@ function lines(rows, { x, y, low, high, label, name, width, zero }) {
   return [setLegend(sets), made];
 }
 
+// The excess over controls of a table's rows, layer by layer; nothing where the run has no such table.
+function excessFigure(run, mine, table, name, isWanted) {
+  return figure(async (width) => {
+    if (!run.tables[table]) return [];
+    const rows = here(mine, await rowsOf(run.tables[table])).filter((row) => row.scale === "percentile" && isWanted(row));
+    return lines(rows, { x: "layer", y: "excess", low: "low", high: "high", label: t("matrix:excess"), name, width, zero: 0 });
+  }, name);
+}
+
 function profilePart(run, mine, drawn) {
-  const agreement = figure(async (width) => {
-    if (!run.tables.layer_agreement) return [];
-    const rows = here(mine, await rowsOf(run.tables.layer_agreement)).filter(
-      (row) => row.measure === mine.agreement && row.scale === "percentile" && row.layer !== null,
-    );
-    return lines(rows, {
-      x: "layer",
-      y: "excess",
-      low: "low",
-      high: "high",
-      label: t("matrix:excess"),
-      name: t("profile:agreement"),
-      width,
-      zero: 0,
-    });
-  }, t("profile:agreement"));
-  const share = figure(async (width) => {
-    if (!run.tables.layer_specificity) return [];
-    const rows = here(mine, await rowsOf(run.tables.layer_specificity)).filter((row) => row.scale === "percentile");
-    return lines(rows, {
-      x: "layer",
-      y: "excess",
-      low: "low",
-      high: "high",
-      label: t("matrix:excess"),
-      name: t("profile:share"),
-      width,
-      zero: 0,
-    });
-  }, t("profile:share"));
+  const ofMeasure = (row) => row.measure === mine.agreement && row.layer !== null;
+  const agreement = excessFigure(run, mine, "layer_agreement", t("profile:agreement"), ofMeasure);
+  const share = excessFigure(run, mine, "layer_specificity", t("profile:share"), () => true);
   drawn.push(agreement, share);
   return part(t("profile:heading"), null, agreement, share);
 }

@@ -4,7 +4,6 @@ const DIFFERENCE_SCALES = ["percentile", "raw", "z", "relative"];
 const TOP = 20;
 const POINTS = 1500;
 const EXTREMES = 60;
-const ZEROS_TOLD = 0.01;
 const SET_ORDER = ["all", "meaning", "grammar", "control", "error", "error-meaning"];
 const SET_COLOURS = {
   all: "var(--c4)",
@@ -82,7 +81,7 @@ function groupsTable(run) {
   made.querySelector("summary").textContent = t("groups");
   const refused = run.refused.length ? el("p", { class: "caveat" }, `${t("refused")}: ${run.refused.join("; ")}`) : null;
   const zeros =
-    run.zeros > ZEROS_TOLD
+    run.zeros > run.zeros_told
       ? el("p", { class: "caveat" }, t("zeros", { dtype: run.provenance.facts.dtype, share: shown(100 * run.zeros, 2) }))
       : null;
   return el("div", {}, made, refused, zeros);
