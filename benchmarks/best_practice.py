@@ -12,19 +12,16 @@ import torch
 
 from benchmarks.common import in_turn, parser, random_shard, ratios, record, smollm2_of_depth, spread, timed
 from benchmarks.published_practice import put
-from layerscope.engine import (
-    Scorer,
-    Shard,
-    compile_decoder,
-    keep_freed_memory,
-    padded_ids,
-    scored_tokens,
-    slice_reducer,
-    walk_shard,
-)
-from layerscope.models import Decoder
+from layerscope.engine.allocator import keep_freed_memory
+from layerscope.engine.batching import Shard, padded_ids, scored_tokens
+from layerscope.models.decoder import Decoder
 from layerscope.models.layers import find_layers
-from layerscope.paths import SweepPlan, build_variants, plan_sweep
+from layerscope.paths.families import build_variants
+from layerscope.paths.plan import SweepPlan, plan_sweep
+from layerscope.sweeps.engine.compiling import compile_decoder
+from layerscope.sweeps.engine.reduction import slice_reducer
+from layerscope.sweeps.engine.scoring import Scorer
+from layerscope.sweeps.engine.walk import walk_shard
 
 
 def whole_forwards(decoder: Decoder, plan: SweepPlan, shard: Shard, *, compiled_scoring: bool) -> np.ndarray:

@@ -19,9 +19,13 @@ from pathlib import Path
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, PreTrainedConfig
 
-from layerscope.corpora import Protocol, Window, cut_windows, load_documents
-from layerscope.engine import Shard, make_shards
-from layerscope.models import Decoder, LoadOptions, load_decoder, load_encoder, resolve_model
+from layerscope.corpora.catalogue import load_documents
+from layerscope.corpora.protocols import Protocol, cut_windows
+from layerscope.corpora.windows import Window
+from layerscope.engine.batching import Shard, make_shards
+from layerscope.models.decoder import Decoder
+from layerscope.models.loading import LoadOptions, load_decoder, load_encoder
+from layerscope.models.sources import resolve_model
 
 TABLE = Path(__file__).with_name("results.md")
 MODEL = "smollm2-135m"
@@ -89,7 +93,7 @@ def shards_of(n_texts: int, token_budget: int) -> tuple[list[Shard], str]:
 
 def random_shard(rows: int, length: int, vocabulary: int) -> Shard:
     """Texts of random tokens, all of one length."""
-    from layerscope.corpora import EncodedText, make_window
+    from layerscope.corpora.windows import EncodedText, make_window
 
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(0, vocabulary, (rows, length), generator=generator).numpy()

@@ -8,9 +8,10 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.common import MODEL, parser, record
-from layerscope.engine import keep_freed_memory
-from layerscope.jobs import ContrastRequest, prepare_contrast, run_contrast
-from layerscope.models import LoadOptions
+from layerscope.contrasts.prepare import ContrastRequest, prepare_contrast
+from layerscope.contrasts.run import run_contrast
+from layerscope.engine.allocator import keep_freed_memory
+from layerscope.models.loading import LoadOptions
 
 
 def peak_of(

@@ -14,12 +14,16 @@ from typing import Any
 import torch
 
 from benchmarks.common import MODEL, in_turn, parser, ratios, real_decoder, record, spread, timed
-from layerscope.engine import ContrastPlan, can_share, keep_freed_memory
-from layerscope.jobs import ContrastRequest, PreparedContrast, ReferenceText, prepare_contrast
-from layerscope.jobs.reference import find_reference
-from layerscope.jobs.run_contrast import run_groups
-from layerscope.models import Decoder, LoadOptions, SiteMap
-from layerscope.pairs import MinimalPair
+from layerscope.contrasts.engine.groups import ContrastPlan
+from layerscope.contrasts.engine.pair_batches import can_share
+from layerscope.contrasts.prepare import ContrastRequest, PreparedContrast, prepare_contrast
+from layerscope.contrasts.reference import ReferenceText, find_reference
+from layerscope.contrasts.run import run_groups
+from layerscope.engine.allocator import keep_freed_memory
+from layerscope.models.decoder import Decoder
+from layerscope.models.loading import LoadOptions
+from layerscope.models.sites import SiteMap
+from layerscope.pairs.pair import MinimalPair
 
 _LENGTH = 512
 

@@ -21,9 +21,12 @@ from torch import nn
 from benchmarks.common import in_turn, llama_config, parser, random_decoder, random_shard, ratios, record, spread
 from benchmarks.published_practice import one_text_at_a_time
 from benchmarks.roofline import linears_of, needed_operations
-from layerscope.engine import Shard, compile_decoder, walk_shard
-from layerscope.models import Decoder
-from layerscope.paths import SweepPlan, build_variants, plan_sweep
+from layerscope.engine.batching import Shard
+from layerscope.models.decoder import Decoder
+from layerscope.paths.families import build_variants
+from layerscope.paths.plan import SweepPlan, plan_sweep
+from layerscope.sweeps.engine.compiling import compile_decoder
+from layerscope.sweeps.engine.walk import walk_shard
 
 LLAMA_3_8B = {"layers": 32, "width": 4096, "inner": 14336, "heads": 32, "kv_heads": 8, "vocabulary": 128_256}
 TOY = {"layers": 3, "width": 64, "inner": 128, "heads": 4, "kv_heads": 2, "vocabulary": 512}

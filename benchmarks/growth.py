@@ -10,8 +10,12 @@ import statistics
 import numpy as np
 
 from benchmarks.common import in_turn, parser, random_shard, record, smollm2_of_depth, stopwatch, timed
-from layerscope.engine import Scorer, compile_decoder, keep_freed_memory, walk_shard
-from layerscope.paths import build_variants, plan_sweep
+from layerscope.engine.allocator import keep_freed_memory
+from layerscope.paths.families import build_variants
+from layerscope.paths.plan import plan_sweep
+from layerscope.sweeps.engine.compiling import compile_decoder
+from layerscope.sweeps.engine.scoring import Scorer
+from layerscope.sweeps.engine.walk import walk_shard
 
 
 def main() -> None:

@@ -8,9 +8,11 @@ import time
 from pathlib import Path
 
 from benchmarks.common import MODEL, parser, record, spread
-from layerscope.jobs import CheckCounts, check_file
-from layerscope.pairs import SUBTYPES, write_pairs
-from layerscope.pairs.templates import generate
+from layerscope.models.pair_tokenizer import tokenizer_of
+from layerscope.pairs.files import CheckCounts, check_file
+from layerscope.pairs.format import write_pairs
+from layerscope.pairs.subtypes import SUBTYPES
+from layerscope.pairs.templates.generating import generate
 
 
 def main() -> None:
@@ -27,7 +29,7 @@ def main() -> None:
             n_pairs = write_pairs((pair for name in SUBTYPES for pair in generate(name, options.per_subtype, seed=seed)), path)
             making.append(n_pairs / (time.perf_counter() - started))
             started = time.perf_counter()
-            check_file(path, CheckCounts(MODEL), keep="usable", output=Path(folder, "checked.jsonl"))
+            check_file(path, tokenizer_of(MODEL), CheckCounts(MODEL), keep="usable", output=Path(folder, "checked.jsonl"))
             checking.append(n_pairs / (time.perf_counter() - started))
     record(
         "pairs",

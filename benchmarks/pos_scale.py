@@ -17,21 +17,16 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.common import MODEL, parser, record
-from layerscope.corpora import Document, load_documents, make_window
-from layerscope.engine import Shard, make_shards, scored_tokens
-from layerscope.models import LoadOptions, load_config, load_encoder, resolve_model
-from layerscope.paths import Variant, build_variants
-from layerscope.results import (
-    DOCUMENTS,
-    LAYERS,
-    SCORES,
-    TOKENS,
-    VOCABULARY,
-    RunDirectory,
-    documents_table,
-    tokens_table,
-    vocabulary_table,
-)
+from layerscope.corpora.catalogue import load_documents
+from layerscope.corpora.windows import Document, make_window
+from layerscope.engine.batching import Shard, make_shards, scored_tokens
+from layerscope.models.loading import LoadOptions, load_config, load_encoder
+from layerscope.models.sources import resolve_model
+from layerscope.paths.families import build_variants
+from layerscope.paths.variants import Variant
+from layerscope.results.directory import RunDirectory
+from layerscope.sweeps.rows import documents_table, tokens_table, vocabulary_table
+from layerscope.sweeps.tables import DOCUMENTS, LAYERS, SCORES, TOKENS, VOCABULARY
 
 N_LAYERS = 30
 
@@ -77,7 +72,7 @@ def make_run(folder: Path, n_documents: int) -> tuple[int, int]:
     n_rows = 0
     for shard in make_shards(windows, 4096):
         scores = made_up_scores(shard, variants, generator)
-        directory.write_shard(shard.index, scores, pa.table({}))
+        directory.write_part(SCORES, shard.index, scores)
         n_rows += scores.num_rows
     directory.finish(manifest)
     return sum(window.n_scored for window in windows), n_rows

@@ -11,10 +11,15 @@ import torch
 from torch import nn
 
 from benchmarks.common import in_turn, parser, ratios, real_decoder, record, shards_of, spread, timed
-from layerscope.engine import Shard, compile_decoder, keep_freed_memory, walk_shard
-from layerscope.models import Decoder
+from layerscope.engine.allocator import keep_freed_memory
+from layerscope.engine.batching import Shard
+from layerscope.models.decoder import Decoder
 from layerscope.models.layers import find_layers
-from layerscope.paths import SweepPlan, Variant, build_variants, plan_sweep
+from layerscope.paths.families import build_variants
+from layerscope.paths.plan import SweepPlan, plan_sweep
+from layerscope.paths.variants import Variant
+from layerscope.sweeps.engine.compiling import compile_decoder
+from layerscope.sweeps.engine.walk import walk_shard
 
 
 def one_text_at_a_time(decoder: Decoder, variants: list[Variant], shards: list[Shard]) -> dict[str, list[float]]:

@@ -23,36 +23,30 @@ import pandas as pd
 import pyarrow as pa
 
 from benchmarks.common import parser, record, spread
-from layerscope.language import UPOS_TAGS
-from layerscope.paths import Variant, build_variants
-from layerscope.results import (
+from layerscope.contrasts.tables import (
     CONSISTENCY,
     CONTRACTION,
     DIFFERENCES,
     DIMENSIONS,
     DIVERGENCE,
-    DOCUMENTS,
     GROUPS,
     INTERVENTION,
     LAYER_AGREEMENT,
     LAYER_SPECIFICITY,
-    LAYERS,
     MOVEMENT,
     PAIRS,
-    POS,
     PREDICTIONS,
     PREFERENCES,
-    PROXIES,
     RANKING,
     REFERENCE,
-    SCORES,
-    TOKEN_WORDS,
-    TOKENS,
     TYPE_SPECIFICITY,
-    VOCABULARY,
-    RunDirectory,
-    Table,
 )
+from layerscope.language.words import UPOS_TAGS
+from layerscope.paths.families import build_variants
+from layerscope.paths.variants import Variant
+from layerscope.results.directory import RunDirectory
+from layerscope.results.schema import Table
+from layerscope.sweeps.tables import DOCUMENTS, LAYERS, POS, PROXIES, SCORES, TOKEN_WORDS, TOKENS, VOCABULARY
 
 N_LAYERS, WIDTH, VOCABULARY_SIZE = 30, 576, 49_152
 TOKENS_A_DOCUMENT = 250
@@ -188,7 +182,7 @@ def make_sweep(folder: Path, n_documents: int) -> Path:
     crossing = crossed(variant=[one.name for one in variants], unit=("word", "first", "continuation"), tag=UPOS_TAGS)
     directory.write_table(POS, filled(POS, {**crossing, "kind": names(["tag"] * len(crossing["tag"]))}, generator))
     for number, some in enumerate(np.array_split(np.arange(n_documents), max(n_documents // 16, 1))):
-        directory.write_shard(number, scores_of(some, variants, generator), pa.table({}))
+        directory.write_part(SCORES, number, scores_of(some, variants, generator))
     directory.finish(manifest)
     return folder
 

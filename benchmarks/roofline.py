@@ -13,9 +13,14 @@ import torch
 from torch import nn
 
 from benchmarks.common import parser, random_shard, real_decoder, record, shards_of, spread, stopwatch
-from layerscope.engine import Scorer, Shard, compile_decoder, keep_freed_memory, walk_shard
-from layerscope.models import Decoder
-from layerscope.paths import SweepPlan, build_variants, plan_sweep
+from layerscope.engine.allocator import keep_freed_memory
+from layerscope.engine.batching import Shard
+from layerscope.models.decoder import Decoder
+from layerscope.paths.families import build_variants
+from layerscope.paths.plan import SweepPlan, plan_sweep
+from layerscope.sweeps.engine.compiling import compile_decoder
+from layerscope.sweeps.engine.scoring import Scorer
+from layerscope.sweeps.engine.walk import walk_shard
 
 
 def linears_of(decoder: Decoder) -> list[tuple[int, int]]:

@@ -19,11 +19,18 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from benchmarks.common import in_turn, llama_config, parser, random_shard, ratios, record, spread, timed
 from benchmarks.published_practice import put
-from layerscope.engine import Shard, ShardScores, keep_freed_memory, stream_chunk, walk_shard
-from layerscope.models import Decoder, LoadOptions, load_streamed, load_weights, resolve_model
+from layerscope.engine.allocator import keep_freed_memory
+from layerscope.engine.batching import Shard
+from layerscope.models.decoder import Decoder
 from layerscope.models.layers import find_layers
+from layerscope.models.loading import LoadOptions, load_streamed, load_weights
+from layerscope.models.sources import resolve_model
 from layerscope.models.streaming import ReadingTally
-from layerscope.paths import SweepPlan, build_variants, layer_major, plan_sweep
+from layerscope.paths.families import build_variants
+from layerscope.paths.layer_major import layer_major
+from layerscope.paths.plan import SweepPlan, plan_sweep
+from layerscope.sweeps.engine.stream import stream_chunk
+from layerscope.sweeps.engine.walk import ShardScores, walk_shard
 
 
 def write_model(folder: Path, layers: int, width: int) -> int:

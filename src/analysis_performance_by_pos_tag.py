@@ -27,8 +27,8 @@ def main() -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from layerscope.jobs import TagRequest
-    from layerscope.results import find_run
+    from layerscope.results.directory import find_run
+    from layerscope.sweeps.parts_of_speech import TagRequest
 
     folder = Path("results") / options.experiment
     show_pos(find_run(folder, options.model_name, options.dataset_type, options.sample_size), TagRequest())

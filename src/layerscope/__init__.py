@@ -12,59 +12,61 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from layerscope import errors
-from layerscope.paths import LayerPath, Variant, build_variants, plan_sweep
-
 if TYPE_CHECKING:
-    from layerscope.corpora import load_documents
-    from layerscope.engine import Units, ablated, ablated_model, measure_reference, replacement_values
-    from layerscope.jobs import (
-        ContrastRequest,
-        FinishedContrast,
-        FinishedRun,
-        InterveneRequest,
-        ReferenceText,
-        StabilityRequest,
-        SweepRequest,
-        SweepResult,
-        find_stability,
-        intervene,
-        prepare_contrast,
-        prepare_sweep,
-        run_contrast,
-        run_sweep,
-        sweep,
-        write_report,
-    )
-    from layerscope.models import Decoder, LoadOptions, SiteMap, load_decoder
+    from layerscope import errors
+    from layerscope.contrasts.engine.ablation import Units, ablated, ablated_model, replacement_values
+    from layerscope.contrasts.engine.reference import measure_reference
+    from layerscope.contrasts.finished import FinishedContrast
+    from layerscope.contrasts.intervene import InterveneRequest, intervene
+    from layerscope.contrasts.prepare import ContrastRequest, prepare_contrast
+    from layerscope.contrasts.reference import ReferenceText
+    from layerscope.contrasts.run import run_contrast
+    from layerscope.contrasts.stability import StabilityRequest, find_stability
+    from layerscope.corpora.catalogue import load_documents
+    from layerscope.models.decoder import Decoder
+    from layerscope.models.loading import LoadOptions, load_decoder
+    from layerscope.models.sites import SiteMap
+    from layerscope.paths.families import build_variants
+    from layerscope.paths.path import LayerPath
+    from layerscope.paths.plan import plan_sweep
+    from layerscope.paths.variants import Variant
+    from layerscope.report.write import write_report
+    from layerscope.sweeps.finished import FinishedRun
+    from layerscope.sweeps.in_memory import SweepResult, sweep
+    from layerscope.sweeps.prepare import SweepRequest, prepare_sweep
+    from layerscope.sweeps.run import run_sweep
 
-_LAZY = {  # torch takes seconds to import, and paths do not need it
-    "ContrastRequest": "layerscope.jobs",
-    "Decoder": "layerscope.models",
-    "FinishedContrast": "layerscope.jobs",
-    "FinishedRun": "layerscope.jobs",
-    "InterveneRequest": "layerscope.jobs",
-    "LoadOptions": "layerscope.models",
-    "ReferenceText": "layerscope.jobs",
-    "SiteMap": "layerscope.models",
-    "StabilityRequest": "layerscope.jobs",
-    "SweepRequest": "layerscope.jobs",
-    "SweepResult": "layerscope.jobs",
-    "Units": "layerscope.engine",
-    "ablated": "layerscope.engine",
-    "ablated_model": "layerscope.engine",
-    "find_stability": "layerscope.jobs",
-    "intervene": "layerscope.jobs",
-    "load_decoder": "layerscope.models",
-    "load_documents": "layerscope.corpora",
-    "measure_reference": "layerscope.engine",
-    "prepare_contrast": "layerscope.jobs",
-    "prepare_sweep": "layerscope.jobs",
-    "replacement_values": "layerscope.engine",
-    "run_contrast": "layerscope.jobs",
-    "run_sweep": "layerscope.jobs",
-    "sweep": "layerscope.jobs",
-    "write_report": "layerscope.jobs",
+_DEFINED_IN = {  # imported when asked for: torch takes seconds, and most names do not need it
+    "ContrastRequest": "contrasts.prepare",
+    "Decoder": "models.decoder",
+    "FinishedContrast": "contrasts.finished",
+    "FinishedRun": "sweeps.finished",
+    "InterveneRequest": "contrasts.intervene",
+    "LayerPath": "paths.path",
+    "LoadOptions": "models.loading",
+    "ReferenceText": "contrasts.reference",
+    "SiteMap": "models.sites",
+    "StabilityRequest": "contrasts.stability",
+    "SweepRequest": "sweeps.prepare",
+    "SweepResult": "sweeps.in_memory",
+    "Units": "contrasts.engine.ablation",
+    "Variant": "paths.variants",
+    "ablated": "contrasts.engine.ablation",
+    "ablated_model": "contrasts.engine.ablation",
+    "build_variants": "paths.families",
+    "find_stability": "contrasts.stability",
+    "intervene": "contrasts.intervene",
+    "load_decoder": "models.loading",
+    "load_documents": "corpora.catalogue",
+    "measure_reference": "contrasts.engine.reference",
+    "plan_sweep": "paths.plan",
+    "prepare_contrast": "contrasts.prepare",
+    "prepare_sweep": "sweeps.prepare",
+    "replacement_values": "contrasts.engine.ablation",
+    "run_contrast": "contrasts.run",
+    "run_sweep": "sweeps.run",
+    "sweep": "sweeps.in_memory",
+    "write_report": "report.write",
 }
 
 __all__ = [
@@ -103,6 +105,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name]), name)
+    if name == "errors":
+        return importlib.import_module("layerscope.errors")
+    if name in _DEFINED_IN:
+        return getattr(importlib.import_module(f"layerscope.{_DEFINED_IN[name]}"), name)
     raise AttributeError(f"module 'layerscope' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -146,7 +146,7 @@ def test_the_published_options_and_defaults(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_until_ci_says_how_many_texts_it_took(tiny_checkpoint: Path, tmp_path: Path, capsys, monkeypatch) -> None:
-    monkeypatch.setattr("layerscope.jobs.run.sweep_figures", lambda *_, **__: {})
+    monkeypatch.setattr("layerscope.sweeps.run.sweep_figures", lambda *_, **__: {})
     monkeypatch.setenv("COLUMNS", "120")
     texts = tmp_path / "texts.txt"
     texts.write_text("".join(f"line {number} of a small corpus\n" for number in range(60)), encoding="utf-8")

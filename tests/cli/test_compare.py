@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from layerscope.cli.main import main
-from layerscope.jobs import SweepRequest, prepare_sweep, run_sweep
+from layerscope.sweeps.prepare import SweepRequest, prepare_sweep
+from layerscope.sweeps.run import run_sweep
 from tests.checkpoints import save_tiny_llama
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +27,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     (folder / "texts.txt").write_text("The cat sat on the mat.\nIt rained all day.\nShe said so.\n", encoding="utf-8")
     paths = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("layerscope.jobs.run.sweep_figures", lambda *_, **__: {})
+        patch.setattr("layerscope.sweeps.run.sweep_figures", lambda *_, **__: {})
         for name, n_layers in (("tiny-one", 3), ("[red]two", 4)):
             save_tiny_llama(folder / name, n_layers=n_layers)
             options = {"experiments": ("removal",), "output_dir": folder / "results"}
@@ -90,7 +91,9 @@ def test_one_run_is_no_comparison(command, runs: list[Path]) -> None:
 
 def test_the_published_command_has_the_published_options(command, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = {}
-    monkeypatch.setattr("layerscope.jobs.compare_summaries", lambda files, **options: seen.update(files=files, **options))
+    monkeypatch.setattr(
+        "layerscope.sweeps.compare_summaries.compare_summaries", lambda files, **options: seen.update(files=files, **options)
+    )
     monkeypatch.setattr("layerscope.cli.compare.show_comparison", lambda _: None)
     command("--json_files", "a/ppl.json", "b/ppl.json", published=True)
     assert seen == {

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from layerscope.cli.main import main
-from layerscope.pairs import write_pairs
-from tests.jobs.test_contrast import PLACES, some_pairs
+from layerscope.pairs.format import write_pairs
+from tests.contrasts.test_run import PLACES, some_pairs
 
 
 @pytest.fixture

@@ -135,7 +135,7 @@ def test_no_gpu_where_one_was_asked_for(refused) -> None:
 
 
 def test_not_enough_memory(refused, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("layerscope.jobs.prepare.available_memory", lambda _: 2**20)
+    monkeypatch.setattr("layerscope.sweeps.prepare.available_memory", lambda _: 2**20)
     assert "GiB are free" in refused()
 
 

@@ -71,5 +71,5 @@ def test_refusals_come_before_anything_is_written(
 def test_a_path_that_does_not_fit_is_refused_before_weights_are_loaded(
     tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("layerscope.models.load_weights", lambda *_: pytest.fail("weights are not needed to see this"))
+    monkeypatch.setattr("layerscope.models.loading.load_weights", lambda *_: pytest.fail("weights are not needed to see this"))
     run("--model", str(tiny_checkpoint), "--path", "0-4", "--output-dir", str(tmp_path / "out"), code=2)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from layerscope.cli.main import main
-from layerscope.pairs import read_pairs
+from layerscope.pairs.format import read_pairs
 
 
 def run(*arguments: str) -> int:

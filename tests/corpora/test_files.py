@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from layerscope.corpora import DATASETS, load_documents
+from layerscope.corpora.catalogue import DATASETS, load_documents
 from layerscope.corpora.files import read_file, wikitext_articles
 from layerscope.errors import DataError, HubError
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layerscope.corpora import Document, EncodedText, Protocol, WindowedCorpus, cut_windows, make_window
+from layerscope.corpora.protocols import Protocol, WindowedCorpus, cut_windows
+from layerscope.corpora.windows import Document, EncodedText, make_window
 from layerscope.errors import DataError
 
 

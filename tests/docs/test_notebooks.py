@@ -29,7 +29,10 @@ SMALL = {
     "LAYERSCOPE_NOTEBOOK_REFERENCE": "1000",
     "HF_HUB_OFFLINE": "1",
 }
-ONE_LANGUAGE = "from layerscope.figures import contrast, sweep\ncontrast.LANGUAGES = sweep.LANGUAGES = ('en',)"
+ONE_LANGUAGE = (
+    "from layerscope.contrasts.figures import units\nfrom layerscope.sweeps.figures import layers\n"
+    "units.LANGUAGES = layers.LANGUAGES = ('en',)"
+)
 """Figures in English only take half the time."""
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layerscope.language import Word, align
+from layerscope.language.alignment import align
+from layerscope.language.words import Word
 
 
 def words_at(*spans: tuple[int, int]) -> list[Word]:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from layerscope.corpora import Document, load_documents
+from layerscope.corpora.catalogue import load_documents
+from layerscope.corpora.windows import Document
 from layerscope.errors import DataError
-from layerscope.language import Tagger, gold_words, load_tagger
+from layerscope.language.gold import gold_words
+from layerscope.language.taggers import Tagger, load_tagger
 
 EWT = Path(__file__).parents[3] / "shared" / "data" / "ud-english-ewt" / "en_ewt-ud-dev.conllu"
 

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from layerscope.errors import ModelError
-from layerscope.models import Decoder, check_decoder
-from layerscope.paths import LayerPath
+from layerscope.models.checks import check_decoder
+from layerscope.models.decoder import Decoder
+from layerscope.paths.path import LayerPath
 from tests.oracles import has_halves, layers_of, model_logits, silenced_logits, surgery_logits
 from tests.tiny_models import N_LAYERS, TEXT_LENGTH, TINY, VOCAB_SIZE, build_tiny, tiny_token_ids
 

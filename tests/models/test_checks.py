@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from layerscope.errors import ModelError
-from layerscope.models import Decoder, check_decoder
+from layerscope.models.checks import check_decoder
+from layerscope.models.decoder import Decoder
 from tests.tiny_models import build_tiny
 
 

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layerscope.errors import ModelError
-from layerscope.models import TextEncoder
-from layerscope.models.encoder import spans_by_bytes
+from layerscope.models.encoder import TextEncoder, spans_by_bytes
 from tests.checkpoints import BOS_ID, byte_tokenizer
 
 PLAIN, WITH_BOS = byte_tokenizer(), byte_tokenizer(adds_bos=True)

@@ -17,9 +17,12 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PretrainedConfig, PreTrainedModel
 
 from layerscope.errors import ModelError, PathError, RunError
-from layerscope.models import Decoder, export_path, load_decoder
+from layerscope.models.decoder import Decoder
+from layerscope.models.export import export_path
+from layerscope.models.loading import load_decoder
 from layerscope.models.silent_weights import find_silent_weights
-from layerscope.paths import LayerPath, LayerStep
+from layerscope.paths.path import LayerPath
+from layerscope.paths.steps import LayerStep
 from tests.oracles import layers_of, model_logits, silenced_logits, surgery_logits
 from tests.tiny_models import TINY, build_tiny, tiny_token_ids
 

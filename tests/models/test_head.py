@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from layerscope.models import Decoder
+from layerscope.models.decoder import Decoder
 from layerscope.models.head import SlicedHead, WholeHead
 from tests.tiny_models import TINY, build_tiny, tiny_token_ids
 

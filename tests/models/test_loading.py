@@ -11,10 +11,11 @@ from transformers import LlamaConfig
 
 from layerscope.builtin import BUILT_IN
 from layerscope.errors import DeviceError, ModelError
-from layerscope.models import Decoder, LoadOptions, load_decoder, resolve_device, resolve_dtype, resolve_model
+from layerscope.models.decoder import Decoder
 from layerscope.models.gguf import cache_folder, converted
-from layerscope.models.loading import quantization_config
-from layerscope.paths import LayerPath
+from layerscope.models.loading import LoadOptions, load_decoder, quantization_config, resolve_device, resolve_dtype
+from layerscope.models.sources import resolve_model
+from layerscope.paths.path import LayerPath
 
 
 def test_a_local_directory_is_fingerprinted_by_its_files(tiny_checkpoint: Path, tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 from transformers import CONFIG_MAPPING
 
 from layerscope.errors import ModelError
-from layerscope.models import Decoder, check_decoder
+from layerscope.models.checks import check_decoder
+from layerscope.models.decoder import Decoder
 from tests.tiny_models import TINY, build_random
 
 SHARED = {

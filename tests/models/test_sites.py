@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from transformers import AutoConfig
 
 from layerscope.errors import ModelError
-from layerscope.models import Decoder, LoadOptions, load_streamed, resolve_model
-from layerscope.models.decoder import Recording
+from layerscope.models.decoder import Decoder, Recording
+from layerscope.models.loading import LoadOptions, load_streamed
 from layerscope.models.sites import SITES, Activations, SiteMap, check_sites, first_of
-from layerscope.paths import LayerStep
+from layerscope.models.sources import resolve_model
+from layerscope.paths.steps import LayerStep
 from tests.oracles import layers_of, model_logits
 from tests.tiny_models import TINY, build_tiny, tiny_token_ids
 

@@ -9,12 +9,18 @@ import numpy as np
 import pytest
 from transformers import AutoConfig
 
-from layerscope.engine import chunk_shards, make_shards, stream_chunk, walk_shard
+from layerscope.engine.batching import make_shards
 from layerscope.errors import ModelError
-from layerscope.models import Decoder, LoadOptions, load_streamed, load_weights, resolve_model
+from layerscope.models.decoder import Decoder
+from layerscope.models.loading import LoadOptions, load_streamed, load_weights
+from layerscope.models.sources import resolve_model
 from layerscope.models.streaming import ReadingTally
-from layerscope.paths import build_variants, layer_major, plan_sweep
-from tests.engine.test_walk import windows_of
+from layerscope.paths.families import build_variants
+from layerscope.paths.layer_major import layer_major
+from layerscope.paths.plan import plan_sweep
+from layerscope.sweeps.engine.stream import chunk_shards, stream_chunk
+from layerscope.sweeps.engine.walk import walk_shard
+from tests.sweeps.engine.test_walk import windows_of
 from tests.tiny_models import build_tiny
 
 FAMILIES = ["llama", "llama-untied", "mixtral", "gemma2", "gpt2", "qwen3_moe", "falcon", "bloom", "opt", "gpt_oss", "mamba"]

@@ -22,9 +22,10 @@ from typing import Any
 import pytest
 
 from layerscope.errors import PairError, ServerError
-from layerscope.pairs import MinimalPair
-from layerscope.pairs.chat import ChatOutcome, ChatRequest, Patience, make_pairs_by_chat
-from layerscope.pairs.chat.client import FORMATS
+from layerscope.pairs.chat.client import FORMATS, Patience
+from layerscope.pairs.chat.prompts import ChatRequest
+from layerscope.pairs.chat.source import ChatOutcome, make_pairs_by_chat
+from layerscope.pairs.pair import MinimalPair
 from tests.pairs.chat_server import ChatServer, Reply, Script, chat_server
 
 KEY = "sk-secret-0123456789abcdef"
@@ -477,7 +478,8 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path):
         return good(body, number)
 
     program = (
-        "import sys; from pathlib import Path; from layerscope.pairs.chat import *; make_pairs_by_chat(ChatRequest('gpt-test', "
+        "import sys; from pathlib import Path; from layerscope.pairs.chat.prompts import ChatRequest; "
+        "from layerscope.pairs.chat.source import make_pairs_by_chat; make_pairs_by_chat(ChatRequest('gpt-test', "
         "('location', 'tense'), 6, pairs_per_request=2, concurrency=1), cache_dir=Path(sys.argv[1]))"
     )
     with chat_server(stuck) as server:

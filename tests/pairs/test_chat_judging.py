@@ -6,11 +6,11 @@ import dataclasses
 
 import pytest
 
-from layerscope.pairs import SUBTYPES, MinimalPair
-from layerscope.pairs.chat import ChatRequest
 from layerscope.pairs.chat.answers import Received, read_answer
 from layerscope.pairs.chat.judging import judge, key_of
-from layerscope.pairs.chat.prompts import ASKABLE, PromptFiles
+from layerscope.pairs.chat.prompts import ASKABLE, ChatRequest, PromptFiles
+from layerscope.pairs.pair import MinimalPair
+from layerscope.pairs.subtypes import SUBTYPES
 
 
 def judged(first: str, second: str, subtype: str = "location", seen: set = frozenset(), known: set = frozenset()):

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from layerscope.errors import PairError
-from layerscope.pairs.chat import ChatRequest
-from layerscope.pairs.chat.prompts import OUR_PROMPTS, PromptFiles
+from layerscope.pairs.chat.prompts import OUR_PROMPTS, ChatRequest, PromptFiles
 
 
 def prompt_of(request: ChatRequest, subtype: str = "tense", number: int = 0):

@@ -20,7 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from layerscope.pairs.chat import ChatRequest, make_pairs_by_chat
+from layerscope.pairs.chat.prompts import ChatRequest
+from layerscope.pairs.chat.source import make_pairs_by_chat
 
 MODEL = "smollm2"
 pytestmark = [

@@ -9,8 +9,11 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from layerscope.jobs import CheckCounts, check_file, tokenizer_of
-from layerscope.pairs import MinimalPair, check_pair, check_pairs, read_pairs, write_pairs
+from layerscope.models.pair_tokenizer import tokenizer_of
+from layerscope.pairs.checking import check_pair, check_pairs
+from layerscope.pairs.files import CheckCounts, check_file
+from layerscope.pairs.format import read_pairs, write_pairs
+from layerscope.pairs.pair import MinimalPair
 from tests.checkpoints import byte_tokenizer
 
 SENTENCES = [
@@ -109,11 +112,11 @@ def test_a_checked_file_names_its_verdicts_and_loses_nothing(tmp_path: Path) -> 
     write_pairs(PAIRS, tmp_path / "pairs.jsonl")
     for keep, expected in (("usable", 1), ("aligned", 4), ("all", 4)):
         counts = CheckCounts(model)
-        n_kept = check_file(tmp_path / "pairs.jsonl", counts, keep=keep, output=tmp_path / f"{keep}.jsonl")
+        n_kept = check_file(tmp_path / "pairs.jsonl", tokenizer_of(model), counts, keep=keep, output=tmp_path / f"{keep}.jsonl")
         assert n_kept == expected
         assert counts.verdicts[("meaning", "subject")] == {"lengths differ": 3, "usable": 1}
         assert counts.examples["lengths differ"] == PAIRS[0]
     kept = list(read_pairs(tmp_path / "aligned.jsonl"))
     assert kept == PAIRS
     assert '"suffix_aligned": true' in (tmp_path / "aligned.jsonl").read_text(encoding="utf-8").splitlines()[0]
-    assert check_file(tmp_path / "pairs.jsonl", CheckCounts(model), keep="all", output=None) == 4
+    assert check_file(tmp_path / "pairs.jsonl", tokenizer_of(model), CheckCounts(model), keep="all", output=None) == 4

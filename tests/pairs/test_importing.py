@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from layerscope.errors import PairError
-from layerscope.jobs import write_published
-from layerscope.pairs import import_blimp, import_published, import_table, write_pairs
+from layerscope.pairs.files import write_published
+from layerscope.pairs.format import write_pairs
+from layerscope.pairs.importing import import_blimp, import_published, import_table
 
 BLIMP = Path(__file__).parents[3] / "shared" / "data" / "blimp"
 

@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layerscope.errors import PairError
-from layerscope.pairs import SUBTYPES, MinimalPair, find_edit, from_line, read_pairs, to_line, write_pairs
+from layerscope.pairs.format import from_line, read_pairs, to_line, write_pairs
+from layerscope.pairs.pair import MinimalPair, find_edit
+from layerscope.pairs.subtypes import SUBTYPES
 
 
 def pair_of(sentence1: str, sentence2: str, **fields) -> MinimalPair:

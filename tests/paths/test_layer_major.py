@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from layerscope.errors import PathError
-from layerscope.paths import SweepPlan, Variant, build_variants, layer_major, plan_sweep
+from layerscope.paths.families import build_variants
+from layerscope.paths.layer_major import layer_major
+from layerscope.paths.plan import SweepPlan, plan_sweep
+from layerscope.paths.variants import Variant
 
 N_LAYERS = 6
 ORDERABLE = [

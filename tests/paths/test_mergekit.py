@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 from layerscope.errors import PathError
-from layerscope.paths import LayerPath, LayerStep
 from layerscope.paths.mergekit import mergekit_recipe
+from layerscope.paths.path import LayerPath
 from layerscope.paths.sequential import sequential_steps
+from layerscope.paths.steps import LayerStep
 
 
 def recipe(path: str, silent: Mapping[LayerStep, Sequence[str]] | None = None) -> str:

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layerscope.errors import PathError
-from layerscope.paths import LayerPath, LayerStep, ParallelStep, Span, touched_span
+from layerscope.paths.path import LayerPath
+from layerscope.paths.steps import LayerStep, ParallelStep
+from layerscope.paths.variants import Span, touched_span
 
 layer_steps = st.builds(LayerStep, st.integers(0, 200), st.sampled_from(["whole", "attn", "mlp"]))
 steps = layer_steps | st.builds(ParallelStep, st.lists(layer_steps, min_size=2, max_size=5).map(tuple))

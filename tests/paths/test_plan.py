@@ -7,7 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layerscope.errors import PathError
-from layerscope.paths import LayerPath, Step, SweepPlan, Variant, build_variants, plan_sweep
+from layerscope.paths.families import build_variants
+from layerscope.paths.path import LayerPath
+from layerscope.paths.plan import SweepPlan, plan_sweep
+from layerscope.paths.steps import Step
+from layerscope.paths.variants import Variant
 
 
 def walked_paths(plan: SweepPlan) -> tuple[dict[int, tuple[Step, ...]], int]:

@@ -10,8 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from layerscope.jobs import FinishedContrast, FinishedRun, write_report
-from layerscope.results import CONSISTENCY, INTERVENTION, POS, RANKING, SCORES, TOKEN_WORDS, VOCABULARY, RunDirectory
+from layerscope.contrasts.finished import FinishedContrast
+from layerscope.contrasts.tables import CONSISTENCY, INTERVENTION, RANKING
+from layerscope.report.write import write_report
+from layerscope.results.directory import RunDirectory
+from layerscope.sweeps.finished import FinishedRun
+from layerscope.sweeps.tables import POS, SCORES, TOKEN_WORDS, VOCABULARY
 from tests.report.in_browser import CHROMIUM, OWN_WORDS, WORDS, Opened, interval, opened, shown, signed
 from tests.report.tiny_runs import CLOSING, IMAGE, JAPANESE, SCRIPT, TEXTS, TinyRuns
 
@@ -549,7 +553,7 @@ def test_the_slider_changes_colours_and_the_worst_words(page: Opened) -> None:
 def scores(runs: TinyRuns) -> pd.DataFrame:
     run = FinishedRun.open(runs.tagged)
     vocabulary = run.directory.read_table(VOCABULARY).to_pandas().set_index("id")["text"]
-    found = pd.concat(shard.to_pandas() for shard in run.directory.shards_of(SCORES)).astype({"variant": str})
+    found = pd.concat(shard.to_pandas() for shard in run.directory.parts(SCORES)).astype({"variant": str})
     found["says"] = vocabulary.loc[found["top1_id"]].to_numpy()
     return found.set_index(["variant", "document", "position"]).sort_index()
 

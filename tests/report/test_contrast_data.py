@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from importlib import import_module
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from layerscope.jobs import FinishedContrast
-from layerscope.jobs.report import _contrast
-from layerscope.report import ContrastTables, Packing, contrast_data
-from layerscope.results import CONSISTENCY, INTERVENTION, RANKING
+from layerscope.contrasts.finished import FinishedContrast
+from layerscope.contrasts.tables import CONSISTENCY, INTERVENTION, RANKING
+from layerscope.report.contrast_data import ContrastTables, contrast_data
+from layerscope.report.packing import Packing
+from layerscope.report.write import _contrast
 from tests.report.tiny_runs import ANALYSED, CLOSING, IMAGE, POSITIONS, SCRIPT, SEPARATOR, SITES, TinyRuns
 from tests.report.unpack import array_of, table_of
 
-MODULE = import_module("layerscope.report.contrast_data")  # its name in the package is the function
 MEANING, GRAMMAR, CONTROL = ["subject", "place", "few"], ["tense", "typo"], ["random-word-a", "random-word-b"]
 MEMBERS = {"meaning": MEANING, "grammar": GRAMMAR, "control": CONTROL}
 LAYERS, WIDTH = 4, 32
@@ -112,7 +111,7 @@ def test_what_is_left_out_where_room_is_short(
     """A place takes three sets on three scales; seven subtypes take seven thirds of that."""
     run, _, _ = whole
     a_place = 9 * LAYERS * WIDTH
-    monkeypatch.setattr(MODULE, "CELLS", room * a_place)
+    monkeypatch.setattr("layerscope.report.contrast_data.CELLS", room * a_place)
     data = _contrast(run, packing := Packing(), share=1.0)
     assert len(data["places"]) == n_places
     assert data["places_of"] == 6, "how many there are is said all the same"
@@ -125,7 +124,7 @@ def test_what_is_left_out_where_room_is_short(
 
 def test_the_share_of_a_page(whole, monkeypatch: pytest.MonkeyPatch) -> None:
     run, _, _ = whole
-    monkeypatch.setattr(MODULE, "CELLS", 8 * 9 * LAYERS * WIDTH)
+    monkeypatch.setattr("layerscope.report.contrast_data.CELLS", 8 * 9 * LAYERS * WIDTH)
     assert len(_contrast(run, Packing(), share=0.5)["places"]) == 4
 
 
@@ -194,7 +193,7 @@ def test_pairs_are_a_sample_of_each_group(whole) -> None:
 
 def test_a_large_group_is_taken_evenly_with_its_ends(whole, monkeypatch: pytest.MonkeyPatch) -> None:
     run, _, _ = whole
-    monkeypatch.setattr(MODULE, "PAIRS", 45)
+    monkeypatch.setattr("layerscope.report.contrast_data.PAIRS", 45)
     data = _contrast(run, packing := Packing(), share=1.0)
     found = table_of(data["pairs"]["table"], packing.chunks)
     counts = run.pairs["group"].astype(str).value_counts()

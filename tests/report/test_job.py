@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from layerscope.errors import RunError
-from layerscope.jobs import write_report
-from layerscope.jobs.report import open_run
-from layerscope.results import TOKEN_WORDS
+from layerscope.report.write import open_run, write_report
+from layerscope.sweeps.tables import TOKEN_WORDS
 from tests.report.tiny_runs import CLOSING, MODEL, SITES, TinyRuns
 from tests.report.unpack import page_data, table_of
 

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from layerscope.report import Packing
-from layerscope.report.packing import rounded
+from layerscope.report.packing import Packing, rounded
 from tests.report.unpack import array_of, value_of
 
 NAN, INF = float("nan"), float("inf")

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from layerscope.report import Packing, page
+from layerscope.report.packing import Packing
+from layerscope.report.page import page
 from layerscope.report.words import page_words
 from tests.report.tiny_runs import CLOSING, IMAGE, OUTCOMES, SCRIPT, SEPARATOR
 
@@ -228,8 +229,8 @@ def test_every_list_of_choices_has_its_words() -> None:
 
 
 def test_every_fact_and_outcome_has_a_word(runs) -> None:
-    from layerscope.report import provenance
-    from layerscope.results import RunDirectory
+    from layerscope.report.provenance import provenance
+    from layerscope.results.directory import RunDirectory
 
     there = page_words()
     for path in runs.all:

@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 
 from layerscope.cli.main import main
-from layerscope.jobs import ContrastRequest, ReferenceText, SweepRequest, prepare_contrast, prepare_sweep
-from layerscope.models import LoadOptions
-from layerscope.pairs import write_pairs
-from layerscope.report import provenance
-from layerscope.report.provenance import command_of
-from layerscope.results import RunDirectory
+from layerscope.contrasts.prepare import ContrastRequest, prepare_contrast
+from layerscope.contrasts.reference import ReferenceText
+from layerscope.models.loading import LoadOptions
+from layerscope.pairs.format import write_pairs
+from layerscope.report.provenance import command_of, provenance
+from layerscope.results.directory import RunDirectory
+from layerscope.sweeps.prepare import SweepRequest, prepare_sweep
 from tests.checkpoints import save_tiny_llama
-from tests.jobs.test_stability import some_pairs
+from tests.contrasts.test_stability import some_pairs
 from tests.report.tiny_runs import MODEL, TinyRuns
 
 ODD = "an odd 'folder' with \"$quotes\" & ; spaces"
@@ -185,7 +186,7 @@ def test_facts_of_a_contrast(runs: TinyRuns) -> None:
 
 def test_pairs_that_cannot_be_compared_are_counted(runs: TinyRuns) -> None:
     """As the run's own table of groups counts them."""
-    from layerscope.jobs import FinishedContrast
+    from layerscope.contrasts.finished import FinishedContrast
 
     run = FinishedContrast.open(runs.contrast)
     assert run.groups["unusable"].sum() == 1

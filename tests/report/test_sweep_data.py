@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from layerscope.jobs import FinishedRun
-from layerscope.report import Packing, sweep_data
-from layerscope.report.sweep_data import needs
-from layerscope.results import POS, PROXIES
+from layerscope.report.packing import Packing
+from layerscope.report.sweep_data import needs, sweep_data
+from layerscope.sweeps.finished import FinishedRun
+from layerscope.sweeps.tables import POS, PROXIES
 from tests.report.tiny_runs import TinyRuns
 from tests.report.unpack import table_of
 

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from layerscope.analysis import ScoreBlock
-from layerscope.jobs import FinishedRun
-from layerscope.report import Packing, text_data
-from layerscope.report.text_data import sampled
-from layerscope.results import SCORES, TOKEN_WORDS, VOCABULARY
+from layerscope.report.packing import Packing
+from layerscope.report.text_data import sampled, text_data
+from layerscope.sweeps.analysis.blocks import ScoreBlock
+from layerscope.sweeps.finished import FinishedRun
+from layerscope.sweeps.tables import SCORES, TOKEN_WORDS, VOCABULARY
 from tests.report.tiny_runs import JAPANESE, TEXTS, TinyRuns
 from tests.report.unpack import array_of, value_of
 
@@ -190,7 +190,7 @@ def test_numbers_are_those_of_the_score_tables(runs: TinyRuns) -> None:
     for path in (runs.tagged, runs.plain):
         run, data, tokens, packing = data_of(path)
         nll, top1 = (array_of(data[name], packing.chunks) for name in ("nll", "top1"))
-        scores = pd.concat(shard.to_pandas() for shard in run.directory.shards_of(SCORES)).astype({"variant": str})
+        scores = pd.concat(shard.to_pandas() for shard in run.directory.parts(SCORES)).astype({"variant": str})
         scores = scores.set_index(["variant", "document", "position"]).sort_index()
         vocabulary = run.directory.read_table(VOCABULARY).to_pandas().set_index("id")["text"]
         scored = run.tokens.to_pandas().query("scored").sort_values(["document", "position"])

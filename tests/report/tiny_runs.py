@@ -4,33 +4,27 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from layerscope.jobs import (
-    ContrastRequest,
-    FinishedContrast,
-    FinishedRun,
-    ReferenceText,
-    StabilityRequest,
-    SweepRequest,
-    TagRequest,
-    find_stability,
-    prepare_contrast,
-    prepare_sweep,
-    run_contrast,
-    run_sweep,
-    tag_run,
-)
-from layerscope.jobs.intervene import _OUTCOMES as OUTCOMES
-from layerscope.pairs import MinimalPair, write_pairs
-from layerscope.results import INTERVENTION
+from layerscope.contrasts.finished import FinishedContrast
+from layerscope.contrasts.intervene import _OUTCOMES as OUTCOMES
+from layerscope.contrasts.prepare import ContrastRequest, prepare_contrast
+from layerscope.contrasts.reference import ReferenceText
+from layerscope.contrasts.run import run_contrast
+from layerscope.contrasts.stability import StabilityRequest, find_stability
+from layerscope.contrasts.tables import INTERVENTION
+from layerscope.pairs.format import write_pairs
+from layerscope.pairs.pair import MinimalPair
+from layerscope.sweeps.finished import FinishedRun
+from layerscope.sweeps.parts_of_speech import TagRequest, tag_run
+from layerscope.sweeps.prepare import SweepRequest, prepare_sweep
+from layerscope.sweeps.run import run_sweep
 from tests.checkpoints import save_tiny_llama
-from tests.jobs.test_stability import some_pairs
+from tests.contrasts.test_stability import some_pairs
 
 SCRIPT = "<script>window.__xss = 'script'</script>"
 IMAGE = "<img src=x onerror=\"window.__xss = 'image'\">"
@@ -49,8 +43,13 @@ TEXTS = [
 ]
 JAPANESE = ["東京は日本の首都である。", "犬が猫を追いかけた。\u3000それから寝た。", "彼女は毎朝本を読む。", "雨が降っている。"]
 SITES, POSITIONS, ANALYSED = ("resid_post", "mlp_out"), ("edit", "edit+1", "last"), ("edit", "edit+1")
-FIGURES = {"run": "sweep", "pos": "pos", "stability": "stability", "intervene": "intervention"}
-"""By module of ``layerscope.jobs``, what is drawn there."""
+FIGURES = (
+    "layerscope.sweeps.run.sweep_figures",
+    "layerscope.sweeps.parts_of_speech.pos_figures",
+    "layerscope.contrasts.stability.stability_figures",
+    "layerscope.contrasts.intervene.intervention_figures",
+)
+"""What draws in the jobs."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +75,8 @@ def make_runs(folder: Path) -> TinyRuns:
     """All runs, without figures."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAYERSCOPE_CACHE", str(folder / "cache"))
-        for module, what in FIGURES.items():
-            patch.setattr(import_module(f"layerscope.jobs.{module}"), f"{what}_figures", lambda *_, **__: {})
+        for drawing in FIGURES:
+            patch.setattr(drawing, lambda *_, **__: {})
         four, three = save_tiny_llama(folder / MODEL), save_tiny_llama(folder / "tiny-three", n_layers=3, adds_bos=True)
         tagged = sweep(four, TEXTS, folder, name=DATASET, experiments=("removal", "exchange"))
         tag_run(FinishedRun.open(tagged), TagRequest())

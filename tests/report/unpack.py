@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from layerscope.report import Packing
+from layerscope.report.packing import Packing
 
 TYPES = {"f4": "<f4", "i4": "<i4", "u2": "<u2"}
 

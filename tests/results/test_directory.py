@@ -11,8 +11,14 @@ import pyarrow as pa
 import pytest
 
 from layerscope.atomic import TEMPORARY_PREFIX, remove_leftovers, whole_file, write_json
+from layerscope.contrasts import tables as contrast_tables
 from layerscope.errors import RunError
-from layerscope.results import LAYERS, PROXIES, SCORES, SPANS, TABLES, TOKENS, RunDirectory, run_slug
+from layerscope.results.directory import RunDirectory, run_slug
+from layerscope.results.schema import Table
+from layerscope.sweeps import tables as sweep_tables
+from layerscope.sweeps.tables import LAYERS, PROXIES, SCORES, SPANS, TOKENS
+
+TABLES = [found for module in (sweep_tables, contrast_tables) for found in vars(module).values() if isinstance(found, Table)]
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
@@ -125,14 +131,16 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
         RunDirectory(tmp_path / "file" / "removal" / "slug").check_writable()
 
 
-def test_a_shard_counts_only_when_it_is_whole(tmp_path: Path) -> None:
+def test_a_part_counts_only_when_it_is_whole(tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path)
-    assert not directory.has_shard(3, 0)
-    directory.write_shard(3, SCORES.schema.empty_table(), SPANS.schema.empty_table())
-    assert directory.has_shard(3, 0)
-    assert not directory.has_shard(3, 10)
+    assert not directory.has_part(SCORES, 3)
+    directory.write_part(SCORES, 3, SCORES.schema.empty_table())
+    assert directory.has_part(SCORES, 3)
+    assert directory.has_part(SCORES, 3, n_rows=0)
+    assert not directory.has_part(SCORES, 3, n_rows=10)
+    assert not directory.has_part(SPANS, 3)
     (tmp_path / "scores" / "shard-00003.parquet").write_bytes(b"half a file")
-    assert not directory.has_shard(3, 0)
+    assert not directory.has_part(SCORES, 3)
 
 
 def test_reading_what_is_not_there(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from layerscope.stats import bootstrap_ratio
+from layerscope.stats.bootstrap import bootstrap_ratio
 
 
 def test_documents_that_agree_leave_no_uncertainty() -> None:

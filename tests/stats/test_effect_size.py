@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from layerscope.stats import cliffs_delta, log_ratio_of_medians
+from layerscope.stats.effect_size import cliffs_delta, log_ratio_of_medians
 
 
 def test_delta_by_hand() -> None:

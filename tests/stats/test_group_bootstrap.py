@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from layerscope.stats import benjamini_hochberg, bootstrap_groups, bootstrap_ratio
+from layerscope.stats.bootstrap import bootstrap_ratio
+from layerscope.stats.false_discovery import benjamini_hochberg
+from layerscope.stats.group_bootstrap import bootstrap_groups
 
 
 def test_a_groups_mean_has_the_interval_of_a_single_ratio() -> None:

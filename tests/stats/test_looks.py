@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from layerscope.stats import bootstrap_ratio, plan_looks
+from layerscope.stats.bootstrap import bootstrap_ratio
+from layerscope.stats.looks import plan_looks
 
 N_VARIANTS = 25
 N_RUNS = 40

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from layerscope.stats import covariate_balance, matched_sets
+from layerscope.stats.matching import covariate_balance, matched_sets
 
 
 def on_a_line(n_units: int) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from layerscope.stats import permutation_p, permute_labels
+from layerscope.stats.permutation import permutation_p, permute_labels
 
 
 def test_p_by_hand() -> None:

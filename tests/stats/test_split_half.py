@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from layerscope.stats import halves, spearman_brown
+from layerscope.stats.split_half import halves, spearman_brown
 
 
 @pytest.mark.parametrize(("n_blocks", "in_half"), [(2, 1), (7, 3), (10, 5)])

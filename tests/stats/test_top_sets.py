@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from layerscope.stats import chance_jaccard, expected_jaccard, jaccard, overlap_excess, smallest
+from layerscope.stats.top_sets import chance_jaccard, expected_jaccard, jaccard, overlap_excess, smallest
 
 NAN, INF = float("nan"), float("inf")
 

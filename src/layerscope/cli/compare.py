@@ -17,7 +17,7 @@ from layerscope.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from layerscope.jobs import Comparison
+    from layerscope.sweeps.compare import Comparison
 
 
 def compare(
@@ -40,7 +40,7 @@ def compare(
     output_dir: Annotated[Path, typer.Option(help="Where figures and tables go.")] = Path("figures/comparisons"),
 ) -> None:
     """Lay runs of several models over each other: figures, where each is fragile, and how alike they rank."""
-    from layerscope.jobs import CompareRequest, compare_runs
+    from layerscope.sweeps.compare import CompareRequest, compare_runs
 
     request = CompareRequest(
         families=tuple(filter(None, map(str.strip, (family or "").split(",")))),

@@ -16,7 +16,7 @@ from layerscope.cli.sweep import one_of, progress_bar, quieten
 from layerscope.errors import DataError, ModelError
 
 if TYPE_CHECKING:
-    from layerscope.jobs import ContrastRequest, PreparedContrast
+    from layerscope.contrasts.prepare import ContrastRequest, PreparedContrast
 
 
 def contrast(
@@ -63,8 +63,9 @@ def contrast(
     force: Annotated[bool, typer.Option("--force", help="Run again, and replace what the run directory holds.")] = False,
 ) -> None:
     """Measure what one changed token changes inside a model: every layer, dimension and site."""
-    from layerscope.jobs import ContrastRequest, ReferenceText
-    from layerscope.models import LoadOptions
+    from layerscope.contrasts.prepare import ContrastRequest
+    from layerscope.contrasts.reference import ReferenceText
+    from layerscope.models.loading import LoadOptions
 
     request = ContrastRequest(
         model=model,
@@ -109,8 +110,9 @@ def show_contrast(request: ContrastRequest, *, dry_run: bool = False, force: boo
     """Prepare and run a contrast, with progress on standard error and the result on standard output."""
     errors, out = Console(stderr=True, markup=False), Console(markup=False)
     quieten(errors)
-    from layerscope.engine import keep_freed_memory
-    from layerscope.jobs import prepare_contrast, run_contrast
+    from layerscope.contrasts.prepare import prepare_contrast
+    from layerscope.contrasts.run import run_contrast
+    from layerscope.engine.allocator import keep_freed_memory
 
     keep_freed_memory()
     with errors.status("Reading the pairs …"):

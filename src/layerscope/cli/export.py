@@ -11,7 +11,7 @@ from rich.console import Console
 from layerscope.errors import PathError
 
 if TYPE_CHECKING:
-    from layerscope.models import ExportReport
+    from layerscope.models.export import ExportReport
 
 
 def export(
@@ -33,13 +33,14 @@ def export(
 ) -> None:
     """Write a model with its layers removed, repeated or in another order as a checkpoint that transformers loads."""
     from layerscope.cli.sweep import quieten
-    from layerscope.paths import LayerPath
+    from layerscope.paths.path import LayerPath
     from layerscope.paths.sequential import sequential_steps
 
     if (path is None) == (run is None):
         raise PathError("An export takes either --path or --run; got both or neither.")
     if run is not None:
-        from layerscope.jobs import FinishedRun, path_without_least_needed
+        from layerscope.sweeps.finished import FinishedRun
+        from layerscope.sweeps.least_needed import path_without_least_needed
 
         written = path_without_least_needed(FinishedRun.open(run), drop)
     else:
@@ -47,16 +48,10 @@ def export(
     sequential_steps(written)
     errors, out = Console(stderr=True, markup=False), Console(markup=False)  # names are text, never markup
     quieten(errors)
-    from layerscope.models import (
-        LoadOptions,
-        check_export_folder,
-        count_layers,
-        export_path,
-        load_config,
-        load_encoder,
-        load_weights,
-        resolve_model,
-    )
+    from layerscope.models.export import check_export_folder, export_path
+    from layerscope.models.loading import LoadOptions, load_config, load_encoder, load_weights
+    from layerscope.models.skeleton import count_layers
+    from layerscope.models.sources import resolve_model
 
     check_export_folder(output_dir, force=force)
     with errors.status("Reading the model's configuration …") as status:

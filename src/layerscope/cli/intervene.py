@@ -15,7 +15,8 @@ from layerscope.cli.sweep import one_of, progress_bar, quieten
 from layerscope.errors import DataError
 
 if TYPE_CHECKING:
-    from layerscope.jobs import FinishedContrast, InterveneRequest, Intervention
+    from layerscope.contrasts.finished import FinishedContrast
+    from layerscope.contrasts.intervene import InterveneRequest, Intervention
 
 
 def intervene(
@@ -42,7 +43,7 @@ def intervene(
     language: Annotated[str, typer.Option(help="Of the printed verdict: en or ja; both are stored.")] = "en",
 ) -> None:
     """Ablate the units that change least, chosen on half of the pairs, and test on the other half whether it matters."""
-    from layerscope.jobs import InterveneRequest
+    from layerscope.contrasts.intervene import InterveneRequest
 
     request = InterveneRequest(
         stable=stable,
@@ -67,7 +68,8 @@ def show_intervention(path: Path, request: InterveneRequest, language: str) -> N
     """Run an intervention, and print its effects and the verdict."""
     errors, out = Console(stderr=True, markup=False), Console(markup=False)
     quieten(errors)
-    from layerscope.jobs import FinishedContrast, intervene
+    from layerscope.contrasts.finished import FinishedContrast
+    from layerscope.contrasts.intervene import intervene
 
     run = FinishedContrast.open(path)
     bar = progress_bar(errors)

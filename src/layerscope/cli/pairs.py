@@ -17,8 +17,10 @@ from layerscope.cli.sweep import one_of, quieten
 from layerscope.errors import PairError
 
 if TYPE_CHECKING:
-    from layerscope.jobs import CheckCounts, JudgedPair, MadePairs
-    from layerscope.pairs import MinimalPair
+    from layerscope.judging import JudgedPair
+    from layerscope.pairs.files import CheckCounts
+    from layerscope.pairs.making import MadePairs
+    from layerscope.pairs.pair import MinimalPair
 
 pairs = typer.Typer(help="Minimal pairs: make, import, check and judge them.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -49,16 +51,18 @@ def make(
     if per_type < 1 or seed < 0:
         raise PairError(f"--per-type is 1 or more and --seed 0 or more; got {per_type} and {seed}.")
     quieten(errors)
-    from layerscope.jobs import make_from_chat, make_from_templates, subtypes_of_templates
-    from layerscope.models import cache_folder
-    from layerscope.pairs import PUBLISHED_SUBTYPES
-    from layerscope.pairs.chat import ChatRequest
+    from layerscope.models.gguf import cache_folder
+    from layerscope.models.pair_tokenizer import tokenizer_of
+    from layerscope.pairs.chat.prompts import ChatRequest
+    from layerscope.pairs.making import make_from_chat, make_from_templates, subtypes_of_templates
+    from layerscope.pairs.subtypes import PUBLISHED_SUBTYPES
 
     asked = tuple(filter(None, map(str.strip, (subtypes or "").split(","))))
     with errors.status("Making pairs …") as status:
+        encode = None if tokenizer is None else tokenizer_of(tokenizer)
         if source == "templates":
             names = asked or subtypes_of_templates()
-            made = make_from_templates(output, per_subtype=per_type, subtypes=names, seed=seed, tokenizer=tokenizer)
+            made = make_from_templates(output, per_subtype=per_type, subtypes=names, seed=seed, encode=encode)
         else:
             request = ChatRequest(
                 chat_model,
@@ -73,6 +77,7 @@ def make(
                 output,
                 request,
                 cache_dir=cache_folder() / "chat",
+                encode=encode,
                 tokenizer=tokenizer,
                 progress=lambda n_pairs, n_requests: status.update(f"{n_pairs:,} pairs, {n_requests:,} requests …"),
             )
@@ -94,7 +99,8 @@ def import_(
     ] = None,
 ) -> None:
     """Turn other people's pairs into ours."""
-    from layerscope.pairs import import_blimp, import_published, import_table, write_pairs
+    from layerscope.pairs.format import write_pairs
+    from layerscope.pairs.importing import import_blimp, import_published, import_table
 
     one_of("KIND", kind, ("blimp", "table", "published"), PairError)
     if kind == "table":
@@ -114,7 +120,7 @@ def export(
     output: Annotated[Path, typer.Option("-o", "--output", help="JSON file to write.")],
 ) -> None:
     """Write pairs in the published JSON layout."""
-    from layerscope.jobs import write_published
+    from layerscope.pairs.files import write_published
 
     n_written = write_published(path, output)
     Console(markup=False).print(f"{n_written:,} pairs: {output}", highlight=False, soft_wrap=True)
@@ -136,11 +142,12 @@ def check(
     os.environ["TOKENIZERS_PARALLELISM"] = "true"  # nothing is forked here
     kept: Any = one_of("--keep", keep, ("usable", "aligned", "all"), PairError)
     quieten(errors)
-    from layerscope.jobs import CheckCounts, check_file
+    from layerscope.models.pair_tokenizer import tokenizer_of
+    from layerscope.pairs.files import CheckCounts, check_file
 
     with errors.status("Checking …"):
         counts = CheckCounts(tokenizer)
-        n_kept = check_file(path, counts, keep=kept, output=output)
+        n_kept = check_file(path, tokenizer_of(tokenizer), counts, keep=kept, output=output)
     _show_check(out, counts)
     if output is not None:
         out.print(f"{n_kept:,} pairs kept: {output}", highlight=False, soft_wrap=True)
@@ -157,8 +164,8 @@ def judge(
     """Ask a model which sentence of each pair is likelier, and flag pairs whose wrong side it prefers."""
     errors, out = Console(stderr=True, markup=False), Console(markup=False)
     quieten(errors)
-    from layerscope.jobs import judge_file
-    from layerscope.models import LoadOptions
+    from layerscope.judging import judge_file
+    from layerscope.models.loading import LoadOptions
 
     with errors.status("Judging …"):
         judged = judge_file(path, model, LoadOptions(dtype=dtype), output=output)
@@ -222,7 +229,7 @@ def _show_check(out: Console, counts: CheckCounts) -> None:
 
 
 def _by_usefulness(verdict: str) -> tuple[int, str]:
-    from layerscope.pairs import USABLE
+    from layerscope.pairs.checking import USABLE
 
     names: tuple[str, ...] = USABLE
     return (names.index(verdict) if verdict in names else len(names), verdict)

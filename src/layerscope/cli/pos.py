@@ -14,7 +14,8 @@ from rich.text import Text
 if TYPE_CHECKING:
     import pandas as pd
 
-    from layerscope.jobs import FinishedRun, TaggedRun, TagRequest
+    from layerscope.sweeps.finished import FinishedRun
+    from layerscope.sweeps.parts_of_speech import TaggedRun, TagRequest
 
 
 def pos(
@@ -26,7 +27,7 @@ def pos(
     gold: Annotated[Path | None, typer.Option(help="CoNLL-U file with the run's texts; its tags are taken.")] = None,
 ) -> None:
     """Split a sweep's effects by part of speech: tables and figures into the run directory."""
-    from layerscope.jobs import TagRequest
+    from layerscope.sweeps.parts_of_speech import TagRequest
 
     show_pos(run, TagRequest(language, tagger, gold))
 
@@ -34,8 +35,9 @@ def pos(
 def show_pos(path: Path, request: TagRequest) -> None:
     """Tag and add up a run, and print what breaks most."""
     errors, out = Console(stderr=True, markup=False), Console(markup=False)
-    from layerscope.jobs import FinishedRun, tag_run
-    from layerscope.results import POS
+    from layerscope.sweeps.finished import FinishedRun
+    from layerscope.sweeps.parts_of_speech import tag_run
+    from layerscope.sweeps.tables import POS
 
     with errors.status("Tagging and adding up …"):
         run = FinishedRun.open(path)

@@ -23,7 +23,7 @@ def report(
     """Write one page of some runs: a single file that needs no network and no server."""
     errors, out = Console(stderr=True, markup=False), Console(markup=False)
     quieten(errors)
-    from layerscope.jobs import write_report
+    from layerscope.report.write import write_report
 
     opens_in = one_of("--language", language, ("en", "ja"), DataError)
     bar = progress_bar(errors)

@@ -16,7 +16,8 @@ from layerscope.cli.sweep import one_of, progress_bar, quieten
 from layerscope.errors import DataError
 
 if TYPE_CHECKING:
-    from layerscope.jobs import FinishedContrast, Stability, StabilityRequest
+    from layerscope.contrasts.finished import FinishedContrast
+    from layerscope.contrasts.stability import Stability, StabilityRequest
 
 _SHOWN = 10
 
@@ -31,7 +32,7 @@ def stability(
     language: Annotated[str, typer.Option(help="Of the printed reading: en or ja; both are stored.")] = "en",
 ) -> None:
     """Rank what changes least, say whether it is the same everywhere, and against chance and controls."""
-    from layerscope.jobs import StabilityRequest
+    from layerscope.contrasts.stability import StabilityRequest
 
     request = StabilityRequest(
         k, resamples, None if sites is None else split_names(sites), None if positions is None else split_names(positions), seed
@@ -43,7 +44,8 @@ def show_stability(path: Path, request: StabilityRequest, language: str) -> None
     """Analyse a run, and print what changes least and the reading."""
     errors, out = Console(stderr=True, markup=False), Console(markup=False)
     quieten(errors)
-    from layerscope.jobs import FinishedContrast, find_stability
+    from layerscope.contrasts.finished import FinishedContrast
+    from layerscope.contrasts.stability import find_stability
 
     run = FinishedContrast.open(path)
     bar = progress_bar(errors)
@@ -57,7 +59,7 @@ def show_stability(path: Path, request: StabilityRequest, language: str) -> None
 
 def _ranking(run: FinishedContrast, found: Stability) -> Table:
     """The stillest units on the primary scale and on the raw one, side by side."""
-    from layerscope.results import RANKING
+    from layerscope.contrasts.tables import RANKING
 
     ranking = found.frame(RANKING)
     here = ranking[

@@ -23,7 +23,7 @@ from layerscope.errors import DataError, ModelError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from layerscope.jobs import PreparedSweep, SweepRequest
+    from layerscope.sweeps.prepare import PreparedSweep, SweepRequest
 
 EXPERIMENTS_HELP = (
     "Families joined by commas: removal, exchange, block-removal:w, reversal:a-b, repetition, shuffle:seed, parallel:w, "
@@ -88,8 +88,8 @@ def sweep(
     force: Annotated[bool, typer.Option("--force", help="Run again, and replace what the run directory holds.")] = False,
 ) -> None:
     """Remove layers, exchange them, or take any other path, and measure next-word prediction."""
-    from layerscope.jobs import SweepRequest
-    from layerscope.models import LoadOptions
+    from layerscope.models.loading import LoadOptions
+    from layerscope.sweeps.prepare import SweepRequest
 
     families = ("" if path else "removal,exchange") if experiment is None else experiment
     request = SweepRequest(
@@ -140,8 +140,9 @@ def show_sweep(request: SweepRequest, *, dry_run: bool = False, force: bool = Fa
     """Prepare and run a sweep, with progress on standard error and the result on standard output."""
     errors, out = Console(stderr=True, markup=False), Console(markup=False)  # names are text, never markup
     quieten(errors)
-    from layerscope.engine import keep_freed_memory
-    from layerscope.jobs import check_memory, prepare_sweep, run_sweep
+    from layerscope.engine.allocator import keep_freed_memory
+    from layerscope.sweeps.prepare import check_memory, prepare_sweep
+    from layerscope.sweeps.run import run_sweep
 
     keep_freed_memory()
     with errors.status("Reading the model's configuration and the texts …"):
@@ -232,7 +233,7 @@ def _until(prepared: PreparedSweep) -> str:
 
 
 def _show_result(console: Console, prepared: PreparedSweep) -> None:
-    from layerscope.results import LAYERS, PROXIES
+    from layerscope.sweeps.tables import LAYERS, PROXIES
 
     layers = prepared.directory.read_table(LAYERS).to_pandas()
     proxies = prepared.directory.read_table(PROXIES).to_pandas()
@@ -282,7 +283,7 @@ def _layers_table(layers: pd.DataFrame, prepared: PreparedSweep, *, width: int) 
 
 def _precision(prepared: PreparedSweep) -> str:
     """How many texts it took to make every interval as narrow as asked for, or that the cap came first."""
-    from layerscope.jobs import precision_reached
+    from layerscope.sweeps.run import precision_reached
 
     found = precision_reached(prepared)
     if found["reached_nats"] is None:
@@ -311,8 +312,8 @@ def _findings(layers: pd.DataFrame, proxies: pd.DataFrame) -> list[str]:
 
 
 def _show_unscored(console: Console, prepared: PreparedSweep) -> None:
-    from layerscope.jobs import unscored_summary
-    from layerscope.results import DOCUMENTS
+    from layerscope.sweeps.run import unscored_summary
+    from layerscope.sweeps.tables import DOCUMENTS
 
     n_used = prepared.directory.read_table(DOCUMENTS).num_rows  # fewer than were drawn where the intervals were narrow enough
     unscored = unscored_summary(replace(prepared.corpus, windows=prepared.corpus.windows[:n_used]))

@@ -30,7 +30,8 @@ def words(
     output: Annotated[Path | None, typer.Option(help="Write all words that fit to this .csv or .parquet file.")] = None,
 ) -> None:
     """Show the words whose prediction changed most at a variant, with what was predicted before and after."""
-    from layerscope.jobs import FinishedRun, WordsRequest, find_broken_words
+    from layerscope.sweeps.broken_words import WordsRequest, find_broken_words
+    from layerscope.sweeps.finished import FinishedRun
 
     errors, out = Console(stderr=True, markup=False), Console(markup=False)
     with errors.status("Reading the scores …"):

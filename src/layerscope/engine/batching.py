@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from layerscope.corpora import Window
+from layerscope.corpora.windows import Window
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,10 @@ class ScoredTokens:
     """Position of the token itself in its window; its prediction is made one position earlier."""
     token_id: Int[np.ndarray, " token"]
     """The token that is there."""
+
+    def row_sums(self, values: Float[np.ndarray, " token"], n_rows: int) -> Float[np.ndarray, " batch"]:
+        """Sums over each row's tokens, such as the NLL of a text, in float64."""
+        return np.bincount(self.row, values.astype(np.float64), minlength=n_rows)
 
 
 _CALL_SHARE = 40

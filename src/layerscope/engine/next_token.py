@@ -1,6 +1,6 @@
 """Next-token predictions of states from anywhere, by slices of the vocabulary: NLL alone, or two models of a text compared.
 
-What a sweep needs, many variants against one, is in ``scoring``; this is for one state a token, or two.
+What a sweep needs, many variants against one, is its own ``scoring``; this is for one state a token, or two.
 
 Axes: ``token`` (rows from anywhere).
 """
@@ -14,12 +14,18 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from layerscope.engine.scoring import logits_bytes
-from layerscope.models import Decoder
+from layerscope.engine.batching import ScoredTokens, Shard, padded_ids, scored_tokens
+from layerscope.models.decoder import Decoder
+from layerscope.paths.steps import LayerStep
 
 _FEWEST_ROWS, _ROWS_STEP = 64, 32
 _ROWS_SHARE = 4
 """Several arrays of logits are at hand at once: each gets this part of what one would."""
+
+
+def logits_bytes(device_type: str) -> int:
+    """Logits of one chunk of tokens and one slice of the vocabulary, in float32: on a CPU, what its caches hold."""
+    return (16 if device_type == "cpu" else 256) * 2**20
 
 
 @torch.inference_mode()
@@ -44,6 +50,18 @@ def nll_of(
             target_logit = _taken(target_logit, logits, wanted, start)
         found.append((torch.stack(normalisers).logsumexp(dim=0) - target_logit).cpu())
     return torch.cat(found)[:n_tokens].numpy()
+
+
+@torch.inference_mode()
+def shard_nll(decoder: Decoder, shard: Shard) -> tuple[ScoredTokens, Float[np.ndarray, " token"]]:
+    """−ln p of the scored tokens of a shard by the intact model, and which tokens they are."""
+    tokens, ids = scored_tokens(shard), padded_ids(shard)
+    recording = decoder.record(ids)
+    hidden = recording.embedded
+    for layer in range(decoder.n_layers):
+        hidden = decoder.run_step(LayerStep(layer), hidden, recording)
+    final = hidden[torch.from_numpy(tokens.row), torch.from_numpy(tokens.position - 1)]
+    return tokens, nll_of(decoder, final, torch.from_numpy(tokens.token_id))
 
 
 @torch.inference_mode()

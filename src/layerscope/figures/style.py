@@ -24,6 +24,7 @@ Language = Literal["en", "ja"]
 LANGUAGES: tuple[Language, ...] = ("en", "ja")
 
 HALF_PAGE_INCHES = 3.5
+PAGE_INCHES = 7.0
 # Okabe & Ito 2008, told apart by every common kind of colour blindness
 BLUE, VERMILLION, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#555555"
 COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, "#E69F00", "#56B4E9", "#000000")

@@ -9,8 +9,8 @@ from typing import Any
 
 import conllu
 
-from layerscope.corpora import Document
 from layerscope.corpora.files import sentence_text
+from layerscope.corpora.windows import Document
 from layerscope.errors import DataError
 from layerscope.language.words import UPOS_TAGS, Word
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from layerscope.errors import ModelError
 from layerscope.models.decoder import Decoder, Recording
-from layerscope.paths import LayerPath
+from layerscope.paths.path import LayerPath
 
 _PROBE_SHAPE = (2, 12)
 _RELATIVE_TOLERANCE = 1e-4

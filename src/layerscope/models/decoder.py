@@ -25,10 +25,10 @@ from transformers import PretrainedConfig, PreTrainedModel
 from layerscope.errors import ModelError, PathError
 from layerscope.models.encoder import TextEncoder
 from layerscope.models.halves import LayerHalves, find_halves
-from layerscope.models.head import SlicedHead, WholeHead, find_head
+from layerscope.models.head import ModelCalls, SlicedHead, WholeHead, find_head
 from layerscope.models.layers import find_layers
 from layerscope.models.patching import Forward, replaced_forward
-from layerscope.paths import LayerStep, ParallelStep, Step
+from layerscope.paths.steps import LayerStep, ParallelStep, Step
 
 if TYPE_CHECKING:
     from layerscope.models.streaming import StreamedLayers
@@ -139,7 +139,11 @@ class Decoder:
     @cached_property
     def head(self) -> SlicedHead | WholeHead:
         """The way from final hidden states to logits, by slices of the vocabulary where that gives the model's own."""
-        return find_head(self)
+
+        def embed(token_ids: Tensor) -> Tensor:
+            return self.record(token_ids).embedded
+
+        return find_head(ModelCalls(self.model, self.layers[-1], embed, self.unembed, self.device))
 
     @torch.inference_mode()
     def record(self, token_ids: Int[Tensor, "batch seq"]) -> Recording:

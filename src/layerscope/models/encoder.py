@@ -15,9 +15,9 @@ from jaxtyping import Bool, Int
 from transformers import PreTrainedTokenizerBase
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-from layerscope.corpora import EncodedText
+from layerscope.corpora.windows import EncodedText
 from layerscope.errors import ModelError
-from layerscope.language import is_word_character
+from layerscope.language.words import is_word_character
 
 _BYTE_OF = {character: byte for byte, character in bytes_to_unicode().items()}  # type: ignore[no-untyped-call]
 """How byte-level vocabularies write bytes."""

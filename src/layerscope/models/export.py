@@ -24,9 +24,10 @@ from layerscope.models.rearranging import rearranged_config
 from layerscope.models.reloading import Agreement, check_reloaded
 from layerscope.models.silent_weights import find_silent_weights
 from layerscope.models.sources import ModelSource
-from layerscope.paths import LayerPath, LayerStep
 from layerscope.paths.mergekit import mergekit_recipe
+from layerscope.paths.path import LayerPath
 from layerscope.paths.sequential import sequential_steps
+from layerscope.paths.steps import LayerStep
 from layerscope.whole_folder import whole_folder
 
 _PROVENANCE = "layerscope.json"

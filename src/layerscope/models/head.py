@@ -13,21 +13,41 @@ Axes: ``token`` (rows from anywhere: each stands alone here), ``width`` (what th
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from layerscope.models.patching import replaced_forward
 
-if TYPE_CHECKING:
-    from layerscope.models.decoder import Decoder
-
 _PROBE_ROWS = 5
+
+
+@dataclass(frozen=True)
+class ModelCalls:
+    """What a head needs of a decoder."""
+
+    model: PreTrainedModel
+    """The model itself."""
+    last_layer: nn.Module
+    """Its last decoder layer."""
+    embed: Callable[[Tensor], Tensor]
+    """From token ids, ``batch seq``, to what the first layer reads."""
+    unembed: Callable[[Tensor], Tensor]
+    """From states that left the last step, ``batch seq *d_model``, to the model's own logits."""
+    device: torch.device
+    """Where token ids go in."""
+
+    def embedded_nothing(self) -> Tensor:
+        """Two tokens of id 0 as the first layer reads them."""
+        return self.embed(torch.zeros((1, 2), dtype=torch.long, device=self.device))
 
 
 def slice_width(device_type: str) -> int:
@@ -45,8 +65,8 @@ class _BodyAnswer(BaseModelOutputWithPast):
 class WholeHead:
     """The vocabulary as one slice: the model's own unembedding."""
 
-    def __init__(self, decoder: Decoder) -> None:
-        self._decoder = decoder
+    def __init__(self, calls: ModelCalls) -> None:
+        self._calls = calls
 
     @cached_property
     def vocab_size(self) -> int:
@@ -69,18 +89,18 @@ class WholeHead:
 
     def logits(self, features: Float[Tensor, "token ..."], start: int, stop: int) -> Float[Tensor, "token slice"]:
         """The model's logits for the tokens ``start`` to ``stop`` of the vocabulary, in its own dtype."""
-        return self._decoder.unembed(features.unsqueeze(1)).squeeze(1)[:, start:stop]
+        return self._calls.unembed(features.unsqueeze(1)).squeeze(1)[:, start:stop]
 
     @cached_property
     def _logits_of_nothing(self) -> Tensor:
-        return self._decoder.logits(torch.zeros((1, 2), dtype=torch.long, device=self._decoder.device))
+        return self._calls.unembed(self._calls.embedded_nothing())
 
 
 class SlicedHead:
     """Logits by slices of the vocabulary, wherever those are proved to be the model's own. Made by ``find_head``."""
 
-    def __init__(self, decoder: Decoder, matrix: nn.Linear) -> None:
-        self._decoder, self._matrix = decoder, matrix
+    def __init__(self, calls: ModelCalls, matrix: nn.Linear) -> None:
+        self._calls, self._matrix = calls, matrix
         self._has_postprocessing = True
         self._between: tuple[nn.Module, ...] | None = None
 
@@ -118,11 +138,10 @@ class SlicedHead:
 
     def settle(self) -> bool:
         """Compare with the model's own logits on random states, and see whether anything comes after the matrix."""
-        decoder = self._decoder
-        ids = torch.zeros((1, 2), dtype=torch.long, device=decoder.device)
-        shape = (_PROBE_ROWS, *decoder.record(ids).embedded.shape[2:])
-        hidden = torch.randn(shape, generator=torch.Generator().manual_seed(2)).to(decoder.device, decoder.dtype)
-        own = decoder.unembed(hidden.unsqueeze(1)).squeeze(1)
+        calls = self._calls
+        shape = (_PROBE_ROWS, *calls.embedded_nothing().shape[2:])
+        hidden = torch.randn(shape, generator=torch.Generator().manual_seed(2)).to(calls.device, calls.model.dtype)
+        own = calls.unembed(hidden.unsqueeze(1)).squeeze(1)
         if own.shape[-1] != self.vocab_size:
             return False
         cuts = [0, self.vocab_size // 3, self.vocab_size // 2, self.vocab_size]
@@ -144,12 +163,12 @@ class SlicedHead:
             return inputs[..., :1]
 
         with replaced_forward(self._matrix, matrix):
-            self._decoder.unembed(hidden.unsqueeze(1))
+            self._calls.unembed(hidden.unsqueeze(1))
         return seen[0].squeeze(1).to(self.device)
 
     def _modules_between(self, hidden: Float[Tensor, "token ..."]) -> tuple[nn.Module, ...]:
         """The modules that the model calls between its last layer and its output matrix, those inside them left out."""
-        last_layer, between, open_calls = self._decoder.layers[-1], list[nn.Module](), list[nn.Module]()
+        last_layer, between, open_calls = self._calls.last_layer, list[nn.Module](), list[nn.Module]()
         is_past = False
 
         def enter(module: nn.Module, _: Any) -> None:
@@ -165,20 +184,20 @@ class SlicedHead:
             is_past = is_past or module is last_layer
 
         with ExitStack() as stack:
-            for module in self._decoder.model.modules():
+            for module in self._calls.model.modules():
                 stack.callback(module.register_forward_pre_hook(enter).remove)
                 stack.callback(module.register_forward_hook(leave).remove)
-            self._decoder.unembed(hidden.unsqueeze(1))
+            self._calls.unembed(hidden.unsqueeze(1))
         return tuple(between)
 
     def _postprocessed(self, raw: Float[Tensor, "token slice"]) -> Float[Tensor, "token slice"]:
         """What the model itself does to logits after its output matrix."""
-        model = self._decoder.model
+        model = self._calls.model
         answer = _BodyAnswer(last_hidden_state=raw.new_zeros((len(raw), 1, self._matrix.in_features)))
         with ExitStack() as stack:
             stack.enter_context(replaced_forward(model.base_model, lambda *_, **__: answer))
             stack.enter_context(replaced_forward(self._matrix, lambda _: raw.unsqueeze(1)))
-            placeholder = torch.zeros((len(raw), 1), dtype=torch.long, device=self._decoder.device)
+            placeholder = torch.zeros((len(raw), 1), dtype=torch.long, device=self._calls.device)
             logits: Tensor = model(input_ids=placeholder, use_cache=False).logits
         return logits.squeeze(1)
 
@@ -187,14 +206,14 @@ _FAILURES = (RuntimeError, ValueError, TypeError, KeyError, IndexError, Attribut
 """What a family's own code raises when it is used in a way that it was not made for."""
 
 
-def find_head(decoder: Decoder) -> SlicedHead | WholeHead:
-    """A decoder's head by slices if it is proved against the model's own logits, else the whole one."""
-    model = decoder.model
+def find_head(calls: ModelCalls) -> SlicedHead | WholeHead:
+    """The head by slices if it is proved against the model's own logits, else the whole one."""
+    model = calls.model
     output: Any = model.get_output_embeddings()  # type: ignore[no-untyped-call]
     if type(output) is not nn.Linear or model.base_model is model:
-        return WholeHead(decoder)
-    head = SlicedHead(decoder, output)
+        return WholeHead(calls)
+    head = SlicedHead(calls, output)
     try:
-        return head if head.settle() else WholeHead(decoder)
+        return head if head.settle() else WholeHead(calls)
     except _FAILURES:
-        return WholeHead(decoder)
+        return WholeHead(calls)

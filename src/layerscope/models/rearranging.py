@@ -17,7 +17,7 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import PretrainedConfig
 
 from layerscope.errors import ModelError
-from layerscope.paths import LayerPath
+from layerscope.paths.path import LayerPath
 
 
 def rearranged_config(config: PretrainedConfig, order: Sequence[int], *, n_layers: int) -> PretrainedConfig:

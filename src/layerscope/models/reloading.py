@@ -20,7 +20,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from layerscope.errors import ModelError
 from layerscope.models.checks import probe_ids
 from layerscope.models.decoder import Decoder
-from layerscope.paths import LayerPath
+from layerscope.paths.path import LayerPath
 
 _WINDOWS = ("sliding_window", "attention_chunk_size", "attention_window_size", "window_size")
 """What configurations call the number of positions that a layer sees."""

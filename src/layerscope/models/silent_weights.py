@@ -15,7 +15,7 @@ from torch.func import functional_call
 
 from layerscope.errors import ModelError
 from layerscope.models.decoder import Decoder
-from layerscope.paths import LayerStep
+from layerscope.paths.steps import LayerStep
 
 
 @torch.inference_mode()

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from layerscope.errors import ModelError, did_you_mean
 from layerscope.models.decoder import Decoder
 from layerscope.models.head import SlicedHead
-from layerscope.paths import LayerStep
+from layerscope.paths.steps import LayerStep
 
 Site = Literal["resid_post", "update", "read", "attn_out", "mlp_out"]
 SITES: dict[str, str] = {

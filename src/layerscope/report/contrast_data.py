@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from layerscope.analysis import ZEROS_TOLD, zero_share
+from layerscope.contrasts.analysis.exact_zeros import ZEROS_TOLD, zero_share
 from layerscope.report.packing import Packing, rounded
 
 CELLS = 4_500_000

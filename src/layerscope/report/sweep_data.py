@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from layerscope.analysis import relative_depth
 from layerscope.report.packing import Packing, rounded
+from layerscope.sweeps.analysis.comparison import relative_depth
 
 _MEASURES = {
     "ppl": "ppl",

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Int
 
-from layerscope.analysis import ScoreBlock
 from layerscope.report.packing import Packing
+from layerscope.sweeps.analysis.blocks import ScoreBlock
 
 CELLS = 700_000
 """Variants times scored tokens of a sample, at most."""

@@ -6,8 +6,8 @@ import json
 from importlib import resources
 
 from layerscope.figures.labels import group_label, label, labelled_groups, tag_label
-from layerscope.language import UPOS_TAGS
-from layerscope.paths import FAMILIES
+from layerscope.language.words import UPOS_TAGS
+from layerscope.paths.families import FAMILIES
 
 _FROM_FIGURES = (
     *("block_influence", "angular_distance", "measure:jaccard", "measure:spearman", "measure:rbo", "measure:kendall_w"),

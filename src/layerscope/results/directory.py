@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from layerscope.atomic import is_leftover, remove_leftovers, whole_file, write_json
 from layerscope.errors import RunError
 from layerscope.results.figure_files import write_figure
-from layerscope.results.schema import SCHEMA_VERSION, SCORES, SPANS, Table
+from layerscope.results.schema import SCHEMA_VERSION, Table
 
 MANIFEST = "manifest.json"
 
@@ -135,37 +135,13 @@ class RunDirectory:
             raise RunError(f"'{self.path}' has no {table.name}: is it a finished run directory?")
         return pq.read_table(path)
 
-    def has_shard(self, index: int, n_rows: int) -> bool:
-        """True if the shard was finished before: its scores are there, whole, with that many rows."""
-        path = self._shard_path(SCORES, index)
-        if not (path.is_file() and self._shard_path(SPANS, index).is_file()):
-            return False
+    def has_part(self, table: Table, index: int, *, n_rows: int | None = None) -> bool:
+        """True if a part of a table was written before, whole, and with that many rows where a number is given."""
         try:
-            return bool(pq.read_metadata(path).num_rows == n_rows)
+            found = pq.read_metadata(self._part_path(table, index)).num_rows
         except (pa.ArrowException, OSError):
             return False
-
-    def write_shard(self, index: int, scores: pa.Table, spans: pa.Table) -> None:
-        """Write one shard; its scores go last, because they mark it as finished."""
-        self._write_parquet(self._shard_path(SPANS, index), spans)
-        self._write_parquet(self._shard_path(SCORES, index), scores)
-
-    def read_shards(self, table: Table, n_shards: int) -> Iterator[pa.Table]:
-        """The shards of a table, in order."""
-        for index in range(n_shards):
-            yield pq.read_table(self._shard_path(table, index))
-
-    def shards_of(self, table: Table) -> Iterator[pa.Table]:
-        """All shards of a table of a finished run, in order."""
-        return self.read_shards(table, len(list((self.path / table.name).glob("shard-*.parquet"))))
-
-    def has_part(self, table: Table, index: int) -> bool:
-        """True if a part of a table was written before, whole."""
-        try:
-            pq.read_metadata(self._shard_path(table, index))
-        except (pa.ArrowException, OSError):
-            return False
-        return True
+        return n_rows is None or bool(found == n_rows)
 
     def write_part(self, table: Table, index: int, data: pa.Table, *, rows_together: int | None = None) -> None:
         """Write one part of a table that is written in parts.
@@ -176,7 +152,7 @@ class RunDirectory:
             data: its rows.
             rows_together: rows that will be read together, so that the others need not be.
         """
-        self._write_parquet(self._shard_path(table, index), data, rows_together)
+        self._write_parquet(self._part_path(table, index), data, rows_together)
 
     def read_part(self, table: Table, index: int, **wanted: str) -> pa.Table:
         """Read one part, or those of its rows whose columns have the values wanted.
@@ -184,7 +160,7 @@ class RunDirectory:
         Raises:
             RunError: it is not there.
         """
-        path = self._shard_path(table, index)
+        path = self._part_path(table, index)
         if not path.is_file():
             raise RunError(f"'{self.path}' lacks {table.name}/{path.name}: run it again with --force.")
         with pq.ParquetFile(path) as part:
@@ -192,6 +168,12 @@ class RunDirectory:
         for name, value in wanted.items():
             data = data.filter(pc.equal(data[name], value))
         return data
+
+    def parts(self, table: Table, n_parts: int | None = None) -> Iterator[pa.Table]:
+        """The first parts of a table in their order; all that there are if no number is given."""
+        n_there = len(list((self.path / table.name).glob("shard-*.parquet")))
+        for index in range(n_there if n_parts is None else n_parts):
+            yield pq.read_table(self._part_path(table, index))
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a JSON file beside the tables."""
@@ -206,7 +188,7 @@ class RunDirectory:
         """Write a figure as PNG and SVG into ``figures/``."""
         return write_figure(self.path / "figures", name, figure)
 
-    def _shard_path(self, table: Table, index: int) -> Path:
+    def _part_path(self, table: Table, index: int) -> Path:
         return self.path / table.name / f"shard-{index:05d}.parquet"
 
     def _write_parquet(self, path: Path, data: pa.Table, rows_together: int | None = None) -> None:

@@ -1,0 +1,1 @@
+"""The second question, whole: what one changed token changes inside, from pairs to tables, figures and a reading."""

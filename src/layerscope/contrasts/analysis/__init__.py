@@ -1,0 +1,1 @@
+"""From differences to what stays still; runs again on a run directory without a model."""

@@ -1,0 +1,1 @@
+"""Pairs through a model: differences, predictions, ablations; returns values, never touches disk."""

@@ -1,0 +1,342 @@
+"""What ablations do to predictions: over minimal pairs, from the edit on, and over ordinary text.
+
+Many ablations go over the same batches. What both sides of a batch's pairs share is run once and copied for each of them; the
+layers before the first changed one are not run again, where going on from the intact state gives the intact model to the bit.
+
+Axes: ``ablation``, ``side`` (2), ``pair``, ``text``, ``row`` and ``column`` of a pass.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from layerscope.contrasts.engine.ablation import Replacement, Units, ablated, check_replacement, replacement_values
+from layerscope.contrasts.engine.pair_batches import BatchRun, PairBatch, run_shared, run_sides
+from layerscope.contrasts.engine.reference import Reference
+from layerscope.engine.batching import Shard, padded_ids, scored_tokens
+from layerscope.engine.next_token import nll_of
+from layerscope.models.decoder import Decoder
+from layerscope.models.patching import Forward, replaced_forward
+from layerscope.models.sites import Activations, SiteMap, first_of
+from layerscope.pairs.positions import PlacedPair
+
+_CANNOT_SKIP = (RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError)
+"""What a family's own code raises if layers that others depend on were not run."""
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """One change to the model."""
+
+    units: Units
+    """What is changed."""
+    replace: Replacement = "mean"
+    """By what."""
+
+
+Ablations = Sequence[Ablation | None]
+"""None is the intact model."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Predictions over pairs under each ablation."""
+
+    continuation_nats: Float[np.ndarray, "ablation side pair"]
+    """−ln p of all that follows the edit, summed; NaN where nothing does."""
+    sentence_nats: Float[np.ndarray, "ablation side pair"]
+    """−ln p of the edit and all that follows; NaN where nothing stands before the edit."""
+
+
+@dataclass(frozen=True)
+class TextOutcome:
+    """Predictions over texts under each ablation."""
+
+    nll_nats: Float[np.ndarray, "ablation text"]
+    """−ln p summed over the text's scored tokens."""
+    n_tokens: Int[np.ndarray, " text"]
+    """Tokens scored."""
+
+
+def measure_pairs(
+    sites: SiteMap,
+    batches: Sequence[PairBatch],
+    ablations: Ablations,
+    *,
+    reference: Reference | None = None,
+    seed: int = 0,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Outcome:
+    """Score pairs under many ablations, each from the first token that differs on.
+
+    Args:
+        sites: of the model.
+        batches: all that ``make_batches`` made of some pairs.
+        ablations: any number; the intact model may be among them.
+        reference: for mean and resample.
+        seed: for resample. Each place of a pair draws a token of the reference: the same for all ablations, whatever the
+            batches, and the same on both sides, counted from the edit's end, so that it cancels in their difference.
+        progress: called with the passes done since the last call; as many as batches times ablations in all.
+
+    Raises:
+        ModelError: units that the model does not have, or a reference that is missing. Nothing has run then.
+    """
+    _check(sites, ablations, reference)
+    n_pairs = sum(len(batch.members) for batch in batches)
+    continuation, sentence = np.full((2, len(ablations), 2, n_pairs), np.nan)
+    with sites.decoder.weights_at_hand():
+        for batch in batches:
+            rows = _pair_rows(sites, batch, ablations, reference, seed)
+            tokens = _pair_tokens(batch)
+            for index, ablation in enumerate(ablations):
+                final = BatchRun(Activations([rows.final(ablation, reference)]), rows.shared_final).final
+                nll = nll_of(sites.decoder, final[tokens.row, tokens.column], torch.from_numpy(tokens.token_id))
+                continuation[index][:, batch.members], sentence[index][:, batch.members] = tokens.sums(nll)
+                progress(1)
+    return Outcome(continuation, sentence)
+
+
+def measure_text(
+    sites: SiteMap,
+    shards: Sequence[Shard],
+    ablations: Ablations,
+    *,
+    reference: Reference | None = None,
+    seed: int = 0,
+    progress: Callable[[int], None] = lambda _: None,
+) -> TextOutcome:
+    """Score texts under many ablations, each at all tokens but the first.
+
+    Args:
+        sites: of the model.
+        shards: all that ``make_shards`` made of some windows.
+        ablations: any number; the intact model may be among them.
+        reference: for mean and resample.
+        seed: for resample. Each place of a text draws a token of the reference, the same for all ablations.
+        progress: called with the passes done since the last call; as many as shards times ablations in all.
+
+    Returns:
+        Sums for each window that the shards were made from, up to the last that has anything to score.
+
+    Raises:
+        ModelError: units that the model does not have, or a reference that is missing. Nothing has run then.
+    """
+    _check(sites, ablations, reference)
+    n_texts = 1 + max((max(shard.documents) for shard in shards), default=-1)
+    sums, n_tokens = np.zeros((len(ablations), n_texts)), np.zeros(n_texts, dtype=np.int64)
+    with sites.decoder.weights_at_hand():
+        for shard in shards:
+            rows = _text_rows(sites, shard, ablations, reference, seed)
+            tokens = scored_tokens(shard)
+            text = np.array(shard.documents)[tokens.row]
+            np.add.at(n_tokens, text, 1)
+            at = torch.from_numpy(tokens.row), torch.from_numpy(tokens.position - 1)
+            for index, ablation in enumerate(ablations):
+                nll = nll_of(sites.decoder, rows.final(ablation, reference)[at], torch.from_numpy(tokens.token_id))
+                sums[index, list(shard.documents)] += tokens.row_sums(nll, len(shard.documents))
+                progress(1)
+    return TextOutcome(sums, n_tokens)
+
+
+def _check(sites: SiteMap, ablations: Ablations, reference: Reference | None) -> None:
+    for ablation in ablations:
+        if ablation is not None:
+            ablation.units.check(sites)
+            check_replacement(ablation.units, ablation.replace, reference)
+
+
+class _Rows:
+    """Rows that are run again and again: once intact, then under each ablation from the first changed layer on.
+
+    Args:
+        sites: of the model.
+        forward: one pass over the rows; may be called any number of times.
+        where: places that ablations change.
+        sample: token of the reference for each place.
+        ablations: all that will come.
+        shared_final: what both sides of pairs share, see ``SharedPart.final``.
+    """
+
+    def __init__(
+        self,
+        sites: SiteMap,
+        forward: Callable[[], None],
+        *,
+        where: Bool[Tensor, "row column"],
+        sample: Int[np.ndarray, "row column"] | None,
+        ablations: Ablations,
+        shared_final: Float[Tensor, "pair d_model"] | None = None,
+    ) -> None:
+        self.shared_final = shared_final
+        self._sites, self._forward, self._where, self._sample = sites, forward, where, sample
+        skipped = {_unchanged_layers(ablation.units) for ablation in ablations if ablation is not None} - {0}
+        with _states_after(sites.decoder, {*skipped, sites.n_layers}) as states:
+            forward()
+        self._intact = states[sites.n_layers]
+        self._states = {n: states[n] for n in skipped if self._is_resumable(n, states[n])}
+
+    def final(self, ablation: Ablation | None, reference: Reference | None) -> Float[Tensor, "row column d_model"]:
+        """The residual stream after the last layer."""
+        if ablation is None:
+            return self._intact
+        units = ablation.units
+        values = replacement_values(units, ablation.replace, reference=reference, sample=self._sample)
+        with ExitStack() as stack:
+            n_layers = _unchanged_layers(units)
+            if n_layers in self._states:
+                stack.enter_context(_resumed(self._sites.decoder, n_layers, self._states[n_layers]))
+            stack.enter_context(ablated(self._sites, units, values=values, where=self._where))
+            return self._run()
+
+    def _run(self) -> Tensor:
+        n_layers = self._sites.n_layers
+        with _states_after(self._sites.decoder, {n_layers}) as states:
+            self._forward()
+        return states[n_layers]
+
+    def _is_resumable(self, n_layers: int, state: Tensor) -> bool:
+        """Whether nothing after these layers depends on anything but their answer; proved on the rows themselves."""
+        try:
+            with _resumed(self._sites.decoder, n_layers, state):
+                return torch.equal(self._run(), self._intact)
+        except _CANNOT_SKIP:
+            return False
+
+
+def _pair_rows(sites: SiteMap, batch: PairBatch, ablations: Ablations, reference: Reference | None, seed: int) -> _Rows:
+    shared = run_shared(sites.decoder, batch)
+
+    def forward() -> None:
+        # a pass writes into its cache; a copy works for every kind of cache, and costs next to nothing beside a pass
+        fresh = None if shared is None else dataclasses.replace(shared, cache=copy.deepcopy(shared.cache))
+        run_sides(sites.decoder, batch, fresh)
+
+    where = torch.zeros((2 * len(batch.filled), batch.width), dtype=torch.bool)
+    for row, pair in enumerate(batch.pairs):
+        where[2 * row : 2 * row + 2, pair.n_before - batch.start :] = True
+    bank_size = _bank_size(ablations, reference)
+    sample = None if bank_size is None else _pair_samples(batch, bank_size, seed)
+    final = None if shared is None else shared.final
+    return _Rows(sites, forward, where=where, sample=sample, ablations=ablations, shared_final=final)
+
+
+def _text_rows(sites: SiteMap, shard: Shard, ablations: Ablations, reference: Reference | None, seed: int) -> _Rows:
+    decoder, ids = sites.decoder, padded_ids(shard)
+
+    @torch.inference_mode()
+    def forward() -> None:
+        decoder.model.base_model(input_ids=ids.to(decoder.device), use_cache=False)
+
+    where = torch.ones(ids.shape, dtype=torch.bool)
+    where[:, 0] = False
+    bank_size = _bank_size(ablations, reference)
+    sample = None
+    if bank_size is not None:
+        sample = np.zeros(ids.shape, dtype=np.int64)
+        for row, (document, window) in enumerate(zip(shard.documents, shard.windows, strict=True)):
+            sample[row, : window.n_run] = np.random.default_rng([seed, document]).integers(bank_size, size=window.n_run)
+    return _Rows(sites, forward, where=where, sample=sample, ablations=ablations)
+
+
+def _bank_size(ablations: Ablations, reference: Reference | None) -> int | None:
+    """Tokens to draw from; None where no ablation draws."""
+    for ablation in ablations:
+        if ablation is not None and ablation.replace == "resample" and reference is not None:
+            return len(reference.bank[ablation.units.site])
+    return None
+
+
+def _pair_samples(batch: PairBatch, bank_size: int, seed: int) -> Int[np.ndarray, "row column"]:
+    """Tokens of the reference for each place of a batch; depends on nothing but seed and pair."""
+    sample = np.zeros((2 * len(batch.filled), batch.width), dtype=np.int64)
+    for row, (member, pair) in enumerate(zip(batch.members, batch.pairs, strict=True)):
+        n_edit = max(0, max(pair.after) - pair.n_before)
+        n_rest = max(last - after + 1 for last, after in zip(pair.last, pair.after, strict=True))
+        drawn = np.random.default_rng([seed, member]).integers(bank_size, size=n_edit + n_rest)
+        for side in (0, 1):
+            token = np.arange(pair.n_before, pair.last[side] + 1)
+            sample[2 * row + side, token - batch.start] = drawn[n_edit + token - pair.after[side]]
+    return sample
+
+
+def _unchanged_layers(units: Units) -> int:
+    """Layers whose modules answer as they do in the intact model: what the first changed module is given follows from them."""
+    first = min(units.layers)
+    return first + 1 if units.site == "resid_post" else first
+
+
+@contextmanager
+def _states_after(decoder: Decoder, counts: set[int]) -> Iterator[dict[int, Tensor]]:
+    """Within the context, a pass leaves here what came out of the first so many layers."""
+    states: dict[int, Tensor] = {}
+    with ExitStack() as stack:
+        for count in counts:
+
+            def keep(_: Any, __: Any, output: Any, count: int = count) -> None:
+                states[count] = first_of(output)
+
+            stack.callback(decoder.layers[count - 1].register_forward_hook(keep).remove)
+        yield states
+
+
+@contextmanager
+def _resumed(decoder: Decoder, n_layers: int, state: Float[Tensor, "row column d_model"]) -> Iterator[None]:
+    """Within the context, the first layers are not run: the last of them answers with a state of an earlier pass."""
+
+    def answering(length: int | None) -> Forward:
+        # a copy, since some families go on to compute in the memory of what they are given
+        return lambda *_, **__: state.clone() if length is None else (state.clone(), *[None] * (length - 1))
+
+    lengths = decoder.tuple_lengths
+    with ExitStack() as stack:
+        for layer, length in zip(decoder.layers[:n_layers], lengths, strict=False):
+            stack.enter_context(replaced_forward(layer, answering(length)))
+        yield
+
+
+@dataclass(frozen=True)
+class _PairTokens:
+    """The tokens of a batch that count: of each side the edit and all that follows, as far as anything stands before it."""
+
+    pairs: tuple[PlacedPair, ...]
+    """Of the batch."""
+    row: Int[np.ndarray, " token"]
+    """Row of the final states; sides of the first pair, then of the second and so on."""
+    column: Int[np.ndarray, " token"]
+    """Column of the state that predicts the token."""
+    token_id: Int[np.ndarray, " token"]
+    """What stands there."""
+    is_edit: Bool[np.ndarray, " token"]
+    """Whether it belongs to the edit."""
+
+    def sums(self, nll: Float[np.ndarray, " token"]) -> tuple[np.ndarray, np.ndarray]:
+        """Sums over the continuation and over the sentence, ``side pair``; NaN where they have no token, or no first one."""
+        n_rows = 2 * len(self.pairs)
+        of_edit, of_rest = (np.bincount(self.row[some], nll[some], minlength=n_rows) for some in (self.is_edit, ~self.is_edit))
+        n_rest = np.bincount(self.row[~self.is_edit], minlength=n_rows)
+        has_context = np.repeat([pair.n_before > 0 for pair in self.pairs], 2)
+        continuation, sentence = np.where(n_rest > 0, of_rest, np.nan), np.where(has_context, of_edit + of_rest, np.nan)
+        return continuation.reshape(-1, 2).T, sentence.reshape(-1, 2).T
+
+
+def _pair_tokens(batch: PairBatch) -> _PairTokens:
+    first_column = max(batch.start - 1, 0)
+    places = [
+        (2 * index + side, token - 1 - first_column, pair.ids[side][token], token < pair.after[side])
+        for index, pair in enumerate(batch.pairs)
+        for side in (0, 1)
+        # what is run ends with the last token before the punctuation, which still predicts the one after it
+        for token in range(max(pair.n_before, 1), min(pair.last[side] + 2, len(pair.ids[side])))
+    ]
+    row, column, token_id, is_edit = np.array(places, dtype=np.int64).reshape(-1, 4).T
+    return _PairTokens(batch.pairs, row, column, token_id, is_edit.astype(bool))

@@ -1,0 +1,1 @@
+"""Tables of contrasts as matplotlib figures."""

@@ -1,0 +1,88 @@
+"""Figures of what happens to a difference on its way: how layers shrink it, and how predictions part after the edit.
+
+Correction of errors would show as more contraction and more way to the right side for errors than for pairs of like size that
+differ in meaning, and as predictions that come together again.
+"""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from layerscope.contrasts.figures.agreement import LOOKS, legend_above, line_with_band
+from layerscope.figures.labels import label
+from layerscope.figures.style import GREY, PURPLE, Language, layer_axis, log_axis, new_figure, signed_number
+
+_SETS = ("control", "meaning", "error")
+_FEWEST_PAIRS = 20
+_LOG_FROM = 30
+_OUTLIES_FROM = 4
+
+
+def contraction_by_layer(contraction: pd.DataFrame, position: str, caption: str, language: Language) -> Figure:
+    """Contraction of each set, errors less meaning at equal size, and the way to the other side; each with its interval."""
+    rows = contraction[contraction["position"] == position]
+    figure, panels = new_figure(height=6.4, panels=3)
+
+    def draw(panel: int, members: str, quantity: str, look: tuple[str, str], name: str) -> None:
+        some = rows[(rows["set"] == members) & (rows["quantity"] == quantity)]
+        if len(some):
+            line_with_band(panels[panel], some, ("layer", "value"), look, name)
+
+    for members in _SETS:
+        draw(0, members, "contraction", LOOKS[members], label(f"set:{members}", language))
+        name = label("movement:toward_right" if members == "error" else f"set:{members}", language)
+        draw(2, members, "toward_right", LOOKS[members], name)
+    draw(1, "error-meaning", "contraction", LOOKS["error-meaning"], label("set:error-meaning", language))
+    draw(2, "error", "asymmetry", (PURPLE, "D"), label("movement:asymmetry", language))
+    for axes, name in zip(panels, ("contraction", "contraction_difference", "toward_right"), strict=True):
+        axes.axhline(0, color="black", linestyle="--", linewidth=0.9)
+        axes.set_ylabel(label(name, language))
+        if axes is panels[-1]:
+            _hold_outliers(axes, rows[rows["quantity"].isin(["toward_right", "asymmetry"])])
+        layer_axis(axes, label("layer", language) if axes is panels[-1] else "")
+        legend_above(axes, n_columns=2 if axes is panels[-1] else 3)
+    figure.suptitle(caption, fontsize=7, color=GREY)
+    note = f"{label('interval_bands', language)}{label('note:contraction', language)}"
+    figure.supxlabel(note, fontsize=6, color=GREY)
+    return figure
+
+
+def _hold_outliers(axes: Axes, rows: pd.DataFrame) -> None:
+    """Where differences are next to nothing, what is divided by them is large: there the axis grows logarithmic."""
+    shown = rows[rows["set"].isin(_SETS)]
+    sizes = shown[["value", "low", "high"]].abs().max(axis=1)
+    usual = float(sizes.quantile(0.9)) if sizes.notna().any() else 0.0
+    if usual > 0 and sizes.max() / usual > _OUTLIES_FROM:
+        axes.set_yscale("symlog", linthresh=10.0 ** round(math.log10(usual)))
+        axes.yaxis.set_major_formatter(FuncFormatter(signed_number))
+
+
+def divergence_by_distance(divergence: pd.DataFrame, caption: str, language: Language) -> Figure:
+    """KL between the sides' predictions, by tokens after the edit; hollow where few pairs are that long."""
+    rows = divergence[divergence["set"].isin(_SETS)]
+    figure, (axes,) = new_figure(height=2.8)
+    for members in _SETS:
+        some = rows[rows["set"] == members]
+        if not len(some):
+            continue
+        colour, marker = LOOKS[members]
+        line_with_band(axes, some, ("distance", "kl_nats"), LOOKS[members], label(f"set:{members}", language))
+        few = some[some["pairs"] < _FEWEST_PAIRS]
+        axes.plot(few["distance"], few["kl_nats"], color=colour, marker=marker, markerfacecolor="white", linestyle="")
+    sizes = rows.loc[rows["kl_nats"] > 0, "kl_nats"]
+    if len(sizes) == len(rows) and sizes.max() / sizes.min() > _LOG_FROM:
+        log_axis(axes, "y")
+    axes.set_ylabel(label("kl", language))
+    layer_axis(axes, label("distance_from_edit", language))
+    figure.suptitle(caption, fontsize=7, color=GREY)
+    note = label("interval_bands", language)
+    if (rows["pairs"] < _FEWEST_PAIRS).any():
+        note = f"{note}{label('note:few_pairs', language).format(n=_FEWEST_PAIRS)}"
+    figure.supxlabel(note, fontsize=6, color=GREY)
+    legend_above(axes, n_columns=3)
+    return figure

@@ -1,0 +1,240 @@
+"""Pairs into groups that are compared: by subtype, with random-word controls in four parts, and templates in blocks.
+
+The first two of the four parts are the scales on which differences are read (their control percentile); where two groups are
+compared, each is read on another one, since on the same one its sampling error would make them alike. The other two parts are
+compared as if they were types: whatever they have in common is chance and shared scale, not meaning.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Int
+
+from layerscope.contrasts.engine.difference_sums import N_BLOCKS
+from layerscope.contrasts.enough import FEWEST_BLOCKS, is_enough
+from layerscope.errors import PairError, did_you_mean
+from layerscope.pairs.checking import EncodedPair, EncodeIds, check_pairs
+from layerscope.pairs.format import read_pairs
+from layerscope.pairs.pair import MinimalPair
+from layerscope.pairs.positions import PlacedPair, place
+from layerscope.pairs.templates.generating import find_sources, generate, random_words_for
+
+Role = Literal["reference", "control", "ladder", "meaning", "grammar"]
+RANDOM_WORD = "random-word"
+PARTS = ("reference-1", "reference-2", "a", "b")
+LADDER = ("identical", "unrelated")
+"""Controls that are shown and not compared: the floor and the ceiling."""
+_TRIED_FOR_EACH = 20
+_LADDER_SHARE = 4
+"""The ladder's pairs are this part of a subtype's."""
+
+
+@dataclass(frozen=True)
+class PairGroup:
+    """Pairs that are compared with each other's groups."""
+
+    name: str
+    """Subtype; of random-word controls with the part."""
+    role: Role
+    """What the group is for."""
+    checked: tuple[EncodedPair, ...]
+    """Usable pairs, in the order in which they came."""
+    placed: tuple[PlacedPair, ...]
+    """The same with their places."""
+    blocks: Int[np.ndarray, " pair"]
+    """Block of templates of each."""
+    blocks_of: Literal["template", "pair"]
+    """What lies in one block."""
+    n_templates: int
+    """Templates that the pairs come from."""
+    n_unusable: int
+    """Pairs that the tokenizer does not allow to compare."""
+
+    @property
+    def n_blocks(self) -> int:
+        """Blocks with a pair."""
+        return len(np.unique(self.blocks))
+
+    @property
+    def allows_inference(self) -> bool:
+        """Whether there are pairs and blocks enough."""
+        return is_enough(len(self.checked), self.n_blocks)
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How a model reads pairs."""
+
+    encode: EncodeIds
+    """Sentences to token ids, no special token added."""
+    prefix_ids: tuple[int, ...]
+    """Tokens before every text."""
+    is_punctuation: frozenset[int] | None = None
+    """Token ids that hold nothing but punctuation; None if none does."""
+
+    def accepts(self, checked: EncodedPair, *, aligned: bool) -> bool:
+        """Whether both sides can be compared: with something before the edit, and one by one or from both ends."""
+        if checked.verdict == "first token":
+            return bool(self.prefix_ids)
+        if checked.verdict == "lengths differ":
+            return aligned and checked.n_after > 0 and (checked.edit > 0 or bool(self.prefix_ids))
+        return checked.is_usable
+
+    def place(self, checked: EncodedPair) -> PlacedPair:
+        """Find a pair's places."""
+        marks = self.is_punctuation or frozenset()
+        return place(checked, self.prefix_ids, lambda token: token in marks)
+
+
+def template_pairs(encoding: Encoding, per_subtype: int, *, subtypes: Sequence[str] | None, seed: int) -> Iterator[EncodedPair]:
+    """As many pairs of each subtype as are wanted, or as many as the tokenizer can use of all that there are; and controls.
+
+    Raises:
+        PairError: an unknown subtype.
+    """
+    known = find_sources()
+    for name in subtypes or ():
+        if name not in known:
+            raise PairError(f"Templates make {', '.join(known)}; got '{name}'.{did_you_mean(name, known)}")
+    for name, source in known.items():
+        wanted = per_subtype
+        if source.subtype.type == "control":
+            wanted = len(PARTS) * per_subtype if name == RANDOM_WORD else max(per_subtype // _LADDER_SHARE, 1)
+        elif subtypes is not None and name not in subtypes:
+            continue
+        with suppress(PairError):  # the templates are used up
+            made = check_pairs(generate(name, wanted * _TRIED_FOR_EACH, seed=seed), encoding.encode, at_once=64)
+            usable = (one for one in made if encoding.accepts(one, aligned=False))
+            yield from itertools.islice(usable, wanted)
+
+
+def file_pairs(path: Path, encoding: Encoding, *, prefix: str, seed: int) -> Iterator[EncodedPair]:
+    """The pairs of a file, usable or not, with random-word controls made of them if the file has none.
+
+    Raises:
+        PairError: there is no such file, or a line is no pair.
+    """
+    pairs = (with_prefix(pair, prefix) for pair in read_pairs(path))
+    by_subtype: Counter[str] = Counter()
+    bases: list[MinimalPair] = []
+    for checked in check_pairs(pairs, encoding.encode):
+        by_subtype[checked.pair.subtype] += 1
+        if checked.pair.type != "control" and encoding.accepts(checked, aligned=False):
+            bases.append(checked.pair)
+        yield checked
+    if RANDOM_WORD in by_subtype or not bases:
+        return
+    # each part about as large as the types that it is compared with
+    wanted = len(PARTS) * math.ceil(statistics.median(Counter(pair.subtype for pair in bases).values()))
+    made = check_pairs(random_words_for(_in_turn(bases), wanted * _TRIED_FOR_EACH, seed=seed), encoding.encode, at_once=64)
+    yield from itertools.islice((one for one in made if one.is_usable), wanted)
+
+
+def _in_turn(pairs: Sequence[MinimalPair]) -> list[MinimalPair]:
+    """One pair of each subtype after the other."""
+    by_subtype: dict[str, list[MinimalPair]] = {}
+    for pair in pairs:
+        by_subtype.setdefault(pair.subtype, []).append(pair)
+    return [pair for turn in itertools.zip_longest(*by_subtype.values()) for pair in turn if pair is not None]
+
+
+def with_prefix(pair: MinimalPair, prefix: str) -> MinimalPair:
+    """A pair with a neutral text before both sentences."""
+    if not prefix:
+        return pair
+    text = f"{prefix.rstrip()} "
+    moved = [(start + len(text), end + len(text)) for start, end in (pair.edit1, pair.edit2)]
+    return replace(pair, sentence1=text + pair.sentence1, sentence2=text + pair.sentence2, edit1=moved[0], edit2=moved[1])
+
+
+def group_pairs(checked: Iterable[EncodedPair], encoding: Encoding, *, aligned: bool) -> list[PairGroup]:
+    """Groups in the order in which they are run: the reference first, then controls, then types.
+
+    Args:
+        checked: pairs, usable or not.
+        encoding: of the model.
+        aligned: whether pairs of unequal length are kept, apart, compared from both ends.
+
+    Raises:
+        PairError: nothing is left to compare, or a subtype is of two types.
+    """
+    found: dict[tuple[str, str], list[EncodedPair]] = {}
+    unusable: Counter[str] = Counter()
+    verdicts: Counter[str] = Counter()
+    for one in checked:
+        verdicts[one.verdict] += 1
+        if encoding.accepts(one, aligned=aligned):
+            name = f"{one.pair.subtype}-aligned" if one.verdict == "lengths differ" else one.pair.subtype
+            found.setdefault((one.pair.type, name), []).append(one)
+        else:
+            unusable[one.pair.subtype] += 1
+    types: dict[str, str] = {}
+    for kind, name in found:
+        if types.setdefault(name, kind) != kind:
+            raise PairError(
+                f"Pairs of one subtype are of one type; '{name}' is both {types[name]} and {kind}: rename one of them."
+            )
+    if not any(role in ("meaning", "grammar") for role, _ in found):
+        counted = ", ".join(f"{verdict}: {n}" for verdict, n in verdicts.most_common()) or "there are none"
+        raise PairError(
+            f"No pair can be compared under this tokenizer ({counted}): a pair differs in one token that is not the first. "
+            "Take --prefix with a neutral text for edits at the start, or --aligned for those of unequal length."
+        )
+    groups = [
+        _group(name, role, some, encoding, unusable[name])  # type: ignore[arg-type]
+        for (role, name), some in found.items()
+        if role != "control"
+    ]
+    controls = {name: some for (role, name), some in found.items() if role == "control"}
+    parts = _in_parts(controls.get(RANDOM_WORD, []))
+    if any(len(part) == 0 for part in parts):
+        raise PairError(
+            "Differences are read against random-word controls, and no four of them can be compared under this tokenizer: "
+            "make some with 'layerscope pairs make --subtypes random-word'."
+        )
+    before = [
+        _group(f"{RANDOM_WORD}-{name}", "reference" if name.startswith("reference") else "control", part, encoding, 0)
+        for name, part in zip(PARTS, parts, strict=True)
+    ]
+    ladder = [_group(name, "ladder", some, encoding, unusable[name]) for name, some in controls.items() if name != RANDOM_WORD]
+    order = {"meaning": 0, "grammar": 1}
+    return [*before, *ladder, *sorted(groups, key=lambda group: order[group.role])]
+
+
+def _group(name: str, role: Role, checked: Sequence[EncodedPair], encoding: Encoding, n_unusable: int) -> PairGroup:
+    templates: dict[str, int] = {}
+    of_pair = np.array([templates.setdefault(one.pair.template, len(templates)) for one in checked])
+    by_template = len(templates) >= FEWEST_BLOCKS or len(checked) < FEWEST_BLOCKS
+    blocks = (of_pair if by_template else np.arange(len(checked))) % N_BLOCKS
+    return PairGroup(
+        name,
+        role,
+        tuple(checked),
+        tuple(encoding.place(one) for one in checked),
+        blocks,
+        "template" if by_template else "pair",
+        len(templates),
+        n_unusable,
+    )
+
+
+def _in_parts(checked: Sequence[EncodedPair]) -> list[list[EncodedPair]]:
+    """Parts of about one size; a template lies in one part."""
+    sizes: Counter[str] = Counter(one.pair.template for one in checked)
+    filled, part_of = [0] * len(PARTS), dict[str, int]()
+    for template, n in sizes.items():
+        part_of[template] = int(np.argmin(filled))
+        filled[part_of[template]] += n
+    if len(sizes) < len(PARTS):  # one template or two: its pairs are dealt out
+        return [list(checked[start :: len(PARTS)]) for start in range(len(PARTS))]
+    return [[one for one in checked if part_of[one.pair.template] == part] for part in range(len(PARTS))]

@@ -1,0 +1,206 @@
+"""A contrast run settled before any weight is loaded: pairs, tokenizer, groups, place. What can be refused is refused here."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from transformers import PretrainedConfig
+
+from layerscope.contrasts.groups import Encoding, PairGroup, file_pairs, group_pairs, template_pairs
+from layerscope.contrasts.reference import ReferenceText
+from layerscope.corpora.catalogue import load_documents
+from layerscope.errors import DataError, PairError
+from layerscope.models.decoder import context_length
+from layerscope.models.encoder import TextEncoder
+from layerscope.models.loading import LoadOptions, load_config, load_encoder, resolve_device, resolve_dtype
+from layerscope.models.pair_tokenizer import encoder_of
+from layerscope.models.sites import Site, check_sites
+from layerscope.models.skeleton import count_layers
+from layerscope.models.sources import ModelSource, resolve_model
+from layerscope.pairs.positions import check_positions
+from layerscope.results.directory import RunDirectory, run_slug
+
+DEFAULT_SITES = ("resid_post", "attn_out", "mlp_out")
+DEFAULT_POSITIONS = ("edit", "edit+1", "edit+2", "edit+3", "detection", "last")
+_BATCH_TOKENS = {"cpu": 1024, "mps": 1024, "cuda": 8192}
+
+
+@dataclass(frozen=True)
+class ContrastRequest:
+    """What the user asks for; the command line's options in the same words."""
+
+    model: str
+    """Built-in name, directory, GGUF file or Hub id."""
+    pairs: Path | None = None
+    """JSON Lines of pairs; made from templates for the model's tokenizer if None."""
+    per_subtype: int = 200
+    """Template pairs of each subtype."""
+    subtypes: tuple[str, ...] | None = None
+    """Of template pairs, besides the controls; all if None."""
+    sites: tuple[str, ...] = DEFAULT_SITES
+    """Where activations are compared."""
+    positions: tuple[str, ...] = DEFAULT_POSITIONS
+    """At which tokens."""
+    aligned: bool = False
+    """Whether pairs of unequal length are compared from both ends, in groups of their own."""
+    prefix: str = ""
+    """Neutral text before every sentence."""
+    values: tuple[int, ...] = ()
+    """Layers whose per-pair differences are kept."""
+    reference: ReferenceText = field(default_factory=ReferenceText)
+    """Text that the spread of each dimension is measured on."""
+    revision: str | None = None
+    """Of the model, on the Hub."""
+    options: LoadOptions = field(default_factory=LoadOptions)
+    """How to load the model."""
+    stream: bool = False
+    """Read each layer's weights from disk when they are needed."""
+    seed: int = 42
+    """Of template pairs and controls."""
+    batch_tokens: int | None = None
+    """Positions a batch; by device if None."""
+    output_dir: Path = Path("results")
+    """Where run directories go."""
+
+
+@dataclass(frozen=True)
+class PreparedContrast:
+    """A contrast run that is settled, its weights not yet loaded."""
+
+    request: ContrastRequest
+    """As asked."""
+    source: ModelSource
+    """Where the model is."""
+    config: PretrainedConfig
+    """The model's configuration."""
+    encoder: TextEncoder
+    """Its tokenizer and BOS policy."""
+    sites: tuple[Site, ...]
+    """Checked."""
+    positions: tuple[str, ...]
+    """Checked."""
+    groups: tuple[PairGroup, ...]
+    """In the order in which they run."""
+    batch_tokens: int
+    """Positions a batch."""
+    directory: RunDirectory
+    """Where it goes."""
+    record: dict[str, Any]
+    """Everything that decides the numbers."""
+
+    @property
+    def n_pairs(self) -> int:
+        """Usable pairs of all groups."""
+        return sum(len(group.checked) for group in self.groups)
+
+    @property
+    def label(self) -> str:
+        """Name of the pairs, for captions."""
+        return pairs_label(self.request.pairs)
+
+
+def pairs_label(path: Path | None) -> str:
+    """``templates``, or the file's name without its ending."""
+    return "templates" if path is None else path.name.removesuffix(".jsonl")
+
+
+def prepare_contrast(request: ContrastRequest) -> PreparedContrast:
+    """Settle a request and check everything that can be checked before weights are loaded.
+
+    Raises:
+        LayerscopeError: whatever is wrong, in one sentence.
+    """
+    sites, positions = check_sites(request.sites), check_positions(request.positions)
+    _check_request(request)
+    device = resolve_device(request.options.device)
+    load_documents(request.reference.dataset, "lines", data_dir=request.reference.data_dir)  # refused now, if at all
+    source = resolve_model(request.model, request.revision)
+    config = load_config(source, request.options)
+    dtype = resolve_dtype(request.options.dtype, config)
+    n_layers = count_layers(config)
+    for layer in request.values:
+        if not 0 <= layer < n_layers:
+            raise DataError(f"--values names layers 0 to {n_layers - 1} of this model; got {layer}.")
+    samples = request.per_subtype if request.pairs is None else None
+    slug = run_slug(request.model, pairs_label(request.pairs), samples)
+    directory = RunDirectory(request.output_dir / "contrast" / slug)
+    directory.check_writable()
+    encoder = load_encoder(source, request.options)
+    encoding = Encoding(encoder_of(encoder.tokenizer), encoder.prefix_ids, punctuation_tokens(encoder))
+    if request.pairs is None:
+        checked = template_pairs(encoding, request.per_subtype, subtypes=request.subtypes, seed=request.seed)
+    else:
+        checked = file_pairs(request.pairs, encoding, prefix=request.prefix, seed=request.seed)
+    groups = tuple(group_pairs(checked, encoding, aligned=request.aligned))
+    _check_length(groups, context_length(config))
+    batch_tokens = request.batch_tokens or _BATCH_TOKENS[device.type]
+    record: dict[str, Any] = {
+        "kind": "contrast",
+        "model": source.name,
+        "model_fingerprint": getattr(config, "_commit_hash", None) or source.fingerprint,
+        "dtype": str(dtype).removeprefix("torch."),
+        "quantize": request.options.quantize,
+        "device": device.type,
+        "pairs": pairs_label(request.pairs),
+        "pairs_sha256": _digest(groups),
+        "per_subtype": samples,
+        "subtypes": None if request.subtypes is None else list(request.subtypes),
+        "sites": list(sites),
+        "positions": list(positions),
+        "aligned": request.aligned,
+        "prefix": request.prefix,
+        "values": list(request.values),
+        "reference": {"dataset": request.reference.dataset, "tokens": request.reference.n_tokens},
+        "bos": request.options.bos,
+        "prefix_ids": list(encoder.prefix_ids),
+        "seed": request.seed,
+        "batch_tokens": batch_tokens,
+    }
+    return PreparedContrast(request, source, config, encoder, sites, positions, groups, batch_tokens, directory, record)
+
+
+def punctuation_tokens(encoder: TextEncoder) -> frozenset[int]:
+    """Token ids whose text has no letter and no digit, white space alone not counted."""
+    found = []
+    for token in range(len(encoder.tokenizer)):
+        text = encoder.token_text(token).strip()
+        if text and "\ufffd" not in text and not any(character.isalnum() for character in text):
+            found.append(token)
+    return frozenset(found)
+
+
+def _check_request(request: ContrastRequest) -> None:
+    if request.per_subtype < 1:
+        raise PairError(f"--per-subtype is 1 or more; got {request.per_subtype}.")
+    if request.seed < 0:
+        raise PairError(f"--seed is 0 or more; got {request.seed}.")
+    if request.batch_tokens is not None and request.batch_tokens < 1:
+        raise DataError(f"--batch-tokens is 1 or more; got {request.batch_tokens}.")
+    if request.pairs is not None and request.subtypes is not None:
+        raise PairError("--subtypes chooses among template pairs; a file is taken whole: leave one of the two out.")
+    if request.prefix and request.pairs is None:
+        raise PairError("--prefix goes before the sentences of a file; template pairs need none: leave it out.")
+
+
+def _check_length(groups: tuple[PairGroup, ...], longest: int | None) -> None:
+    if longest is None:
+        return
+    for group in groups:
+        for checked, placed in zip(group.checked, group.placed, strict=True):
+            if max(map(len, placed.ids)) > longest:
+                raise PairError(
+                    f"A sentence fits in the model's context of {longest} tokens; '{checked.pair.sentence1[:40]}…' has "
+                    f"{max(map(len, placed.ids))}: leave that pair out."
+                )
+
+
+def _digest(groups: tuple[PairGroup, ...]) -> str:
+    digest = hashlib.sha256()
+    for group in groups:
+        digest.update(f"{group.name}\n".encode())
+        for checked in group.checked:
+            digest.update(f"{checked.pair.id} {checked.pair.template}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,250 @@
+"""Running a prepared contrast into its run directory, a group at a time. A run that was killed goes on where it stopped."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Int
+from torch import Tensor
+
+from layerscope.contrasts.analysis.exact_zeros import ZEROS_TOLD, zero_share
+from layerscope.contrasts.engine.difference_sums import Percentiles
+from layerscope.contrasts.engine.groups import ContrastPlan, GroupContrast, PairValues, contrast_group
+from layerscope.contrasts.engine.pair_batches import can_share
+from layerscope.contrasts.engine.reference import Reference
+from layerscope.contrasts.groups import PairGroup
+from layerscope.contrasts.prepare import PreparedContrast
+from layerscope.contrasts.reference import find_reference
+from layerscope.contrasts.rows import (
+    blocks_table,
+    differences_table,
+    movement_table,
+    predictions_table,
+    reference_table,
+    values_table,
+)
+from layerscope.contrasts.tables import BLOCKS, DIFFERENCES, GROUPS, MOVEMENT, PAIRS, PREDICTIONS, REFERENCE, VALUES
+from layerscope.models.decoder import Decoder
+from layerscope.models.loading import load_streamed, load_weights
+from layerscope.models.sites import SiteMap
+from layerscope.results.environment import environment, package_versions
+from layerscope.results.schema import gaps
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is going on, and how much of it is done and wanted."""
+
+
+def run_contrast(prepared: PreparedContrast, *, force: bool = False, progress: Progress = lambda *_: None) -> bool:
+    """Run what is prepared, or what is left of it.
+
+    Args:
+        prepared: what to do.
+        force: replace whatever the run directory holds.
+        progress: called as work is done.
+
+    Returns:
+        False if the run was finished before and nothing was done.
+
+    Raises:
+        LayerscopeError: the run cannot start; nothing has been written then.
+    """
+    directory = prepared.directory
+    if not force and directory.check_resumable(prepared.record, package_versions()):
+        return False
+    load = load_streamed if prepared.request.stream else load_weights
+    decoder = load(prepared.source, prepared.config, prepared.encoder, prepared.request.options)
+    sites = SiteMap(decoder, prepared.sites)
+    if force:
+        directory.clear()
+    started = time.perf_counter()
+    reference = find_reference(
+        sites,
+        prepared.request.reference,
+        fingerprint=prepared.record["model_fingerprint"],
+        batch_tokens=prepared.batch_tokens,
+        progress=lambda done, total: progress("Measuring the spread over ordinary text", done, total),
+    )
+    share = can_share(sites)
+    manifest = _manifest(prepared, decoder, sites, reference, share=share)
+    directory.start(manifest)
+    directory.write_table(REFERENCE, reference_table(reference, unembedding_weight(decoder, sites.width)))
+    plan = ContrastPlan(prepared.positions, reference.spread, prepared.batch_tokens, share, prepared.request.values)
+    run_groups(prepared, sites, plan, progress)
+    directory.finish({**manifest, "seconds": round(time.perf_counter() - started, 2)})
+    _warn_of_zeros(prepared)
+    return True
+
+
+def unembedding_weight(decoder: Decoder, width: int) -> np.ndarray:
+    """Length of each dimension's column in the output matrix; 1 where the model has no plain one."""
+    matrix: Any = decoder.model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    weight = getattr(matrix, "weight", None)
+    if weight is None or weight.ndim != 2 or weight.shape[1] != width:
+        return np.ones(width)
+    norms: np.ndarray = weight.detach().float().norm(dim=0).cpu().numpy()
+    return norms
+
+
+def run_groups(prepared: PreparedContrast, sites: SiteMap, plan: ContrastPlan, progress: Progress) -> None:
+    """Every group that is not there yet."""
+    directory = prepared.directory
+    references: list[Tensor] = []
+    percentiles: Percentiles | None = None
+    done = first_pair = 0
+    for index, group in enumerate(prepared.groups):
+        pairs = np.arange(first_pair, first_pair + len(group.checked))
+        first_pair += len(pairs)
+        # the scale that everything is read on is not kept on disk: its controls run again
+        if group.role != "reference" and directory.has_part(GROUPS, index):
+            done += len(pairs)
+            continue
+        values: list[PairValues] = []
+
+        def advance(n: int, group: PairGroup = group) -> None:
+            nonlocal done
+            done += n
+            progress(f"Comparing pairs: {group.name}", done, prepared.n_pairs)
+
+        contrast = contrast_group(
+            sites,
+            group.placed,
+            blocks=group.blocks,
+            plan=plan,
+            percentiles=None if group.role == "reference" else percentiles,
+            keep=values.append if plan.keep_layers else None,
+            progress=advance,
+        )
+        if group.role == "reference":
+            references.append(contrast.sums.histogram)
+            percentiles = Percentiles.from_histograms(*references)
+        _write_group(prepared, index, contrast, pairs=pairs, plan=plan, values=values)
+
+
+def _write_group(
+    prepared: PreparedContrast,
+    index: int,
+    contrast: GroupContrast,
+    *,
+    pairs: Int[np.ndarray, " pair"],
+    plan: ContrastPlan,
+    values: list[PairValues],
+) -> None:
+    directory, group = prepared.directory, prepared.groups[index]
+    axes = {"sites": prepared.sites, "positions": prepared.positions}
+    spread = np.stack([plan.spread[site] for site in prepared.sites])
+    directory.write_part(PAIRS, index, _pairs_table(group, contrast, pairs))
+    directory.write_part(PREDICTIONS, index, predictions_table(contrast, pairs))
+    directory.write_part(MOVEMENT, index, movement_table(contrast, pairs, positions=prepared.positions))
+    if values:
+        directory.write_part(VALUES, index, values_table(values, pairs, positions=prepared.positions))
+    if group.role not in ("reference", "ladder"):
+        rows = group.n_blocks * contrast.sums.mean.shape[2]
+        directory.write_part(BLOCKS, index, blocks_table(group.name, contrast, spread=spread, **axes), rows_together=rows)
+    cells = differences_table(group.name, contrast, spread=spread, **axes)
+    directory.write_part(DIFFERENCES, index, cells, rows_together=contrast.sums.mean[0, 0].size)
+    directory.write_part(GROUPS, index, _group_table(prepared, group, contrast))  # last: it marks the group as finished
+
+
+def _group_table(prepared: PreparedContrast, group: PairGroup, contrast: GroupContrast) -> pa.Table:
+    shares = zero_shares(contrast, prepared.positions)
+    return GROUPS.build(
+        {
+            "group": pa.array([group.name]).dictionary_encode(),
+            "role": [group.role],
+            "pairs": [len(group.checked)],
+            "templates": [group.n_templates],
+            "blocks": [group.n_blocks],
+            "blocks_of": [group.blocks_of],
+            "unusable": [group.n_unusable],
+            "before_edit": [contrast.largest_before_edit],
+            "zero_share": [shares],
+        }
+    )
+
+
+def zero_shares(contrast: GroupContrast, positions: Sequence[str]) -> float:
+    """Share of differences that are exactly 0 where they should not be: after the edit."""
+    later = [number for number, name in enumerate(positions) if name != "edit"]
+    n_values = int(contrast.sums.pairs[later].sum()) * contrast.sums.zeros[:, 0].size
+    return float(contrast.sums.zeros[:, later].sum(dtype=np.int64)) / n_values if n_values else 0.0
+
+
+def _pairs_table(group: PairGroup, contrast: GroupContrast, pairs: Int[np.ndarray, " pair"]) -> pa.Table:
+    measures = contrast.measures
+    checked = [one.pair for one in group.checked]
+    rest = np.nansum(measures.nll_nats, axis=2)
+    whole = measures.edit_nll_nats + rest
+    prefers = [None if np.isnan(a + b) else 1 if a < b else 2 if b < a else None for a, b in whole.T]
+
+    def names(values: list[str]) -> pa.Array:
+        return pa.array(values, pa.string()).dictionary_encode()
+
+    return PAIRS.build(
+        {
+            "pair": pairs,
+            "id": [pair.id for pair in checked],
+            "group": names([group.name] * len(checked)),
+            "block": group.blocks,
+            "type": names([pair.type for pair in checked]),
+            "subtype": names([pair.subtype for pair in checked]),
+            "template": names([pair.template for pair in checked]),
+            "source": names([pair.source for pair in checked]),
+            "right": [pair.right for pair in checked],
+            "sentence1": [pair.sentence1 for pair in checked],
+            "sentence2": [pair.sentence2 for pair in checked],
+            "tokens": [len(placed.ids[0]) for placed in group.placed],
+            "edit": [placed.n_before for placed in group.placed],
+            "detection": [None if found < 0 else int(found) for found in measures.detection],
+            "edit_nll1_nats": gaps(measures.edit_nll_nats[0].tolist()),
+            "edit_nll2_nats": gaps(measures.edit_nll_nats[1].tolist()),
+            "rest_nll1_nats": rest[0],
+            "rest_nll2_nats": rest[1],
+            "prefers": prefers,
+        }
+    )
+
+
+def _warn_of_zeros(prepared: PreparedContrast) -> None:
+    """Say it where half precision makes differences vanish."""
+    if prepared.record["dtype"] == "float32":
+        return
+    groups = pa.concat_tables(prepared.directory.parts(GROUPS)).to_pandas()
+    share = zero_share(groups)
+    if share is not None and share > ZEROS_TOLD:
+        log.warning(
+            "In %s %.1f %% of the differences after the edit are exactly 0: they are too small for it, and dimensions that "
+            "change least cannot be told apart there; take --dtype float32.",
+            prepared.record["dtype"],
+            100 * share,
+        )
+
+
+def _manifest(
+    prepared: PreparedContrast, decoder: Decoder, sites: SiteMap, reference: Reference, *, share: bool
+) -> dict[str, Any]:
+    return {
+        "request": prepared.record,
+        "model": {
+            "name": prepared.source.name,
+            "family": prepared.config.model_type,
+            "revision": prepared.source.revision,
+            "fingerprint": prepared.record["model_fingerprint"],
+            "dtype": prepared.record["dtype"],
+            "layers": sites.n_layers,
+            "width": sites.width,
+        },
+        "groups": {
+            group.name: {"role": group.role, "pairs": len(group.checked), "unusable": group.n_unusable}
+            for group in prepared.groups
+        },
+        "reference": {"tokens": reference.n_tokens, "sinks_left_out": reference.n_sinks},
+        "shared_prefix_runs_once": share,
+        "environment": environment(decoder),
+    }

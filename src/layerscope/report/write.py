@@ -1,0 +1,204 @@
+"""From finished run directories to one HTML page that can be mailed, archived and opened offline. No model."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from layerscope.atomic import whole_file
+from layerscope.contrasts.finished import FinishedContrast
+from layerscope.contrasts.stability import STABILITY_TABLES, main_place
+from layerscope.contrasts.tables import INTERVENTION
+from layerscope.errors import RunError
+from layerscope.report.contrast_data import ContrastTables, contrast_data
+from layerscope.report.packing import Packing
+from layerscope.report.page import page
+from layerscope.report.provenance import provenance
+from layerscope.report.sweep_data import sweep_data
+from layerscope.report.text_data import text_data
+from layerscope.results.directory import RunDirectory
+from layerscope.results.opened import OpenedRun
+from layerscope.sweeps.finished import FinishedRun
+from layerscope.sweeps.tables import POS, PROXIES, TOKEN_WORDS, VOCABULARY
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The page that was written."""
+
+    path: Path
+    """Where it is."""
+    size: int
+    """Bytes."""
+    missing: tuple[str, ...]
+    """What a command would add to it, in a sentence each."""
+
+
+def write_report(
+    runs: Sequence[Path],
+    output: Path,
+    *,
+    language: Literal["en", "ja"] = "en",
+    force: bool = False,
+    progress: Progress = lambda *_: None,
+) -> Report:
+    """Write the page of some runs.
+
+    Args:
+        runs: run directories of sweeps and contrasts, finished.
+        output: the file.
+        language: that it opens in; the reader can switch.
+        force: replace the file if it is there.
+        progress: called with the runs that are read and how many there are.
+
+    Raises:
+        RunError: a folder is no finished run, or the file is there, or cannot be written.
+    """
+    if output.suffix.lower() not in (".html", ".htm"):
+        raise RunError(f"A report is a file that ends in .html; got '{output}'.")
+    if output.is_dir():
+        raise RunError(f"'{output}' is a folder: name another --output.")
+    if output.exists() and not force:
+        raise RunError(f"'{output}' is there already: name another --output, or use --force to replace it.")
+    given = list({path.resolve(): Path(os.path.normpath(path)) for path in runs}.values())
+    opened = [open_run(path) for path in given]
+    names, kinds = _names(opened), [type(run) for run in opened]
+    packing, sweeps, contrasts, missing = Packing(), [], [], list[str]()
+    for done, (run, name) in enumerate(zip(opened, names, strict=True)):
+        progress(done, len(opened))
+        common = {"name": name, "folder": str(run.directory.path), "provenance": provenance(run.manifest, _folder(run))}
+        if isinstance(run, FinishedContrast):
+            contrasts.append({**common, **_contrast(run, packing, share=1.0 / kinds.count(FinishedContrast))})
+            missing += _missing_of_contrast(run)
+        else:
+            assert isinstance(run, FinishedRun)
+            sweeps.append({**common, **_sweep(run, packing, share=1.0 / kinds.count(FinishedRun))})
+            if sweeps[-1]["pos"] is None:
+                missing.append(f"Parts of speech: layerscope pos {run.directory.path}")
+    progress(len(opened), len(opened))
+    data = {
+        "version": importlib.metadata.version("layerscope"),
+        "date": datetime.now(tz=UTC).date().isoformat(),
+        "sweeps": sweeps,
+        "contrasts": contrasts,
+    }
+    text = page(data, packing, title=f"layerscope: {', '.join(names)}", language=language)
+    with whole_file(output) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+    return Report(output, output.stat().st_size, tuple(missing))
+
+
+def open_run(path: Path) -> FinishedRun | FinishedContrast:
+    """A finished run of either kind.
+
+    Raises:
+        RunError: it is none.
+    """
+    manifest = RunDirectory(path).manifest()
+    if manifest is None:
+        raise RunError(
+            f"A run directory holds manifest.json; '{path}' has none: name the folder that 'layerscope sweep' or "
+            "'layerscope contrast' printed."
+        )
+    is_contrast = manifest.get("request", {}).get("kind") == "contrast"
+    return FinishedContrast.open(path) if is_contrast else FinishedRun.open(path)
+
+
+def _names(runs: Sequence[OpenedRun]) -> list[str]:
+    """The model's name and what it was run on; the folder behind it where two are alike."""
+    plain = [f"{run.model} · {run.dataset if isinstance(run, FinishedRun) else run.request['pairs']}" for run in runs]
+    kinds = [type(run) for run in runs]
+    both = list(zip(plain, kinds, strict=True))
+    some = [
+        name if both.count((name, kind)) == 1 else f"{name} · {_folder(run)}"
+        for (name, kind), run in zip(both, runs, strict=True)
+    ]
+    alike = list(zip(some, kinds, strict=True))
+    return [
+        name if alike.count((name, kind)) == 1 else f"{name} ({alike[:i].count((name, kind)) + 1})"
+        for i, (name, kind) in enumerate(alike)
+    ]
+
+
+def _folder(run: OpenedRun) -> str:
+    path = run.directory.path
+    return f"{path.parent.name}/{path.name}"
+
+
+def _sweep(run: FinishedRun, packing: Packing, *, share: float) -> dict[str, Any]:
+    directory = run.directory
+    pos = directory.read_table(POS).to_pandas() if (directory.path / POS.name).is_file() else None
+    proxies = directory.read_table(PROXIES).to_pandas()
+    found = sweep_data(run.layers, proxies, pos, n_layers=int(run.manifest["model"]["layers"]), packing=packing)
+    vocabulary = directory.read_table(VOCABULARY).to_pydict()
+    has_words = (directory.path / TOKEN_WORDS.name).is_file()
+    text = text_data(
+        run.documents.to_pandas(),
+        run.tokens.to_pandas(),
+        run.blocks(),
+        dict(zip(vocabulary["id"], vocabulary["text"], strict=True)),
+        variants=[str(name) for name in run.layers["variant"]],
+        word_of=directory.read_table(TOKEN_WORDS).to_pandas() if has_words else None,
+        packing=packing,
+        share=share,
+    )
+    return {**found, "model": run.model, "data": run.dataset, "text": text}
+
+
+def _contrast(run: FinishedContrast, packing: Packing, *, share: float) -> dict[str, Any]:
+    directory = run.directory.path
+    stability = {
+        table.name.removesuffix(".parquet"): run.directory.read_table(table).to_pandas()
+        for table in STABILITY_TABLES
+        if (directory / table.name).is_file()
+    }
+    intervention = _json(directory / "intervention.json")
+    tables = ContrastTables(
+        run.groups,
+        run.pairs,
+        run.movement,
+        run.predictions,
+        {site: run.spread(site) for site in run.sites},
+        stability,
+        _json(directory / "stability.json") or {},
+        intervention,
+        run.directory.read_table(INTERVENTION).to_pandas() if intervention is not None else None,
+    )
+    found = contrast_data(
+        tables, run.cells, _places(run, stability.get("ranking")), positions=run.positions, packing=packing, share=share
+    )
+    return {**found, "model": run.model, "data": run.request["pairs"], "layers": run.n_layers, "width": run.width}
+
+
+def _places(run: FinishedContrast, ranking: pd.DataFrame | None) -> list[tuple[str, str]]:
+    """Sites and positions that pairs have, the main place of the analysis first, then what was analysed."""
+    there = set(run.movement["position"].astype(str))
+    places = [(site, position) for site in run.sites for position in run.positions if position in there]
+    analysed = set() if ranking is None else set(zip(ranking["site"].astype(str), ranking["position"].astype(str), strict=True))
+    some = [place for place in places if place in analysed] or places
+    sites, positions = (list(dict.fromkeys(place[axis] for place in some)) for axis in (0, 1))
+    main = main_place(sites, positions)
+    return sorted(places, key=lambda place: (place != main, place not in analysed))
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def _missing_of_contrast(run: FinishedContrast) -> list[str]:
+    path = run.directory.path
+    wanted = {"stability.json": ("Rankings and agreement", "stability"), "intervention.json": ("Does it matter?", "intervene")}
+    return [f"{what}: layerscope {command} {path}" for name, (what, command) in wanted.items() if not (path / name).is_file()]

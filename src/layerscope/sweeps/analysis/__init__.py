@@ -1,0 +1,1 @@
+"""From token scores to effect tables; runs again on a run directory without a model."""

@@ -1,0 +1,124 @@
+"""Which word each token of a run belongs to: the tables words.parquet and token_words.parquet, and a quick view of them.
+
+A word counts if all of its tokens are scored; the first word of a text without BOS does not, nor one that a window cuts. Every
+scored token has exactly one role, so that words, white space and lost tokens add up to the run's total.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Bool, Int
+
+from layerscope.language.alignment import align
+from layerscope.language.words import Word, is_word_character
+from layerscope.sweeps.tables import TOKEN_WORDS, WORDS
+
+ROLES = ("first", "continuation", "space", "lost")
+"""First token of a word; another one of it; white space only; a token that should have a word and has none."""
+
+
+def words_tables(documents: pa.Table, tokens: pa.Table, words: Sequence[Sequence[Word]]) -> tuple[pa.Table, pa.Table]:
+    """words.parquet and token_words.parquet of a run.
+
+    Args:
+        documents: documents.parquet.
+        tokens: tokens.parquet.
+        words: of each text, in the order of the documents.
+    """
+    texts = documents["text"].to_pylist()
+    document = tokens["document"].to_numpy()
+    spans = np.stack([tokens["char_start"].to_numpy(), tokens["char_end"].to_numpy()], axis=1).astype(np.int64)
+    scored = tokens["scored"].to_numpy()
+    bounds = np.searchsorted(document, np.arange(len(texts) + 1))
+    n_before = np.cumsum([0, *map(len, words)])
+    word, role = np.full(len(document), -1), np.full(len(document), ROLES.index("lost"))
+    for index, text in enumerate(texts):
+        rows = slice(int(bounds[index]), int(bounds[index + 1]))
+        found = align(text, spans[rows], words[index])
+        has_word = found.word >= 0
+        word[rows] = np.where(has_word, found.word + n_before[index], -1)
+        role[rows] = np.select([found.is_first, has_word, found.is_space], [0, 1, 2], 3)
+    everything = [one for some in words for one in some]
+    has_word = word >= 0
+    texts_of_words = [text[one.start : one.end] for text, some in zip(texts, words, strict=True) for one in some]
+    # the token after a word that ends in a letter, if it begins with a space or punctuation, shows that the word has ended
+    ends_in_letter = np.array([*(is_word_character(one[-1]) for one in texts_of_words), False])
+    before = np.append(-1, word[:-1])
+    is_boundary = ends_in_letter[before] & (before != word) & tokens["starts_word"].to_numpy() & ~_is_first(document)
+    return (
+        WORDS.build(
+            {
+                "word": np.arange(len(everything)),
+                "document": np.repeat(np.arange(len(texts)), [len(some) for some in words]),
+                "sentence": [one.sentence for one in everything],
+                "char_start": [one.start for one in everything],
+                "char_end": [one.end for one in everything],
+                "text": pa.array(texts_of_words, pa.string()).dictionary_encode(),
+                "upos": pa.array([one.upos for one in everything], pa.string()).dictionary_encode(),
+                "tag": pa.array([one.tag for one in everything], pa.string()).dictionary_encode(),
+                "tokens": np.bincount(word[has_word], minlength=len(everything)),
+                "tokens_scored": np.bincount(word[has_word & scored], minlength=len(everything)),
+            }
+        ),
+        TOKEN_WORDS.build(
+            {
+                "document": document,
+                "position": tokens["position"].to_numpy(),
+                "word": pa.array(word, mask=~has_word),
+                "role": pa.DictionaryArray.from_arrays(role.astype(np.int32), pa.array(ROLES, pa.string())),
+                "scored": scored,
+                "is_boundary": is_boundary,
+            }
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class WordIndex:
+    """The two tables as arrays: from (document, position) to a word, and from a word to its text and tag."""
+
+    start_of_document: Int[np.ndarray, " document_plus_one"]
+    """Row of each text's first token among all tokens."""
+    word_of_token: Int[np.ndarray, " token"]
+    """Word of each token of the run; −1 for none."""
+    role_of_token: Int[np.ndarray, " token"]
+    """Index into ``ROLES``."""
+    is_boundary: Bool[np.ndarray, " token"]
+    """Whether each token shows that the word before it has ended."""
+    document: Int[np.ndarray, " word"]
+    """Text of each word."""
+    upos: list[str]
+    """Part of speech of each word."""
+    is_whole: Bool[np.ndarray, " word"]
+    """Whether all of a word's tokens are scored, and there is one."""
+
+    @classmethod
+    def from_tables(cls, words: pa.Table, token_words: pa.Table, n_documents: int) -> WordIndex:
+        """From words.parquet and token_words.parquet."""
+        role = token_words["role"].combine_chunks()
+        place = np.array([ROLES.index(name) for name in role.dictionary.to_pylist()])
+        n_tokens = words["tokens"].to_numpy()
+        return cls(
+            np.searchsorted(token_words["document"].to_numpy(), np.arange(n_documents + 1)),
+            token_words["word"].fill_null(-1).to_numpy(),
+            place[role.indices.to_numpy()],
+            token_words["is_boundary"].to_numpy(),
+            words["document"].to_numpy(),
+            words["upos"].to_pylist(),
+            (n_tokens > 0) & (words["tokens_scored"].to_numpy() == n_tokens),
+        )
+
+    def rows(self, document: Int[np.ndarray, " some"], position: Int[np.ndarray, " some"]) -> Int[np.ndarray, " some"]:
+        """Rows of some tokens among all."""
+        rows: np.ndarray = self.start_of_document[document] + position
+        return rows
+
+
+def _is_first(document: Int[np.ndarray, " token"]) -> Bool[np.ndarray, " token"]:
+    """True for the first token of each text."""
+    is_first: np.ndarray = np.diff(document, prepend=-1) > 0
+    return is_first

@@ -1,0 +1,245 @@
+"""Several finished runs laid over each other: checked, put into one unit and over one axis, written as figures and tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from layerscope.atomic import whole_file, write_json
+from layerscope.errors import RunError
+from layerscope.results.directory import RunDirectory
+from layerscope.results.figure_files import write_figure
+from layerscope.sweeps.analysis.comparison import Axis, ComparedModel, Measure, Unit, View, curves, often_everywhere
+from layerscope.sweeps.analysis.fragility import correlation_table, fragility_table
+from layerscope.sweeps.comparable import Difference, ScoredTexts, check_comparable, differing_tokens, find_differences
+from layerscope.sweeps.figures.comparison import Scored, comparison_figures
+from layerscope.sweeps.figures.layers import layer_families
+from layerscope.sweeps.finished import FinishedRun
+from layerscope.sweeps.run_names import distinct_names
+from layerscope.sweeps.tables import FRAGILITY, POS, PROFILE_CORRELATION
+
+
+@dataclass(frozen=True)
+class CompareRequest:
+    """What the user asks for; the command line's options in the same words."""
+
+    families: tuple[str, ...] = ()
+    """In their written form; every layer family that all runs have if empty."""
+    measure: Measure = "delta"
+    """ΔNLL, or perplexity."""
+    axis: Axis | None = None
+    """Layer or relative depth; layer where all models have the same number of them if None."""
+    unit: Unit | None = None
+    """Nats per token or bits per byte; nats where all tokens are the same if None."""
+    anyway: bool = False
+    """Show runs that are not comparable, and say so."""
+    output_dir: Path = Path("figures/comparisons")
+    """Where figures and tables go."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison came to; everything lies in ``folder``, too."""
+
+    models: tuple[ComparedModel, ...]
+    """In the order in which they were given."""
+    view: View
+    """What was shown, over what and in which unit."""
+    fragility: pd.DataFrame
+    """fragility.parquet."""
+    correlation: pd.DataFrame
+    """profile_correlation.parquet."""
+    notes: tuple[str, ...]
+    """What was chosen or left out, in sentences."""
+    folder: Path
+    """Where figures and tables are."""
+
+
+def compare_runs(paths: Sequence[Path], request: CompareRequest) -> Comparison:
+    """Lay finished runs over each other.
+
+    Args:
+        paths: two or more run directories.
+        request: what to show.
+
+    Raises:
+        LayerscopeError: fewer than two, one that is not finished, runs that are not comparable, or no family in common.
+    """
+    check_several(paths)
+    RunDirectory(request.output_dir).check_writable()
+    runs = [FinishedRun.open(path) for path in paths]
+    names = distinct_names([run.model for run in runs], [run.request["dtype"] for run in runs], paths)
+    scored = [ScoredTexts.of(run) for run in runs]
+    differences = find_differences(runs, names, scored)
+    tokens = differing_tokens(names, scored)
+    unit: Unit = request.unit or ("nats" if tokens is None else "bits")
+    if tokens is not None and unit == "nats":
+        differences.append(tokens)
+    if not request.anyway:
+        check_comparable(differences)
+    families = shared_families([layer_families(run.layers) for run in runs], names, request.families)
+    words, untagged, notes = _words(runs, anyway=request.anyway)
+    differences += untagged
+    models = [
+        ComparedModel(
+            name=name,
+            source=str(path),
+            n_layers=int(run.manifest["model"]["layers"]),
+            layers=run.layers,
+            tokens_scored=int(run.layers["tokens_scored"].iloc[0]),
+            bytes_scored=float(sum(run.documents["bytes_scored"].to_pylist())),
+            words=of_run,
+        )
+        for run, name, path, of_run in zip(runs, names, paths, words, strict=True)
+    ]
+    if tokens is not None and unit == "bits":
+        notes = [f"In bits per byte: {tokens.sentence}.", *notes]
+    about = Scored(
+        dataset=" / ".join(dict.fromkeys(run.dataset for run in runs)),
+        documents=_if_same([run.documents.num_rows for run in runs]),
+        tokens=_if_same([model.tokens_scored for model in models]),
+    )
+    view = View(request.measure, unit, request.axis or common_axis(models))
+    return write_comparison(models, families, view, about, differences=differences, notes=notes, folder=request.output_dir)
+
+
+def check_several(paths: Sequence[Path]) -> None:
+    """Refuse fewer than two, and the same one twice.
+
+    Raises:
+        RunError: how many there are, or which is named twice.
+    """
+    if len(paths) < 2:
+        raise RunError(f"A comparison takes two runs or more; got {len(paths)}: name another one.")
+    places = [path.resolve() for path in paths]
+    for path in paths:
+        if places.count(path.resolve()) > 1:
+            raise RunError(f"A comparison takes runs that differ; '{path}' is named twice: name each once.")
+
+
+def common_axis(models: Sequence[ComparedModel]) -> Axis:
+    """Layer numbers where all models have as many, else relative depth."""
+    return "layer" if len({model.n_layers for model in models}) == 1 else "depth"
+
+
+def shared_families(of_each: Sequence[Sequence[str]], names: Sequence[str], asked: Sequence[str]) -> list[str]:
+    """The families of variants to compare.
+
+    Args:
+        of_each: families over layers that each run has.
+        names: how messages call the runs.
+        asked: families asked for; all that are shared if empty.
+
+    Raises:
+        RunError: what each run has, where one that was asked for is missing or none is shared.
+    """
+    shared = [family for family in of_each[0] if all(family in families for families in of_each)]
+    there = "; ".join(f"{name} has {', '.join(some) or 'none'}" for name, some in zip(names, of_each, strict=True))
+    for family in asked:
+        if family not in shared:
+            raise RunError(
+                f"--family is a family over layers that every run has; got '{family}', and {there}: name another one, or sweep "
+                "the runs with the same --experiment."
+            )
+    if not shared:
+        raise RunError(
+            f"A comparison needs a family over layers that every run has; {there}: sweep them with the same --experiment."
+        )
+    return list(dict.fromkeys(asked)) or shared
+
+
+def write_comparison(
+    models: Sequence[ComparedModel],
+    families: Sequence[str],
+    view: View,
+    scored: Scored,
+    *,
+    differences: Sequence[Difference],
+    notes: Sequence[str],
+    folder: Path,
+) -> Comparison:
+    """Figures, tables and a record of what they show, written whole into a folder.
+
+    Args:
+        models: to lay over each other, in the order of the legend.
+        families: that each of them has.
+        view: what to show, over what and in which unit.
+        scored: what they were scored on.
+        differences: what is not comparable and was asked for all the same.
+        notes: what was chosen or left out.
+        folder: made if it is not there.
+
+    Raises:
+        RunError: the folder cannot be written.
+    """
+    tags = often_everywhere(models)
+    kinds = tuple(dict.fromkeys(difference.kind for difference in differences))
+    anyway = "; ".join(difference.sentence for difference in differences) or None
+    fragility = fragility_table(models, families, view, tags=tags, anyway=anyway)
+    correlation = correlation_table(models, families, tags=tags, anyway=anyway)
+    figures = comparison_figures(curves(models, families, view, tags=tags), view, replace(scored, differences=kinds))
+    for name, figure in figures.items():
+        write_figure(folder, name, figure)
+    for table, data in ((FRAGILITY, fragility), (PROFILE_CORRELATION, correlation)):
+        _write_table(folder / table.name, data)
+    if anyway is not None:
+        notes = [f"Not comparable, and shown because --anyway asks for it: {anyway}.", *notes]
+    if all(model.words is not None for model in models) and not tags:
+        notes = [*notes, "No panels by part of speech: none has 200 words in every run."]
+    record = {
+        "runs": {model.name: model.source for model in models},
+        "families": list(families),
+        "measure": view.measure,
+        "unit": view.unit,
+        "axis": view.axis,
+        "tags": tags,
+        "figures": sorted(figures),
+        "notes": list(notes),
+    }
+    write_json(folder / "comparison.json", record)
+    return Comparison(tuple(models), view, fragility.to_pandas(), correlation.to_pandas(), tuple(notes), folder)
+
+
+def _words(runs: Sequence[FinishedRun], *, anyway: bool) -> tuple[list[pd.DataFrame | None], list[Difference], list[str]]:
+    """Each run's rows of pos.parquet for words and single tags; all None, with a note why, where they cannot be compared."""
+    records = [_tagging(run) for run in runs]
+    nothing: list[pd.DataFrame | None] = [None] * len(runs)
+    missing = [run.directory.path for run, record in zip(runs, records, strict=True) if record is None]
+    if missing:
+        which = " and ".join(f"'layerscope pos {path}'" for path in missing)
+        return nothing, [], [f"No panels by part of speech: run {which} first."]
+    taggers = list(dict.fromkeys(str(record["tagger"]) for record in records if record is not None))
+    tagged = f"the runs were tagged by {' and '.join(taggers)}"
+    if len(taggers) > 1 and not anyway:
+        return nothing, [], [f"No panels by part of speech: {tagged}; tag them alike with 'layerscope pos'."]
+    differences = [Difference("tagger", tagged)] if len(taggers) > 1 else []
+    tables = [run.directory.read_table(POS).to_pandas() for run in runs]
+    return [table[(table["unit"] == "word") & (table["kind"] == "tag")] for table in tables], differences, []
+
+
+def _tagging(run: FinishedRun) -> dict[str, Any] | None:
+    """pos.json, which is written last; None where the run is not tagged."""
+    path = run.directory.path / "pos.json"
+    if not path.is_file() or not (run.directory.path / POS.name).is_file():
+        return None
+    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return record
+
+
+def _write_table(path: Path, data: pa.Table) -> None:
+    """As Parquet, with units and meanings, and as CSV beside it."""
+    with whole_file(path) as unfinished:
+        pq.write_table(data, unfinished, compression="zstd")
+    with whole_file(path.with_suffix(".csv")) as unfinished:
+        data.to_pandas().to_csv(unfinished, index=False)
+
+
+def _if_same(values: Sequence[int | None]) -> int | None:
+    return values[0] if len(set(values)) == 1 else None

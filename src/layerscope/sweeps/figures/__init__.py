@@ -1,0 +1,1 @@
+"""Tables of sweeps as matplotlib figures."""

@@ -1,0 +1,161 @@
+"""Figures of a sweep, from its layers table: perplexity by layer, accuracy and agreement, proxies against the truth.
+
+Functions take the table (layers.parquet as a data frame) and return a figure; saving is ``results``' work. Bands are the 95 %
+interval of the paired effect, laid on the intact model's perplexity.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from layerscope.figures.labels import label
+from layerscope.figures.style import (
+    BLUE,
+    COLOURS,
+    GREY,
+    LANGUAGES,
+    MARKERS,
+    Language,
+    figure_style,
+    layer_axis,
+    log_axis,
+    new_figure,
+    signed_log_axis,
+)
+from layerscope.sweeps.analysis.layers import PROXY_NAMES
+
+_MOST_LINES = 60
+
+
+def sweep_figures(layers: pd.DataFrame, proxies: pd.DataFrame, *, model: str, dataset: str) -> dict[str, Figure]:
+    """Every figure that the table gives material for, by file name without suffix, in each language.
+
+    Args:
+        layers: one row a variant.
+        proxies: rank correlation of each proxy, one row a family and proxy.
+        model: its name, for the line above each figure.
+        dataset: its name, for the same line.
+    """
+    figures: dict[str, Figure] = {}
+    n_tokens = int(layers["tokens_scored"].iloc[0])
+    by_layer = layer_families(layers)
+    single = layers[~layers["family"].isin([*by_layer, "intact"])]
+    for language in LANGUAGES:
+        caption = f"{model} · {dataset} · {n_tokens:,} {label('tokens', language)}"
+        with figure_style(language):
+            for family in by_layer:
+                figures[f"{_file_name(family)}_{language}"] = perplexity_by_layer(layers, [family], caption, language)
+            if "removal" in by_layer and "exchange" in by_layer:
+                figures[f"removal+exchange_{language}"] = perplexity_by_layer(
+                    layers, ["removal", "exchange"], caption, language
+                )
+            if by_layer:
+                figures[f"accuracy_{language}"] = accuracy_by_layer(layers, by_layer, caption, language)
+            if proxies["spearman"].notna().any():
+                figures[f"proxies_{language}"] = proxies_against_truth(layers, proxies, caption, language)
+            if len(single):
+                figures[f"variants_{language}"] = effect_by_variant(single, caption, language)
+    return figures
+
+
+def layer_families(layers: pd.DataFrame) -> list[str]:
+    """Families with a variant for every layer, pair or window, which can stand over a layer axis."""
+    return [
+        family
+        for family in dict.fromkeys(layers["family"])
+        if family.split(":")[0] not in ("intact", "path", "reversal", "shuffle")
+        and layers.loc[layers["family"] == family, "span_first"].nunique() > 1
+    ]
+
+
+def perplexity_by_layer(layers: pd.DataFrame, families: list[str], caption: str, language: Language) -> Figure:
+    """Perplexity against the first layer that a variant touches; log axis, intact line, interval band."""
+    figure, (axes,) = new_figure()
+    intact = float(layers.loc[layers["family"] == "intact", "ppl"].iloc[0])
+    axes.axhline(intact, color="black", linestyle="--", linewidth=0.9, label=f"{label('intact', language)} ({intact:.1f})")
+    for family, colour, marker in zip(families, COLOURS, MARKERS, strict=False):
+        rows = layers[layers["family"] == family]
+        low, high = intact * np.exp(rows["delta_nll_low_nats"]), intact * np.exp(rows["delta_nll_high_nats"])
+        axes.fill_between(rows["span_first"], low, high, color=colour, alpha=0.25, linewidth=0)
+        axes.plot(rows["span_first"], rows["ppl"], color=colour, marker=marker, label=label(f"name:{family}", language))
+    log_axis(axes, "y")
+    axes.set_ylabel(label("ppl", language))
+    layer_axis(axes, label(families[0] if len(families) == 1 else "layers", language))
+    axes.set_title(caption, color=GREY)
+    band = Patch(facecolor=GREY, alpha=0.25, label=label("interval", language))
+    axes.legend(handles=[*axes.get_legend_handles_labels()[0], band], loc="best")
+    return figure
+
+
+def accuracy_by_layer(layers: pd.DataFrame, families: list[str], caption: str, language: Language) -> Figure:
+    """Top-1 accuracy and agreement with the intact model, one below the other."""
+    figure, panels = new_figure(height=3.6, panels=2)
+    intact = layers[layers["family"] == "intact"].iloc[0]
+    for axes, column, name in zip(panels, ("top1_accuracy", "agreement"), ("accuracy", "agreement"), strict=True):
+        value = float(intact[column])
+        axes.axhline(value, color="black", linestyle="--", linewidth=0.9, label=f"{label('intact', language)} ({value:.2f})")
+        for family, colour, marker in zip(families, COLOURS, MARKERS, strict=False):
+            rows = layers[layers["family"] == family]
+            axes.plot(rows["span_first"], rows[column], color=colour, marker=marker, label=label(f"name:{family}", language))
+        axes.set_ylabel(label(name, language))
+        axes.set_ylim(0, 1.04 if column == "agreement" else None)
+    layer_axis(panels[-1], label("layers", language))
+    panels[0].tick_params(labelbottom=False)
+    panels[0].sharex(panels[1])
+    panels[0].set_title(caption, color=GREY)
+    panels[0].legend(loc="best")
+    return figure
+
+
+def proxies_against_truth(layers: pd.DataFrame, proxies: pd.DataFrame, caption: str, language: Language) -> Figure:
+    """What the cheap proxies say against the measured effect, with their rank correlation."""
+    figure, panels = new_figure(height=4.6, panels=2)
+    families = list(dict.fromkeys(proxies.loc[proxies["spearman"].notna(), "family"]))
+    for axes, proxy in zip(panels, PROXY_NAMES, strict=True):
+        for family, colour, marker in zip(families, COLOURS, MARKERS, strict=False):
+            rows = layers[(layers["family"] == family) & layers[proxy].notna()]
+            rho = proxies.loc[(proxies["family"] == family) & (proxies["proxy"] == proxy), "spearman"].iloc[0]
+            name = f"{label(f'name:{family}', language)} ($\\rho$ = {rho:.2f})"
+            axes.scatter(rows[proxy], rows["delta_nll_nats"], s=10, color=colour, marker=marker, alpha=0.8, label=name)
+        axes.set_xlabel(label(proxy, language))
+        axes.set_ylabel(label("delta", language))
+        shown = layers[layers["family"].isin(families)]
+        signed_log_axis(axes, shown["delta_nll_nats"])
+        if shown[proxy].min() > 0 and shown[proxy].max() / shown[proxy].min() > 10:
+            log_axis(axes, "x")
+        axes.legend(loc="best")
+    panels[0].set_title(caption, color=GREY)
+    return figure
+
+
+def effect_by_variant(single: pd.DataFrame, caption: str, language: Language) -> Figure:
+    """ΔNLL of variants that belong to no layer axis, one a line, with its interval; of many, those that hurt most and least."""
+    if len(single) > _MOST_LINES:  # a line each would be no figure; the table has them all
+        ranked = single.sort_values("delta_nll_nats", ascending=False)
+        shown = pd.concat([ranked.head(_MOST_LINES // 2), ranked.tail(_MOST_LINES // 2)])
+        caption = f"{caption} · {len(shown)} / {len(single)}"
+        single = shown
+    figure, (axes,) = new_figure(height=1.2 + 0.22 * len(single))
+    places = np.arange(len(single))[::-1]
+    effect = single["delta_nll_nats"].to_numpy(dtype=float)
+    low = effect - single["delta_nll_low_nats"].to_numpy(dtype=float)
+    high = single["delta_nll_high_nats"].to_numpy(dtype=float) - effect
+    errors = np.nan_to_num(np.clip(np.stack([low, high]), 0, None))
+    axes.errorbar(effect, places, xerr=errors, fmt="o", color=BLUE, capsize=2, label=label("interval", language))
+    axes.axvline(0, color="black", linestyle="--", linewidth=0.9, label=label("intact", language))
+    axes.set_yticks(places, [_shortened(name) for name in single["variant"]])
+    axes.set_ylim(-0.7, len(single) - 0.3)
+    axes.set_xlabel(label("delta", language))
+    axes.set_title(caption, color=GREY, x=0.5)
+    return figure
+
+
+def _file_name(family: str) -> str:
+    return family.replace(":", "-")
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= 28 else f"{name[:27]}…"

@@ -1,0 +1,101 @@
+"""The sweep on texts in memory: the Python interface's main job. Nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from layerscope.corpora.protocols import Protocol, cut_windows
+from layerscope.corpora.windows import Document
+from layerscope.engine.batching import make_shards
+from layerscope.errors import ModelError
+from layerscope.models.decoder import Decoder
+from layerscope.paths.plan import plan_sweep
+from layerscope.paths.variants import Variant
+from layerscope.sweeps.analysis.layers import layers_table, proxies_table
+from layerscope.sweeps.analysis.totals import sum_by_document
+from layerscope.sweeps.engine.walk import walk_shard, work_units
+from layerscope.sweeps.prepare import BATCH_TOKENS, check_scorable
+from layerscope.sweeps.rounds import Progress
+from layerscope.sweeps.rows import documents_table, scores_table, spans_table
+from layerscope.sweeps.run import check_paths_run, check_tokens_fit
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """What ``sweep`` returns."""
+
+    layers: pd.DataFrame
+    """One row a variant; columns as in layers.parquet."""
+    proxies: pd.DataFrame
+    """Rank correlation of each proxy with the effect, one row a family and proxy."""
+    scores: pd.DataFrame
+    """One row a (variant, scored token)."""
+
+
+def sweep(
+    decoder: Decoder,
+    texts: Sequence[str],
+    variants: Sequence[Variant],
+    *,
+    protocol: str = "lines",
+    seed: int = 42,
+    batch_tokens: int | None = None,
+    progress: Progress = lambda *_: None,
+) -> SweepResult:
+    """Run variants over texts in memory; nothing is written.
+
+    Args:
+        decoder: from ``load_decoder``.
+        texts: scored as they are, each a text of its own (or joined, as the protocol says).
+        variants: rearrangements; the intact model is added if it is not the first.
+        protocol: ``lines``, ``documents``, ``windows:N`` or ``strided:N/S``.
+        seed: of the bootstrap.
+        batch_tokens: positions a batch, pads included.
+        progress: called with work done and work in all.
+
+    Returns:
+        The layers table, the proxies' rank correlations, and every token's scores.
+
+    Raises:
+        DataError: nothing in the texts can be scored.
+        PathError: a variant does not fit the model.
+
+    Example:
+        >>> decoder = load_decoder("smollm2-135m")                                       # doctest: +SKIP
+        >>> variants = build_variants(["removal", "exchange"], [], decoder.n_layers)     # doctest: +SKIP
+        >>> sweep(decoder, ["The cat sat on the mat."], variants).layers                 # doctest: +SKIP
+    """
+    if decoder.encoder is None:
+        raise ModelError("Sweeping texts needs a decoder with a tokenizer; this one has none: use load_decoder.")
+    intact = Variant.intact(decoder.n_layers)
+    plan = plan_sweep([intact, *(variant for variant in variants if variant != intact)], decoder.n_layers)
+    check_paths_run(decoder, plan)
+    corpus = cut_windows(
+        [Document(f"texts[{index}]", text) for index, text in enumerate(texts)],
+        Protocol.parse(protocol),
+        decoder.encoder.encode,
+        prefix_ids=decoder.encoder.prefix_ids,
+        context_length=decoder.context_length,
+        max_samples=None,
+        seed=seed,
+    )
+    check_scorable(corpus.windows)
+    check_tokens_fit(decoder, corpus.windows)
+    shards = make_shards(corpus.windows, batch_tokens or BATCH_TOKENS[decoder.device.type])
+    total, done, scores, spans = len(shards) * work_units(plan), 0, [], []
+
+    def advance(units: int) -> None:
+        nonlocal done
+        done += units
+        progress(done, total)
+
+    for shard in shards:
+        result = walk_shard(decoder, plan, shard, progress=advance)
+        scores.append(scores_table(result, plan.variants))
+        spans.append(spans_table(result))
+    totals = sum_by_document(documents_table(corpus.windows), scores, [variant.name for variant in plan.variants])
+    layers = layers_table(totals, spans, plan.variants, plan.n_layers, seed=seed).to_pandas()
+    return SweepResult(layers, proxies_table(layers).to_pandas(), pd.concat([table.to_pandas() for table in scores]))

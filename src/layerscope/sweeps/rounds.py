@@ -1,0 +1,92 @@
+"""Rounds of shards into the run directory, until there are no more or every interval is narrow enough."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from layerscope.corpora.windows import Window
+from layerscope.engine.batching import Shard
+from layerscope.models.decoder import Decoder
+from layerscope.results.directory import RunDirectory
+from layerscope.sweeps.analysis.layers import effect_intervals
+from layerscope.sweeps.analysis.totals import DocumentTotals, sum_by_document
+from layerscope.sweeps.engine.walk import work_units
+from layerscope.sweeps.prepare import PreparedSweep
+from layerscope.sweeps.rows import documents_table, scores_table, spans_table
+from layerscope.sweeps.runner import make_runner
+from layerscope.sweeps.tables import SCORES, SPANS
+
+Progress = Callable[[int, int], None]
+"""Called with the work done so far and the work in all."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What running the rounds came to."""
+
+    rounds: int
+    """Rounds that were run before the intervals were narrow enough, or all."""
+    seconds: float
+    """Spent on shards."""
+    resumed: int
+    """Shards that were there already."""
+
+
+def run_rounds(prepared: PreparedSweep, decoder: Decoder, progress: Progress) -> Outcome:
+    """Run round after round, the shards that are not there yet, until the intervals are as narrow as asked for."""
+    plan, directory = prepared.plan, prepared.directory
+    runner, units = make_runner(prepared, decoder), work_units(plan)
+    total = units * sum(shard.padded_tokens for shard in prepared.shards)
+    done, resumed, started = 0, 0, time.monotonic()
+
+    def advance(shard: Shard, steps: int) -> None:
+        nonlocal done
+        done += steps * shard.padded_tokens
+        progress(done, total)
+
+    progress(done, total)
+    rounds = 0
+    for some in prepared.rounds:
+        pending = []
+        for shard in some.shards:
+            if _is_written(directory, shard, len(plan.variants)):
+                resumed += 1
+                advance(shard, units)
+            else:
+                pending.append(shard)
+        for result in runner(pending, advance):
+            directory.write_part(SPANS, result.shard.index, spans_table(result))
+            directory.write_part(SCORES, result.shard.index, scores_table(result, plan.variants))  # last: see _is_written
+        rounds += 1
+        if rounds < len(prepared.rounds) and _is_precise(prepared, rounds):
+            break
+    progress(total, total)
+    return Outcome(rounds, time.monotonic() - started, resumed)
+
+
+def _is_written(directory: RunDirectory, shard: Shard, n_variants: int) -> bool:
+    """Whether a shard was finished before: its scores, which are written last, are there, whole."""
+    return directory.has_part(SPANS, shard.index) and directory.has_part(
+        SCORES, shard.index, n_rows=n_variants * shard.n_scored
+    )
+
+
+def _is_precise(prepared: PreparedSweep, rounds: int) -> bool:
+    """Whether every interval that there is is narrower than asked for."""
+    if prepared.request.until_ci is None:
+        return False
+    done = prepared.rounds[:rounds]
+    totals = document_totals(prepared, prepared.corpus.windows[: done[-1].documents], sum(len(some.shards) for some in done))
+    interval = effect_intervals(totals, seed=prepared.request.seed, level=prepared.level)
+    half_widths = (interval.high - interval.low) / 2.0
+    return not np.isnan(half_widths).all() and bool(np.nanmax(half_widths) <= prepared.request.until_ci)
+
+
+def document_totals(prepared: PreparedSweep, windows: Sequence[Window], n_shards: int) -> DocumentTotals:
+    """Sums by document over the first shards, which hold all the tokens of some windows."""
+    names = [variant.name for variant in prepared.plan.variants]
+    return sum_by_document(documents_table(windows), prepared.directory.parts(SCORES, n_shards), names)

@@ -1,0 +1,205 @@
+"""Running a prepared sweep into its run directory: shard by shard, then tables and figures. A run that was killed goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from layerscope.corpora.catalogue import dataset_label
+from layerscope.corpora.protocols import WindowedCorpus
+from layerscope.corpora.windows import Window
+from layerscope.errors import ModelError, RunError
+from layerscope.models.decoder import Decoder, context_length
+from layerscope.paths.plan import SweepPlan
+from layerscope.results.environment import environment, package_versions
+from layerscope.sweeps.analysis.layers import layers_table, proxies_table
+from layerscope.sweeps.analysis.summary import ppl_summary
+from layerscope.sweeps.figures.layers import sweep_figures
+from layerscope.sweeps.prepare import PreparedSweep, check_memory
+from layerscope.sweeps.rounds import Progress, document_totals, run_rounds
+from layerscope.sweeps.rows import documents_table, tokens_table, vocabulary_table
+from layerscope.sweeps.runner import compile_as_asked, load_as_asked
+from layerscope.sweeps.tables import DOCUMENTS, LAYERS, PROXIES, SCORES, SPANS, TOKENS, VOCABULARY
+
+
+def run_sweep(prepared: PreparedSweep, *, force: bool = False, progress: Progress = lambda *_: None) -> bool:
+    """Run a prepared sweep, or what is left of it.
+
+    Args:
+        prepared: what to do.
+        force: replace whatever the run directory holds.
+        progress: called as work is done.
+
+    Returns:
+        False if the run was finished before and nothing was done.
+
+    Raises:
+        LayerscopeError: the run cannot start; nothing has been written then.
+    """
+    directory = prepared.directory
+    if not force and directory.check_resumable(prepared.record, package_versions()):
+        return False
+    check_memory(prepared)
+    decoder = load_as_asked(prepared)
+    check_paths_run(decoder, prepared.plan)
+    check_tokens_fit(decoder, prepared.corpus.windows)
+    compile_as_asked(prepared, decoder)
+    if force:
+        directory.clear()
+    _check_same_kernels(prepared, decoder)
+    manifest = _manifest(prepared, decoder)
+    directory.start(manifest)
+    outcome = run_rounds(prepared, decoder, progress)
+    tabulate(prepared, rounds=outcome.rounds)
+    precision = None if prepared.request.until_ci is None else precision_reached(prepared)
+    finished = {**manifest, "data": _data(prepared, outcome.rounds), "precision": precision}
+    directory.finish({**finished, "seconds": round(outcome.seconds, 2), "shards_resumed": outcome.resumed})
+    return True
+
+
+def tabulate(prepared: PreparedSweep, *, rounds: int | None = None) -> None:
+    """From finished shards to tables, ppl.json and figures; needs no model.
+
+    Args:
+        prepared: the run.
+        rounds: how many rounds were run; all of them if None.
+    """
+    directory, request = prepared.directory, prepared.request
+    done = prepared.rounds[:rounds]
+    n_shards = sum(len(some.shards) for some in done)
+    windows = prepared.corpus.windows[: done[-1].documents]
+    directory.write_table(DOCUMENTS, documents_table(windows))
+    encoder = prepared.encoder
+    directory.write_table(TOKENS, tokens_table(windows, encoder.token_name, encoder.starts_word))
+    likeliest = (shard["top1_id"].to_numpy() for shard in directory.parts(SCORES, n_shards))
+    directory.write_table(VOCABULARY, vocabulary_table(windows, likeliest, encoder.token_text))
+    spans = directory.parts(SPANS, n_shards)
+    totals = document_totals(prepared, windows, n_shards)
+    layers = layers_table(
+        totals, spans, prepared.plan.variants, prepared.plan.n_layers, seed=request.seed, level=prepared.level
+    )
+    proxies = proxies_table(layers.to_pandas())
+    directory.write_table(LAYERS, layers)
+    directory.write_table(PROXIES, proxies)
+    directory.write_json(
+        "ppl.json",
+        ppl_summary(
+            layers.to_pandas(), model_name=request.model, dataset=request.dataset, protocol=prepared.record["protocol"]
+        ),
+    )
+    figures = sweep_figures(
+        layers.to_pandas(), proxies.to_pandas(), model=Path(request.model).name, dataset=dataset_label(request.dataset)
+    )
+    for name, figure in figures.items():
+        directory.write_figure(name, figure)
+
+
+def precision_reached(prepared: PreparedSweep) -> dict[str, Any]:
+    """How narrow the intervals of a finished run are: the widest one's half-width, whose it is, and the texts it took."""
+    layers = prepared.directory.read_table(LAYERS).to_pandas()
+    half_widths = ((layers["delta_nll_high_nats"] - layers["delta_nll_low_nats"]) / 2.0).dropna()
+    widest = None if half_widths.empty else half_widths.idxmax()
+    return {
+        "asked_nats": prepared.request.until_ci,
+        "reached_nats": None if widest is None else float(half_widths[widest]),
+        "widest": None if widest is None else str(layers["variant"][widest]),
+        "documents": int(layers["documents"].iloc[0]),
+        "cap": len(prepared.corpus.windows),
+        "looks": len(prepared.rounds),
+        "level_of_each_look": prepared.level,
+    }
+
+
+def check_paths_run(decoder: Decoder, plan: SweepPlan) -> None:
+    """Refuse, before anything is computed, a plan that this model cannot run.
+
+    Raises:
+        ModelError: halves of layers are asked for and cannot be told apart, or the configuration counts layers otherwise.
+    """
+    if decoder.n_layers != plan.n_layers:
+        raise ModelError(f"'{decoder.name}' has {decoder.n_layers} layers and the plan was made for {plan.n_layers}.")
+    if any(".attn" in str(variant.path) or ".mlp" in str(variant.path) for variant in plan.variants):
+        _ = decoder.halves
+
+
+def check_tokens_fit(decoder: Decoder, windows: Sequence[Window]) -> None:
+    """Refuse a tokenizer that belongs to another model.
+
+    Raises:
+        ModelError: it gives a token that the model has no embedding for.
+    """
+    largest = max((int(window.ids.max()) for window in windows if len(window.ids)), default=0)
+    if largest >= decoder.vocab_size:
+        raise ModelError(
+            f"Token ids stay below the model's vocabulary of {decoder.vocab_size}; the tokenizer of '{decoder.name}' gives "
+            f"{largest}: they belong to different models."
+        )
+
+
+def unscored_summary(corpus: WindowedCorpus) -> dict[str, Any]:
+    """What could not be scored, counted and named."""
+    silent = [window.name for window in corpus.windows if not window.n_scored]
+    return {
+        "texts_without_a_scored_token": len(silent),
+        "their_names": silent[:100],
+        "first_tokens_without_context": sum(window.n_without_context for window in corpus.windows),
+        "tokens_past_the_context_length": sum(window.n_cut for window in corpus.windows),
+        "tokens_of_the_dropped_tail": corpus.tail_tokens,
+    }
+
+
+def _check_same_kernels(prepared: PreparedSweep, decoder: Decoder) -> None:
+    """Refuse to go on with compiled layers where a run began without, or the other way round.
+
+    Raises:
+        RunError: what it began with and what there is now.
+    """
+    began = prepared.directory.manifest()
+    compiled = decoder.compiled is not None
+    if began is not None and began["environment"].get("compiled", compiled) != compiled:
+        was, now = ("without", "with") if compiled else ("with", "without")
+        raise RunError(
+            f"A run goes on as it began; '{prepared.directory.path}' began {was} compiled layers and this is {now}: "
+            "make the compiler as it was, or use --force to run again."
+        )
+
+
+def _data(prepared: PreparedSweep, rounds: int | None = None) -> dict[str, Any]:
+    """What was scored in the first rounds."""
+    done = prepared.rounds[:rounds]
+    corpus = replace(prepared.corpus, windows=prepared.corpus.windows[: done[-1].documents])
+    return {
+        "name": prepared.request.dataset,
+        "split": prepared.record["split"],
+        "texts_sha256": prepared.record["texts_sha256"],
+        "documents": len(corpus.windows),
+        "tokens": sum(window.n_tokens for window in corpus.windows),
+        "tokens_scored": sum(shard.n_scored for some in done for shard in some.shards),
+        "unscored": unscored_summary(corpus),
+    }
+
+
+def _manifest(prepared: PreparedSweep, decoder: Decoder) -> dict[str, Any]:
+    config, plan = prepared.config, prepared.plan
+    return {
+        "request": prepared.record,
+        "model": {
+            "name": prepared.source.name,
+            "family": config.model_type,
+            "revision": prepared.source.revision,
+            "fingerprint": prepared.record["model_fingerprint"],
+            "dtype": prepared.record["dtype"],
+            "layers": plan.n_layers,
+            "context_length": context_length(config),
+        },
+        "data": _data(prepared),
+        "plan": {
+            "variants": len(plan.variants),
+            "layer_runs_a_batch": plan.layer_runs,
+            "layer_runs_without_sharing": plan.layer_runs_without_sharing,
+            "shards": len(prepared.shards),
+        },
+        "environment": environment(decoder),
+    }

@@ -1,0 +1,111 @@
+"""Agreement of ranks against the plain statistics, layer by layer, and the order of equal scores."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from layerscope.contrasts.analysis.agreement import (
+    MEASURES,
+    RBO_PERSISTENCE,
+    Agreement,
+    agreement,
+    kendall_w_of,
+    mean_of_pairs,
+    ranks_of,
+)
+from layerscope.stats.rank_agreement import kendall_w, rbo_matrix, spearman_matrix
+from layerscope.stats.top_sets import jaccard, smallest
+
+N_GROUPS, N_LAYERS, N_DIMS = 4, 3, 40
+
+
+def some_scores(seed: int, *, levels: int | None = None) -> np.ndarray:
+    """``group layer dim``; of few levels where ties are wanted."""
+    generator = np.random.default_rng(seed)
+    shape = (N_GROUPS, N_LAYERS, N_DIMS)
+    values = generator.random(shape) if levels is None else generator.integers(0, levels, shape) / levels
+    return values.astype(np.float32)
+
+
+def plain(first: np.ndarray, second: np.ndarray, k: int) -> Agreement:
+    """Each layer by the plain statistics; equal scores are made unequal in the order of their numbers."""
+    found = {name: np.zeros((N_LAYERS, N_GROUPS, N_GROUPS)) for name in MEASURES}
+    n = len(first)
+    for layer in range(N_LAYERS):
+        tops = [smallest(scores[:, layer], k) for scores in (first, second)]
+        found["jaccard"][layer] = jaccard(tops[0][:, None], tops[1][None])
+        both = np.concatenate([first[:, layer], second[:, layer]])
+        untied = np.argsort(np.argsort(both, axis=1, kind="stable"), axis=1).astype(float)
+        found["spearman"][layer] = spearman_matrix(untied)[:n, n:]
+        found["rbo"][layer] = rbo_matrix(both, persistence=RBO_PERSISTENCE, depth=N_DIMS)[:n, n:]
+    return Agreement(**found)
+
+
+@pytest.mark.parametrize("levels", [None, 6])
+@pytest.mark.parametrize("k", [1, 7, 20])
+def test_all_measures_are_the_plain_ones_layer_by_layer(levels: int | None, k: int) -> None:
+    scores = some_scores(0, levels=levels)
+    ranks = ranks_of(scores)
+    found, expected = agreement(ranks, ranks, k), plain(scores, scores, k)
+    for name in MEASURES:
+        np.testing.assert_allclose(found.measure(name), expected.measure(name), atol=2e-6)
+        np.testing.assert_allclose(found.measure(name)[:, range(N_GROUPS), range(N_GROUPS)], 1.0, atol=2e-6)
+
+
+def test_read_on_two_references_both_ways_are_averaged() -> None:
+    first, second = some_scores(1), some_scores(2, levels=9)
+    found, one_way = agreement(ranks_of(first), ranks_of(second), 7), plain(first, second, 7)
+    for name in MEASURES:
+        matrix = one_way.measure(name)
+        np.testing.assert_allclose(found.measure(name), (matrix + matrix.swapaxes(1, 2)) / 2, atol=2e-6)
+        assert np.abs(matrix - matrix.swapaxes(1, 2)).max() > 0.01, "the two ways differ"
+
+
+def test_agreement_by_hand() -> None:
+    # stillest two: {0, 1} and {1, 2} share one of three; ranks 0 1 2 3 and 3 0 1 2 differ by 3 1 1 1: 1 − 6 · 12 / (4 · 15)
+    ranks = ranks_of(np.array([[[0.1, 0.2, 0.3, 0.4]], [[0.9, 0.1, 0.2, 0.3]]]))
+    found = agreement(ranks, ranks, 2)
+    assert found.jaccard[0, 0, 1] == pytest.approx(1 / 3)
+    assert found.spearman[0, 0, 1] == pytest.approx(-0.2)
+
+
+def test_equal_scores_are_ordered_by_number() -> None:
+    scores = np.array([[0.5, 0.0, 0.5, 0.0, -0.0, 0.25], [0.0] * 6, [1.0] * 6], dtype=np.float32)
+    np.testing.assert_array_equal(ranks_of(scores), [[4, 0, 5, 1, 2, 3], range(6), range(6)])
+    many = np.repeat(np.float32([0.3, 0.0, 0.1]), 3000)[None]
+    np.testing.assert_array_equal(ranks_of(many)[0], np.argsort(np.argsort(many[0], kind="stable")))
+    np.testing.assert_array_equal(smallest(many, 4000), ranks_of(many) < 4000)
+
+
+@pytest.mark.parametrize("at", [1e-30, 2e-4, 0.1, 0.5, 1.0, 3e5])
+def test_scores_that_differ_in_the_last_bit_stay_in_order(at: float) -> None:
+    """The later one is the smaller, across a whole wide layer."""
+    above = np.float32(at)
+    scores = np.full(8192, np.float32(2 * at))
+    scores[0], scores[-1] = above, np.nextafter(above, np.float32(0))
+    ranks = ranks_of(scores)
+    assert (ranks[-1], ranks[0]) == (0, 1)
+    falling = np.float32(at) * (1 - np.arange(5000, dtype=np.float64) * 2**-23)
+    np.testing.assert_array_equal(
+        ranks_of(falling.astype(np.float32)), np.argsort(np.argsort(falling.astype(np.float32), kind="stable"))
+    )
+
+
+@pytest.mark.parametrize("n", [2, 3, 6])
+def test_w_from_the_mean_of_correlations_is_kendalls(n: int) -> None:
+    scores = np.random.default_rng(3).random((n, N_DIMS))
+    pairs = mean_of_pairs(spearman_matrix(scores), np.ones(n, dtype=bool))
+    assert float(kendall_w_of(pairs, n)) == pytest.approx(kendall_w(scores))
+
+
+def test_w_by_hand() -> None:
+    np.testing.assert_allclose(kendall_w_of(np.array([1.0, 0.0, -0.5, 0.25]), 3), [1.0, 1 / 3, 0.0, 0.5])
+
+
+def test_mean_of_pairs_by_hand() -> None:
+    matrix = np.array([[9.0, 1.0, 2.0, 3.0], [1.0, 9.0, 4.0, 5.0], [2.0, 4.0, 9.0, 6.0], [3.0, 5.0, 6.0, 9.0]])
+    both = np.stack([matrix, 10 * matrix])
+    members = np.array([True, False, True, True])
+    np.testing.assert_allclose(mean_of_pairs(both, members), [(2 + 3 + 6) / 3, 10 * (2 + 3 + 6) / 3])
+    np.testing.assert_allclose(mean_of_pairs(matrix, np.array([False, True, False, True])), 5.0)

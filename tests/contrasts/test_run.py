@@ -1,0 +1,602 @@
+"""A contrast run from a file of pairs to its tables, with a tokenizer of one token a byte: pairs differ in one letter."""
+
+from __future__ import annotations
+
+import json
+import logging
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from layerscope.contrasts.engine.difference_sums import Percentiles
+from layerscope.contrasts.engine.groups import ContrastPlan, contrast_group
+from layerscope.contrasts.engine.pair_batches import can_share
+from layerscope.contrasts.engine.reference import Reference, measure_reference
+from layerscope.contrasts.groups import PARTS, Encoding, file_pairs, group_pairs, template_pairs, with_prefix
+from layerscope.contrasts.prepare import ContrastRequest, prepare_contrast
+from layerscope.contrasts.reference import ReferenceText, find_reference
+from layerscope.contrasts.rows import group_blocks
+from layerscope.contrasts.run import run_contrast
+from layerscope.contrasts.tables import BLOCKS, DIFFERENCES, GROUPS, MOVEMENT, PAIRS, PREDICTIONS, REFERENCE, VALUES
+from layerscope.errors import DataError, ModelError, PairError, RunError
+from layerscope.models.loading import LoadOptions
+from layerscope.models.sites import SiteMap
+from layerscope.pairs.checking import check_pair, check_pairs
+from layerscope.pairs.format import write_pairs
+from layerscope.pairs.pair import MinimalPair
+from layerscope.results.schema import Table
+
+SITES, POSITIONS = ("resid_post", "mlp_out"), ("edit", "edit+1", "edit+40", "detection", "last")
+IN_PARTS = (GROUPS, PAIRS, DIFFERENCES, BLOCKS, PREDICTIONS, MOVEMENT)
+PLACES = ["door", "lake", "mill", "barn", "road", "well", "gate", "pond", "hill", "shop", "tree", "wall"]
+
+
+def pair_of(sentence1: str, sentence2: str, kind: str, subtype: str, template: str, right: int | None = None) -> MinimalPair:
+    return MinimalPair.from_sentences(
+        sentence1, sentence2, type=kind, subtype=subtype, right=right, template=template, source="test"
+    )
+
+
+def some_pairs(*, controls: bool = True) -> list[MinimalPair]:
+    """Per subtype two pairs a place; equal bytes throughout, except one pair; another differs in two letters."""
+    pairs = []
+    for place in PLACES:
+        pairs += [
+            pair_of(f"The cat sat by the {place}.", f"The {other} sat by the {place}.", "meaning", "subject", f"s-{place}")
+            for other in ("rat", "bat")
+        ]
+        pairs += [
+            pair_of(f"My {who} sat by the {place}.", f"My {who} sit by the {place}.", "grammar", "tense", f"t-{place}", 1)
+            for who in ("cat", "dog")
+        ]
+        if controls:
+            pairs += [
+                pair_of(
+                    f"The cat {word} by the {place}.", f"The cat sat by the {place}.", "control", "random-word", f"r-{place}"
+                )
+                for word in ("fat", "mat")
+            ]
+    if controls:
+        same = "The cat sat by the pond."
+        pairs.append(pair_of(same, same, "control", "identical", "i"))
+        pairs.append(pair_of(same, "Our dogs ran to my home.", "control", "unrelated", "u"))
+    pairs.append(pair_of("The cat sat here.", "The horse sat here.", "meaning", "subject", "longer"))
+    pairs.append(pair_of("The cat sat here.", "The dog sat here.", "meaning", "subject", "two letters"))
+    return pairs
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> Path:
+    path = tmp_path / "reference.txt"
+    lines = [f"Line {n} tells of a {place} and what was found there." for n, place in enumerate(PLACES * 2)]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def request_for(tiny_checkpoint: Path, tmp_path: Path, texts: Path):
+    def make(pairs: list[MinimalPair] | None = None, name: str = "pairs.jsonl", **changes) -> ContrastRequest:
+        path = tmp_path / name
+        if pairs is not None or not path.exists():
+            write_pairs(some_pairs() if pairs is None else pairs, path)
+        options = {
+            "model": str(tiny_checkpoint),
+            "pairs": path,
+            "sites": SITES,
+            "positions": POSITIONS,
+            "reference": ReferenceText(str(texts), 300),
+            "batch_tokens": 1000,
+            "output_dir": tmp_path / "results",
+        }
+        return ContrastRequest(**{**options, **changes})
+
+    return make
+
+
+def tables_of(prepared, *more: Table) -> dict[str, pd.DataFrame]:
+    found = {
+        table.name: pd.concat(pd.read_parquet(file) for file in sorted((prepared.directory.path / table.name).iterdir()))
+        for table in (*IN_PARTS, *more)
+    }
+    return {**found, REFERENCE.name: prepared.directory.read_table(REFERENCE).to_pandas()}
+
+
+def described(schema: pa.Schema) -> list[tuple]:
+    """All that is declared; Parquet has its own name for what is in a list."""
+    types = [f"list {f.type.value_type}" if pa.types.is_list(f.type) else str(f.type) for f in schema]
+    columns = [(f.name, kind, f.nullable, f.metadata) for f, kind in zip(schema, types, strict=True)]
+    return [*columns, (schema.metadata[b"layerscope_table"], schema.metadata[b"schema_version"])]
+
+
+def test_a_run_leaves_every_table_as_declared_and_the_engines_numbers(request_for, tiny_decoder) -> None:
+    prepared = prepare_contrast(request_for())
+    said: list[tuple[str, int, int]] = []
+    assert run_contrast(prepared, progress=lambda *one: said.append(one)) is True
+    directory = prepared.directory
+    assert directory.path.parts[-2:] == ("contrast", "tiny_llama_pairs_nall")
+    names = [group.name for group in prepared.groups]
+    assert names == [*(f"random-word-{part}" for part in PARTS), "identical", "unrelated", "subject", "tense"]
+    for table in IN_PARTS:
+        files = sorted((directory.path / table.name).iterdir())
+        assert len(files) == (4 if table is BLOCKS else len(names))
+        for file in files:
+            assert described(pq.read_schema(file)) == described(table.schema)
+    assert described(pq.read_schema(directory.path / REFERENCE.name)) == described(REFERENCE.schema)
+    manifest = directory.manifest()
+    assert manifest["status"] == "finished"
+    assert manifest["shared_prefix_runs_once"] is True
+    assert manifest["reference"]["tokens"] >= 300
+    assert manifest["groups"]["tense"] == {"role": "grammar", "pairs": 24, "unusable": 0}
+    assert said[-1] == ("Comparing pairs: tense", prepared.n_pairs, prepared.n_pairs)
+
+    sites = SiteMap(tiny_decoder, SITES)
+    reference = find_reference(
+        sites, prepared.request.reference, fingerprint=prepared.record["model_fingerprint"], batch_tokens=1000
+    )
+    plan = ContrastPlan(POSITIONS, reference.spread, 1000, can_share(sites))
+    tables = tables_of(prepared)
+    histograms = []
+    first_pair = 0
+    for index, group in enumerate(prepared.groups):
+        is_reference = group.role == "reference"
+        percentiles = None if is_reference else Percentiles.from_histograms(*histograms)
+        expected = contrast_group(sites, group.placed, blocks=group.blocks, plan=plan, percentiles=percentiles)
+        sums, measures = expected.sums, expected.measures
+        if is_reference:
+            histograms.append(sums.histogram)
+        rows = tables["differences"][tables["differences"]["group"] == group.name]
+        shape = (len(SITES), len(POSITIONS), 4, 32)
+        assert len(rows) == np.prod(shape)
+        keys = rows[["site", "position", "layer", "dim"]].iloc[[0, 1, 32, 128, 640, -1]].values.tolist()
+        assert keys == [
+            ["resid_post", "edit", 0, 0], ["resid_post", "edit", 0, 1], ["resid_post", "edit", 1, 0],
+            ["resid_post", "edit+1", 0, 0], ["mlp_out", "edit", 0, 0], ["mlp_out", "last", 3, 31],
+        ]  # fmt: skip
+        spread = np.stack([reference.spread[site] for site in SITES])[:, None]
+        for name, values in (
+            ("mean", sums.mean), ("variance", sums.variance), ("relative", sums.relative), ("zeros", sums.zeros),
+            ("q10", sums.quantiles[0]), ("q50", sums.quantiles[1]), ("q90", sums.quantiles[2]),
+        ):  # fmt: skip
+            np.testing.assert_allclose(rows[name].to_numpy().reshape(shape), values, rtol=1e-6, atol=1e-9)
+        there = np.broadcast_to(sums.pairs[None, :, None, None] > 0, shape)
+        assert not there[:, POSITIONS.index("edit+40")].any()
+        z = rows["z"].to_numpy().reshape(shape)
+        np.testing.assert_allclose(z[there], (sums.mean / spread)[there], rtol=1e-5)
+        assert np.isnan(z[~there]).all()
+        percentile = rows["percentile"].to_numpy(dtype=float).reshape(shape)
+        if is_reference:
+            assert np.isnan(percentile).all()
+        else:
+            weights = sums.block_pairs[None, :, None, :, None, None]
+            total = np.nansum(sums.block_percentile * weights, axis=1) / np.maximum(sums.pairs, 1)[None, None, :, None, None]
+            np.testing.assert_allclose(percentile[there], total.mean(axis=0)[there], rtol=1e-5)
+            assert np.isnan(percentile[~there]).all()
+        if group.role in ("control", "meaning", "grammar"):
+            part = directory.read_part(BLOCKS, index, site="mlp_out", position="edit")
+            blocks = group_blocks(part, 4)
+            full = sums.block_pairs[:, 0] > 0
+            np.testing.assert_array_equal(blocks.pairs, sums.block_pairs[full, 0])
+            np.testing.assert_allclose(blocks.percentile1, sums.block_percentile[0, full, 1, 0], rtol=1e-3, atol=1e-4)
+            np.testing.assert_allclose(blocks.percentile2, sums.block_percentile[1, full, 1, 0], rtol=1e-3, atol=1e-4)
+            np.testing.assert_allclose(blocks.z, (sums.block_mean[:, :, 0] / spread[None, :, 0])[full, 1], rtol=1e-3)
+        # pairs
+        rows = tables["pairs"][tables["pairs"]["group"] == group.name]
+        n = len(group.checked)
+        np.testing.assert_array_equal(rows["pair"], np.arange(first_pair, first_pair + n))
+        assert rows["id"].tolist() == [one.pair.id for one in group.checked]
+        np.testing.assert_allclose(rows["edit_nll1_nats"], measures.edit_nll_nats[0], rtol=1e-5)
+        rest = np.nansum(measures.nll_nats, axis=2)
+        np.testing.assert_allclose(rows["rest_nll2_nats"], rest[1], rtol=1e-5)
+        whole = measures.edit_nll_nats + rest
+        expected_side = np.where(whole[0] < whole[1], 1.0, np.where(whole[1] < whole[0], 2.0, np.nan))
+        np.testing.assert_array_equal(rows["prefers"].to_numpy(dtype=float), expected_side)
+        found = tables["predictions"][tables["predictions"]["pair"].between(first_pair, first_pair + n - 1)]
+        at = (found["pair"].to_numpy() - first_pair, found["distance"].to_numpy())
+        assert len(found) == np.isfinite(measures.kl_nats).sum()
+        np.testing.assert_allclose(found["kl_nats"], measures.kl_nats[at], rtol=1e-5)
+        np.testing.assert_allclose(found["nll2_nats"].to_numpy(dtype=float), measures.nll_nats[1][at], rtol=1e-5)
+        found = tables["movement"][tables["movement"]["pair"].between(first_pair, first_pair + n - 1)]
+        position = found["position"].map(POSITIONS.index).astype(int).to_numpy()
+        at = (found["pair"].to_numpy() - first_pair, position, found["layer"].to_numpy())
+        np.testing.assert_allclose(found["size_before"], measures.size[at], rtol=1e-5)
+        np.testing.assert_allclose(found["size_after"], measures.size[:, :, 1:][at], rtol=1e-5)
+        np.testing.assert_allclose(found["toward_first"].to_numpy(dtype=float), measures.toward_first[at], rtol=1e-5)
+        first_pair += n
+    assert not (directory.path / "values").exists(), "they are kept only where they are asked for"
+    groups = tables["groups"].set_index("group")
+    later = tables["differences"][tables["differences"]["position"] != "edit"].groupby("group", observed=True)
+    shares = later["zeros"].sum() / later["pairs"].sum()
+    np.testing.assert_allclose(groups["zero_share"], shares[groups.index], rtol=1e-5)
+    assert groups.loc["subject", ["pairs", "templates", "blocks", "unusable"]].tolist() == [24, 12, 12, 2]
+    assert groups.loc["identical", "zero_share"] == 1.0
+    assert groups["before_edit"].max() <= 1e-5
+    matrix = tiny_decoder.model.get_output_embeddings().weight.detach().norm(dim=0).numpy()
+    rows = tables[REFERENCE.name]
+    np.testing.assert_allclose(rows["spread"].to_numpy().reshape(2, 4, 32), spread[:, 0], rtol=1e-5)
+    np.testing.assert_allclose(rows["unembedding"].to_numpy().reshape(8, 32), np.tile(matrix, (8, 1)), rtol=1e-5)
+
+
+def test_a_killed_run_goes_on_and_ends_the_same(request_for, tmp_path: Path) -> None:
+    whole, killed = (prepare_contrast(request_for(values=(1,), output_dir=tmp_path / name)) for name in ("whole", "killed"))
+    run_contrast(whole)
+    run_contrast(killed)
+    path = killed.directory.path
+    for table in (*IN_PARTS, VALUES):
+        for index in (6, 7):
+            (path / table.name / f"shard-{index:05d}.parquet").unlink()
+    (path / DIFFERENCES.name / "shard-00006.parquet").write_bytes(b"cut off")  # written before the group was marked as done
+    manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+    (path / "manifest.json").write_text(json.dumps({**manifest, "status": "running"}), encoding="utf-8")
+    kept = {file: file.stat().st_mtime_ns for file in (path / GROUPS.name).iterdir()}
+    ran: list[str] = []
+    assert run_contrast(killed, progress=lambda what, *_: ran.append(what)) is True
+    again = ("random-word-reference-1", "random-word-reference-2", "subject", "tense")
+    assert set(ran) == {f"Comparing pairs: {name}" for name in again}
+    untouched = {file.name for file, at in kept.items() if file.stat().st_mtime_ns == at}
+    assert untouched == {f"shard-{n:05d}.parquet" for n in (2, 3, 4, 5)}
+    assert killed.directory.manifest()["status"] == "finished"
+    one, other = tables_of(whole, VALUES), tables_of(killed, VALUES)
+    assert one.keys() == other.keys()
+    for name in one:
+        pd.testing.assert_frame_equal(one[name], other[name], check_exact=True)
+
+
+def test_a_finished_run_does_nothing_and_another_one_is_refused(request_for) -> None:
+    assert run_contrast(prepare_contrast(request_for())) is True
+    prepared = prepare_contrast(request_for())
+    before = {path: path.stat().st_mtime_ns for path in prepared.directory.path.rglob("*")}
+    assert run_contrast(prepared) is False
+    assert {path: path.stat().st_mtime_ns for path in prepared.directory.path.rglob("*")} == before
+    with pytest.raises(RunError, match="batch_tokens was 1000, now 900"):
+        run_contrast(prepare_contrast(request_for(batch_tokens=900)))
+    assert run_contrast(prepare_contrast(request_for(batch_tokens=900)), force=True) is True
+
+
+def test_a_file_whose_pairs_lie_in_other_templates_is_another_run(request_for) -> None:
+    """Templates decide the blocks, and so the intervals."""
+    assert run_contrast(prepare_contrast(request_for()))
+    moved = [pair_of(p.sentence1, p.sentence2, p.type, p.subtype, p.template.lower() + "x" * (n % 3), p.right)
+             for n, p in enumerate(some_pairs())]  # fmt: skip
+    with pytest.raises(RunError, match="pairs_sha256 was "):
+        run_contrast(prepare_contrast(request_for(moved)))
+
+
+def test_values_of_pairs_are_the_differences_whose_mean_is_in_the_table(request_for) -> None:
+    prepared = prepare_contrast(request_for(values=(0, 2)))
+    run_contrast(prepared)
+    tables = tables_of(prepared, VALUES)
+    values, group_of = tables["values"], tables["pairs"].set_index("pair")["group"]
+    assert set(values["layer"]) == {0, 2}
+    values["group"] = group_of.loc[values["pair"]].to_numpy()
+    keys = ["group", "site", "position", "layer"]
+    means = values.groupby(keys, observed=True)["difference"].agg(lambda rows: np.stack(rows.to_list()).mean(axis=0))
+    differences = tables["differences"]
+    wanted = differences[differences["layer"].isin([0, 2]) & (differences["pairs"] > 0)].groupby(keys, observed=True)
+    assert len(means) == wanted.ngroups
+    for key, rows in wanted:
+        np.testing.assert_allclose(means[key], rows.sort_values("dim")["mean"], rtol=1e-5, atol=1e-8)
+        assert (values[keys].apply(tuple, axis=1) == key).sum() == rows["pairs"].iloc[0]
+
+
+def same(one: Reference, other: Reference) -> bool:
+    return (one.n_tokens, one.n_sinks) == (other.n_tokens, other.n_sinks) and all(
+        np.array_equal(getattr(one, part)[site], getattr(other, part)[site])
+        for part in ("mean", "spread", "size", "bank")
+        for site in one.mean
+    )
+
+
+def test_the_reference_is_kept_and_not_measured_again(
+    tiny_decoder, texts: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[int] = []
+    monkeypatch.setattr(
+        "layerscope.contrasts.reference.measure_reference", lambda *a, **b: measured.append(1) or measure_reference(*a, **b)
+    )
+    sites, text = SiteMap(tiny_decoder, SITES), ReferenceText(str(texts), 300)
+    first = find_reference(sites, text, fingerprint="f", batch_tokens=200)
+    assert list(first.mean) == list(SITES)
+    assert first.n_tokens >= 300
+    (kept,) = (cache / "reference").iterdir()
+    assert same(find_reference(sites, text, fingerprint="f", batch_tokens=200), first)
+    assert len(measured) == 1
+    # whatever decides its numbers makes it another one
+    find_reference(sites, text, fingerprint="other weights", batch_tokens=200)
+    find_reference(sites, ReferenceText(str(texts), 200), fingerprint="f", batch_tokens=200)
+    find_reference(SiteMap(tiny_decoder, SITES[:1]), text, fingerprint="f", batch_tokens=200)
+    assert len(measured) == 4
+    other_batches = find_reference(sites, text, fingerprint="f", batch_tokens=60)
+    assert len(measured) == 5
+    assert not same(other_batches, first), "other texts come first"
+    kept.write_bytes(b"damaged")
+    assert same(find_reference(sites, text, fingerprint="f", batch_tokens=200), first)
+    assert len(measured) == 6
+    texts.write_text(texts.read_text(encoding="utf-8").replace("Line", "Lane"), encoding="utf-8")
+    find_reference(sites, text, fingerprint="f", batch_tokens=200)
+    assert len(measured) == 7
+
+
+def test_a_cache_that_cannot_be_written_costs_a_warning(
+    tiny_decoder, texts: Path, cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache.write_text("a file where the folder should be", encoding="utf-8")
+    found = find_reference(SiteMap(tiny_decoder, SITES), ReferenceText(str(texts), 300), fingerprint="f", batch_tokens=200)
+    assert found.n_tokens >= 300
+    assert "The reference spread is not kept: " in caplog.text
+
+
+def test_a_reference_without_a_token_to_measure_is_refused(request_for, tmp_path: Path) -> None:
+    (tmp_path / "short.txt").write_text("a\nb\nc\n", encoding="utf-8")
+    prepared = prepare_contrast(request_for(reference=ReferenceText(str(tmp_path / "short.txt"), 100)))
+    with pytest.raises(
+        DataError, match=r"not the first of their text; '.*short.txt' has none: name another --reference-dataset\."
+    ):
+        run_contrast(prepared)
+    assert not (tmp_path / "results").exists()
+
+
+def test_half_precision_warns_of_differences_that_vanish(
+    request_for, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("layerscope.contrasts.run.ZEROS_TOLD", 0.004)  # random weights make few zeros
+    quiet = prepare_contrast(request_for())
+    run_contrast(quiet)
+    assert "exactly 0" not in caplog.text
+    prepared = prepare_contrast(
+        request_for(options=LoadOptions(dtype="bfloat16"), output_dir=quiet.directory.path.parent / "h")
+    )
+    with caplog.at_level(logging.WARNING):
+        run_contrast(prepared)
+    groups = tables_of(prepared)["groups"]
+    groups = groups[groups["role"] != "ladder"]
+    share = 100 * (groups["zero_share"] * groups["pairs"]).sum() / groups["pairs"].sum()
+    assert share > 0.4
+    assert f"In bfloat16 {share:.1f} % of the differences after the edit are exactly 0" in caplog.text
+    assert "take --dtype float32." in caplog.text
+
+
+def test_a_streamed_run_has_the_same_tables(request_for, tmp_path: Path) -> None:
+    resident = prepare_contrast(request_for(sites=("read", "update")))
+    run_contrast(resident)
+    streamed = prepare_contrast(request_for(sites=("read", "update"), stream=True, output_dir=tmp_path / "streamed"))
+    run_contrast(streamed)
+    one, other = tables_of(resident), tables_of(streamed)
+    pd.testing.assert_frame_equal(one["differences"], other["differences"], rtol=1e-5)
+
+
+# groups
+
+BYTES = Encoding(lambda sentences: [list(sentence.encode()) for sentence in sentences], ())
+WITH_BOS = Encoding(BYTES.encode, (256,), frozenset({ord(".")}))
+
+
+def grouped(pairs: list[MinimalPair], encoding: Encoding = BYTES, *, aligned: bool = False) -> dict:
+    return {group.name: group for group in group_pairs(check_pairs(pairs, encoding.encode), encoding, aligned=aligned)}
+
+
+def test_four_parts_of_one_size_share_no_template() -> None:
+    groups = grouped(some_pairs())
+    parts = [groups[f"random-word-{part}"] for part in PARTS]
+    assert [len(part.checked) for part in parts] == [6, 6, 6, 6]
+    templates = [{one.pair.template for one in part.checked} for part in parts]
+    assert [len(one) for one in templates] == [3, 3, 3, 3]
+    assert len(set().union(*templates)) == 12
+    assert [part.role for part in parts] == ["reference", "reference", "control", "control"]
+
+
+def test_controls_of_few_templates_are_dealt_out() -> None:
+    pairs = [pair_of(p.sentence1, p.sentence2, p.type, p.subtype, "one", p.right) for p in some_pairs()]
+    assert [len(grouped(pairs)[f"random-word-{part}"].checked) for part in PARTS] == [6, 6, 6, 6]
+
+
+def test_blocks_are_templates_or_pairs_where_templates_are_few() -> None:
+    groups = grouped(some_pairs())
+    subject = groups["subject"]
+    assert (subject.blocks_of, subject.n_blocks, subject.n_templates) == ("template", 12, 12)
+    for template in {one.pair.template for one in subject.checked}:
+        assert (
+            len({int(b) for b, one in zip(subject.blocks, subject.checked, strict=True) if one.pair.template == template}) == 1
+        )
+    assert not subject.allows_inference, "24 pairs"
+    few = [pair_of(p.sentence1, p.sentence2, p.type, p.subtype, f"t{n % 3}", p.right) for n, p in enumerate(some_pairs())]
+    subject = grouped(few)["subject"]
+    assert (subject.blocks_of, subject.n_templates, subject.n_blocks) == ("pair", 2, 20)
+    assert subject.blocks.max() == 19
+    assert grouped(some_pairs())["identical"].blocks_of == "template", "one pair is one block"
+    doubled = [
+        pair_of(f"{word} {p.sentence1}", f"{word} {p.sentence2}", p.type, p.subtype, p.template, p.right)
+        for word in ("So", "Oh")
+        for p in some_pairs()
+    ]
+    assert grouped(doubled)["subject"].allows_inference, "48 pairs in 12 blocks"
+
+
+def test_pairs_of_unequal_length_are_groups_of_their_own() -> None:
+    pairs = [*some_pairs(), pair_of("The cat ran on.", "The lion ran on.", "meaning", "subject", "x")]
+    assert "subject-aligned" not in grouped(pairs)
+    assert grouped(pairs)["subject"].n_unusable == 3
+    groups = grouped(pairs, aligned=True)
+    aligned = groups["subject-aligned"]
+    assert [one.pair.sentence2 for one in aligned.checked] == ["The horse sat here.", "The lion ran on."]
+    assert aligned.role == "meaning"
+    assert groups["subject"].n_unusable == 1, "two letters differ"
+    for placed in aligned.placed:
+        first, second = placed.at("edit+1")
+        assert placed.ids[0][first] == placed.ids[1][second] == ord(" ")
+
+
+def test_an_aligned_run_has_numbers_of_its_own(request_for) -> None:
+    prepared = prepare_contrast(request_for(aligned=True))
+    run_contrast(prepared)
+    groups = tables_of(prepared)["groups"].set_index("group")
+    assert groups.loc["subject-aligned", "pairs"] == 1
+    assert groups["before_edit"].max() <= 1e-5
+    rows = tables_of(prepared)["differences"].query("group == 'subject-aligned' and position == 'last'")
+    assert (rows["mean"] > 0).any()
+    assert np.isfinite(rows["percentile"]).all()
+
+
+def test_a_first_token_can_differ_after_a_bos_or_a_prefix_only() -> None:
+    pairs = [*some_pairs(), pair_of("Cat sat here.", "Bat sat here.", "meaning", "object", "x")]
+    assert "object" not in grouped(pairs)
+    assert grouped(pairs, WITH_BOS)["object"].placed[0].at("edit") == (1, 1)
+    assert grouped([with_prefix(pair, "Look:") for pair in pairs])["object"].placed[0].at("edit") == (6, 6)
+
+
+def test_a_prefix_moves_the_edit_with_the_sentence(request_for, tmp_path: Path) -> None:
+    pair = some_pairs()[0]
+    moved = with_prefix(pair, "Look here: ")
+    assert moved.sentence1 == "Look here: " + pair.sentence1
+    assert moved.sentence2[slice(*moved.edit2)] == pair.sentence2[slice(*pair.edit2)] == "rat"
+    assert with_prefix(pair, "") is pair
+    prepared = prepare_contrast(request_for(prefix="Look:", output_dir=tmp_path / "p"))
+    assert all(one.pair.sentence1.startswith("Look: ") for group in prepared.groups for one in group.checked)
+    without = prepare_contrast(request_for())
+    edits = [[placed.n_before for placed in run.groups[-1].placed] for run in (prepared, without)]
+    assert edits[0] == [edit + len("Look: ") for edit in edits[1]]
+    assert prepared.record["pairs_sha256"] != without.record["pairs_sha256"]
+
+
+def test_punctuation_at_the_end_is_left_out(request_for) -> None:
+    prepared = prepare_contrast(request_for())
+    for group in prepared.groups:
+        for one, placed in zip(group.checked, group.placed, strict=True):
+            if group.name != "unrelated":
+                assert placed.last[0] == len(one.ids1) - 2, "the full stop"
+
+
+def test_controls_are_made_where_a_file_has_none(tmp_path: Path) -> None:
+    path = tmp_path / "plain.jsonl"
+    pairs = some_pairs(controls=False)
+    write_pairs(pairs, path)
+    found = list(file_pairs(path, BYTES, prefix="", seed=1))
+    made = [one for one in found if one.pair.subtype == "random-word"]
+    assert [one.pair for one in found[: len(pairs)]] == pairs
+    assert 4 <= len(made) <= 4 * 24
+    sentences = {sentence for pair in pairs for sentence in (pair.sentence1, pair.sentence2)}
+    for one in made:
+        assert (one.pair.type, one.verdict) == ("control", "usable")
+        assert one.pair.sentence1 in sentences, "the right side of a pair"
+        assert one.pair.sentence2 not in sentences
+        assert sum(a != b for a, b in zip(one.pair.sentence1, one.pair.sentence2, strict=True)) == 1
+    assert [one.pair for one in file_pairs(path, BYTES, prefix="", seed=1)] == [one.pair for one in found]
+    assert [one.pair for one in file_pairs(path, BYTES, prefix="", seed=2)] != [one.pair for one in found]
+    groups = group_pairs(found, BYTES, aligned=False)
+    assert {f"random-word-{part}" for part in PARTS} < {group.name for group in groups}
+    write_pairs(some_pairs(), path)
+    assert len(list(file_pairs(path, BYTES, prefix="", seed=1))) == len(some_pairs()), "a file with controls is taken as it is"
+
+
+def words(sentences: list[str]) -> list[list[int]]:
+    """A token a word."""
+    return [[zlib.crc32(word.encode()) for word in sentence.split()] for sentence in sentences]
+
+
+def test_templates_give_as_many_usable_pairs_as_are_wanted_and_controls_in_proportion() -> None:
+    encoding = Encoding(words, (1,))
+    pairs = list(template_pairs(encoding, 8, subtypes=("tense", "subject"), seed=3))
+    counts = pd.Series([one.pair.subtype for one in pairs]).value_counts().to_dict()
+    assert counts == {"tense": 8, "subject": 8, "random-word": 4 * 8, "identical": 2, "unrelated": 2}
+    assert all(encoding.accepts(one, aligned=False) for one in pairs)
+    assert [one.pair for one in template_pairs(encoding, 8, subtypes=("tense", "subject"), seed=3)] == [p.pair for p in pairs]
+    roles = [group.role for group in group_pairs(pairs, encoding, aligned=False)]
+    assert roles == ["reference", "reference", "control", "control", "ladder", "ladder", "meaning", "grammar"]
+
+
+def test_a_subtype_of_two_types_is_refused() -> None:
+    """Tables tell groups apart by name."""
+    pairs = [*some_pairs(), pair_of("The cat sat on.", "The bat sat on.", "grammar", "subject", "x", 1)]
+    with pytest.raises(PairError, match=r"one type; 'subject' is both meaning and grammar: rename one of them\."):
+        grouped(pairs)
+
+
+# what is refused
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"sites": ("resid_pst",)}, ModelError, r"A site is resid_post, .*; got 'resid_pst'\. Did you mean resid_post"),
+        ({"sites": ()}, ModelError, "At least one site is needed"),
+        ({"positions": ("edit", "middle")}, PairError, r"A position is edit, edit\+1 to edit\+99, .*; got 'middle'\."),
+        ({"values": (4,)}, DataError, r"--values names layers 0 to 3 of this model; got 4\."),
+        ({"values": (0, -1)}, DataError, r"--values names layers 0 to 3 of this model; got -1\."),
+        ({"per_subtype": 0}, PairError, r"--per-subtype is 1 or more; got 0\."),
+        ({"seed": -1}, PairError, r"--seed is 0 or more; got -1\."),
+        ({"batch_tokens": 0}, DataError, r"--batch-tokens is 1 or more; got 0\."),
+        ({"subtypes": ("tense",)}, PairError, r"--subtypes chooses among template pairs; a file is taken whole: leave one"),
+        ({"pairs": None, "prefix": "Oh,"}, PairError, r"--prefix goes before the sentences of a file; .*: leave it out\."),
+        ({"pairs": None, "subtypes": ("tence",)}, PairError, r"Templates make .*; got 'tence'\. Did you mean tense"),
+        (
+            {"pairs": Path("nowhere.jsonl")},
+            PairError,
+            r"Pairs are read from a JSON Lines file; there is none at 'nowhere.jsonl'",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_sentence(request_for, tmp_path: Path, changes, error, message: str) -> None:
+    options = dict(changes)
+    made = request_for()
+    with pytest.raises(error, match=message) as caught:
+        prepare_contrast(ContrastRequest(**{**vars(made), **options}))
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "results").exists()
+
+
+def test_few_reference_tokens_are_refused() -> None:
+    with pytest.raises(DataError, match=r"--reference-tokens is 100 or more \(10,000 for results\); got 99\."):
+        ReferenceText("lee", 99)
+
+
+def test_no_usable_pair_is_refused_with_the_reasons(request_for) -> None:
+    pairs = [
+        pair_of("The cat sat.", "The horse sat.", "meaning", "subject", "a"),
+        pair_of("The cat sat.", "The lions sat.", "meaning", "subject", "b"),
+        pair_of("Cat sat.", "Bat sat.", "meaning", "subject", "c"),
+    ]
+    message = (
+        r"No pair can be compared under this tokenizer \(lengths differ: 2, first token: 1\): .* Take --prefix .* --aligned"
+    )
+    with pytest.raises(PairError, match=message):
+        prepare_contrast(request_for(pairs))
+    controls = [pair for pair in some_pairs() if pair.type == "control"]
+    with pytest.raises(PairError, match="No pair can be compared"):
+        prepare_contrast(request_for(controls))
+
+
+def test_too_few_controls_are_refused() -> None:
+    pairs = some_pairs(controls=False)
+    pairs += [pair for pair in some_pairs() if pair.subtype == "random-word"][:3]
+    with pytest.raises(PairError, match=r"no four of them .*'layerscope pairs make --subtypes random-word'\."):
+        grouped(pairs)
+    assert len(grouped([*pairs, [p for p in some_pairs() if p.subtype == "random-word"][5]])) == 6
+
+
+def test_a_sentence_longer_than_the_context_is_refused(request_for) -> None:
+    long = "The cat sat " + "and sat " * 80
+    pairs = [*some_pairs(), pair_of(long, long.replace("cat", "bat"), "meaning", "subject", "long")]
+    with pytest.raises(PairError, match=r"context of 512 tokens; 'The cat sat .*…' has 652: leave that pair out\."):
+        prepare_contrast(request_for(pairs))
+
+
+def test_a_file_that_holds_no_pairs(request_for, tmp_path: Path) -> None:
+    (tmp_path / "bad.jsonl").write_text('{"sentence1": "a"}\n', encoding="utf-8")
+    with pytest.raises(PairError, match=r"Line 1 of '.*bad.jsonl' is no pair: .*: import other files"):
+        prepare_contrast(request_for(name="bad.jsonl"))
+
+
+def test_check_pair_is_what_the_groups_are_made_of() -> None:
+    one = check_pair(some_pairs()[0], *BYTES.encode(["ab c", "ab d"]))
+    assert BYTES.accepts(one, aligned=False)
+    assert BYTES.place(one).last == (3, 3), "without a list of marks nothing is punctuation"

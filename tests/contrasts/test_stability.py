@@ -1,0 +1,438 @@
+"""From a finished contrast run on a tiny model to every table, figure and the reading, and back to the run's own numbers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from matplotlib.figure import Figure
+
+from layerscope.contrasts import stability
+from layerscope.contrasts.finished import FinishedContrast
+from layerscope.contrasts.prepare import ContrastRequest, prepare_contrast
+from layerscope.contrasts.reference import ReferenceText
+from layerscope.contrasts.run import run_contrast as run_prepared
+from layerscope.contrasts.stability import StabilityRequest, find_stability, main_place
+from layerscope.contrasts.tables import (
+    CONSISTENCY,
+    CONTRACTION,
+    DIFFERENCES,
+    DIMENSIONS,
+    DIVERGENCE,
+    GROUPS,
+    LAYER_AGREEMENT,
+    LAYER_SPECIFICITY,
+    MOVEMENT,
+    PAIRS,
+    PREDICTIONS,
+    PREFERENCES,
+    RANKING,
+    SPREAD_EXPLAINS,
+    TYPE_SPECIFICITY,
+)
+from layerscope.errors import RunError
+from layerscope.pairs.format import write_pairs
+from layerscope.pairs.pair import MinimalPair
+from layerscope.stats.false_discovery import benjamini_hochberg
+
+SITES, POSITIONS = ("resid_post", "mlp_out"), ("edit", "edit+1")
+FEW_HAVE, NONE_HAS = "edit+12", "edit+40"
+TYPES = {"subject": "meaning", "place": "meaning", "few": "meaning", "tense": "grammar", "typo": "grammar"}
+K = 5
+WRITTEN = (
+    RANKING, SPREAD_EXPLAINS, CONSISTENCY, LAYER_AGREEMENT, LAYER_SPECIFICITY, TYPE_SPECIFICITY, DIMENSIONS, CONTRACTION,
+    DIVERGENCE, PREFERENCES,
+)  # fmt: skip
+NAMES = ["ann", "bob", "dan", "eve", "ida", "jon", "kim", "lou", "max", "ned", "pat", "ron"]
+
+
+def some_pairs() -> list[MinimalPair]:
+    """Twelve templates, four pairs of each subtype in each; of one subtype only six pairs."""
+    found = []
+    for name in NAMES:
+        for thing in ("pen", "map", "jar", "fan"):
+            made = {
+                "subject": (f"So {name} saw the {thing}.", f"So {name} sat the {thing}.", None),
+                "place": (f"So {name} ran to my {thing}.", f"So {name} ran so my {thing}.", None),
+                "tense": (f"Now {name} sits on a {thing}.", f"Now {name} sith on a {thing}.", 1),
+                "typo": (f"Now {name} kut up the {thing}.", f"Now {name} cut up the {thing}.", 2),
+            }
+            if thing == "pen" and name < "k":
+                made["few"] = (f"Oh {name} had a {thing}.", f"Oh {name} has a {thing}.", None)
+            found += [pair_of(*one, TYPES[subtype], subtype, name) for subtype, one in made.items()]
+        for number in range(4):
+            for thing in ("pen", "map", "jar", "fan"):
+                one, other = f"So {name} saw some {thing} {number}.", f"So {name} saw soqe {thing} {number}."
+                found.append(pair_of(one, other, None, "control", "random-word", f"{name}-{number}"))
+    return found
+
+
+def pair_of(one: str, other: str, right: int | None, kind: str, subtype: str, template: str) -> MinimalPair:
+    assert sum(a != b for a, b in zip(one, other, strict=True)) == 1, "one letter is one token"
+    return MinimalPair.from_sentences(one, other, type=kind, subtype=subtype, right=right, template=template, source="test")
+
+
+@pytest.fixture(scope="module")
+def original(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("contrast")
+    write_pairs(some_pairs(), folder / "pairs.jsonl")
+    (folder / "text.txt").write_text("\n".join(f"Line {n} tells of {name} and a map." for n, name in enumerate(NAMES * 2)))
+    request = ContrastRequest(
+        model=str(tiny_checkpoint),
+        pairs=folder / "pairs.jsonl",
+        sites=SITES,
+        positions=(*POSITIONS, FEW_HAVE, NONE_HAS),
+        reference=ReferenceText(str(folder / "text.txt"), 200),
+        output_dir=folder / "results",
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAYERSCOPE_CACHE", str(folder / "cache"))
+        prepared = prepare_contrast(request)
+        assert run_prepared(prepared)
+    return prepared.directory.path
+
+
+@pytest.fixture
+def run(original: Path, tmp_path: Path) -> FinishedContrast:
+    """A copy that may be written to."""
+    return FinishedContrast.open(Path(shutil.copytree(original, tmp_path / original.name)))
+
+
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stability, "stability_figures", lambda **_: {})
+
+
+@pytest.fixture(scope="module")
+def analysed(original: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[FinishedContrast, stability.Stability]:
+    """One analysis with inference, without figures."""
+    run = FinishedContrast.open(Path(shutil.copytree(original, tmp_path_factory.mktemp("analysed") / original.name)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stability, "stability_figures", lambda **_: {})
+        return run, find_stability(run, StabilityRequest(k=K, n_resamples=19, positions=POSITIONS))
+
+
+def written(run: FinishedContrast, name: str) -> pd.DataFrame:
+    return pq.read_table(run.directory.path / name).to_pandas()
+
+
+def test_every_table_is_written_as_declared(analysed) -> None:
+    run, found = analysed
+    for table in WRITTEN:
+        stored = pq.read_schema(run.directory.path / table.name)
+        assert [field.name for field in stored] == [column.name for column in table.columns]
+        for field, column in zip(stored, table.columns, strict=True):
+            one, other = (kind.value_type if pa.types.is_list(kind) else kind for kind in (field.type, column.dtype))
+            assert (field.name, one, field.nullable) == (column.name, other, column.nullable)
+            assert field.metadata[b"meaning"].decode() == column.meaning
+        assert len(written(run, table.name)) == len(found.frame(table))
+        assert len(found.frame(table)) > 0 or table is DIMENSIONS
+    ranking = written(run, RANKING.name)
+    sets = ["all", "meaning", "grammar", *TYPES]
+    assert sorted(set(ranking["set"])) == sorted(sets)
+    # over all layers k units of each set and scale; within 4 layers of the three sets
+    assert len(ranking) == len(SITES) * len(POSITIONS) * 4 * (K * len(sets) + 4 * K * 3)
+    places = {(site, position) for site in SITES for position in POSITIONS}
+    for table in (RANKING, CONSISTENCY, LAYER_AGREEMENT, LAYER_SPECIFICITY, TYPE_SPECIFICITY, SPREAD_EXPLAINS):
+        frame = written(run, table.name)
+        assert set(zip(frame["site"], frame["position"], strict=True)) == places
+
+
+def test_the_ranking_is_a_plain_one_of_the_differences(analysed) -> None:
+    run, _ = analysed
+    differences = pd.concat(pd.read_parquet(file) for file in sorted((run.directory.path / DIFFERENCES.name).iterdir()))
+    differences = differences.astype({"group": str, "site": str, "position": str})
+    ranking = written(run, RANKING.name)
+    sets = {"all": list(TYPES), "meaning": ["subject", "place", "few"], "grammar": ["tense", "typo"], "typo": ["typo"]}
+    columns = {"percentile": "percentile", "raw": "mean", "z": "z", "relative": "relative"}
+    sigma = written(run, "reference.parquet").set_index(["site", "layer", "dim"])["spread"]
+    for site, position, name in (
+        ("mlp_out", "edit", "all"),
+        ("resid_post", "edit+1", "grammar"),
+        ("mlp_out", "edit+1", "typo"),
+    ):
+        cells = differences[(differences["site"] == site) & (differences["position"] == position)]
+        cells = cells[cells["group"].isin(sets[name])].astype(dict.fromkeys(columns.values(), float))
+        mean = cells.groupby(["layer", "dim"])[list(columns.values())].mean()
+        here = ranking[(ranking["site"] == site) & (ranking["position"] == position) & (ranking["set"] == name)]
+        for scale, column in columns.items():
+            one = here[here["scale"] == scale]
+            over_all = one[one["scope"] == "all"]
+            expected = mean[column].sort_values(kind="stable").head(K)
+            assert over_all["rank"].tolist() == list(range(1, K + 1))
+            np.testing.assert_allclose(over_all["score"], expected, rtol=1e-6)
+            assert list(zip(over_all["layer"], over_all["dim"], strict=True)) == expected.index.tolist()
+            for other, its in columns.items():
+                np.testing.assert_allclose(over_all[other].astype(float), mean.loc[expected.index, its], rtol=1e-6)
+            np.testing.assert_allclose(
+                over_all["spread"], [sigma[site, layer, dim] for layer, dim in expected.index], rtol=1e-6
+            )
+            if scale == "relative":
+                assert over_all["low"].isna().all()
+            else:
+                # blocks are kept in half precision
+                slack = 2e-3 * expected.abs().to_numpy() + 1e-5
+                assert (over_all["low"].to_numpy(dtype=float) <= expected.to_numpy() + slack).all()
+                assert (over_all["high"].to_numpy(dtype=float) >= expected.to_numpy() - slack).all()
+            if name == "typo":
+                assert set(one["scope"]) == {"all"}
+                continue
+            for layer in range(4):
+                within = one[(one["scope"] == "layer") & (one["layer"] == layer)].sort_values("rank")
+                expected = mean.loc[layer, column].sort_values(kind="stable").head(K)
+                assert within["dim"].tolist() == expected.index.tolist()
+                np.testing.assert_allclose(within["score"], expected, rtol=1e-6)
+
+
+def test_blocks_add_up_to_the_cells(analysed) -> None:
+    run, _ = analysed
+    cells = run.cells("mlp_out", "edit+1")
+    for scale, accuracy in (("percentile", 2e-3), ("raw", 2e-3), ("z", 2e-3)):
+        for group in run.group_scores("mlp_out", "edit+1", scale):
+            mean = np.mean([np.average(s.astype(float), axis=0, weights=group.pairs) for s in group.scores], axis=0)
+            np.testing.assert_allclose(mean, cells[scale][group.name], rtol=accuracy, atol=1e-4)
+            assert group.has_references == (scale == "percentile")
+            assert group.allows_inference == (group.name != "few")
+    assert [group.name for group in run.group_scores("mlp_out", "edit", "z")] == ["random-word-a", "random-word-b", *TYPES]
+
+
+def families(frame: pd.DataFrame, by: list[str], p: str = "p_value", q: str = "q_value") -> None:
+    """Hold every q against its family's p."""
+    seen = 0
+    for _, rows in frame.groupby(by, observed=True, dropna=False):
+        expected = benjamini_hochberg(rows[p].to_numpy(dtype=float))
+        np.testing.assert_allclose(rows[q].to_numpy(dtype=float), expected)
+        seen += int(np.isfinite(expected).sum())
+    assert seen > 0
+
+
+def test_q_values_are_those_of_the_families(analysed) -> None:
+    run, _ = analysed
+    families(written(run, CONSISTENCY.name), ["scale", "measure"])
+    families(written(run, LAYER_SPECIFICITY.name), ["set", "scale", "site", "position"])
+    families(written(run, CONTRACTION.name), ["set", "quantity", "position"])
+    layers = written(run, LAYER_AGREEMENT.name)
+    # of a place its layers, of the means over layers the places
+    families(layers[layers["layer"].notna()], ["set", "scale", "measure", "site", "position"])
+    families(layers[layers["layer"].isna()], ["set", "scale", "measure"])
+    types = written(run, TYPE_SPECIFICITY.name)
+    assert types["type_p"].isna().all(), "no labelling of five subtypes has a p below 0.05"
+    assert types["subtype_p"].isna().all(), "one subtype is too small"
+
+
+def test_inference_is_refused_for_what_is_too_small_and_named(analysed) -> None:
+    run, found = analysed
+    assert found.refused == ("few: 6 pairs in 6 blocks; inference needs 40 pairs in 10 blocks of templates",)
+    pairs = written(run, CONSISTENCY.name)
+    primary = pairs[pairs["scale"] == "percentile"].astype({"first": str, "second": str})
+    is_small = (primary["first"] == "few") | (primary["second"] == "few")
+    controls = primary["first"].str.startswith("random") & primary["second"].str.startswith("random")
+    is_tested = ~is_small & ~controls & (primary["first"] != primary["second"])
+    np.testing.assert_array_equal(primary["p_value"].notna(), is_tested)
+    np.testing.assert_array_equal(primary["low"].notna(), is_tested)
+    assert pairs.loc[pairs["scale"] == "raw", ["low", "high", "p_value", "q_value"]].isna().all(axis=None)
+    np.testing.assert_allclose(pairs["excess"], pairs["value"] - pairs["control"])
+    layers = written(run, LAYER_AGREEMENT.name)
+    primary = layers[layers["scale"] == "percentile"]
+    np.testing.assert_array_equal(primary["p_value"].notna(), primary["set"] == "grammar")
+    for (_, _, _, _, _), rows in layers.groupby(["set", "site", "position", "scale", "measure"], observed=True):
+        mean = rows[rows["layer"].isna()].iloc[0]
+        by_layer = rows[rows["layer"].notna()]
+        assert by_layer["layer"].tolist() == [0, 1, 2, 3]
+        np.testing.assert_allclose(mean[["value", "control"]].astype(float), by_layer[["value", "control"]].mean(), rtol=1e-6)
+    for language in ("en", "ja"):
+        assert found.refused[0] in found.reading[language]
+
+
+def test_readings_are_written_in_both_languages(analysed) -> None:
+    run, found = analysed
+    stored = json.loads((run.directory.path / "stability.json").read_text(encoding="utf-8"))
+    assert stored["request"] == {"k": K, "n_resamples": 19, "sites": None, "positions": list(POSITIONS), "seed": 42}
+    assert (found.site, found.position) == ("resid_post", "edit+1")
+    for language in ("en", "ja"):
+        text = (run.directory.path / f"stability_{language}.md").read_text(encoding="utf-8")
+        assert text == found.reading[language] == stored["reading"][language]
+        assert "resid_post" in text
+        assert "edit+1" in text
+        assert "nan" not in text
+    n_pairs = 4 * len(NAMES) * 4 + 6
+    assert f"{n_pairs} pairs of 5 subtypes" in found.reading["en"]
+    layers = written(run, LAYER_AGREEMENT.name)
+    here = layers[(layers["site"] == "resid_post") & (layers["position"] == "edit+1") & (layers["set"] == "grammar")]
+    here = here[(here["scale"] == "percentile") & (here["measure"] == "jaccard") & here["layer"].isna()].iloc[0]
+    assert f"Two grammar subtypes share a Jaccard of {here['value']:.3f}" in found.reading["en"]
+    assert f"p = {here['p_value']:.3g}" in found.reading["en"]
+
+
+def test_preferences_are_those_of_the_pairs(analysed) -> None:
+    run, _ = analysed
+    pairs = pd.concat(pd.read_parquet(file) for file in sorted((run.directory.path / PAIRS.name).iterdir()))
+    frame = written(run, PREFERENCES.name).set_index("group")
+    assert frame.index.tolist() == ["tense", "typo"]
+    for name, right in (("tense", 1), ("typo", 2)):
+        of_group = pairs[pairs["group"] == name]
+        assert (of_group["right"] == right).all()
+        wrong = of_group["pair"][of_group["prefers"] == 3 - right].tolist()
+        assert frame.loc[name, "disagreeing"].tolist() == wrong
+        assert frame.loc[name, "pairs"] == len(of_group) == 48
+        assert frame.loc[name, "agreed"] == pytest.approx(1 - len(wrong) / 48)
+
+
+def test_movement_and_divergence_are_plain_means_of_the_pairs(analysed) -> None:
+    run, _ = analysed
+    tables = {
+        table: pd.concat(pd.read_parquet(file) for file in sorted((run.directory.path / table.name).iterdir()))
+        for table in (PAIRS, MOVEMENT, PREDICTIONS)
+    }
+    kind = tables[PAIRS].set_index("pair")
+    errors = kind.index[kind["subtype"].isin(["tense", "typo"])]
+    controls = kind.index[kind["subtype"] == "random-word"]
+    found = written(run, CONTRACTION.name).set_index(["set", "quantity", "position", "layer"])["value"]
+    moved = tables[MOVEMENT].astype({"position": str})
+    for position in POSITIONS:
+        for name, members in (("error", errors), ("control", controls)):
+            rows = moved[(moved["position"] == position) & moved["pair"].isin(members) & (moved["layer"] == 2)]
+            rho = np.log(rows["size_after"].astype(float) / rows["size_before"].astype(float))
+            assert found[name, "contraction", position, 2] == pytest.approx(rho.mean(), rel=1e-5)
+            first_is_right = kind.loc[rows["pair"], "right"].to_numpy(dtype=float)
+            one, other = (rows[c].to_numpy(dtype=float) for c in ("toward_first", "toward_second"))
+            toward = np.where(first_is_right == 1, one, np.where(first_is_right == 2, other, (one + other) / 2))
+            assert found[name, "toward_right", position, 2] == pytest.approx(toward.mean(), rel=1e-5)
+    falls = written(run, DIVERGENCE.name).set_index(["set", "distance"])["kl_nats"]
+    rows = tables[PREDICTIONS]
+    for name, members in (("error", errors), ("tense", kind.index[kind["group"] == "tense"])):
+        some = rows[rows["pair"].isin(members) & (rows["distance"] == 1)]
+        assert falls[name, 1] == pytest.approx(some["kl_nats"].astype(float).mean(), rel=1e-5)
+
+
+def test_the_same_seed_gives_the_same_tables(analysed, run: FinishedContrast, no_figures) -> None:
+    one = find_stability(run, StabilityRequest(k=K, n_resamples=19, positions=POSITIONS))
+    for name, frame in analysed[1].frames.items():
+        pd.testing.assert_frame_equal(one.frames[name], frame)
+
+
+def test_some_places_and_values_alone(run: FinishedContrast, no_figures) -> None:
+    said: list[tuple[int, int]] = []
+    request = StabilityRequest(k=K, n_resamples=0, sites=("mlp_out",), positions=("edit",))
+    found = find_stability(run, request, lambda done, total: said.append((done, total)))
+    assert said == [(1, 1)]
+    assert (found.site, found.position) == ("mlp_out", "edit")
+    for table in (CONSISTENCY, LAYER_AGREEMENT, LAYER_SPECIFICITY, CONTRACTION):
+        frame = written(run, table.name)
+        assert set(frame["position"]) == {"edit"}
+        assert frame[["low", "high", "p_value", "q_value"]].isna().all(axis=None)
+        assert np.isfinite(frame["value" if "value" in frame else "share"]).all()
+    assert len(found.frame(DIMENSIONS)) == 0
+    assert "No resampling was asked for" in found.reading["en"]
+
+
+def test_figures_are_drawn_in_both_languages(run: FinishedContrast) -> None:
+    find_stability(run, StabilityRequest(k=K, n_resamples=3, sites=("resid_post",), positions=POSITIONS))
+    files = sorted(path.name for path in (run.directory.path / "figures").iterdir())
+    stems = {name.rsplit(".", 1)[0] for name in files}
+    assert len(stems) >= 8
+    assert {f"{stem}.{ending}" for stem in stems for ending in ("png", "svg")} == set(files)
+    assert {stem.removesuffix("_en") for stem in stems if stem.endswith("_en")} == {
+        stem.removesuffix("_ja") for stem in stems if stem.endswith("_ja")
+    }
+    assert all((run.directory.path / "figures" / name).stat().st_size > 1000 for name in files)
+
+
+def test_figures_that_are_returned_are_stored(run: FinishedContrast, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, object] = {}
+
+    def draw(**arguments: object) -> dict[str, Figure]:
+        given.update(arguments)
+        return {"one_en": Figure()}
+
+    monkeypatch.setattr(stability, "stability_figures", draw)
+    find_stability(run, StabilityRequest(k=K, n_resamples=0))
+    assert (run.directory.path / "figures" / "one_en.png").is_file()
+    cells = run.cells("resid_post", "edit+1")
+    np.testing.assert_allclose(given["cells"]["percentile"], np.mean([cells["percentile"][name] for name in TYPES], axis=0))
+    np.testing.assert_allclose(given["by_type"]["grammar"], (cells["raw"]["tense"] + cells["raw"]["typo"]) / 2)
+    assert list(given["by_type"]) == ["meaning", "grammar", "control"]
+
+
+@pytest.mark.parametrize(
+    ("sites", "positions", "expected"),
+    [
+        (("resid_post", "mlp_out"), ("edit", "edit+1", "edit+2", "last"), ("resid_post", "edit+1")),
+        (("mlp_out", "resid_post"), ("edit+2", "edit+1"), ("resid_post", "edit+2")),
+        (("mlp_out", "attn_out"), ("last", "edit"), ("mlp_out", "last")),
+    ],
+)
+def test_figures_look_just_after_the_edit(sites, positions, expected) -> None:
+    assert main_place(sites, positions) == expected
+
+
+def test_a_place_that_few_pairs_have(run: FinishedContrast, no_figures) -> None:
+    """Only one subtype's sentences are that long: nothing to compare it with, and the reading says who is missing."""
+    request = StabilityRequest(k=K, n_resamples=9, positions=(NONE_HAS, FEW_HAVE))
+    found = find_stability(run, request)
+    assert (found.site, found.position) == ("resid_post", FEW_HAVE), "not where there is nothing to see"
+    assert set(found.frame(RANKING)["set"]) == {"all", "grammar", "typo"}
+    assert CONSISTENCY.name not in found.frames
+    assert "needs two subtypes and the random-word controls at this position" in found.reading["en"]
+    small = [line.split(":")[0] for line in found.refused]
+    assert small == ["random-word-a", "random-word-b", "subject", "place", "few", "tense"]
+    assert "Inference refused: tense: 0 pairs in 0 blocks; inference needs 40 pairs in 10 blocks" in found.reading["en"]
+
+
+# what is refused
+
+
+def test_a_place_that_no_pair_has_is_refused(run: FinishedContrast) -> None:
+    before = sorted(run.directory.path.iterdir())
+    with pytest.raises(RunError, match=r"No pair of the run is long enough for edit\+40: name other --positions\."):
+        find_stability(run, StabilityRequest(k=K, positions=(NONE_HAS,)))
+    assert sorted(run.directory.path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"k": 0}, r"--k is from 1 to half of the model's 32 dimensions; got 0\."),
+        ({"k": 17}, r"--k is from 1 to half of the model's 32 dimensions; got 17\."),
+        ({"n_resamples": -1}, r"--resamples and --seed are 0 or more; got -1 and 42\."),
+        ({"seed": -2}, r"--resamples and --seed are 0 or more; got 200 and -2\."),
+        ({"sites": ("attn_out",)}, r"--sites names what the run has, resid_post, mlp_out; got 'attn_out'\."),
+        (
+            {"positions": ("edit", "edit+9")},
+            r"--positions names what the run has, edit, edit\+1, edit\+12, edit\+40; got 'edit\+9'\.",
+        ),
+    ],
+)
+def test_what_does_not_fit_the_run_is_refused(run: FinishedContrast, changes: dict, message: str) -> None:
+    before = sorted(run.directory.path.iterdir())
+    with pytest.raises(RunError, match=message):
+        find_stability(run, StabilityRequest(**{"k": K, **changes}))
+    assert sorted(run.directory.path.iterdir()) == before
+
+
+def test_a_run_that_is_not_finished_or_another_is_refused(run: FinishedContrast, tmp_path: Path) -> None:
+    path = run.directory.path / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**manifest, "status": "running"}), encoding="utf-8")
+    with pytest.raises(RunError, match=r"is not finished: give the same 'layerscope contrast' command again, and it goes on\."):
+        FinishedContrast.open(run.directory.path)
+    path.write_text(json.dumps({**manifest, "request": {"kind": "sweep"}}), encoding="utf-8")
+    with pytest.raises(RunError, match=r"is what 'layerscope contrast' printed; '.*' is none: name that folder\."):
+        FinishedContrast.open(run.directory.path)
+    path.write_text(json.dumps({**manifest, "request": {}}), encoding="utf-8")
+    with pytest.raises(RunError, match="is none: name that folder"):
+        FinishedContrast.open(run.directory.path)
+    with pytest.raises(RunError, match="is none: name that folder"):
+        FinishedContrast.open(tmp_path / "nowhere")
+
+
+def test_a_run_that_lost_a_part_is_refused(run: FinishedContrast, no_figures) -> None:
+    (run.directory.path / GROUPS.name / "shard-00002.parquet").unlink()
+    with pytest.raises(RunError, match=r"lacks groups/shard-00002.parquet: run it again with --force\."):
+        find_stability(run, StabilityRequest(k=K, n_resamples=0))

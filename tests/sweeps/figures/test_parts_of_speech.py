@@ -1,0 +1,55 @@
+"""Figures of parts of speech show what the table says, in both languages, and nothing falls off the page."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from layerscope.figures.style import LANGUAGES, figure_style
+from layerscope.sweeps.figures.parts_of_speech import effects_by_tag_and_layer, pos_figures
+from tests.made_up_runs import made_up_run
+
+
+@pytest.fixture(scope="module")
+def pos() -> pd.DataFrame:
+    return made_up_run(n_documents=30, planted={"VERB": 0.5}, seed=0, n_variants=6).pos()
+
+
+def transitions_of(pos: pd.DataFrame) -> pd.DataFrame:
+    rows = pos[(pos["unit"] == "word") & (pos["kind"] == "tag")]
+    return rows.assign(next_tag=rows["tag"], words=rows["items"])
+
+
+def test_every_figure_in_both_languages(pos: pd.DataFrame) -> None:
+    figures = pos_figures(pos, transitions_of(pos), ["removal"], model="tiny", dataset="texts")
+    names = ("pos_removal", "pos_classes_removal", "pos_difficulty_removal", "transitions_removal")
+    assert set(figures) == {f"{name}_{language}" for name in names for language in LANGUAGES}
+    for name, figure in figures.items():
+        check_nothing_is_cut(figure, name)
+
+
+def check_nothing_is_cut(figure: Figure, name: str) -> None:
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    everything, page = figure.get_tightbbox(canvas.get_renderer()), figure.bbox_inches
+    assert everything.x0 >= page.x0 - 0.01, name
+    assert everything.x1 <= page.x1 + 0.01, name
+    assert everything.y0 >= page.y0 - 0.01, name
+    assert everything.y1 <= page.y1 + 0.01, name
+
+
+def test_the_heat_map_shows_the_table(pos: pd.DataFrame) -> None:
+    words = pos[pos["unit"] == "word"]
+    with figure_style("en"):
+        figure = effects_by_tag_and_layer(words, "removal", "caption", "en")
+    axes = figure.axes[0]
+    shown = np.asarray(axes.images[0].get_array())
+    labels = [text.get_text().split(" ")[0] for text in axes.get_yticklabels()]
+    assert labels == ["ADJ", "NOUN", "VERB", "ADP", "DET", "PUNCT"]
+    verbs = words[(words["tag"] == "VERB") & (words["family"] == "removal")].sort_values("span_first")
+    np.testing.assert_allclose(shown[labels.index("VERB")], verbs["delta_nll_nats"])
+    rows = words[(words["family"] == "removal") & (words["kind"] == "tag")]
+    assert len(axes.collections[0].get_offsets()) == (~(rows["q_value"] < 0.05)).sum()
