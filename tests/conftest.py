@@ -57,3 +57,11 @@ def text_file(tmp_path: Path) -> Iterator[Path]:
         "The cat sat on the mat.\nShe is good at math, he said.\nIt rained all day in the small town.\n", encoding="utf-8"
     )
     return path
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory):
+    """Run directories of tiny models; to be read only."""
+    from tests.tiny_runs import make_runs
+
+    return make_runs(tmp_path_factory.mktemp("runs"))

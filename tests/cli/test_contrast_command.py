@@ -9,14 +9,14 @@ import pytest
 
 from layerscope.cli.main import main
 from layerscope.pairs.format import write_pairs
-from tests.contrasts.test_run import PLACES, some_pairs
+from tests.letter_pairs import PLACES, pairs_of_places
 
 
 @pytest.fixture
 def arguments(tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "120")
-    write_pairs(some_pairs(), tmp_path / "pairs.jsonl")
+    write_pairs(pairs_of_places(), tmp_path / "pairs.jsonl")
     (tmp_path / "text.txt").write_text(
         "\n".join(f"What was found by the {place} is here." for place in PLACES), encoding="utf-8"
     )
@@ -106,7 +106,7 @@ def test_what_cannot_be_ends_in_one_line_and_leaves_nothing(
 
 
 def test_no_usable_pair_ends_in_one_line(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_pairs([pair for pair in some_pairs() if pair.template in ("longer", "two letters")], tmp_path / "pairs.jsonl")
+    write_pairs([pair for pair in pairs_of_places() if pair.template in ("longer", "two letters")], tmp_path / "pairs.jsonl")
     assert run(*arguments) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert "No pair can be compared under this tokenizer (lengths differ: 1, several tokens differ: 1)" in line

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from layerscope.cli.main import main
-from tests.report.tiny_runs import TinyRuns, make_runs
 from tests.report.unpack import page_data
+from tests.tiny_runs import TinyRuns, make_runs
 
 
 @pytest.fixture(scope="module")

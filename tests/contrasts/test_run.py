@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from layerscope.contrasts.blocks import group_blocks
 from layerscope.contrasts.engine.difference_sums import Percentiles
 from layerscope.contrasts.engine.groups import ContrastPlan, contrast_group
 from layerscope.contrasts.engine.pair_batches import can_share
@@ -20,7 +21,6 @@ from layerscope.contrasts.engine.reference import Reference, measure_reference
 from layerscope.contrasts.groups import PARTS, Encoding, file_pairs, group_pairs, template_pairs, with_prefix
 from layerscope.contrasts.prepare import ContrastRequest, prepare_contrast
 from layerscope.contrasts.reference import ReferenceText, find_reference
-from layerscope.contrasts.rows import group_blocks
 from layerscope.contrasts.run import run_contrast
 from layerscope.contrasts.tables import BLOCKS, DIFFERENCES, GROUPS, MOVEMENT, PAIRS, PREDICTIONS, REFERENCE, VALUES
 from layerscope.errors import DataError, ModelError, PairError, RunError
@@ -30,44 +30,10 @@ from layerscope.pairs.checking import check_pair, check_pairs
 from layerscope.pairs.format import write_pairs
 from layerscope.pairs.pair import MinimalPair
 from layerscope.results.schema import Table
+from tests.letter_pairs import PLACES, pair_of, pairs_of_places
 
 SITES, POSITIONS = ("resid_post", "mlp_out"), ("edit", "edit+1", "edit+40", "detection", "last")
 IN_PARTS = (GROUPS, PAIRS, DIFFERENCES, BLOCKS, PREDICTIONS, MOVEMENT)
-PLACES = ["door", "lake", "mill", "barn", "road", "well", "gate", "pond", "hill", "shop", "tree", "wall"]
-
-
-def pair_of(sentence1: str, sentence2: str, kind: str, subtype: str, template: str, right: int | None = None) -> MinimalPair:
-    return MinimalPair.from_sentences(
-        sentence1, sentence2, type=kind, subtype=subtype, right=right, template=template, source="test"
-    )
-
-
-def some_pairs(*, controls: bool = True) -> list[MinimalPair]:
-    """Per subtype two pairs a place; equal bytes throughout, except one pair; another differs in two letters."""
-    pairs = []
-    for place in PLACES:
-        pairs += [
-            pair_of(f"The cat sat by the {place}.", f"The {other} sat by the {place}.", "meaning", "subject", f"s-{place}")
-            for other in ("rat", "bat")
-        ]
-        pairs += [
-            pair_of(f"My {who} sat by the {place}.", f"My {who} sit by the {place}.", "grammar", "tense", f"t-{place}", 1)
-            for who in ("cat", "dog")
-        ]
-        if controls:
-            pairs += [
-                pair_of(
-                    f"The cat {word} by the {place}.", f"The cat sat by the {place}.", "control", "random-word", f"r-{place}"
-                )
-                for word in ("fat", "mat")
-            ]
-    if controls:
-        same = "The cat sat by the pond."
-        pairs.append(pair_of(same, same, "control", "identical", "i"))
-        pairs.append(pair_of(same, "Our dogs ran to my home.", "control", "unrelated", "u"))
-    pairs.append(pair_of("The cat sat here.", "The horse sat here.", "meaning", "subject", "longer"))
-    pairs.append(pair_of("The cat sat here.", "The dog sat here.", "meaning", "subject", "two letters"))
-    return pairs
 
 
 @pytest.fixture(autouse=True)
@@ -89,7 +55,7 @@ def request_for(tiny_checkpoint: Path, tmp_path: Path, texts: Path):
     def make(pairs: list[MinimalPair] | None = None, name: str = "pairs.jsonl", **changes) -> ContrastRequest:
         path = tmp_path / name
         if pairs is not None or not path.exists():
-            write_pairs(some_pairs() if pairs is None else pairs, path)
+            write_pairs(pairs_of_places() if pairs is None else pairs, path)
         options = {
             "model": str(tiny_checkpoint),
             "pairs": path,
@@ -267,7 +233,7 @@ def test_a_file_whose_pairs_lie_in_other_templates_is_another_run(request_for) -
     """Templates decide the blocks, and so the intervals."""
     assert run_contrast(prepare_contrast(request_for()))
     moved = [pair_of(p.sentence1, p.sentence2, p.type, p.subtype, p.template.lower() + "x" * (n % 3), p.right)
-             for n, p in enumerate(some_pairs())]  # fmt: skip
+             for n, p in enumerate(pairs_of_places())]  # fmt: skip
     with pytest.raises(RunError, match="pairs_sha256 was "):
         run_contrast(prepare_contrast(request_for(moved)))
 
@@ -386,7 +352,7 @@ def grouped(pairs: list[MinimalPair], encoding: Encoding = BYTES, *, aligned: bo
 
 
 def test_four_parts_of_one_size_share_no_template() -> None:
-    groups = grouped(some_pairs())
+    groups = grouped(pairs_of_places())
     parts = [groups[f"random-word-{part}"] for part in PARTS]
     assert [len(part.checked) for part in parts] == [6, 6, 6, 6]
     templates = [{one.pair.template for one in part.checked} for part in parts]
@@ -396,12 +362,12 @@ def test_four_parts_of_one_size_share_no_template() -> None:
 
 
 def test_controls_of_few_templates_are_dealt_out() -> None:
-    pairs = [pair_of(p.sentence1, p.sentence2, p.type, p.subtype, "one", p.right) for p in some_pairs()]
+    pairs = [pair_of(p.sentence1, p.sentence2, p.type, p.subtype, "one", p.right) for p in pairs_of_places()]
     assert [len(grouped(pairs)[f"random-word-{part}"].checked) for part in PARTS] == [6, 6, 6, 6]
 
 
 def test_blocks_are_templates_or_pairs_where_templates_are_few() -> None:
-    groups = grouped(some_pairs())
+    groups = grouped(pairs_of_places())
     subject = groups["subject"]
     assert (subject.blocks_of, subject.n_blocks, subject.n_templates) == ("template", 12, 12)
     for template in {one.pair.template for one in subject.checked}:
@@ -409,21 +375,21 @@ def test_blocks_are_templates_or_pairs_where_templates_are_few() -> None:
             len({int(b) for b, one in zip(subject.blocks, subject.checked, strict=True) if one.pair.template == template}) == 1
         )
     assert not subject.allows_inference, "24 pairs"
-    few = [pair_of(p.sentence1, p.sentence2, p.type, p.subtype, f"t{n % 3}", p.right) for n, p in enumerate(some_pairs())]
+    few = [pair_of(p.sentence1, p.sentence2, p.type, p.subtype, f"t{n % 3}", p.right) for n, p in enumerate(pairs_of_places())]
     subject = grouped(few)["subject"]
     assert (subject.blocks_of, subject.n_templates, subject.n_blocks) == ("pair", 2, 20)
     assert subject.blocks.max() == 19
-    assert grouped(some_pairs())["identical"].blocks_of == "template", "one pair is one block"
+    assert grouped(pairs_of_places())["identical"].blocks_of == "template", "one pair is one block"
     doubled = [
         pair_of(f"{word} {p.sentence1}", f"{word} {p.sentence2}", p.type, p.subtype, p.template, p.right)
         for word in ("So", "Oh")
-        for p in some_pairs()
+        for p in pairs_of_places()
     ]
     assert grouped(doubled)["subject"].allows_inference, "48 pairs in 12 blocks"
 
 
 def test_pairs_of_unequal_length_are_groups_of_their_own() -> None:
-    pairs = [*some_pairs(), pair_of("The cat ran on.", "The lion ran on.", "meaning", "subject", "x")]
+    pairs = [*pairs_of_places(), pair_of("The cat ran on.", "The lion ran on.", "meaning", "subject", "x")]
     assert "subject-aligned" not in grouped(pairs)
     assert grouped(pairs)["subject"].n_unusable == 3
     groups = grouped(pairs, aligned=True)
@@ -448,14 +414,14 @@ def test_an_aligned_run_has_numbers_of_its_own(request_for) -> None:
 
 
 def test_a_first_token_can_differ_after_a_bos_or_a_prefix_only() -> None:
-    pairs = [*some_pairs(), pair_of("Cat sat here.", "Bat sat here.", "meaning", "object", "x")]
+    pairs = [*pairs_of_places(), pair_of("Cat sat here.", "Bat sat here.", "meaning", "object", "x")]
     assert "object" not in grouped(pairs)
     assert grouped(pairs, WITH_BOS)["object"].placed[0].at("edit") == (1, 1)
     assert grouped([with_prefix(pair, "Look:") for pair in pairs])["object"].placed[0].at("edit") == (6, 6)
 
 
 def test_a_prefix_moves_the_edit_with_the_sentence(request_for, tmp_path: Path) -> None:
-    pair = some_pairs()[0]
+    pair = pairs_of_places()[0]
     moved = with_prefix(pair, "Look here: ")
     assert moved.sentence1 == "Look here: " + pair.sentence1
     assert moved.sentence2[slice(*moved.edit2)] == pair.sentence2[slice(*pair.edit2)] == "rat"
@@ -478,7 +444,7 @@ def test_punctuation_at_the_end_is_left_out(request_for) -> None:
 
 def test_controls_are_made_where_a_file_has_none(tmp_path: Path) -> None:
     path = tmp_path / "plain.jsonl"
-    pairs = some_pairs(controls=False)
+    pairs = pairs_of_places(controls=False)
     write_pairs(pairs, path)
     found = list(file_pairs(path, BYTES, prefix="", seed=1))
     made = [one for one in found if one.pair.subtype == "random-word"]
@@ -494,8 +460,10 @@ def test_controls_are_made_where_a_file_has_none(tmp_path: Path) -> None:
     assert [one.pair for one in file_pairs(path, BYTES, prefix="", seed=2)] != [one.pair for one in found]
     groups = group_pairs(found, BYTES, aligned=False)
     assert {f"random-word-{part}" for part in PARTS} < {group.name for group in groups}
-    write_pairs(some_pairs(), path)
-    assert len(list(file_pairs(path, BYTES, prefix="", seed=1))) == len(some_pairs()), "a file with controls is taken as it is"
+    write_pairs(pairs_of_places(), path)
+    assert len(list(file_pairs(path, BYTES, prefix="", seed=1))) == len(pairs_of_places()), (
+        "a file with controls is taken as it is"
+    )
 
 
 def words(sentences: list[str]) -> list[list[int]]:
@@ -516,7 +484,7 @@ def test_templates_give_as_many_usable_pairs_as_are_wanted_and_controls_in_propo
 
 def test_a_subtype_of_two_types_is_refused() -> None:
     """Tables tell groups apart by name."""
-    pairs = [*some_pairs(), pair_of("The cat sat on.", "The bat sat on.", "grammar", "subject", "x", 1)]
+    pairs = [*pairs_of_places(), pair_of("The cat sat on.", "The bat sat on.", "grammar", "subject", "x", 1)]
     with pytest.raises(PairError, match=r"one type; 'subject' is both meaning and grammar: rename one of them\."):
         grouped(pairs)
 
@@ -570,22 +538,22 @@ def test_no_usable_pair_is_refused_with_the_reasons(request_for) -> None:
     )
     with pytest.raises(PairError, match=message):
         prepare_contrast(request_for(pairs))
-    controls = [pair for pair in some_pairs() if pair.type == "control"]
+    controls = [pair for pair in pairs_of_places() if pair.type == "control"]
     with pytest.raises(PairError, match="No pair can be compared"):
         prepare_contrast(request_for(controls))
 
 
 def test_too_few_controls_are_refused() -> None:
-    pairs = some_pairs(controls=False)
-    pairs += [pair for pair in some_pairs() if pair.subtype == "random-word"][:3]
+    pairs = pairs_of_places(controls=False)
+    pairs += [pair for pair in pairs_of_places() if pair.subtype == "random-word"][:3]
     with pytest.raises(PairError, match=r"no four of them .*'layerscope pairs make --subtypes random-word'\."):
         grouped(pairs)
-    assert len(grouped([*pairs, [p for p in some_pairs() if p.subtype == "random-word"][5]])) == 6
+    assert len(grouped([*pairs, [p for p in pairs_of_places() if p.subtype == "random-word"][5]])) == 6
 
 
 def test_a_sentence_longer_than_the_context_is_refused(request_for) -> None:
     long = "The cat sat " + "and sat " * 80
-    pairs = [*some_pairs(), pair_of(long, long.replace("cat", "bat"), "meaning", "subject", "long")]
+    pairs = [*pairs_of_places(), pair_of(long, long.replace("cat", "bat"), "meaning", "subject", "long")]
     with pytest.raises(PairError, match=r"context of 512 tokens; 'The cat sat .*…' has 652: leave that pair out\."):
         prepare_contrast(request_for(pairs))
 
@@ -597,6 +565,6 @@ def test_a_file_that_holds_no_pairs(request_for, tmp_path: Path) -> None:
 
 
 def test_check_pair_is_what_the_groups_are_made_of() -> None:
-    one = check_pair(some_pairs()[0], *BYTES.encode(["ab c", "ab d"]))
+    one = check_pair(pairs_of_places()[0], *BYTES.encode(["ab c", "ab d"]))
     assert BYTES.accepts(one, aligned=False)
     assert BYTES.place(one).last == (3, 3), "without a list of marks nothing is punctuation"

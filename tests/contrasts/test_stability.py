@@ -38,50 +38,22 @@ from layerscope.contrasts.tables import (
 )
 from layerscope.errors import RunError
 from layerscope.pairs.format import write_pairs
-from layerscope.pairs.pair import MinimalPair
 from layerscope.stats.false_discovery import benjamini_hochberg
+from tests.letter_pairs import NAMES, TYPES, pairs_of_names
 
 SITES, POSITIONS = ("resid_post", "mlp_out"), ("edit", "edit+1")
 FEW_HAVE, NONE_HAS = "edit+12", "edit+40"
-TYPES = {"subject": "meaning", "place": "meaning", "few": "meaning", "tense": "grammar", "typo": "grammar"}
 K = 5
 WRITTEN = (
     RANKING, SPREAD_EXPLAINS, CONSISTENCY, LAYER_AGREEMENT, LAYER_SPECIFICITY, TYPE_SPECIFICITY, DIMENSIONS, CONTRACTION,
     DIVERGENCE, PREFERENCES,
 )  # fmt: skip
-NAMES = ["ann", "bob", "dan", "eve", "ida", "jon", "kim", "lou", "max", "ned", "pat", "ron"]
-
-
-def some_pairs() -> list[MinimalPair]:
-    """Twelve templates, four pairs of each subtype in each; of one subtype only six pairs."""
-    found = []
-    for name in NAMES:
-        for thing in ("pen", "map", "jar", "fan"):
-            made = {
-                "subject": (f"So {name} saw the {thing}.", f"So {name} sat the {thing}.", None),
-                "place": (f"So {name} ran to my {thing}.", f"So {name} ran so my {thing}.", None),
-                "tense": (f"Now {name} sits on a {thing}.", f"Now {name} sith on a {thing}.", 1),
-                "typo": (f"Now {name} kut up the {thing}.", f"Now {name} cut up the {thing}.", 2),
-            }
-            if thing == "pen" and name < "k":
-                made["few"] = (f"Oh {name} had a {thing}.", f"Oh {name} has a {thing}.", None)
-            found += [pair_of(*one, TYPES[subtype], subtype, name) for subtype, one in made.items()]
-        for number in range(4):
-            for thing in ("pen", "map", "jar", "fan"):
-                one, other = f"So {name} saw some {thing} {number}.", f"So {name} saw soqe {thing} {number}."
-                found.append(pair_of(one, other, None, "control", "random-word", f"{name}-{number}"))
-    return found
-
-
-def pair_of(one: str, other: str, right: int | None, kind: str, subtype: str, template: str) -> MinimalPair:
-    assert sum(a != b for a, b in zip(one, other, strict=True)) == 1, "one letter is one token"
-    return MinimalPair.from_sentences(one, other, type=kind, subtype=subtype, right=right, template=template, source="test")
 
 
 @pytest.fixture(scope="module")
 def original(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("contrast")
-    write_pairs(some_pairs(), folder / "pairs.jsonl")
+    write_pairs(pairs_of_names(), folder / "pairs.jsonl")
     (folder / "text.txt").write_text("\n".join(f"Line {n} tells of {name} and a map." for n, name in enumerate(NAMES * 2)))
     request = ContrastRequest(
         model=str(tiny_checkpoint),
@@ -318,10 +290,10 @@ def test_the_same_seed_gives_the_same_tables(analysed, run: FinishedContrast, no
 
 
 def test_some_places_and_values_alone(run: FinishedContrast, no_figures) -> None:
-    said: list[tuple[int, int]] = []
+    said: list[tuple[str, int, int]] = []
     request = StabilityRequest(k=K, n_resamples=0, sites=("mlp_out",), positions=("edit",))
-    found = find_stability(run, request, lambda done, total: said.append((done, total)))
-    assert said == [(1, 1)]
+    found = find_stability(run, request, lambda *told: said.append(told))
+    assert said == [("Comparing at each site and position", 1, 1)]
     assert (found.site, found.position) == ("mlp_out", "edit")
     for table in (CONSISTENCY, LAYER_AGREEMENT, LAYER_SPECIFICITY, CONTRACTION):
         frame = written(run, table.name)

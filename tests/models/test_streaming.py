@@ -20,7 +20,7 @@ from layerscope.paths.layer_major import layer_major
 from layerscope.paths.plan import plan_sweep
 from layerscope.sweeps.engine.stream import chunk_shards, stream_chunk
 from layerscope.sweeps.engine.walk import walk_shard
-from tests.sweeps.engine.test_walk import windows_of
+from tests.made_up_windows import windows_of
 from tests.tiny_models import build_tiny
 
 FAMILIES = ["llama", "llama-untied", "mixtral", "gemma2", "gpt2", "qwen3_moe", "falcon", "bloom", "opt", "gpt_oss", "mamba"]

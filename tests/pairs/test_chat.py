@@ -84,7 +84,7 @@ def same(first: ChatOutcome, second: ChatOutcome) -> bool:
 def test_pairs_come_by_structured_output_in_the_order_of_the_requests(tmp_path: Path):
     seen: list[tuple[int, int]] = []
     with chat_server(good) as server:
-        outcome = make(server, tmp_path, progress=lambda done, asked: seen.append((done, asked)))
+        outcome = make(server, tmp_path, progress=lambda _, done, asked: seen.append((done, asked)))
     assert [pair.subtype for pair in outcome.pairs] == ["location"] * 6 + ["tense"] * 6
     assert [pair.right for pair in outcome.pairs] == [None] * 6 + [1] * 6
     assert {pair.source for pair in outcome.pairs} == {"openai:gpt-test"}

@@ -17,7 +17,7 @@ from layerscope.results.directory import RunDirectory
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.tables import POS, SCORES, TOKEN_WORDS, VOCABULARY
 from tests.report.in_browser import CHROMIUM, OWN_WORDS, WORDS, Opened, interval, opened, shown, signed
-from tests.report.tiny_runs import CLOSING, IMAGE, JAPANESE, SCRIPT, TEXTS, TinyRuns
+from tests.tiny_runs import CLOSING, IMAGE, JAPANESE, SCRIPT, TEXTS, TinyRuns
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")
 pytestmark = [

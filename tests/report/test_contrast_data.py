@@ -14,8 +14,8 @@ from layerscope.contrasts.tables import CONSISTENCY, INTERVENTION, RANKING
 from layerscope.report.contrast_data import ContrastTables, contrast_data
 from layerscope.report.packing import Packing
 from layerscope.report.write import _contrast
-from tests.report.tiny_runs import ANALYSED, CLOSING, IMAGE, POSITIONS, SCRIPT, SEPARATOR, SITES, TinyRuns
 from tests.report.unpack import array_of, table_of
+from tests.tiny_runs import ANALYSED, CLOSING, IMAGE, POSITIONS, SCRIPT, SEPARATOR, SITES, TinyRuns
 
 MEANING, GRAMMAR, CONTROL = ["subject", "place", "few"], ["tense", "typo"], ["random-word-a", "random-word-b"]
 MEMBERS = {"meaning": MEANING, "grammar": GRAMMAR, "control": CONTROL}

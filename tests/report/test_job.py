@@ -11,8 +11,8 @@ import pytest
 from layerscope.errors import RunError
 from layerscope.report.write import open_run, write_report
 from layerscope.sweeps.tables import TOKEN_WORDS
-from tests.report.tiny_runs import CLOSING, MODEL, SITES, TinyRuns
 from tests.report.unpack import page_data, table_of
+from tests.tiny_runs import CLOSING, MODEL, SITES, TinyRuns
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +49,11 @@ def test_a_page_of_sweeps_and_contrasts(runs: TinyRuns, whole: tuple[Path, dict]
 
 
 def test_what_it_says_when_it_is_written(runs: TinyRuns, tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
+    told: list[tuple[str, int, int]] = []
     report = write_report(runs.all, tmp_path / "a.html", progress=lambda *one: told.append(one))
     assert report.path == tmp_path / "a.html"
     assert report.size == report.path.stat().st_size
-    assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    assert told == [("Reading runs", n, 3) for n in range(4)]
     assert report.missing == (f"Parts of speech: layerscope pos {runs.plain}",)
 
 

@@ -18,7 +18,7 @@ import pytest
 from layerscope.report.packing import Packing
 from layerscope.report.page import page
 from layerscope.report.words import page_words
-from tests.report.tiny_runs import CLOSING, IMAGE, OUTCOMES, SCRIPT, SEPARATOR
+from tests.tiny_runs import CLOSING, IMAGE, OUTCOMES, SCRIPT, SEPARATOR
 
 ASSETS = resources.files("layerscope.report").joinpath("assets")
 SCRIPTS = sorted(one.name for one in ASSETS.iterdir() if one.name.endswith(".js"))

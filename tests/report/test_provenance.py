@@ -20,8 +20,8 @@ from layerscope.report.provenance import command_of, provenance
 from layerscope.results.directory import RunDirectory
 from layerscope.sweeps.prepare import SweepRequest, prepare_sweep
 from tests.checkpoints import save_tiny_llama
-from tests.contrasts.test_stability import some_pairs
-from tests.report.tiny_runs import MODEL, TinyRuns
+from tests.letter_pairs import pairs_of_names
+from tests.tiny_runs import MODEL, TinyRuns
 
 ODD = "an odd 'folder' with \"$quotes\" & ; spaces"
 
@@ -50,9 +50,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("provenance") / ODD
     save_tiny_llama(folder / MODEL)
     (folder / "its texts.txt").write_text("A line of text.\nAnd another one, longer.\n" * 20, encoding="utf-8")
-    write_pairs(some_pairs(), folder / "some pairs.jsonl")
-    write_pairs(some_pairs(), folder / "templates.jsonl")
-    write_pairs(some_pairs(), folder / "pairs.txt")
+    write_pairs(pairs_of_names(), folder / "some pairs.jsonl")
+    write_pairs(pairs_of_names(), folder / "templates.jsonl")
+    write_pairs(pairs_of_names(), folder / "pairs.txt")
     return folder
 
 

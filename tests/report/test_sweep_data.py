@@ -10,8 +10,8 @@ from layerscope.report.packing import Packing
 from layerscope.report.sweep_data import needs, sweep_data
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.tables import POS, PROXIES
-from tests.report.tiny_runs import TinyRuns
 from tests.report.unpack import table_of
+from tests.tiny_runs import TinyRuns
 
 COLUMNS = {
     "ppl": "ppl", "nll": "nll_nats", "delta": "delta_nll_nats", "low": "delta_nll_low_nats", "high": "delta_nll_high_nats",

@@ -11,8 +11,8 @@ from layerscope.report.text_data import sampled, text_data
 from layerscope.sweeps.analysis.blocks import ScoreBlock
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.tables import SCORES, TOKEN_WORDS, VOCABULARY
-from tests.report.tiny_runs import JAPANESE, TEXTS, TinyRuns
 from tests.report.unpack import array_of, value_of
+from tests.tiny_runs import JAPANESE, TEXTS, TinyRuns
 
 
 def data_of(path, *, share: float = 1.0, with_words: bool = True) -> tuple[FinishedRun, dict, dict, Packing]:

@@ -19,7 +19,7 @@ from layerscope.sweeps.parts_of_speech import TagRequest, tag_run
 from layerscope.sweeps.prepare import SweepRequest, prepare_sweep
 from layerscope.sweeps.run import run_sweep
 from layerscope.sweeps.tables import POS, SCORES, TOKEN_WORDS, TRANSITIONS, VOCABULARY, WORDS
-from tests.language.test_taggers import SENTENCES
+from tests.conllu import SENTENCES
 
 TEXTS = ["The dog chased a cat 🙂 quickly.", "Ten   cafe\u0301s can't close!", "  \n ", "a", "She opened a can. They can go."]
 

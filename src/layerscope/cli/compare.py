@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from layerscope.cli.sweep import one_of
+from layerscope.cli.console import consoles, one_of, say, split_names
 from layerscope.errors import DataError
 
 if TYPE_CHECKING:
@@ -43,27 +42,28 @@ def compare(
     from layerscope.sweeps.compare import CompareRequest, compare_runs
 
     request = CompareRequest(
-        families=tuple(filter(None, map(str.strip, (family or "").split(",")))),
+        families=split_names(family),
         measure=one_of("--measure", measure, ("delta", "ppl"), DataError),
         axis=None if axis is None else one_of("--axis", axis, ("layer", "depth"), DataError),
         unit=None if unit is None else one_of("--unit", unit, ("nats", "bits"), DataError),
         anyway=anyway,
         output_dir=output_dir,
     )
-    with Console(stderr=True).status("Comparing …"):
+    errors, _ = consoles()
+    with errors.status("Comparing …"):
         comparison = compare_runs(runs, request)
     show_comparison(comparison)
 
 
 def show_comparison(comparison: Comparison) -> None:
     """Print where each model is fragile and how alike the models are."""
-    out = Console(markup=False)
+    _, out = consoles()
     for family in dict.fromkeys(comparison.fragility["family"]):
         out.print(_fragility(comparison, family))
         out.print(_correlation(comparison.correlation, family))
     for note in comparison.notes:
-        out.print(note, highlight=False, soft_wrap=True)
-    out.print(f"Figures and tables: {comparison.folder}", highlight=False, soft_wrap=True)
+        say(out, note)
+    say(out, f"Figures and tables: {comparison.folder}")
 
 
 def _fragility(comparison: Comparison, family: str) -> Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from layerscope.cli.sweep import one_of, progress_bar, quieten
+from layerscope.cli.console import consoles, one_of, progress_bar, say, split_names
 from layerscope.errors import DataError, ModelError
 
 if TYPE_CHECKING:
@@ -95,11 +94,6 @@ def contrast(
     show_contrast(request, dry_run=dry_run, force=force)
 
 
-def split_names(text: str) -> tuple[str, ...]:
-    """Names joined by commas."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
 def _layer(text: str) -> int:
     if not text.isdecimal():
         raise DataError(f"--values takes layer numbers joined by commas; got '{text}'.")
@@ -108,35 +102,26 @@ def _layer(text: str) -> int:
 
 def show_contrast(request: ContrastRequest, *, dry_run: bool = False, force: bool = False) -> None:
     """Prepare and run a contrast, with progress on standard error and the result on standard output."""
-    errors, out = Console(stderr=True, markup=False), Console(markup=False)
-    quieten(errors)
+    errors, out = consoles()
     from layerscope.contrasts.prepare import prepare_contrast
     from layerscope.contrasts.run import run_contrast
     from layerscope.engine.allocator import keep_freed_memory
+    from layerscope.models.quiet import quieten_transformers
 
+    quieten_transformers()
     keep_freed_memory()
     with errors.status("Reading the pairs …"):
         prepared = prepare_contrast(request)
     _show_plan(out, prepared)
     if dry_run:
         return
-    with ExitStack() as stack:
-        status = stack.enter_context(errors.status("Loading the model …"))
-        bar = progress_bar(errors)
-        task = bar.add_task("", total=None)
-
-        def show(what: str, done: int, total: int) -> None:
-            if not bar.live.is_started:
-                status.stop()
-                stack.enter_context(bar)
-            bar.update(task, description=what, completed=done, total=total)
-
-        ran = run_contrast(prepared, force=force, progress=show)
+    with progress_bar(errors, "Loading the model …") as progress:
+        ran = run_contrast(prepared, force=force, progress=progress)
     path = prepared.directory.path
     if not ran:
-        out.print(f"Already finished: {path} (--force runs it again).", highlight=False, soft_wrap=True)
+        say(out, f"Already finished: {path} (--force runs it again).")
         return
-    out.print(f"Results: {path}\nNext: layerscope stability {path}", highlight=False, soft_wrap=True)
+    say(out, f"Results: {path}\nNext: layerscope stability {path}")
 
 
 def _show_plan(console: Console, prepared: PreparedContrast) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from layerscope.cli.console import consoles, say
 from layerscope.errors import PathError
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier export in that folder.")] = False,
 ) -> None:
     """Write a model with its layers removed, repeated or in another order as a checkpoint that transformers loads."""
-    from layerscope.cli.sweep import quieten
     from layerscope.paths.path import LayerPath
     from layerscope.paths.sequential import sequential_steps
 
@@ -46,13 +46,14 @@ def export(
     else:
         written = LayerPath.parse(path or "")
     sequential_steps(written)
-    errors, out = Console(stderr=True, markup=False), Console(markup=False)  # names are text, never markup
-    quieten(errors)
+    errors, out = consoles()
     from layerscope.models.export import check_export_folder, export_path
     from layerscope.models.loading import LoadOptions, load_config, load_encoder, load_weights
+    from layerscope.models.quiet import quieten_transformers
     from layerscope.models.skeleton import count_layers
     from layerscope.models.sources import resolve_model
 
+    quieten_transformers()
     check_export_folder(output_dir, force=force)
     with errors.status("Reading the model's configuration …") as status:
         options = LoadOptions(dtype=dtype, device="cpu", trust_remote_code=trust_remote_code)
@@ -69,12 +70,11 @@ def export(
 
 def _show_report(console: Console, model: str, report: ExportReport) -> None:
     agreement = report.agreement
-    console.print(
+    say(
+        console,
         f"{model}, path {report.path}: {report.layers_before} layers before, {report.layers_after} after\n"
         f"Written: {agreement.parameters:,} parameters in {report.dtype}, {report.bytes_written / 2**20:,.0f} MiB\n"
         f"Verified: loaded again with transformers alone, its logits for {agreement.n_tokens} random tokens are the path's "
         f"(largest difference {agreement.largest_difference:.2g}, largest logit {agreement.largest_logit:.3g})\n"
         f"Checkpoint: {report.folder} (the same path for mergekit: mergekit.yaml)",
-        highlight=False,
-        soft_wrap=True,
     )

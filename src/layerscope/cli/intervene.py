@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from layerscope.cli.sweep import one_of, progress_bar, quieten
+from layerscope.cli.console import consoles, one_of, progress_bar, say
 from layerscope.errors import DataError
 
 if TYPE_CHECKING:
@@ -66,26 +65,23 @@ def intervene(
 
 def show_intervention(path: Path, request: InterveneRequest, language: str) -> None:
     """Run an intervention, and print its effects and the verdict."""
-    errors, out = Console(stderr=True, markup=False), Console(markup=False)
-    quieten(errors)
+    errors, out = consoles()
     from layerscope.contrasts.finished import FinishedContrast
     from layerscope.contrasts.intervene import intervene
+    from layerscope.models.quiet import quieten_transformers
 
+    quieten_transformers()
     run = FinishedContrast.open(path)
-    bar = progress_bar(errors)
-    task = bar.add_task("Ablating", total=None)
-    with bar:
-        found = intervene(
-            run, request, lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
-        )
+    with progress_bar(errors, "Reading the run …") as progress:
+        found = intervene(run, request, progress)
     out.print(_effects(run, found, width=out.width))
     off = {name: value for name, value in found.balance.items() if abs(value) > 0.1}
     if off:
         shown = ", ".join(f"{name} {value:+.2f} SD" for name, value in off.items())
-        out.print(f"The random sets are not matched within 0.1 SD on: {shown}.", highlight=False, soft_wrap=True)
+        say(out, f"The random sets are not matched within 0.1 SD on: {shown}.")
     for replace, verdict in found.verdicts.items():
-        out.print(f"{replace}: {verdict[language]}", highlight=False, soft_wrap=True)
-    out.print(f"Table and figures: {run.directory.path}", highlight=False, soft_wrap=True)
+        say(out, f"{replace}: {verdict[language]}")
+    say(out, f"Table and figures: {run.directory.path}")
 
 
 def _effects(run: FinishedContrast, found: Intervention, *, width: int) -> Table:

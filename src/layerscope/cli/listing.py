@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.table import Table
+
+from layerscope.cli.console import consoles, say
 
 
 def models() -> None:
@@ -19,7 +20,8 @@ def models() -> None:
     table.add_row("ORG/NAME", "any decoder-only model on the Hugging Face Hub, such as meta-llama/Meta-Llama-3-8B", "fetched")
     table.add_row("DIRECTORY", "a local checkpoint: config.json, tokenizer, .safetensors", "-")
     table.add_row("FILE.gguf", "a GGUF file, converted once into a cache of safetensors", "-")
-    Console().print(table)
+    _, out = consoles()
+    out.print(table)
 
 
 def datasets() -> None:
@@ -35,6 +37,6 @@ def datasets() -> None:
         splits = entry.hub.splits if entry.hub else (entry.default_split,)
         table.add_row(entry.name, entry.description, ", ".join(f"{s} *" if s == entry.default_split else s for s in splits))
     table.add_row("FILE", f"a local file: {', '.join(READERS)} (.jsonl and .parquet with a column 'text')", "-")
-    console = Console()
-    console.print(table)
-    console.print("* is taken when no --split is given.", highlight=False)
+    _, out = consoles()
+    out.print(table)
+    say(out, "* is taken when no --split is given.")

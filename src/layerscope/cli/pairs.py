@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from layerscope.cli.sweep import one_of, quieten
+from layerscope.cli.console import consoles, one_of, progress_bar, say, split_names
 from layerscope.errors import PairError
 
 if TYPE_CHECKING:
@@ -46,19 +46,18 @@ def make(
     temperature: Annotated[float, typer.Option(help="Of the server's sampling.")] = 1.0,
 ) -> None:
     """Make pairs. The key of a server comes from OPENAI_API_KEY, its address from OPENAI_BASE_URL; answers are kept."""
-    errors, out = Console(stderr=True, markup=False), Console(markup=False)
+    errors, out = consoles()
     one_of("--source", source, ("templates", "openai"), PairError)
     if per_type < 1 or seed < 0:
         raise PairError(f"--per-type is 1 or more and --seed 0 or more; got {per_type} and {seed}.")
-    quieten(errors)
     from layerscope.models.gguf import cache_folder
     from layerscope.models.pair_tokenizer import tokenizer_of
     from layerscope.pairs.chat.prompts import ChatRequest
     from layerscope.pairs.making import make_from_chat, make_from_templates, subtypes_of_templates
     from layerscope.pairs.subtypes import PUBLISHED_SUBTYPES
 
-    asked = tuple(filter(None, map(str.strip, (subtypes or "").split(","))))
-    with errors.status("Making pairs …") as status:
+    asked = split_names(subtypes)
+    with progress_bar(errors, "Making pairs …") as progress:
         encode = None if tokenizer is None else tokenizer_of(tokenizer)
         if source == "templates":
             names = asked or subtypes_of_templates()
@@ -79,7 +78,7 @@ def make(
                 cache_dir=cache_folder() / "chat",
                 encode=encode,
                 tokenizer=tokenizer,
-                progress=lambda n_pairs, n_requests: status.update(f"{n_pairs:,} pairs, {n_requests:,} requests …"),
+                progress=progress,
             )
     _show_made(out, made, output)
 
@@ -109,9 +108,9 @@ def import_(
         found = import_blimp(path) if kind == "blimp" else import_published(path)
     counts: dict[tuple[str, str], int] = {}
     n_written = write_pairs(_counted(found, counts), output)
-    out = Console(markup=False)
+    _, out = consoles()
     _show_counts(out, counts)
-    out.print(f"{n_written:,} pairs: {output}", highlight=False, soft_wrap=True)
+    say(out, f"{n_written:,} pairs: {output}")
 
 
 @pairs.command()
@@ -123,7 +122,8 @@ def export(
     from layerscope.pairs.files import write_published
 
     n_written = write_published(path, output)
-    Console(markup=False).print(f"{n_written:,} pairs: {output}", highlight=False, soft_wrap=True)
+    _, out = consoles()
+    say(out, f"{n_written:,} pairs: {output}")
 
 
 @pairs.command()
@@ -138,10 +138,9 @@ def check(
     ] = "usable",
 ) -> None:
     """Say what is usable under a tokenizer, and why the rest is not."""
-    errors, out = Console(stderr=True, markup=False), Console(markup=False)
+    errors, out = consoles()
     os.environ["TOKENIZERS_PARALLELISM"] = "true"  # nothing is forked here
     kept: Any = one_of("--keep", keep, ("usable", "aligned", "all"), PairError)
-    quieten(errors)
     from layerscope.models.pair_tokenizer import tokenizer_of
     from layerscope.pairs.files import CheckCounts, check_file
 
@@ -150,7 +149,7 @@ def check(
         n_kept = check_file(path, tokenizer_of(tokenizer), counts, keep=kept, output=output)
     _show_check(out, counts)
     if output is not None:
-        out.print(f"{n_kept:,} pairs kept: {output}", highlight=False, soft_wrap=True)
+        say(out, f"{n_kept:,} pairs kept: {output}")
 
 
 @pairs.command()
@@ -162,8 +161,7 @@ def judge(
     show: Annotated[int, typer.Option(help="Pairs to print whose wrong side the judge prefers.")] = 5,
 ) -> None:
     """Ask a model which sentence of each pair is likelier, and flag pairs whose wrong side it prefers."""
-    errors, out = Console(stderr=True, markup=False), Console(markup=False)
-    quieten(errors)
+    errors, out = consoles()
     from layerscope.judging import judge_file
     from layerscope.models.loading import LoadOptions
 
@@ -171,21 +169,21 @@ def judge(
         judged = judge_file(path, model, LoadOptions(dtype=dtype), output=output)
     _show_judgement(out, judged, model, show)
     if output is not None:
-        out.print(f"{len(judged):,} pairs: {output}", highlight=False, soft_wrap=True)
+        say(out, f"{len(judged):,} pairs: {output}")
 
 
 def _show_made(out: Console, made: MadePairs, output: Path) -> None:
     _show_counts(out, made.counts)
     if made.chat is not None:
         budget = ", the budget is spent" if made.chat.is_budget_spent else ""
-        out.print(f"{made.chat.n_requests:,} requests, {made.chat.n_cached:,} answers that were kept{budget}.", highlight=False)
+        say(out, f"{made.chat.n_requests:,} requests, {made.chat.n_cached:,} answers that were kept{budget}.")
         for subtype, count in made.chat.missing.items():
-            out.print(f"{subtype}: {count:,} fewer than wanted.", highlight=False)
+            say(out, f"{subtype}: {count:,} fewer than wanted.")
     for reason, count in sorted(made.rejected.items(), key=lambda item: -item[1]):
-        out.print(f"rejected {count:,}: {reason}", highlight=False, soft_wrap=True)
+        say(out, f"rejected {count:,}: {reason}")
     if made.rejected_path is not None:
-        out.print(f"Rejected: {made.rejected_path}", highlight=False, soft_wrap=True)
-    out.print(f"{sum(made.counts.values()):,} pairs: {output}", highlight=False, soft_wrap=True)
+        say(out, f"Rejected: {made.rejected_path}")
+    say(out, f"{sum(made.counts.values()):,} pairs: {output}")
 
 
 def _assignments(option: str, written: list[str] | None) -> dict[str, str]:
@@ -225,7 +223,7 @@ def _show_check(out: Console, counts: CheckCounts) -> None:
         table.add_row(type_name, subtype, f"{found.total():,}", *cells)
     out.print(table)
     for verdict, pair in counts.examples.items():
-        out.print(f"{verdict}: “{pair.sentence1}” / “{pair.sentence2}”", highlight=False, soft_wrap=True)
+        say(out, f"{verdict}: “{pair.sentence1}” / “{pair.sentence2}”")
 
 
 def _by_usefulness(verdict: str) -> tuple[int, str]:
@@ -257,11 +255,7 @@ def _show_judgement(out: Console, judged: list[JudgedPair], model: str, show: in
     out.print(table)
     flagged = [one for one in judged if one.agrees is False]
     if flagged:
-        out.print(
-            f"{len(flagged):,} pairs whose wrong side is the likelier one" + (", such as:" if show else "."), highlight=False
-        )
+        say(out, f"{len(flagged):,} pairs whose wrong side is the likelier one" + (", such as:" if show else "."))
     for one in flagged[:show]:
         first, second = one.nll_nats
-        out.print(
-            f"  {first:.1f} “{one.pair.sentence1}” / {second:.1f} “{one.pair.sentence2}”", highlight=False, soft_wrap=True
-        )
+        say(out, f"  {first:.1f} “{one.pair.sentence1}” / {second:.1f} “{one.pair.sentence2}”")

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from layerscope.cli.console import consoles, say
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -34,7 +36,7 @@ def pos(
 
 def show_pos(path: Path, request: TagRequest) -> None:
     """Tag and add up a run, and print what breaks most."""
-    errors, out = Console(stderr=True, markup=False), Console(markup=False)
+    errors, out = consoles()
     from layerscope.sweeps.finished import FinishedRun
     from layerscope.sweeps.parts_of_speech import tag_run
     from layerscope.sweeps.tables import POS
@@ -45,7 +47,7 @@ def show_pos(path: Path, request: TagRequest) -> None:
     table = run.directory.read_table(POS).to_pandas()
     _show_tags(out, table, run)
     _show_counts(out, tagged)
-    out.print(f"Tables and figures: {run.directory.path}", highlight=False, soft_wrap=True)
+    say(out, f"Tables and figures: {run.directory.path}")
 
 
 def _show_tags(out: Console, pos: pd.DataFrame, run: FinishedRun) -> None:
@@ -81,14 +83,13 @@ def _show_tags(out: Console, pos: pd.DataFrame, run: FinishedRun) -> None:
             )
         out.print(table)
     if bool(words["is_few"].any()):
-        out.print("*: fewer than 200 words.", highlight=False)
+        say(out, "*: fewer than 200 words.")
 
 
 def _show_counts(out: Console, tagged: TaggedRun) -> None:
     counts = tagged.counts
-    out.print(
+    say(
+        out,
         f"Tags: {tagged.tagger}. {tagged.words_counted:,} of {tagged.words:,} words counted (the others have a token that is "
         f"not scored); {tagged.aligned:.2%} of the scored tokens aligned, {counts.lost:,} not; {counts.space:,} white space.",
-        highlight=False,
-        soft_wrap=True,
     )

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from layerscope.cli.sweep import one_of, progress_bar, quieten
+from layerscope.cli.console import consoles, one_of, progress_bar, say
 from layerscope.errors import DataError
 
 
@@ -21,21 +20,12 @@ def report(
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
 ) -> None:
     """Write one page of some runs: a single file that needs no network and no server."""
-    errors, out = Console(stderr=True, markup=False), Console(markup=False)
-    quieten(errors)
+    errors, out = consoles()
     from layerscope.report.write import write_report
 
     opens_in = one_of("--language", language, ("en", "ja"), DataError)
-    bar = progress_bar(errors)
-    task = bar.add_task("Reading runs", total=None)
-    with bar:
-        found = write_report(
-            runs,
-            output,
-            language=opens_in,
-            force=force,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )
+    with progress_bar(errors, "Reading the runs …") as progress:
+        found = write_report(runs, output, language=opens_in, force=force, progress=progress)
     for sentence in found.missing:
-        out.print(f"Not in the page yet. {sentence}", highlight=False, soft_wrap=True)
-    out.print(f"Report: {found.path} ({found.size / 1e6:.1f} MB)", highlight=False, soft_wrap=True)
+        say(out, f"Not in the page yet. {sentence}")
+    say(out, f"Report: {found.path} ({found.size / 1e6:.1f} MB)")

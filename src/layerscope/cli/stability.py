@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from layerscope.cli.contrast import split_names
-from layerscope.cli.sweep import one_of, progress_bar, quieten
+from layerscope.cli.console import consoles, one_of, progress_bar, say, split_names
 from layerscope.errors import DataError
 
 if TYPE_CHECKING:
@@ -42,19 +40,16 @@ def stability(
 
 def show_stability(path: Path, request: StabilityRequest, language: str) -> None:
     """Analyse a run, and print what changes least and the reading."""
-    errors, out = Console(stderr=True, markup=False), Console(markup=False)
-    quieten(errors)
+    errors, out = consoles()
     from layerscope.contrasts.finished import FinishedContrast
     from layerscope.contrasts.stability import find_stability
 
     run = FinishedContrast.open(path)
-    bar = progress_bar(errors)
-    task = bar.add_task("Comparing at each site and position", total=None)
-    with bar:
-        found = find_stability(run, request, lambda done, total: bar.update(task, completed=done, total=total))
+    with progress_bar(errors, "Reading the run …") as progress:
+        found = find_stability(run, request, progress)
     out.print(_ranking(run, found))
-    out.print(found.reading[language], highlight=False, soft_wrap=True)
-    out.print(f"Tables, reading and figures: {run.directory.path}", highlight=False, soft_wrap=True)
+    say(out, found.reading[language])
+    say(out, f"Tables, reading and figures: {run.directory.path}")
 
 
 def _ranking(run: FinishedContrast, found: Stability) -> Table:

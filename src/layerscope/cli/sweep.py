@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import math
-import warnings
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import box
 from rich.console import Console
-from rich.logging import RichHandler
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from layerscope.cli.console import consoles, one_of, progress_bar, say, split_names
 from layerscope.errors import DataError, ModelError
 
 if TYPE_CHECKING:
@@ -95,7 +91,7 @@ def sweep(
     request = SweepRequest(
         model=model,
         dataset=dataset,
-        experiments=tuple(filter(None, map(str.strip, families.split(",")))),
+        experiments=split_names(families),
         paths=tuple(path or ()),
         revision=revision,
         options=LoadOptions(
@@ -138,12 +134,13 @@ def parse_samples(text: str) -> int | None:
 
 def show_sweep(request: SweepRequest, *, dry_run: bool = False, force: bool = False) -> None:
     """Prepare and run a sweep, with progress on standard error and the result on standard output."""
-    errors, out = Console(stderr=True, markup=False), Console(markup=False)  # names are text, never markup
-    quieten(errors)
+    errors, out = consoles()
     from layerscope.engine.allocator import keep_freed_memory
+    from layerscope.models.quiet import quieten_transformers
     from layerscope.sweeps.prepare import check_memory, prepare_sweep
     from layerscope.sweeps.run import run_sweep
 
+    quieten_transformers()
     keep_freed_memory()
     with errors.status("Reading the model's configuration and the texts …"):
         prepared = prepare_sweep(request)
@@ -151,55 +148,12 @@ def show_sweep(request: SweepRequest, *, dry_run: bool = False, force: bool = Fa
         _show_plan(out, prepared)
         check_memory(prepared)
         return
-    with ExitStack() as stack:
-        status = stack.enter_context(errors.status("Loading the model …"))
-        bar = progress_bar(errors)
-        task = bar.add_task(f"Sweeping {len(prepared.plan.variants)} variants", total=None)
-
-        def show(done: int, total: int) -> None:
-            if not bar.live.is_started:  # the model is loaded and nothing can be refused any more
-                status.stop()
-                _show_plan(out, prepared)
-                stack.enter_context(bar)
-            bar.update(task, completed=done, total=total)
-
-        ran = run_sweep(prepared, force=force, progress=show)
+    with progress_bar(errors, "Loading the model …", on_start=lambda: _show_plan(out, prepared)) as progress:
+        ran = run_sweep(prepared, force=force, progress=progress)
     if not ran:
-        out.print(f"Already finished: {prepared.directory.path} (--force runs it again).", highlight=False, soft_wrap=True)
+        say(out, f"Already finished: {prepared.directory.path} (--force runs it again).")
         return
     _show_result(out, prepared)
-
-
-def one_of(option: str, value: str, allowed: tuple[str, ...], error: type[Exception]) -> Any:
-    """The value, if it is one of those that an option allows; else the error, with the rule."""
-    if value not in allowed:
-        raise error(f"{option} is {', '.join(allowed[:-1])} or {allowed[-1]}; got '{value}'.")
-    return value
-
-
-def quieten(console: Console) -> None:
-    """Our own notes as plain lines on standard error; the libraries' progress bars and advice stay out of the way."""
-    import transformers
-
-    handler = RichHandler(console=console, show_time=False, show_path=False, show_level=False)
-    logger = logging.getLogger("layerscope")
-    logger.handlers, logger.propagate = [handler], False
-    transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    warnings.filterwarnings("ignore", category=FutureWarning)
-
-
-def progress_bar(console: Console) -> Progress:
-    """What a long run shows."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left:"),
-        TimeRemainingColumn(),
-        console=console,
-    )
 
 
 def _show_plan(console: Console, prepared: PreparedSweep) -> None:
@@ -208,7 +162,8 @@ def _show_plan(console: Console, prepared: PreparedSweep) -> None:
     n_tokens = sum(window.n_tokens for window in corpus.windows)
     padded = sum(shard.padded_tokens for shard in prepared.shards)
     weights = "unknown" if memory.weights is None else _gib(memory.weights)
-    console.print(
+    say(
+        console,
         f"{prepared.source.name} ({plan.n_layers} layers, {prepared.record['dtype']}) on {prepared.request.dataset}, "
         f"protocol {prepared.record['protocol']}\n"
         f"Plan: {len(plan.variants)} variants, intact included, as {plan.layer_runs:,} layer runs a batch "
@@ -218,8 +173,6 @@ def _show_plan(console: Console, prepared: PreparedSweep) -> None:
         f"Memory: about {_gib(memory.total)} (weights {weights}, states {_gib(memory.states)}, "
         f"scoring {_gib(memory.scoring)})\n"
         f"Results: {prepared.directory.path}",
-        highlight=False,
-        soft_wrap=True,
     )
 
 
@@ -239,11 +192,11 @@ def _show_result(console: Console, prepared: PreparedSweep) -> None:
     proxies = prepared.directory.read_table(PROXIES).to_pandas()
     console.print(_layers_table(layers, prepared, width=console.width))
     if prepared.request.until_ci is not None:
-        console.print(_precision(prepared), highlight=False, soft_wrap=True)
+        say(console, _precision(prepared))
     for line in _findings(layers, proxies):
-        console.print(line, highlight=False, soft_wrap=True)
+        say(console, line)
     _show_unscored(console, prepared)
-    console.print(f"Results and figures: {prepared.directory.path}", highlight=False, soft_wrap=True)
+    say(console, f"Results and figures: {prepared.directory.path}")
 
 
 def _layers_table(layers: pd.DataFrame, prepared: PreparedSweep, *, width: int) -> Table:
@@ -327,7 +280,7 @@ def _show_unscored(console: Console, prepared: PreparedSweep) -> None:
     )
     there = [text for count, text in counted if count]
     if there:
-        console.print(f"Not scored: {'; '.join(there)}.", highlight=False, soft_wrap=True)
+        say(console, f"Not scored: {'; '.join(there)}.")
 
 
 def _gib(n_bytes: int) -> str:

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from layerscope.cli.console import consoles, say
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -33,13 +35,13 @@ def words(
     from layerscope.sweeps.broken_words import WordsRequest, find_broken_words
     from layerscope.sweeps.finished import FinishedRun
 
-    errors, out = Console(stderr=True, markup=False), Console(markup=False)
+    errors, out = consoles()
     with errors.status("Reading the scores …"):
         found = find_broken_words(FinishedRun.open(run), WordsRequest(variant, tag, frequency, mended), output=output)
     _show_words(out, found.words.head(top), found.title)
     _show_bands(out, found.bands)
     if output is not None:
-        out.print(f"{len(found.words):,} words: {output}", highlight=False, soft_wrap=True)
+        say(out, f"{len(found.words):,} words: {output}")
 
 
 def _show_words(out: Console, words: pd.DataFrame, title: str) -> None:

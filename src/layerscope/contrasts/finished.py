@@ -11,8 +11,8 @@ import pandas as pd
 import pyarrow as pa
 
 from layerscope.contrasts.analysis.consistency import GroupScores
+from layerscope.contrasts.blocks import GroupBlocks, group_blocks
 from layerscope.contrasts.enough import is_enough
-from layerscope.contrasts.rows import GroupBlocks, group_blocks
 from layerscope.contrasts.tables import BLOCKS, DIFFERENCES, GROUPS, MOVEMENT, PAIRS, PREDICTIONS, REFERENCE
 from layerscope.errors import RunError
 from layerscope.results.directory import RunDirectory

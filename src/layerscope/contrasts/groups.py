@@ -20,7 +20,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Int
 
-from layerscope.contrasts.engine.difference_sums import N_BLOCKS
+from layerscope.contrasts.blocks import N_BLOCKS
 from layerscope.contrasts.enough import FEWEST_BLOCKS, is_enough
 from layerscope.errors import PairError, did_you_mean
 from layerscope.pairs.checking import EncodedPair, EncodeIds, check_pairs

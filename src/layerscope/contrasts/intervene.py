@@ -42,6 +42,7 @@ from layerscope.models.pair_tokenizer import encoder_of
 from layerscope.models.sites import SiteMap, check_sites
 from layerscope.pairs.checking import check_pairs
 from layerscope.pairs.pair import MinimalPair
+from layerscope.progress import Progress, nobody_asks
 from layerscope.stats.matching import covariate_balance, matched_sets
 
 REPLACEMENTS: tuple[Replacement, ...] = ("mean", "resample")
@@ -49,7 +50,6 @@ COVARIATES = ("spread", "size", "unembedding")
 FEWEST_SETS = 200
 _N_NEAREST = 10
 """Units like a member, of which a random set takes one: the stillest units lie at the edge of what there is."""
-Progress = Callable[[str, int, int], None]
 Members = Literal["all", "meaning", "grammar"]
 
 
@@ -103,7 +103,7 @@ class Intervention:
     """Standardised mean difference between the set and the random ones, by covariate; beyond ±0.1 is unbalanced."""
 
 
-def intervene(run: FinishedContrast, request: InterveneRequest, progress: Progress = lambda *_: None) -> Intervention:
+def intervene(run: FinishedContrast, request: InterveneRequest, progress: Progress = nobody_asks) -> Intervention:
     """Choose, ablate, compare; writes intervention.parquet, intervention.json and figures into the run directory.
 
     Raises:
@@ -129,7 +129,7 @@ def intervene(run: FinishedContrast, request: InterveneRequest, progress: Progre
         ReferenceText(record["reference"]["dataset"], record["reference"]["tokens"], request.data_dir),
         fingerprint=record["model_fingerprint"],
         batch_tokens=record["batch_tokens"],
-        progress=lambda done, total: progress("Measuring the spread over ordinary text", done, total),
+        progress=progress,
     )
     tested = pairs_to_test(run, request, left, generator=generator)
     batches = _batches(decoder, sites, tested, record)
@@ -323,8 +323,8 @@ def _effects(
     seed: int,
     advance: Callable[[int], None],
 ) -> InterventionEffects:
-    pairs = measure_pairs(sites, batches, ablations, reference=reference, seed=seed, progress=advance)
-    text = measure_text(sites, shards, ablations, reference=reference, seed=seed, progress=advance)
+    pairs = measure_pairs(sites, batches, ablations, reference=reference, seed=seed, advance=advance)
+    text = measure_text(sites, shards, ablations, reference=reference, seed=seed, advance=advance)
 
     def measured(values: np.ndarray) -> Measured:
         return Measured(values[0], values[1], values[2:])

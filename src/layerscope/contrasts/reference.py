@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from layerscope.errors import DataError, RunError
 from layerscope.models.decoder import Decoder
 from layerscope.models.gguf import cache_folder
 from layerscope.models.sites import SiteMap
+from layerscope.progress import Progress, nobody_asks
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def find_reference(
     *,
     fingerprint: str,
     batch_tokens: int,
-    progress: Callable[[int, int], None] = lambda *_: None,
+    progress: Progress = nobody_asks,
 ) -> Reference:
     """The spread from the cache, or measured now.
 
@@ -62,7 +62,7 @@ def find_reference(
         text: what to measure on.
         fingerprint: of the model's weights.
         batch_tokens: positions a batch.
-        progress: called with tokens measured and wanted.
+        progress: told of the tokens measured, out of those wanted.
 
     Raises:
         LayerscopeError: the data set cannot be read, or is too short.
@@ -93,12 +93,12 @@ def find_reference(
     def advance(n: int) -> None:
         nonlocal done
         done += n
-        progress(min(done, text.n_tokens), text.n_tokens)
+        progress("Measuring the spread over ordinary text", min(done, text.n_tokens), text.n_tokens)
 
     in_order = [windows[i] for i in np.random.default_rng(0).permutation(len(windows))]
     shards = make_shards(in_order, batch_tokens)
     order = np.random.default_rng(0).permutation(len(shards))  # shards are sorted by length; their texts are not alike
-    reference = measure_reference(sites, [shards[i] for i in order], n_tokens=text.n_tokens, progress=advance)
+    reference = measure_reference(sites, [shards[i] for i in order], n_tokens=text.n_tokens, advance=advance)
     _write(path, reference)
     return reference
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -167,38 +166,6 @@ def values_table(values: Sequence[PairValues], pairs: Int[np.ndarray, " pair"], 
             "difference": _lists(joined["difference"], np.arange(len(joined["pair"])), np.float32),
         }
     )
-
-
-@dataclass(frozen=True)
-class GroupBlocks:
-    """A group's blocks at one site and position."""
-
-    number: Int[np.ndarray, " block"]
-    """Of each block; blocks without a pair are left out."""
-    pairs: Int[np.ndarray, " block"]
-    """Pairs of each block."""
-    percentile1: Float[np.ndarray, "block layer dim"]
-    """Mean control percentile by the first reference."""
-    percentile2: Float[np.ndarray, "block layer dim"]
-    """By the second."""
-    z: Float[np.ndarray, "block layer dim"]
-    """Mean |a1 − a2| / spread."""
-
-
-def group_blocks(table: pa.Table, n_layers: int) -> GroupBlocks:
-    """The rows of one group, site and position as arrays."""
-    blocks, place = np.unique(table["block"].to_numpy(), return_inverse=True)
-    layer = table["layer"].to_numpy()
-    width = len(table["z"][0]) if table.num_rows else 0
-    arrays = []
-    for name in ("percentile1", "percentile2", "z"):
-        array = np.full((len(blocks), n_layers, width), np.nan, dtype=np.float32)
-        values = table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        array[place, layer] = values.reshape(-1, width)
-        arrays.append(array)
-    pairs = np.zeros(len(blocks), dtype=np.int64)
-    pairs[place] = table["pairs"].to_numpy()
-    return GroupBlocks(blocks, pairs, *arrays)
 
 
 def _axes(shape: tuple[int, ...]) -> list[Int[np.ndarray, " row"]]:

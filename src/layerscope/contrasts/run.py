@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -32,16 +32,14 @@ from layerscope.contrasts.tables import BLOCKS, DIFFERENCES, GROUPS, MOVEMENT, P
 from layerscope.models.decoder import Decoder
 from layerscope.models.loading import load_streamed, load_weights
 from layerscope.models.sites import SiteMap
+from layerscope.progress import Progress, nobody_asks
 from layerscope.results.environment import environment, package_versions
 from layerscope.results.schema import gaps
 
 log = logging.getLogger(__name__)
 
-Progress = Callable[[str, int, int], None]
-"""Called with what is going on, and how much of it is done and wanted."""
 
-
-def run_contrast(prepared: PreparedContrast, *, force: bool = False, progress: Progress = lambda *_: None) -> bool:
+def run_contrast(prepared: PreparedContrast, *, force: bool = False, progress: Progress = nobody_asks) -> bool:
     """Run what is prepared, or what is left of it.
 
     Args:
@@ -69,7 +67,7 @@ def run_contrast(prepared: PreparedContrast, *, force: bool = False, progress: P
         prepared.request.reference,
         fingerprint=prepared.record["model_fingerprint"],
         batch_tokens=prepared.batch_tokens,
-        progress=lambda done, total: progress("Measuring the spread over ordinary text", done, total),
+        progress=progress,
     )
     share = can_share(sites)
     manifest = _manifest(prepared, decoder, sites, reference, share=share)
@@ -119,7 +117,7 @@ def run_groups(prepared: PreparedContrast, sites: SiteMap, plan: ContrastPlan, p
             plan=plan,
             percentiles=None if group.role == "reference" else percentiles,
             keep=values.append if plan.keep_layers else None,
-            progress=advance,
+            advance=advance,
         )
         if group.role == "reference":
             references.append(contrast.sums.histogram)

@@ -7,7 +7,7 @@ raw scale stands beside it with its values.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 
@@ -43,9 +43,9 @@ from layerscope.contrasts.tables import (
     TYPE_SPECIFICITY,
 )
 from layerscope.errors import RunError
+from layerscope.progress import Progress, nobody_asks
 from layerscope.results.schema import Table
 
-Progress = Callable[[int, int], None]
 LEVEL = 0.05
 _WITH_BLOCKS = ("percentile", "raw", "z")
 """Scales whose blocks are kept, so that there is something to resample."""
@@ -87,7 +87,7 @@ class Stability:
         return self.frames[table.name]
 
 
-def find_stability(run: FinishedContrast, request: StabilityRequest, progress: Progress = lambda *_: None) -> Stability:
+def find_stability(run: FinishedContrast, request: StabilityRequest, progress: Progress = nobody_asks) -> Stability:
     """Write every table, figure and the reading into the run directory.
 
     Raises:
@@ -102,7 +102,7 @@ def find_stability(run: FinishedContrast, request: StabilityRequest, progress: P
         for done, (task, (site, position)) in enumerate(zip(tasks, places, strict=True), start=1):
             for name, frame in task.result().items():
                 parts.setdefault(name, []).append(frame.assign(site=site, position=position))
-            progress(done, len(places))
+            progress("Comparing at each site and position", done, len(places))
     if not parts:
         raise RunError(f"No pair of the run is long enough for {', '.join(positions)}: name other --positions.")
     frames = {name: pd.concat(found, ignore_index=True) for name, found in parts.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from layerscope.pairs.format import write_pairs
 from layerscope.pairs.pair import MinimalPair
 from layerscope.pairs.subtypes import SUBTYPES
 from layerscope.pairs.templates.generating import find_sources, generate
+from layerscope.progress import Progress, nobody_asks
 
 _TRIED_FOR_EACH = 50
 """Pairs made for each one that a tokenizer shall be able to use, before it is given up."""
@@ -65,7 +66,7 @@ def make_from_chat(
     cache_dir: Path,
     encode: EncodeIds | None,
     tokenizer: str | None,
-    progress: Callable[[int, int], None] = lambda *_: None,
+    progress: Progress = nobody_asks,
 ) -> MadePairs:
     """Write what a chat server gives; everything rejected goes to ``<output>.rejected.jsonl`` with its reason.
 

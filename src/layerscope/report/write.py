@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from layerscope.contrasts.finished import FinishedContrast
 from layerscope.contrasts.stability import STABILITY_TABLES, main_place
 from layerscope.contrasts.tables import INTERVENTION
 from layerscope.errors import RunError
+from layerscope.progress import Progress, nobody_asks
 from layerscope.report.contrast_data import ContrastTables, contrast_data
 from layerscope.report.packing import Packing
 from layerscope.report.page import page
@@ -28,8 +29,6 @@ from layerscope.results.directory import RunDirectory
 from layerscope.results.opened import OpenedRun
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.tables import POS, PROXIES, TOKEN_WORDS, VOCABULARY
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def write_report(
     *,
     language: Literal["en", "ja"] = "en",
     force: bool = False,
-    progress: Progress = lambda *_: None,
+    progress: Progress = nobody_asks,
 ) -> Report:
     """Write the page of some runs.
 
@@ -59,7 +58,7 @@ def write_report(
         output: the file.
         language: that it opens in; the reader can switch.
         force: replace the file if it is there.
-        progress: called with the runs that are read and how many there are.
+        progress: told of the runs that are read.
 
     Raises:
         RunError: a folder is no finished run, or the file is there, or cannot be written.
@@ -75,7 +74,7 @@ def write_report(
     names, kinds = _names(opened), [type(run) for run in opened]
     packing, sweeps, contrasts, missing = Packing(), [], [], list[str]()
     for done, (run, name) in enumerate(zip(opened, names, strict=True)):
-        progress(done, len(opened))
+        progress("Reading runs", done, len(opened))
         common = {"name": name, "folder": str(run.directory.path), "provenance": provenance(run.manifest, _folder(run))}
         if isinstance(run, FinishedContrast):
             contrasts.append({**common, **_contrast(run, packing, share=1.0 / kinds.count(FinishedContrast))})
@@ -85,7 +84,7 @@ def write_report(
             sweeps.append({**common, **_sweep(run, packing, share=1.0 / kinds.count(FinishedRun))})
             if sweeps[-1]["pos"] is None:
                 missing.append(f"Parts of speech: layerscope pos {run.directory.path}")
-    progress(len(opened), len(opened))
+    progress("Reading runs", len(opened), len(opened))
     data = {
         "version": importlib.metadata.version("layerscope"),
         "date": datetime.now(tz=UTC).date().isoformat(),

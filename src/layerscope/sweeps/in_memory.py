@@ -14,11 +14,11 @@ from layerscope.errors import ModelError
 from layerscope.models.decoder import Decoder
 from layerscope.paths.plan import plan_sweep
 from layerscope.paths.variants import Variant
+from layerscope.progress import Progress, nobody_asks
 from layerscope.sweeps.analysis.layers import layers_table, proxies_table
 from layerscope.sweeps.analysis.totals import sum_by_document
-from layerscope.sweeps.engine.walk import walk_shard, work_units
+from layerscope.sweeps.engine.walk import walk_shard, work_steps
 from layerscope.sweeps.prepare import BATCH_TOKENS, check_scorable
-from layerscope.sweeps.rounds import Progress
 from layerscope.sweeps.rows import documents_table, scores_table, spans_table
 from layerscope.sweeps.run import check_paths_run, check_tokens_fit
 
@@ -43,7 +43,7 @@ def sweep(
     protocol: str = "lines",
     seed: int = 42,
     batch_tokens: int | None = None,
-    progress: Progress = lambda *_: None,
+    progress: Progress = nobody_asks,
 ) -> SweepResult:
     """Run variants over texts in memory; nothing is written.
 
@@ -54,7 +54,7 @@ def sweep(
         protocol: ``lines``, ``documents``, ``windows:N`` or ``strided:N/S``.
         seed: of the bootstrap.
         batch_tokens: positions a batch, pads included.
-        progress: called with work done and work in all.
+        progress: called as work is done.
 
     Returns:
         The layers table, the proxies' rank correlations, and every token's scores.
@@ -85,15 +85,15 @@ def sweep(
     check_scorable(corpus.windows)
     check_tokens_fit(decoder, corpus.windows)
     shards = make_shards(corpus.windows, batch_tokens or BATCH_TOKENS[decoder.device.type])
-    total, done, scores, spans = len(shards) * work_units(plan), 0, [], []
+    total, done, scores, spans = len(shards) * work_steps(plan), 0, [], []
 
-    def advance(units: int) -> None:
+    def advance(steps: int) -> None:
         nonlocal done
-        done += units
-        progress(done, total)
+        done += steps
+        progress(f"Sweeping {len(plan.variants)} variants", done, total)
 
     for shard in shards:
-        result = walk_shard(decoder, plan, shard, progress=advance)
+        result = walk_shard(decoder, plan, shard, advance=advance)
         scores.append(scores_table(result, plan.variants))
         spans.append(spans_table(result))
     totals = sum_by_document(documents_table(corpus.windows), scores, [variant.name for variant in plan.variants])

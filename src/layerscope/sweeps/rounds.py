@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,17 +11,15 @@ import numpy as np
 from layerscope.corpora.windows import Window
 from layerscope.engine.batching import Shard
 from layerscope.models.decoder import Decoder
+from layerscope.progress import Progress
 from layerscope.results.directory import RunDirectory
 from layerscope.sweeps.analysis.layers import effect_intervals
 from layerscope.sweeps.analysis.totals import DocumentTotals, sum_by_document
-from layerscope.sweeps.engine.walk import work_units
+from layerscope.sweeps.engine.walk import work_steps
 from layerscope.sweeps.prepare import PreparedSweep
 from layerscope.sweeps.rows import documents_table, scores_table, spans_table
 from layerscope.sweeps.runner import make_runner
 from layerscope.sweeps.tables import SCORES, SPANS
-
-Progress = Callable[[int, int], None]
-"""Called with the work done so far and the work in all."""
 
 
 @dataclass(frozen=True)
@@ -39,23 +37,26 @@ class Outcome:
 def run_rounds(prepared: PreparedSweep, decoder: Decoder, progress: Progress) -> Outcome:
     """Run round after round, the shards that are not there yet, until the intervals are as narrow as asked for."""
     plan, directory = prepared.plan, prepared.directory
-    runner, units = make_runner(prepared, decoder), work_units(plan)
-    total = units * sum(shard.padded_tokens for shard in prepared.shards)
+    runner, steps_a_shard = make_runner(prepared, decoder), work_steps(plan)
+    total = steps_a_shard * sum(shard.padded_tokens for shard in prepared.shards)
     done, resumed, started = 0, 0, time.monotonic()
 
     def advance(shard: Shard, steps: int) -> None:
         nonlocal done
         done += steps * shard.padded_tokens
-        progress(done, total)
+        tell(done)
 
-    progress(done, total)
+    def tell(done: int) -> None:
+        progress(f"Sweeping {len(plan.variants)} variants", done, total)
+
+    tell(done)
     rounds = 0
     for some in prepared.rounds:
         pending = []
         for shard in some.shards:
             if _is_written(directory, shard, len(plan.variants)):
                 resumed += 1
-                advance(shard, units)
+                advance(shard, steps_a_shard)
             else:
                 pending.append(shard)
         for result in runner(pending, advance):
@@ -64,7 +65,7 @@ def run_rounds(prepared: PreparedSweep, decoder: Decoder, progress: Progress) ->
         rounds += 1
         if rounds < len(prepared.rounds) and _is_precise(prepared, rounds):
             break
-    progress(total, total)
+    tell(total)
     return Outcome(rounds, time.monotonic() - started, resumed)
 
 

@@ -13,18 +13,19 @@ from layerscope.corpora.windows import Window
 from layerscope.errors import ModelError, RunError
 from layerscope.models.decoder import Decoder, context_length
 from layerscope.paths.plan import SweepPlan
+from layerscope.progress import Progress, nobody_asks
 from layerscope.results.environment import environment, package_versions
 from layerscope.sweeps.analysis.layers import layers_table, proxies_table
 from layerscope.sweeps.analysis.summary import ppl_summary
 from layerscope.sweeps.figures.layers import sweep_figures
 from layerscope.sweeps.prepare import PreparedSweep, check_memory
-from layerscope.sweeps.rounds import Progress, document_totals, run_rounds
+from layerscope.sweeps.rounds import document_totals, run_rounds
 from layerscope.sweeps.rows import documents_table, tokens_table, vocabulary_table
 from layerscope.sweeps.runner import compile_as_asked, load_as_asked
 from layerscope.sweeps.tables import DOCUMENTS, LAYERS, PROXIES, SCORES, SPANS, TOKENS, VOCABULARY
 
 
-def run_sweep(prepared: PreparedSweep, *, force: bool = False, progress: Progress = lambda *_: None) -> bool:
+def run_sweep(prepared: PreparedSweep, *, force: bool = False, progress: Progress = nobody_asks) -> bool:
     """Run a prepared sweep, or what is left of it.
 
     Args:

@@ -12,14 +12,14 @@ from layerscope.models.loading import load_streamed, load_weights
 from layerscope.paths.layer_major import layer_major
 from layerscope.sweeps.engine.compiling import compile_decoder
 from layerscope.sweeps.engine.plain import reference_shard
-from layerscope.sweeps.engine.stream import ShardProgress, chunk_shards, stream_chunk
+from layerscope.sweeps.engine.stream import ShardAdvance, chunk_shards, stream_chunk
 from layerscope.sweeps.engine.walk import ShardScores, walk_shard
 from layerscope.sweeps.prepare import PreparedSweep
 
 log = logging.getLogger(__name__)
 
-Runner = Callable[[Sequence[Shard], ShardProgress], Iterator[ShardScores]]
-"""Scores some shards, in order; reports units of work as it goes."""
+Runner = Callable[[Sequence[Shard], ShardAdvance], Iterator[ShardScores]]
+"""Scores some shards, in order; tells of its work as it goes."""
 
 
 def load_as_asked(prepared: PreparedSweep) -> Decoder:
@@ -42,15 +42,14 @@ def make_runner(prepared: PreparedSweep, decoder: Decoder) -> Runner:
     plan = prepared.plan
     word_starts = prepared.encoder.word_starts(decoder.head.vocab_size) if prepared.request.word_boundaries else None
 
-    def resident(shards: Sequence[Shard], progress: ShardProgress) -> Iterator[ShardScores]:
+    def resident(shards: Sequence[Shard], advance: ShardAdvance) -> Iterator[ShardScores]:
         walk = reference_shard if prepared.request.reference else walk_shard
         for shard in shards:
-            advance = partial(progress, shard)
-            yield walk(decoder, plan, shard, word_starts=word_starts, progress=advance)
+            yield walk(decoder, plan, shard, word_starts=word_starts, advance=partial(advance, shard))
 
-    def streamed(shards: Sequence[Shard], progress: ShardProgress) -> Iterator[ShardScores]:
+    def streamed(shards: Sequence[Shard], advance: ShardAdvance) -> Iterator[ShardScores]:
         in_order = layer_major(plan)
         for chunk in chunk_shards(shards, in_order, prepared.bytes_a_state, prepared.stream_bytes):
-            yield from stream_chunk(decoder, in_order, chunk, word_starts=word_starts, progress=progress)
+            yield from stream_chunk(decoder, in_order, chunk, word_starts=word_starts, advance=advance)
 
     return streamed if prepared.request.stream else resident

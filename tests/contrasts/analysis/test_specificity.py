@@ -8,7 +8,7 @@ import pytest
 from layerscope.contrasts.analysis import specificity
 from layerscope.contrasts.analysis.consistency import GroupScores
 from layerscope.contrasts.analysis.specificity import LayerShares, TypeSpecificity, layer_shares, type_specificity
-from tests.contrasts.analysis.test_consistency import lowered, make_groups
+from tests.made_up_groups import lowered, make_groups
 
 FOUR = {"control-a": "control", "control-b": "control", "m1": "meaning", "m2": "meaning", "g1": "grammar", "g2": "grammar"}
 

@@ -9,7 +9,7 @@ from scipy import stats
 from layerscope.contrasts.analysis.consistency import GroupScores
 from layerscope.contrasts.analysis.stillest import Ranked, intervals, rank_units, set_scores, spread_explains, standing_out
 from layerscope.stats.false_discovery import benjamini_hochberg
-from tests.contrasts.analysis.test_consistency import make_groups
+from tests.made_up_groups import make_groups
 
 ROLES = {"a": "control", "b": "control", "x": "meaning", "y": "grammar"}
 

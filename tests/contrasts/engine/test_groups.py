@@ -469,7 +469,7 @@ def test_progress_adds_up_to_the_pairs() -> None:
     sites, counted = sites_of("llama"), list[int]()
     pairs = mixed_pairs()
     contrast_group(
-        sites, pairs, blocks=np.zeros(13, dtype=np.int64), plan=plan_of(sites), percentiles=None, progress=counted.append
+        sites, pairs, blocks=np.zeros(13, dtype=np.int64), plan=plan_of(sites), percentiles=None, advance=counted.append
     )
     assert sum(counted) == 13
     assert len(counted) == len(make_batches(pairs, 60))
@@ -700,7 +700,7 @@ def test_the_spread_is_numpys_over_the_same_tokens_with_sinks_left_out() -> None
     windows = [window_of(ids) for ids in texts]
     shards, counted = make_shards(windows, 45), list[int]()
     assert len(shards) > 2
-    found = measure_reference(sites, shards, n_tokens=10_000, progress=counted.append)
+    found = measure_reference(sites, shards, n_tokens=10_000, advance=counted.append)
     rows: dict[str, list[np.ndarray]] = {site: [] for site in sites.sites}
     for ids in texts:
         kept = (np.arange(len(ids)) > 0) & (ids != SINK)

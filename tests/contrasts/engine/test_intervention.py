@@ -231,10 +231,10 @@ def test_a_pair_that_begins_with_its_edit_has_no_sentence(llama: SiteMap) -> Non
 def test_progress_and_refusals(llama: SiteMap) -> None:
     batches, shards, ablations = make_batches(pairs_of(0), 60), make_shards(windows_of([9, 4]), 30), some_ablations()
     done: list[int] = []
-    measure_pairs(llama, batches, ablations, reference=reference_of(), progress=done.append)
+    measure_pairs(llama, batches, ablations, reference=reference_of(), advance=done.append)
     assert sum(done) == len(batches) * len(ablations)
     done.clear()
-    measure_text(llama, shards, ablations, reference=reference_of(), progress=done.append)
+    measure_text(llama, shards, ablations, reference=reference_of(), advance=done.append)
     assert sum(done) == len(shards) * len(ablations)
     with pytest.raises(ModelError, match="there is no reference of it"):
         measure_pairs(llama, batches, ablations)

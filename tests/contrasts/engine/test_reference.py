@@ -11,8 +11,10 @@ from layerscope.paths.families import build_variants
 from layerscope.paths.plan import plan_sweep
 from layerscope.sweeps.engine.plain import reference_shard
 from layerscope.sweeps.engine.walk import walk_shard
-from tests.sweeps.engine.test_walk import FAMILIES, windows_of
+from tests.made_up_windows import windows_of
 from tests.tiny_models import build_tiny
+
+FAMILIES = ["llama", "gpt2", "mixtral", "gemma2", "bloom", "opt", "mamba", "qwen3_moe", "falcon"]
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -20,7 +20,7 @@ from layerscope.paths.plan import plan_sweep
 from layerscope.sweeps.engine.compiling import compile_decoder
 from layerscope.sweeps.engine.reduction import slice_reducer
 from layerscope.sweeps.engine.walk import walk_shard
-from tests.sweeps.engine.test_walk import windows_of
+from tests.made_up_windows import windows_of
 from tests.tiny_models import build_tiny
 
 ROOT = Path(__file__).parents[2]
@@ -76,7 +76,7 @@ from layerscope.paths.families import build_variants
 from layerscope.paths.plan import plan_sweep
 from layerscope.sweeps.engine.compiling import compile_decoder
 from layerscope.sweeps.engine.walk import walk_shard
-from tests.sweeps.engine.test_walk import windows_of
+from tests.made_up_windows import windows_of
 from tests.tiny_models import build_tiny
 
 decoder = Decoder(build_tiny("llama"), "llama")

@@ -13,7 +13,7 @@ from layerscope.models.decoder import Decoder, LayerCall, Recording
 from layerscope.paths.families import build_variants
 from layerscope.paths.plan import plan_sweep
 from layerscope.sweeps.engine.walk import ShardWalk
-from tests.sweeps.engine.test_walk import windows_of
+from tests.made_up_windows import windows_of
 from tests.tiny_models import build_tiny
 
 

@@ -8,27 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-from layerscope.corpora.windows import EncodedText, Window, make_window
+from layerscope.corpora.windows import Window
 from layerscope.engine.batching import Shard, make_shards
 from layerscope.models.decoder import Decoder
 from layerscope.paths.families import build_variants
 from layerscope.paths.plan import plan_sweep
 from layerscope.paths.variants import Variant
-from layerscope.sweeps.engine.walk import ShardScores, walk_shard, work_units
+from layerscope.sweeps.engine.walk import ShardScores, walk_shard, work_steps
+from tests.made_up_windows import windows_of
 from tests.naive import naive_kl, naive_scores, rearranged
 from tests.tiny_models import build_tiny
 
 FAMILIES = ["llama", "gpt2", "mixtral", "gemma2", "bloom", "opt", "mamba", "qwen3_moe", "falcon"]
-
-
-def windows_of(lengths: list[int], *, vocab: int = 90, prefix: tuple[int, ...] = ()) -> list[Window]:
-    generator = np.random.default_rng(0)
-    windows = []
-    for length in lengths:
-        ids = generator.integers(3, vocab, size=length)
-        spans = np.stack([np.arange(length), np.arange(1, length + 1)], axis=1)
-        windows.append(make_window("w", EncodedText("x" * length, ids, spans), prefix))
-    return windows
 
 
 def scores_by_window(results: list[ShardScores], n_windows: int, field: str) -> list[np.ndarray]:
@@ -142,8 +133,8 @@ def test_progress_adds_up(llama: Decoder) -> None:
     plan = plan_sweep(build_variants(["removal", "exchange"], [], 4), 4)
     (shard,) = make_shards(windows_of([9, 9]), 64)
     units: list[int] = []
-    walk_shard(llama, plan, shard, progress=units.append)
-    assert sum(units) == work_units(plan) == 16 + 8
+    walk_shard(llama, plan, shard, advance=units.append)
+    assert sum(units) == work_steps(plan) == 16 + 8
 
 
 def test_proxies_equal_arithmetic_on_hidden_states(llama: Decoder) -> None:

@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-N_BLOCKS = 20
-"""Blocks of templates a group: what bootstrap and permutations draw from."""
+from layerscope.contrasts.blocks import N_BLOCKS
+
 N_BINS = 64
 _BINS_AN_OCTAVE = 4
 _LOWEST_OCTAVE = -11

@@ -21,6 +21,7 @@ from layerscope.contrasts.engine.pair_batches import BatchRun, PairBatch, make_b
 from layerscope.contrasts.engine.pair_scores import PairScores, score_pairs
 from layerscope.models.sites import Activations, Site, SiteMap
 from layerscope.pairs.positions import PlacedPair
+from layerscope.progress import Advance, nobody_asks
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def contrast_group(
     plan: ContrastPlan,
     percentiles: Percentiles | None,
     keep: KeepValues | None = None,
-    progress: Callable[[int], None] = lambda _: None,
+    advance: Advance = nobody_asks,
 ) -> GroupContrast:
     """Run a group and add it up.
 
@@ -107,7 +108,7 @@ def contrast_group(
         plan: how to run.
         percentiles: of the reference controls; None for those themselves.
         keep: takes per-pair values of ``plan.keep_layers``, batch by batch.
-        progress: called with the pairs that each batch adds.
+        advance: called with the pairs that each batch adds.
     """
     device = sites.decoder.device if sites.decoder.device.type != "mps" else torch.device("cpu")  # mps has no float64
     spread = np.stack([plan.spread[site] for site in sites.sites])
@@ -131,7 +132,7 @@ def contrast_group(
                     shown = np.where(places.has.numpy()[:, :, None], found.cpu().numpy(), np.float32(np.nan))
                     keep(PairValues(site, layer, np.array(batch.members), shown))
         del run  # not beside the next one
-        progress(len(batch.members))
+        advance(len(batch.members))
     return GroupContrast(summer.result(), measures, largest)
 
 

@@ -29,6 +29,7 @@ from layerscope.models.decoder import Decoder
 from layerscope.models.patching import Forward, replaced_forward
 from layerscope.models.sites import Activations, SiteMap, first_of
 from layerscope.pairs.positions import PlacedPair
+from layerscope.progress import Advance, nobody_asks
 
 _CANNOT_SKIP = (RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError)
 """What a family's own code raises if layers that others depend on were not run."""
@@ -75,7 +76,7 @@ def measure_pairs(
     *,
     reference: Reference | None = None,
     seed: int = 0,
-    progress: Callable[[int], None] = lambda _: None,
+    advance: Advance = nobody_asks,
 ) -> Outcome:
     """Score pairs under many ablations, each from the first token that differs on.
 
@@ -86,7 +87,7 @@ def measure_pairs(
         reference: for mean and resample.
         seed: for resample. Each place of a pair draws a token of the reference: the same for all ablations, whatever the
             batches, and the same on both sides, counted from the edit's end, so that it cancels in their difference.
-        progress: called with the passes done since the last call; as many as batches times ablations in all.
+        advance: called with the passes done since the last call; as many as batches times ablations in all.
 
     Raises:
         ModelError: units that the model does not have, or a reference that is missing. Nothing has run then.
@@ -102,7 +103,7 @@ def measure_pairs(
                 final = BatchRun(Activations([rows.final(ablation, reference)]), rows.shared_final).final
                 nll = nll_of(sites.decoder, final[tokens.row, tokens.column], torch.from_numpy(tokens.token_id))
                 continuation[index][:, batch.members], sentence[index][:, batch.members] = tokens.sums(nll)
-                progress(1)
+                advance(1)
     return Outcome(continuation, sentence)
 
 
@@ -113,7 +114,7 @@ def measure_text(
     *,
     reference: Reference | None = None,
     seed: int = 0,
-    progress: Callable[[int], None] = lambda _: None,
+    advance: Advance = nobody_asks,
 ) -> TextOutcome:
     """Score texts under many ablations, each at all tokens but the first.
 
@@ -123,7 +124,7 @@ def measure_text(
         ablations: any number; the intact model may be among them.
         reference: for mean and resample.
         seed: for resample. Each place of a text draws a token of the reference, the same for all ablations.
-        progress: called with the passes done since the last call; as many as shards times ablations in all.
+        advance: called with the passes done since the last call; as many as shards times ablations in all.
 
     Returns:
         Sums for each window that the shards were made from, up to the last that has anything to score.
@@ -144,7 +145,7 @@ def measure_text(
             for index, ablation in enumerate(ablations):
                 nll = nll_of(sites.decoder, rows.final(ablation, reference)[at], torch.from_numpy(tokens.token_id))
                 sums[index, list(shard.documents)] += tokens.row_sums(nll, len(shard.documents))
-                progress(1)
+                advance(1)
     return TextOutcome(sums, n_tokens)
 
 

@@ -8,7 +8,7 @@ Axes: ``layer``, ``d_model``, ``token`` (those that count), ``sample``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from layerscope.engine.batching import Shard, padded_ids
 from layerscope.models.sites import Activations, Site, SiteMap
+from layerscope.progress import Advance, nobody_asks
 
 _SINK_FACTOR = 10.0
 BANK_SIZE = 256
@@ -43,7 +44,7 @@ class Reference:
 
 
 def measure_reference(
-    sites: SiteMap, shards: Sequence[Shard], *, n_tokens: int = 10_000, progress: Callable[[int], None] = lambda _: None
+    sites: SiteMap, shards: Sequence[Shard], *, n_tokens: int = 10_000, advance: Advance = nobody_asks
 ) -> Reference:
     """Run text until enough tokens count.
 
@@ -51,7 +52,7 @@ def measure_reference(
         sites: where to measure.
         shards: texts; as many are run as are needed.
         n_tokens: tokens wanted, sinks not counted; fewer if the texts hold fewer.
-        progress: called with the tokens that each shard adds.
+        advance: called with the tokens that each shard adds.
     """
     names = sites.sites
     sums = {site: np.zeros((3, sites.n_layers, sites.width)) for site in names}
@@ -82,7 +83,7 @@ def measure_reference(
                 sums[site][1, layer] += (exact * exact).sum(axis=0)
                 sums[site][2, layer] += np.abs(exact).sum(axis=0)
             bank[site].append(kept)
-        progress(n_here)
+        advance(n_here)
     mean = {site: total[0] / n_seen for site, total in sums.items()}
     return Reference(
         n_seen,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,9 +21,8 @@ from layerscope.pairs.chat.client import BudgetSpentError, ChatClient, NoAnswerE
 from layerscope.pairs.chat.judging import Key, judge, key_of
 from layerscope.pairs.chat.prompts import ChatRequest, Prompt, PromptFiles
 from layerscope.pairs.pair import MinimalPair
+from layerscope.progress import Progress, nobody_asks
 
-Progress = Callable[[int, int], None]
-"""Called with the answers that are there and those asked for so far."""
 _BARREN = 3
 """After so many answers in a row without a new pair a subtype is given up; after so many prompts without an answer, the run."""
 _PATIENCE = Patience()
@@ -131,7 +130,7 @@ def make_pairs_by_chat(
     existing: Iterable[MinimalPair] = (),
     environment: Mapping[str, str] = os.environ,
     patience: Patience = _PATIENCE,
-    progress: Progress = lambda *_: None,
+    progress: Progress = nobody_asks,
 ) -> ChatOutcome:
     """Ask a chat server for pairs until there are as many as wanted, the budget is spent, or nothing new comes.
 
@@ -141,7 +140,7 @@ def make_pairs_by_chat(
         existing: pairs that are there already and are not to come again.
         environment: holds ``OPENAI_API_KEY`` and ``OPENAI_BASE_URL``.
         patience: how to wait for a server that has no answer yet.
-        progress: called as answers come.
+        progress: told of the prompts that are answered.
 
     Returns:
         Pairs and everything rejected. A run over the same cache gives the same.
@@ -203,7 +202,7 @@ class _Asking:
         self.n_cached += len(prompts) - len(waiting)
         self._n_done += len(prompts) - len(waiting)
         self._n_asked += len(prompts)
-        self._progress(self._n_done, self._n_asked)
+        self._progress("Asking for pairs", self._n_done, self._n_asked)
 
         async def ask(place: int) -> None:
             async with self._slots:
@@ -235,5 +234,5 @@ class _Asking:
         self._n_unanswered = 0
         self._cache.keep(prompt, answer)
         self._n_done += 1
-        self._progress(self._n_done, self._n_asked)
+        self._progress("Asking for pairs", self._n_done, self._n_asked)
         return answer

@@ -14,9 +14,10 @@ from layerscope.corpora.windows import Window
 from layerscope.engine.batching import Shard, scored_tokens
 from layerscope.models.decoder import Decoder
 from layerscope.paths.plan import SweepPlan
+from layerscope.progress import Advance, nobody_asks
 from layerscope.sweeps.engine.proxies import ProxyMeter, ProxySums
 from layerscope.sweeps.engine.scoring import TokenScores
-from layerscope.sweeps.engine.walk import Progress, ShardScores, WordStarts, touched_spans, work_units
+from layerscope.sweeps.engine.walk import ShardScores, WordStarts, touched_spans, work_steps
 
 
 @torch.inference_mode()
@@ -26,7 +27,7 @@ def reference_shard(
     shard: Shard,
     *,
     word_starts: WordStarts = None,
-    progress: Progress = lambda _: None,
+    advance: Advance = nobody_asks,
 ) -> ShardScores:
     """The same as ``walk_shard``, the plain way; takes the same arguments."""
     tokens = scored_tokens(shard)
@@ -47,7 +48,7 @@ def reference_shard(
             if word_starts is not None:
                 boundary[index, here] = -log_p[:, torch.from_numpy(word_starts)].logsumexp(dim=-1).numpy()
         proxies.append(_proxies(decoder, plan, window))
-    progress(work_units(plan))
+    advance(work_steps(plan))
     is_top1, agrees = top1 == tokens.token_id[None, :], top1 == top1[:1]
     scores = TokenScores(nll, top1, is_top1, agrees, kl, None if word_starts is None else boundary)
     return ShardScores(shard, tokens, scores, _side_by_side(proxies))

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import torch
 
 from layerscope.engine.batching import Shard
 from layerscope.models.decoder import Decoder
 from layerscope.paths.layer_major import LayerMajorPlan
+from layerscope.progress import nobody_asks
 from layerscope.sweeps.engine.walk import ShardScores, ShardWalk, WordStarts
 
-ShardProgress = Callable[[Shard, int], None]
-"""Called with a shard and the work units done in it since the last call."""
+ShardAdvance = Callable[[Shard, int], None]
+"""Called with a shard and the work steps done in it since the last call."""
 
 
 def chunk_shards(shards: Sequence[Shard], plan: LayerMajorPlan, bytes_a_state: int, budget: int) -> Iterator[tuple[Shard, ...]]:
@@ -42,14 +44,12 @@ def stream_chunk(
     shards: Sequence[Shard],
     *,
     word_starts: WordStarts = None,
-    progress: ShardProgress = lambda *_: None,
+    advance: ShardAdvance = nobody_asks,
 ) -> list[ShardScores]:
     """Run every variant over some shards, with each layer's weights read once. The scores are those of ``walk_shard``."""
-
-    def progress_of(shard: Shard) -> Callable[[int], None]:
-        return lambda units: progress(shard, units)
-
-    walks = [ShardWalk(decoder, plan.sweep, shard, word_starts=word_starts, progress=progress_of(shard)) for shard in shards]
+    walks = [
+        ShardWalk(decoder, plan.sweep, shard, word_starts=word_starts, advance=partial(advance, shard)) for shard in shards
+    ]
     for phase in plan.phases:
         for walk in walks:
             walk.obey(phase)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from layerscope.engine.batching import ScoredTokens, Shard, padded_ids, scored_t
 from layerscope.models.decoder import Decoder
 from layerscope.paths.plan import Instruction, SweepPlan
 from layerscope.paths.variants import Span, touched_span
+from layerscope.progress import Advance, nobody_asks
 from layerscope.sweeps.engine.proxies import ProxyMeter, ProxySums
 from layerscope.sweeps.engine.reduction import slice_reducer
 from layerscope.sweeps.engine.scoring import Scorer, TokenScores
@@ -21,7 +22,6 @@ from layerscope.sweeps.engine.scoring import Scorer, TokenScores
 GROUP_BYTES = 256 * 2**20
 """Final states that may always be held back, so that variants are scored in groups."""
 
-Progress = Callable[[int], None]
 WordStarts = Bool[np.ndarray, " vocab"] | None
 
 
@@ -47,7 +47,7 @@ class ShardWalk:
         plan: what to run.
         shard: what to run it on.
         word_starts: which tokens start a word, ``vocab``; None if nobody asks for the probability that one comes.
-        progress: called with the layer runs and scored variants done since the last call; ``work_units`` in all.
+        advance: called with the layer runs and scored variants done since the last call; ``work_steps`` in all.
     """
 
     def __init__(
@@ -57,9 +57,9 @@ class ShardWalk:
         shard: Shard,
         *,
         word_starts: WordStarts = None,
-        progress: Progress = lambda _: None,
+        advance: Advance = nobody_asks,
     ) -> None:
-        self._decoder, self._shard, self._progress = decoder, shard, progress
+        self._decoder, self._shard, self._advance = decoder, shard, advance
         self._tokens = tokens = scored_tokens(shard)
         device = decoder.head.device
         self._rows, self._sources = torch.from_numpy(tokens.row).to(device), torch.from_numpy(tokens.position - 1).to(device)
@@ -73,7 +73,7 @@ class ShardWalk:
             n_variants=len(plan.variants),
             group_size=group_size(embedded[0, 0].numel() * embedded.element_size() * len(tokens.row), plan),
             word_starts=word_starts,
-            on_scored=progress,
+            on_scored=advance,
         )
         lengths = torch.tensor([window.n_run for window in shard.windows])
         is_token = torch.arange(token_ids.shape[1])[None, :] < lengths[:, None]
@@ -97,7 +97,7 @@ class ShardWalk:
                 self._end(instruction.finished, state)
             if not instruction.is_leaf:
                 states[instruction.target] = state
-            self._progress(instruction.step.layer_runs)
+            self._advance(instruction.step.layer_runs)
 
     def result(self) -> ShardScores:
         """Once all instructions have run. The only place that waits for the device."""
@@ -115,20 +115,20 @@ def walk_shard(
     shard: Shard,
     *,
     word_starts: WordStarts = None,
-    progress: Progress = lambda _: None,
+    advance: Advance = nobody_asks,
 ) -> ShardScores:
     """Run every variant of a plan over one shard; the arguments are those of ``ShardWalk``.
 
     Returns:
         Scores in the plan's order of variants. The same arguments give the same bits.
     """
-    walk = ShardWalk(decoder, plan, shard, word_starts=word_starts, progress=progress)
+    walk = ShardWalk(decoder, plan, shard, word_starts=word_starts, advance=advance)
     walk.obey(plan.instructions)
     return walk.result()
 
 
-def work_units(plan: SweepPlan) -> int:
-    """What ``progress`` adds up to over one shard."""
+def work_steps(plan: SweepPlan) -> int:
+    """What ``advance`` adds up to over one shard."""
     return plan.layer_runs + len(plan.variants)
 
 

@@ -24,7 +24,7 @@ from layerscope.sweeps.parts_of_speech import TagRequest, tag_run
 from layerscope.sweeps.prepare import SweepRequest, prepare_sweep
 from layerscope.sweeps.run import run_sweep
 from tests.checkpoints import save_tiny_llama
-from tests.contrasts.test_stability import some_pairs
+from tests.letter_pairs import pairs_of_names
 
 SCRIPT = "<script>window.__xss = 'script'</script>"
 IMAGE = "<img src=x onerror=\"window.__xss = 'image'\">"
@@ -171,4 +171,4 @@ def pairs() -> list[MinimalPair]:
     unequal = MinimalPair.from_sentences(
         "Now ann sits.", "Now ann sitting.", type="grammar", subtype="tense", right=1, template="unequal", source="t"
     )
-    return [*hostile, unequal, *some_pairs()]
+    return [*hostile, unequal, *pairs_of_names()]

@@ -1,0 +1,79 @@
+"""What the commands share: where they print, how they show progress, and the forms that options are written in."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from layerscope.progress import Progress
+
+
+def consoles() -> tuple[Console, Console]:
+    """Standard error, for progress and notes, and standard output, for results.
+
+    Names are text on both, never markup. The package's own notes come as plain lines on standard error.
+    """
+    errors, out = Console(stderr=True, markup=False), Console(markup=False)
+    handler = RichHandler(console=errors, show_time=False, show_path=False, show_level=False)
+    logger = logging.getLogger("layerscope")
+    logger.handlers, logger.propagate = [handler], False
+    warnings.filterwarnings("ignore", category=FutureWarning)  # of the libraries; what we have to say is a log line
+    return errors, out
+
+
+def say(console: Console, text: str) -> None:
+    """A sentence as it stands: without colours, and wrapped by the terminal alone, so that a path in it can be copied."""
+    console.print(text, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def progress_bar(console: Console, waiting: str, *, on_start: Callable[[], None] = lambda: None) -> Iterator[Progress]:
+    """What a long run shows: a spinner until it first tells of its progress, then a bar.
+
+    Args:
+        console: standard error.
+        waiting: what the spinner says.
+        on_start: called before the bar appears, when nothing can be refused any more.
+
+    Yields:
+        To be handed to the job.
+    """
+    with ExitStack() as stack:
+        status = stack.enter_context(console.status(waiting))
+        columns = (TaskProgressColumn(), TimeElapsedColumn(), TextColumn("left:"), TimeRemainingColumn())
+        bar = Bar(TextColumn("{task.description}"), BarColumn(), *columns, console=console)
+        task = bar.add_task("", total=None)
+
+        def show(what: str, done: int, total: int) -> None:
+            if not bar.live.is_started:
+                status.stop()
+                on_start()
+                stack.enter_context(bar)
+            bar.update(task, description=what, completed=done, total=total)
+
+        yield show
+
+
+def one_of(option: str, value: str, allowed: tuple[str, ...], error: type[Exception]) -> Any:
+    """The value, if it is one of those that an option allows; else the error, with the rule."""
+    if value not in allowed:
+        raise error(f"{option} is {', '.join(allowed[:-1])} or {allowed[-1]}; got '{value}'.")
+    return value
+
+
+def split_names(text: str | None) -> tuple[str, ...]:
+    """Names joined by commas; none of them empty.
+
+    Example:
+        >>> split_names("removal, exchange,")
+        ('removal', 'exchange')
+    """
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
