@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from benchmarks.common import MODEL, parser, record, spread
-from layerscope.models.pair_tokenizer import tokenizer_of
+from layerscope.models.pair_tokenizer import load_pair_tokenizer
 from layerscope.pairs.files import CheckCounts, check_file
 from layerscope.pairs.format import write_pairs
 from layerscope.pairs.subtypes import SUBTYPES
@@ -29,7 +29,9 @@ def main() -> None:
             n_pairs = write_pairs((pair for name in SUBTYPES for pair in generate(name, options.per_subtype, seed=seed)), path)
             making.append(n_pairs / (time.perf_counter() - started))
             started = time.perf_counter()
-            check_file(path, tokenizer_of(MODEL), CheckCounts(MODEL), keep="usable", output=Path(folder, "checked.jsonl"))
+            check_file(
+                path, load_pair_tokenizer(MODEL), CheckCounts(MODEL), keep="usable", output=Path(folder, "checked.jsonl")
+            )
             checking.append(n_pairs / (time.perf_counter() - started))
     record(
         "pairs",

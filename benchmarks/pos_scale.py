@@ -27,6 +27,7 @@ from layerscope.paths.variants import Variant
 from layerscope.results.directory import RunDirectory
 from layerscope.sweeps.rows import documents_table, tokens_table, vocabulary_table
 from layerscope.sweeps.tables import DOCUMENTS, LAYERS, SCORES, TOKENS, VOCABULARY
+from tests.made_up_records import sweep_record
 
 N_LAYERS = 30
 
@@ -63,8 +64,8 @@ def make_run(folder: Path, n_documents: int) -> tuple[int, int]:
     ]
     variants = build_variants(["removal", "exchange"], [], N_LAYERS)
     directory = RunDirectory(folder)
-    manifest = {"request": {"model": MODEL, "dataset": "lee", "seed": 42}, "precision": None}
-    directory.start(manifest)
+    record = sweep_record(request={"model": MODEL})
+    directory.start(record)
     directory.write_table(DOCUMENTS, documents_table(windows))
     directory.write_table(TOKENS, tokens_table(windows, encoder.token_name, encoder.starts_word))
     directory.write_table(VOCABULARY, vocabulary_table(windows, [], encoder.token_text))
@@ -74,7 +75,7 @@ def make_run(folder: Path, n_documents: int) -> tuple[int, int]:
         scores = made_up_scores(shard, variants, generator)
         directory.write_part(SCORES, shard.index, scores)
         n_rows += scores.num_rows
-    directory.finish(manifest)
+    directory.finish(record)
     return sum(window.n_scored for window in windows), n_rows
 
 

@@ -7,9 +7,7 @@ operating system's.
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -23,6 +21,7 @@ import pandas as pd
 import pyarrow as pa
 
 from benchmarks.common import parser, record, spread
+from layerscope.contrasts.record import ContrastRecord
 from layerscope.contrasts.tables import (
     CONSISTENCY,
     CONTRACTION,
@@ -46,7 +45,9 @@ from layerscope.paths.families import build_variants
 from layerscope.paths.variants import Variant
 from layerscope.results.directory import RunDirectory
 from layerscope.results.schema import Table
+from layerscope.sweeps.record import SweepRecord
 from layerscope.sweeps.tables import DOCUMENTS, LAYERS, POS, PROXIES, SCORES, TOKEN_WORDS, TOKENS, VOCABULARY
+from tests.made_up_records import DATA, MODEL, contrast_record, sweep_record
 
 N_LAYERS, WIDTH, VOCABULARY_SIZE = 30, 576, 49_152
 TOKENS_A_DOCUMENT = 250
@@ -135,8 +136,8 @@ def make_sweep(folder: Path, n_documents: int) -> Path:
     lengths = np.char.str_len(pieces)
     ends = np.cumsum(lengths, axis=1)
     directory = RunDirectory(folder)
-    manifest = sweep_manifest(n_documents)
-    directory.start(manifest)
+    record = made_up_sweep(n_documents)
+    directory.start(record)
     n_scored = TOKENS_A_DOCUMENT - 1
     directory.write_table(
         DOCUMENTS,
@@ -183,7 +184,7 @@ def make_sweep(folder: Path, n_documents: int) -> Path:
     directory.write_table(POS, filled(POS, {**crossing, "kind": names(["tag"] * len(crossing["tag"]))}, generator))
     for number, some in enumerate(np.array_split(np.arange(n_documents), max(n_documents // 16, 1))):
         directory.write_part(SCORES, number, scores_of(some, variants, generator))
-    directory.finish(manifest)
+    directory.finish(record)
     return folder
 
 
@@ -239,8 +240,8 @@ def make_contrast(folder: Path, n_pairs: int) -> Path:
     generator = np.random.default_rng(1)
     each = n_pairs // (len(MEANING) + len(GRAMMAR))
     directory = RunDirectory(folder)
-    manifest = contrast_manifest(each)
-    directory.start(manifest)
+    record = made_up_contrast(each)
+    directory.start(record)
     directory.write_table(REFERENCE, filled(REFERENCE, crossed(site=SITES, layer=range(N_LAYERS), dim=range(WIDTH)), generator))
     cells = crossed(site=SITES, position=POSITIONS, layer=range(N_LAYERS), dim=range(WIDTH))
     for number, (group, role) in enumerate(ROLES.items()):
@@ -290,7 +291,7 @@ def make_contrast(folder: Path, n_pairs: int) -> Path:
     said = {name: {"en": "A verdict.", "ja": "判定。"} for name in ("mean", "resample")}
     written = {"request": {}, "site": SITES[0], "position": POSITIONS[1], "units": [], "conclusion": {}, "verdict": said}
     directory.write_json("intervention.json", {**written, "effects": {"mean": one, "resample": one}})
-    directory.finish(manifest)
+    directory.finish(record)
     return folder
 
 
@@ -334,52 +335,23 @@ def filled(table: Table, columns: dict[str, Any], generator: np.random.Generator
     return table.build(found)
 
 
-def manifest_of(request: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """What a page reads of any run's manifest."""
-    common = {"model": "smollm2-135m", "dtype": "float32", "quantize": "none", "device": "cpu", "seed": 42, "bos": "auto"}
-    packages = {name: importlib.metadata.version(name) for name in ("layerscope", "torch", "transformers", "numpy")}
-    environment = {"python": platform.python_version(), "platform": platform.platform(), "gpu": None, "packages": packages}
-    return {
-        "request": {**common, "batch_tokens": 4096, **request},
-        "model": {"name": "smollm2-135m", "dtype": "float32", "layers": N_LAYERS, "width": WIDTH, "fingerprint": "made up"},
-        "environment": environment,
-        "seconds": 1.0,
-        **more,
-    }
-
-
-def sweep_manifest(n_documents: int) -> dict[str, Any]:
-    """Of the sweep."""
-    unscored = dict.fromkeys(
-        ("tokens_past_the_context_length", "tokens_of_the_dropped_tail", "texts_without_a_scored_token"), 0
-    )
+def made_up_sweep(n_documents: int) -> SweepRecord:
+    """The sweep's manifest."""
     counts = {"documents": n_documents, "tokens": n_documents * TOKENS_A_DOCUMENT}
-    return manifest_of(
-        {
-            "dataset": "lee", "split": None, "experiments": ["removal", "exchange"], "paths": [], "max_samples": n_documents,
-            "protocol": "lines", "until_ci": None, "word_boundaries": False, "reference": False, "compile": False,
-            "texts_sha256": "made up",
-        },
-        data={
-            **counts, "name": "lee", "split": None, "texts_sha256": "made up",
-            "tokens_scored": n_documents * (TOKENS_A_DOCUMENT - 1),
-            "unscored": {"first_tokens_without_context": n_documents, **unscored},
-        },
-        precision=None,
-    )  # fmt: skip
+    return sweep_record(
+        request={"model": "smollm2-135m", "experiments": ["removal", "exchange"], "max_samples": n_documents},
+        model={**MODEL, "name": "smollm2-135m", "layers": N_LAYERS, "context_length": 8192},
+        data={**DATA, **counts, "tokens_scored": n_documents * (TOKENS_A_DOCUMENT - 1)},
+    )
 
 
-def contrast_manifest(each: int) -> dict[str, Any]:
-    """Of the contrast."""
-    return manifest_of(
-        {
-            "kind": "contrast", "pairs": "templates", "per_subtype": each, "sites": list(SITES), "positions": list(POSITIONS),
-            "aligned": False, "prefix": "", "values": [], "reference": {"dataset": "lee", "tokens": 10_000},
-            "pairs_sha256": "made up",
-        },
+def made_up_contrast(each: int) -> ContrastRecord:
+    """The contrast's manifest."""
+    return contrast_record(
+        request={"model": "smollm2-135m", "per_subtype": each, "sites": list(SITES), "positions": list(POSITIONS)},
+        model={**MODEL, "name": "smollm2-135m", "layers": N_LAYERS, "width": WIDTH},
         groups={name: {"role": role, "pairs": each} for name, role in ROLES.items()},
-        reference={"tokens": 10_870},
-    )  # fmt: skip
+    )
 
 
 if __name__ == "__main__":

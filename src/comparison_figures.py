@@ -25,8 +25,11 @@ def main() -> None:
 def _run(options: argparse.Namespace) -> None:
     from layerscope.cli.compare import show_comparison
     from layerscope.sweeps.compare_summaries import compare_summaries
+    from layerscope.sweeps.drawing import draw_comparison
 
-    show_comparison(compare_summaries(options.json_files, experiment=options.experiment, output_dir=options.output_dir))
+    comparison = compare_summaries(options.json_files, experiment=options.experiment, output_dir=options.output_dir)
+    draw_comparison(comparison)
+    show_comparison(comparison)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from layerscope.contrasts.analysis.consistency import GroupScores
+from layerscope.contrasts.analysis.group_scores import GroupScores
 
 N_LAYERS, N_DIMS, K = 2, 30, 6
 ROLES = {"control-a": "control", "control-b": "control", "one": "meaning", "two": "meaning", "three": "grammar"}

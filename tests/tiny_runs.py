@@ -43,13 +43,6 @@ TEXTS = [
 ]
 JAPANESE = ["東京は日本の首都である。", "犬が猫を追いかけた。\u3000それから寝た。", "彼女は毎朝本を読む。", "雨が降っている。"]
 SITES, POSITIONS, ANALYSED = ("resid_post", "mlp_out"), ("edit", "edit+1", "last"), ("edit", "edit+1")
-FIGURES = (
-    "layerscope.sweeps.run.sweep_figures",
-    "layerscope.sweeps.parts_of_speech.pos_figures",
-    "layerscope.contrasts.stability.stability_figures",
-    "layerscope.contrasts.intervene.intervention_figures",
-)
-"""What draws in the jobs."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +68,6 @@ def make_runs(folder: Path) -> TinyRuns:
     """All runs, without figures."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAYERSCOPE_CACHE", str(folder / "cache"))
-        for drawing in FIGURES:
-            patch.setattr(drawing, lambda *_, **__: {})
         four, three = save_tiny_llama(folder / MODEL), save_tiny_llama(folder / "tiny-three", n_layers=3, adds_bos=True)
         tagged = sweep(four, TEXTS, folder, name=DATASET, experiments=("removal", "exchange"))
         tag_run(FinishedRun.open(tagged), TagRequest())

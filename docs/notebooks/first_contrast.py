@@ -166,6 +166,7 @@ together = together[(together["scale"] == "percentile") & (together["measure"] =
 together.set_index("set")[["value", "chance", "control", "excess", "low", "high", "p_value"]].round(3)
 
 # %%
+ls.draw_figures(run.directory.path, languages=("en",))
 Image(filename=run.directory.path / "figures" / "consistency_en.png", width=1000)
 
 # %% [markdown]

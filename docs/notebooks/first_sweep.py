@@ -60,8 +60,8 @@ print(texts[0])
 # ## The run
 #
 # `prepare_sweep` settles everything and refuses what cannot work before any weight is loaded; `run_sweep` does the work and
-# leaves a run directory. If it is interrupted, run the cell again: it goes on where it stopped. If it is finished, it returns
-# at once.
+# leaves a run directory, and `draw_figures` draws what its tables hold. If it is interrupted, run the cell again: it goes on
+# where it stopped. If it is finished, it returns at once.
 #
 # bfloat16 saves about a third of the time on a recent processor; leave `options` out for the format in which the model is
 # stored.
@@ -78,6 +78,7 @@ request = ls.SweepRequest(
 prepared = ls.prepare_sweep(request)
 ls.run_sweep(prepared)
 folder = prepared.directory.path
+ls.draw_figures(folder, languages=("en",))
 print(folder)
 print(*sorted(path.name for path in folder.iterdir()), sep="\n")
 

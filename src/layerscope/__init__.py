@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from layerscope.contrasts.run import run_contrast
     from layerscope.contrasts.stability import StabilityRequest, find_stability
     from layerscope.corpora.catalogue import load_documents
+    from layerscope.draw import draw_figures
     from layerscope.models.decoder import Decoder
     from layerscope.models.loading import LoadOptions, load_decoder
     from layerscope.models.sites import SiteMap
@@ -54,6 +55,7 @@ _DEFINED_IN = {  # imported when asked for: torch takes seconds, and most names 
     "ablated": "contrasts.engine.ablation",
     "ablated_model": "contrasts.engine.ablation",
     "build_variants": "paths.families",
+    "draw_figures": "draw",
     "find_stability": "contrasts.stability",
     "intervene": "contrasts.intervene",
     "load_decoder": "models.loading",
@@ -87,6 +89,7 @@ __all__ = [
     "ablated",
     "ablated_model",
     "build_variants",
+    "draw_figures",
     "errors",
     "find_stability",
     "intervene",

@@ -124,7 +124,7 @@ def test_the_published_command(tiny_checkpoint: Path, wikitext_folder: Path, tmp
     summary = json.loads((folder / "ppl.json").read_text(encoding="utf-8"))
     assert summary["original"]["avg_ppl"] > 1
     assert len(summary[key]) == (4 if experiment == "removal" else 3)
-    assert (folder / "figures" / f"{experiment}_ja.png").is_file()
+    assert (folder / "figures" / f"{experiment}_en.png").is_file()
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["request"]["protocol"] == "lines"
     assert (manifest["request"]["split"], manifest["request"]["seed"]) == ("train", 42)
@@ -146,7 +146,6 @@ def test_the_published_options_and_defaults(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_until_ci_says_how_many_texts_it_took(tiny_checkpoint: Path, tmp_path: Path, capsys, monkeypatch) -> None:
-    monkeypatch.setattr("layerscope.sweeps.run.sweep_figures", lambda *_, **__: {})
     monkeypatch.setenv("COLUMNS", "120")
     texts = tmp_path / "texts.txt"
     texts.write_text("".join(f"line {number} of a small corpus\n" for number in range(60)), encoding="utf-8")

@@ -45,7 +45,7 @@ def test_a_run_prints_its_groups_and_the_next_step_and_is_not_done_twice(
     assert rows["tense"] == ["grammar", "24", "12", "0", "too", "few", "for", "inference"]
     assert rows["random-word-reference-1"] == ["reference", "6", "3", "0"]
     assert rows["random-word-b"][:3] == ["control", "6", "3"]
-    assert rows["identical"] == ["ladder", "1", "1", "0"]
+    assert rows["identical"] == ["bound", "1", "1", "0"]
     assert out.splitlines()[-2:] == [f"Results: {path}", f"Next: layerscope stability {path}"]
     manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["status"] == "finished"

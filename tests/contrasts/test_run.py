@@ -18,8 +18,9 @@ from layerscope.contrasts.engine.difference_sums import Percentiles
 from layerscope.contrasts.engine.groups import ContrastPlan, contrast_group
 from layerscope.contrasts.engine.pair_batches import can_share
 from layerscope.contrasts.engine.reference import Reference, measure_reference
-from layerscope.contrasts.groups import PARTS, Encoding, file_pairs, group_pairs, template_pairs, with_prefix
+from layerscope.contrasts.groups import PARTS, file_pairs, group_pairs, template_pairs, with_prefix
 from layerscope.contrasts.prepare import ContrastRequest, prepare_contrast
+from layerscope.contrasts.record import ContrastRecord, GroupRecord
 from layerscope.contrasts.reference import ReferenceText, find_reference
 from layerscope.contrasts.run import run_contrast
 from layerscope.contrasts.tables import BLOCKS, DIFFERENCES, GROUPS, MOVEMENT, PAIRS, PREDICTIONS, REFERENCE, VALUES
@@ -29,6 +30,8 @@ from layerscope.models.sites import SiteMap
 from layerscope.pairs.checking import check_pair, check_pairs
 from layerscope.pairs.format import write_pairs
 from layerscope.pairs.pair import MinimalPair
+from layerscope.pairs.positions import place
+from layerscope.pairs.tokenizer import PairTokenizer
 from layerscope.results.schema import Table
 from tests.letter_pairs import PLACES, pair_of, pairs_of_places
 
@@ -99,16 +102,16 @@ def test_a_run_leaves_every_table_as_declared_and_the_engines_numbers(request_fo
         for file in files:
             assert described(pq.read_schema(file)) == described(table.schema)
     assert described(pq.read_schema(directory.path / REFERENCE.name)) == described(REFERENCE.schema)
-    manifest = directory.manifest()
-    assert manifest["status"] == "finished"
-    assert manifest["shared_prefix_runs_once"] is True
-    assert manifest["reference"]["tokens"] >= 300
-    assert manifest["groups"]["tense"] == {"role": "grammar", "pairs": 24, "unusable": 0}
+    record = directory.record(ContrastRecord)
+    assert (record.kind, record.status) == ("contrast", "finished")
+    assert record.shared_prefix_runs_once is True
+    assert record.reference.tokens >= 300
+    assert record.groups["tense"] == GroupRecord(role="grammar", pairs=24, unusable=0)
     assert said[-1] == ("Comparing pairs: tense", prepared.n_pairs, prepared.n_pairs)
 
     sites = SiteMap(tiny_decoder, SITES)
     reference = find_reference(
-        sites, prepared.request.reference, fingerprint=prepared.record["model_fingerprint"], batch_tokens=1000
+        sites, prepared.request.reference, fingerprint=prepared.record.model_fingerprint, batch_tokens=1000
     )
     plan = ContrastPlan(POSITIONS, reference.spread, 1000, can_share(sites))
     tables = tables_of(prepared)
@@ -211,7 +214,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(request_for, tmp_path: Path) -> 
     assert set(ran) == {f"Comparing pairs: {name}" for name in again}
     untouched = {file.name for file, at in kept.items() if file.stat().st_mtime_ns == at}
     assert untouched == {f"shard-{n:05d}.parquet" for n in (2, 3, 4, 5)}
-    assert killed.directory.manifest()["status"] == "finished"
+    assert killed.directory.record(ContrastRecord).status == "finished"
     one, other = tables_of(whole, VALUES), tables_of(killed, VALUES)
     assert one.keys() == other.keys()
     for name in one:
@@ -325,7 +328,7 @@ def test_half_precision_warns_of_differences_that_vanish(
     with caplog.at_level(logging.WARNING):
         run_contrast(prepared)
     groups = tables_of(prepared)["groups"]
-    groups = groups[groups["role"] != "ladder"]
+    groups = groups[groups["role"] != "bound"]
     share = 100 * (groups["zero_share"] * groups["pairs"]).sum() / groups["pairs"].sum()
     assert share > 0.4
     assert f"In bfloat16 {share:.1f} % of the differences after the edit are exactly 0" in caplog.text
@@ -343,12 +346,12 @@ def test_a_streamed_run_has_the_same_tables(request_for, tmp_path: Path) -> None
 
 # groups
 
-BYTES = Encoding(lambda sentences: [list(sentence.encode()) for sentence in sentences], ())
-WITH_BOS = Encoding(BYTES.encode, (256,), frozenset({ord(".")}))
+BYTES = PairTokenizer(lambda sentences: [list(sentence.encode()) for sentence in sentences])
+WITH_BOS = PairTokenizer(BYTES.encode, (256,), {ord(".")}.__contains__)
 
 
-def grouped(pairs: list[MinimalPair], encoding: Encoding = BYTES, *, aligned: bool = False) -> dict:
-    return {group.name: group for group in group_pairs(check_pairs(pairs, encoding.encode), encoding, aligned=aligned)}
+def grouped(pairs: list[MinimalPair], tokenizer: PairTokenizer = BYTES, *, aligned: bool = False) -> dict:
+    return {group.name: group for group in group_pairs(check_pairs(pairs, tokenizer), tokenizer, aligned=aligned)}
 
 
 def test_four_parts_of_one_size_share_no_template() -> None:
@@ -431,7 +434,7 @@ def test_a_prefix_moves_the_edit_with_the_sentence(request_for, tmp_path: Path) 
     without = prepare_contrast(request_for())
     edits = [[placed.n_before for placed in run.groups[-1].placed] for run in (prepared, without)]
     assert edits[0] == [edit + len("Look: ") for edit in edits[1]]
-    assert prepared.record["pairs_sha256"] != without.record["pairs_sha256"]
+    assert prepared.record.pairs_sha256 != without.record.pairs_sha256
 
 
 def test_punctuation_at_the_end_is_left_out(request_for) -> None:
@@ -472,14 +475,14 @@ def words(sentences: list[str]) -> list[list[int]]:
 
 
 def test_templates_give_as_many_usable_pairs_as_are_wanted_and_controls_in_proportion() -> None:
-    encoding = Encoding(words, (1,))
-    pairs = list(template_pairs(encoding, 8, subtypes=("tense", "subject"), seed=3))
+    tokenizer = PairTokenizer(words, (1,))
+    pairs = list(template_pairs(tokenizer, 8, subtypes=("tense", "subject"), seed=3))
     counts = pd.Series([one.pair.subtype for one in pairs]).value_counts().to_dict()
     assert counts == {"tense": 8, "subject": 8, "random-word": 4 * 8, "identical": 2, "unrelated": 2}
-    assert all(encoding.accepts(one, aligned=False) for one in pairs)
-    assert [one.pair for one in template_pairs(encoding, 8, subtypes=("tense", "subject"), seed=3)] == [p.pair for p in pairs]
-    roles = [group.role for group in group_pairs(pairs, encoding, aligned=False)]
-    assert roles == ["reference", "reference", "control", "control", "ladder", "ladder", "meaning", "grammar"]
+    assert all(one.is_usable for one in pairs)
+    assert [one.pair for one in template_pairs(tokenizer, 8, subtypes=("tense", "subject"), seed=3)] == [p.pair for p in pairs]
+    roles = [group.role for group in group_pairs(pairs, tokenizer, aligned=False)]
+    assert roles == ["reference", "reference", "control", "control", "bound", "bound", "meaning", "grammar"]
 
 
 def test_a_subtype_of_two_types_is_refused() -> None:
@@ -566,5 +569,24 @@ def test_a_file_that_holds_no_pairs(request_for, tmp_path: Path) -> None:
 
 def test_check_pair_is_what_the_groups_are_made_of() -> None:
     one = check_pair(pairs_of_places()[0], *BYTES.encode(["ab c", "ab d"]))
-    assert BYTES.accepts(one, aligned=False)
-    assert BYTES.place(one).last == (3, 3), "without a list of marks nothing is punctuation"
+    assert one.is_usable
+    assert place(one, BYTES).last == (3, 3), "without a list of marks nothing is punctuation"
+
+
+def test_a_file_of_first_words_has_controls_under_a_bos(tmp_path: Path) -> None:
+    """Pairs and the controls made of them are accepted by one rule."""
+    with_bos, without = PairTokenizer(words, (1,)), PairTokenizer(words)
+    first = [
+        pair_of(f"{one}at sat by the {place}.", f"{other}at sat by the {place}.", "meaning", "subject", f"s-{place}")
+        for place in PLACES
+        for one, other in ("CR", "BH")
+    ]
+    write_pairs(first, tmp_path / "pairs.jsonl")
+    found = list(file_pairs(tmp_path / "pairs.jsonl", with_bos, prefix="", seed=1))
+    controls = [one for one in found if one.pair.subtype == "random-word"]
+    assert len(found) - len(controls) == len(first)
+    assert len(controls) == len(PARTS) * len(first)
+    groups = {group.name: group for group in group_pairs(found, with_bos, aligned=False)}
+    assert len(groups["subject"].checked) == len(first)
+    with pytest.raises(PairError, match=r"No pair can be compared under this tokenizer \(first token: 24\)"):
+        group_pairs(file_pairs(tmp_path / "pairs.jsonl", without, prefix="", seed=1), without, aligned=False)

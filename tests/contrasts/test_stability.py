@@ -11,9 +11,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from matplotlib.figure import Figure
 
 from layerscope.contrasts import stability
+from layerscope.contrasts.drawing import of_stability
 from layerscope.contrasts.finished import FinishedContrast
 from layerscope.contrasts.prepare import ContrastRequest, prepare_contrast
 from layerscope.contrasts.reference import ReferenceText
@@ -76,18 +76,11 @@ def run(original: Path, tmp_path: Path) -> FinishedContrast:
     return FinishedContrast.open(Path(shutil.copytree(original, tmp_path / original.name)))
 
 
-@pytest.fixture
-def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stability, "stability_figures", lambda **_: {})
-
-
 @pytest.fixture(scope="module")
 def analysed(original: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[FinishedContrast, stability.Stability]:
-    """One analysis with inference, without figures."""
+    """One analysis with inference."""
     run = FinishedContrast.open(Path(shutil.copytree(original, tmp_path_factory.mktemp("analysed") / original.name)))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stability, "stability_figures", lambda **_: {})
-        return run, find_stability(run, StabilityRequest(k=K, n_resamples=19, positions=POSITIONS))
+    return run, find_stability(run, StabilityRequest(k=K, n_resamples=19, positions=POSITIONS))
 
 
 def written(run: FinishedContrast, name: str) -> pd.DataFrame:
@@ -166,12 +159,12 @@ def test_blocks_add_up_to_the_cells(analysed) -> None:
     run, _ = analysed
     cells = run.cells("mlp_out", "edit+1")
     for scale, accuracy in (("percentile", 2e-3), ("raw", 2e-3), ("z", 2e-3)):
-        for group in run.group_scores("mlp_out", "edit+1", scale):
+        for group in run.place("mlp_out", "edit+1").groups[scale]:
             mean = np.mean([np.average(s.astype(float), axis=0, weights=group.pairs) for s in group.scores], axis=0)
             np.testing.assert_allclose(mean, cells[scale][group.name], rtol=accuracy, atol=1e-4)
             assert group.has_references == (scale == "percentile")
             assert group.allows_inference == (group.name != "few")
-    assert [group.name for group in run.group_scores("mlp_out", "edit", "z")] == ["random-word-a", "random-word-b", *TYPES]
+    assert [group.name for group in run.place("mlp_out", "edit").groups["z"]] == ["random-word-a", "random-word-b", *TYPES]
 
 
 def families(frame: pd.DataFrame, by: list[str], p: str = "p_value", q: str = "q_value") -> None:
@@ -219,7 +212,7 @@ def test_inference_is_refused_for_what_is_too_small_and_named(analysed) -> None:
         assert by_layer["layer"].tolist() == [0, 1, 2, 3]
         np.testing.assert_allclose(mean[["value", "control"]].astype(float), by_layer[["value", "control"]].mean(), rtol=1e-6)
     for language in ("en", "ja"):
-        assert found.refused[0] in found.reading[language]
+        assert found.refused[0] in found.reading.of(language)
 
 
 def test_readings_are_written_in_both_languages(analysed) -> None:
@@ -229,17 +222,17 @@ def test_readings_are_written_in_both_languages(analysed) -> None:
     assert (found.site, found.position) == ("resid_post", "edit+1")
     for language in ("en", "ja"):
         text = (run.directory.path / f"stability_{language}.md").read_text(encoding="utf-8")
-        assert text == found.reading[language] == stored["reading"][language]
+        assert text == found.reading.of(language) == stored["reading"][language]
         assert "resid_post" in text
         assert "edit+1" in text
         assert "nan" not in text
     n_pairs = 4 * len(NAMES) * 4 + 6
-    assert f"{n_pairs} pairs of 5 subtypes" in found.reading["en"]
+    assert f"{n_pairs} pairs of 5 subtypes" in found.reading.en
     layers = written(run, LAYER_AGREEMENT.name)
     here = layers[(layers["site"] == "resid_post") & (layers["position"] == "edit+1") & (layers["set"] == "grammar")]
     here = here[(here["scale"] == "percentile") & (here["measure"] == "jaccard") & here["layer"].isna()].iloc[0]
-    assert f"Two grammar subtypes share a Jaccard of {here['value']:.3f}" in found.reading["en"]
-    assert f"p = {here['p_value']:.3g}" in found.reading["en"]
+    assert f"Two grammar subtypes share a Jaccard of {here['value']:.3f}" in found.reading.en
+    assert f"p = {here['p_value']:.3g}" in found.reading.en
 
 
 def test_preferences_are_those_of_the_pairs(analysed) -> None:
@@ -283,13 +276,13 @@ def test_movement_and_divergence_are_plain_means_of_the_pairs(analysed) -> None:
         assert falls[name, 1] == pytest.approx(some["kl_nats"].astype(float).mean(), rel=1e-5)
 
 
-def test_the_same_seed_gives_the_same_tables(analysed, run: FinishedContrast, no_figures) -> None:
+def test_the_same_seed_gives_the_same_tables(analysed, run: FinishedContrast) -> None:
     one = find_stability(run, StabilityRequest(k=K, n_resamples=19, positions=POSITIONS))
     for name, frame in analysed[1].frames.items():
         pd.testing.assert_frame_equal(one.frames[name], frame)
 
 
-def test_some_places_and_values_alone(run: FinishedContrast, no_figures) -> None:
+def test_some_places_and_values_alone(run: FinishedContrast) -> None:
     said: list[tuple[str, int, int]] = []
     request = StabilityRequest(k=K, n_resamples=0, sites=("mlp_out",), positions=("edit",))
     found = find_stability(run, request, lambda *told: said.append(told))
@@ -301,35 +294,17 @@ def test_some_places_and_values_alone(run: FinishedContrast, no_figures) -> None
         assert frame[["low", "high", "p_value", "q_value"]].isna().all(axis=None)
         assert np.isfinite(frame["value" if "value" in frame else "share"]).all()
     assert len(found.frame(DIMENSIONS)) == 0
-    assert "No resampling was asked for" in found.reading["en"]
+    assert "No resampling was asked for" in found.reading.en
 
 
-def test_figures_are_drawn_in_both_languages(run: FinishedContrast) -> None:
-    find_stability(run, StabilityRequest(k=K, n_resamples=3, sites=("resid_post",), positions=POSITIONS))
-    files = sorted(path.name for path in (run.directory.path / "figures").iterdir())
-    stems = {name.rsplit(".", 1)[0] for name in files}
-    assert len(stems) >= 8
-    assert {f"{stem}.{ending}" for stem in stems for ending in ("png", "svg")} == set(files)
-    assert {stem.removesuffix("_en") for stem in stems if stem.endswith("_en")} == {
-        stem.removesuffix("_ja") for stem in stems if stem.endswith("_ja")
-    }
-    assert all((run.directory.path / "figures" / name).stat().st_size > 1000 for name in files)
-
-
-def test_figures_that_are_returned_are_stored(run: FinishedContrast, monkeypatch: pytest.MonkeyPatch) -> None:
-    given: dict[str, object] = {}
-
-    def draw(**arguments: object) -> dict[str, Figure]:
-        given.update(arguments)
-        return {"one_en": Figure()}
-
-    monkeypatch.setattr(stability, "stability_figures", draw)
-    find_stability(run, StabilityRequest(k=K, n_resamples=0))
-    assert (run.directory.path / "figures" / "one_en.png").is_file()
+def test_figures_show_the_tables(analysed) -> None:
+    run, _ = analysed
+    given = of_stability(run).keywords
     cells = run.cells("resid_post", "edit+1")
     np.testing.assert_allclose(given["cells"]["percentile"], np.mean([cells["percentile"][name] for name in TYPES], axis=0))
     np.testing.assert_allclose(given["by_type"]["grammar"], (cells["raw"]["tense"] + cells["raw"]["typo"]) / 2)
     assert list(given["by_type"]) == ["meaning", "grammar", "control"]
+    assert (given["site"], given["position"], given["k"]) == ("resid_post", "edit+1", K)
 
 
 @pytest.mark.parametrize(
@@ -344,17 +319,17 @@ def test_figures_look_just_after_the_edit(sites, positions, expected) -> None:
     assert main_place(sites, positions) == expected
 
 
-def test_a_place_that_few_pairs_have(run: FinishedContrast, no_figures) -> None:
+def test_a_place_that_few_pairs_have(run: FinishedContrast) -> None:
     """Only one subtype's sentences are that long: nothing to compare it with, and the reading says who is missing."""
     request = StabilityRequest(k=K, n_resamples=9, positions=(NONE_HAS, FEW_HAVE))
     found = find_stability(run, request)
     assert (found.site, found.position) == ("resid_post", FEW_HAVE), "not where there is nothing to see"
     assert set(found.frame(RANKING)["set"]) == {"all", "grammar", "typo"}
     assert CONSISTENCY.name not in found.frames
-    assert "needs two subtypes and the random-word controls at this position" in found.reading["en"]
+    assert "needs two subtypes and the random-word controls at this position" in found.reading.en
     small = [line.split(":")[0] for line in found.refused]
     assert small == ["random-word-a", "random-word-b", "subject", "place", "few", "tense"]
-    assert "Inference refused: tense: 0 pairs in 0 blocks; inference needs 40 pairs in 10 blocks" in found.reading["en"]
+    assert "Inference refused: tense: 0 pairs in 0 blocks; inference needs 40 pairs in 10 blocks" in found.reading.en
 
 
 # what is refused
@@ -394,17 +369,14 @@ def test_a_run_that_is_not_finished_or_another_is_refused(run: FinishedContrast,
     path.write_text(json.dumps({**manifest, "status": "running"}), encoding="utf-8")
     with pytest.raises(RunError, match=r"is not finished: give the same 'layerscope contrast' command again, and it goes on\."):
         FinishedContrast.open(run.directory.path)
-    path.write_text(json.dumps({**manifest, "request": {"kind": "sweep"}}), encoding="utf-8")
-    with pytest.raises(RunError, match=r"is what 'layerscope contrast' printed; '.*' is none: name that folder\."):
+    path.write_text(json.dumps({**manifest, "kind": "sweep"}), encoding="utf-8")
+    with pytest.raises(RunError, match="reads what 'layerscope contrast' made; '.*' is a sweep: name another folder"):
         FinishedContrast.open(run.directory.path)
-    path.write_text(json.dumps({**manifest, "request": {}}), encoding="utf-8")
-    with pytest.raises(RunError, match="is none: name that folder"):
-        FinishedContrast.open(run.directory.path)
-    with pytest.raises(RunError, match="is none: name that folder"):
+    with pytest.raises(RunError, match="manifest.json; '.*' has none: name the folder that 'layerscope contrast' printed"):
         FinishedContrast.open(tmp_path / "nowhere")
 
 
-def test_a_run_that_lost_a_part_is_refused(run: FinishedContrast, no_figures) -> None:
+def test_a_run_that_lost_a_part_is_refused(run: FinishedContrast) -> None:
     (run.directory.path / GROUPS.name / "shard-00002.parquet").unlink()
     with pytest.raises(RunError, match=r"lacks groups/shard-00002.parquet: run it again with --force\."):
         find_stability(run, StabilityRequest(k=K, n_resamples=0))

@@ -24,6 +24,7 @@ ORDER = (
     "contrast",
     "stability",
     "intervene",
+    "figures",
     "report",
     "models-and-datasets",
 )

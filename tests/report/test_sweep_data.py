@@ -40,7 +40,7 @@ def data_of(path) -> tuple[FinishedRun, dict, Packing]:
     directory = run.directory
     pos = directory.read_table(POS).to_pandas() if (path / POS.name).is_file() else None
     proxies = directory.read_table(PROXIES).to_pandas()
-    n_layers = run.manifest["model"]["layers"]
+    n_layers = run.record.model.layers
     return run, sweep_data(run.layers, proxies, pos, n_layers=n_layers, packing=packing), packing
 
 

@@ -12,11 +12,17 @@ import pytest
 
 from layerscope.atomic import TEMPORARY_PREFIX, remove_leftovers, whole_file, write_json
 from layerscope.contrasts import tables as contrast_tables
+from layerscope.contrasts.finished import FinishedContrast
+from layerscope.contrasts.record import ContrastRecord
 from layerscope.errors import RunError
+from layerscope.report.write import open_run
 from layerscope.results.directory import RunDirectory, run_slug
 from layerscope.results.schema import Table
 from layerscope.sweeps import tables as sweep_tables
+from layerscope.sweeps.finished import FinishedRun
+from layerscope.sweeps.record import SweepRecord
 from layerscope.sweeps.tables import LAYERS, PROXIES, SCORES, SPANS, TOKENS
+from tests.made_up_records import contrast_manifest, sweep_manifest, sweep_record
 
 TABLES = [found for module in (sweep_tables, contrast_tables) for found in vars(module).values() if isinstance(found, Table)]
 
@@ -80,49 +86,107 @@ def test_leftovers_of_dead_processes_go_and_those_of_living_ones_stay(tmp_path: 
     assert list(tmp_path.iterdir()) == [living]
 
 
+RECORD = sweep_record(status="running", request={"seed": 1})
+
+
 def test_a_run_killed_before_its_manifest_can_start(tmp_path: Path) -> None:
     (tmp_path / f"{TEMPORARY_PREFIX}1-ab-manifest.json").write_text("")
-    assert RunDirectory(tmp_path).check_resumable({"seed": 1}, {}) is False
+    assert RunDirectory(tmp_path).check_resumable(SweepRecord, RECORD.request, {}) is False
 
 
 def test_runs_are_told_apart(tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path / "run")
-    assert directory.check_resumable({"seed": 1}, {}) is False
-    directory.start({"request": {"seed": 1, "dtype": "float32"}})
-    assert directory.check_resumable({"seed": 1, "dtype": "float32"}, {}) is False
+    assert directory.check_resumable(SweepRecord, RECORD.request, {}) is False
+    directory.start(RECORD)
+    assert directory.check_resumable(SweepRecord, RECORD.request, {}) is False
+    other = sweep_record(request={"seed": 1, "dtype": "bfloat16"}).request
     with pytest.raises(RunError, match=r"holds another run \(dtype was \"float32\", now \"bfloat16\"\): name another"):
-        directory.check_resumable({"seed": 1, "dtype": "bfloat16"}, {})
-    directory.finish({"request": {"seed": 1, "dtype": "float32"}})
-    assert directory.check_resumable({"seed": 1, "dtype": "float32"}, {}) is True
+        directory.check_resumable(SweepRecord, other, {})
+    directory.finish(RECORD, seconds=2.0)
+    assert directory.check_resumable(SweepRecord, RECORD.request, {}) is True
+    assert directory.record(SweepRecord) == sweep_record(request={"seed": 1}, seconds=2.0)
 
 
 def test_a_run_goes_on_with_the_packages_that_it_began_with(tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path / "run")
-    manifest = {"request": {"seed": 1}, "environment": {"packages": {"torch": "2.13.0"}}}
-    directory.start(manifest)
-    assert directory.check_resumable({"seed": 1}, {"torch": "2.13.0"}) is False
+    directory.start(RECORD)
+    assert directory.check_resumable(SweepRecord, RECORD.request, {"torch": "2.13.0"}) is False
     with pytest.raises(RunError, match="began with torch 2.13.0 and this is 2.14.0: install that version, or use --force"):
-        directory.check_resumable({"seed": 1}, {"torch": "2.14.0"})
-    directory.finish(manifest)
-    assert directory.check_resumable({"seed": 1}, {"torch": "2.14.0"}) is True
+        directory.check_resumable(SweepRecord, RECORD.request, {"torch": "2.14.0"})
+    directory.finish(RECORD)
+    assert directory.check_resumable(SweepRecord, RECORD.request, {"torch": "2.14.0"}) is True
 
 
 def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("x")
     with pytest.raises(RunError, match="holds files that are no run"):
-        RunDirectory(tmp_path).check_resumable({}, {})
+        RunDirectory(tmp_path).check_resumable(SweepRecord, RECORD.request, {})
 
 
-def test_tables_of_another_version_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "manifest.json").write_text(json.dumps({"schema_version": 0, "status": "finished", "request": {}}))
-    with pytest.raises(RunError, match="tables of version 0 and this is version 2"):
-        RunDirectory(tmp_path).check_resumable({}, {})
+@pytest.mark.parametrize("made_up", [sweep_manifest, contrast_manifest])
+def test_a_manifest_comes_back_as_it_was_written(tmp_path: Path, made_up) -> None:
+    kind = SweepRecord if made_up is sweep_manifest else ContrastRecord
+    record = kind.model_validate(made_up())
+    directory = RunDirectory(tmp_path)
+    directory.start(record)
+    assert directory.record(kind) == record
+    assert directory.kind() == record.kind == json.loads((tmp_path / "manifest.json").read_text())["kind"]
 
 
-def test_a_broken_manifest_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "manifest.json").write_text("{")
-    with pytest.raises(RunError, match="cannot be read as a manifest: use --force"):
-        RunDirectory(tmp_path).manifest()
+def test_manifests_of_the_first_version_are_read(tmp_path: Path) -> None:
+    """They say what they are in the request, and only contrasts do; a sweep's plain way had another name."""
+    (tmp_path / "sweep").mkdir()
+    (tmp_path / "contrast").mkdir()
+    old = sweep_manifest(request={"reference": True})
+    del old["kind"]
+    (tmp_path / "sweep" / "manifest.json").write_text(json.dumps(old))
+    record = RunDirectory(tmp_path / "sweep").record(SweepRecord)
+    assert (record.kind, record.request.plain) == ("sweep", True)
+    assert record.request.differing(sweep_record(request={"plain": True}).request) == []
+    old = contrast_manifest(request={"kind": "contrast"})
+    del old["kind"], old["groups"]["tense"]["unusable"]
+    (tmp_path / "contrast" / "manifest.json").write_text(json.dumps(old))
+    assert RunDirectory(tmp_path / "contrast").kind() == "contrast"
+    assert RunDirectory(tmp_path / "contrast").record(ContrastRecord).groups["tense"].unusable == 0
+
+
+BAD_MANIFESTS = {
+    "cut short": (json.dumps(sweep_manifest())[:300], "is damaged and cannot be read: give the command that made"),
+    "empty": ("", "is damaged and cannot be read"),
+    "no text": ("\udcff\udcfe", "is damaged and cannot be read"),
+    "a list": ("[1, 2]", "is not a manifest of layerscope: name a folder that one of its commands printed"),
+    "somebody else's": (json.dumps({"name": "app", "version": 3}), "is not a manifest of layerscope"),
+    "a request that is none": (json.dumps(sweep_manifest() | {"request": 7}), "is not a manifest of layerscope"),
+    "older": (json.dumps(sweep_manifest(schema_version=1)), "tables of version 1 and this is version 2: give the command"),
+    "newer": (json.dumps(sweep_manifest(schema_version=3)), "tables of version 3 and this is version 2: install a newer"),
+    "a field missing": (
+        json.dumps(sweep_manifest(model={"name": "m"})), r"no manifest of 'layerscope sweep' \(model.family: field required\)",
+    ),
+    "a field of another type": (
+        json.dumps(sweep_manifest(request={"seed": "many"})), r"\(request.seed: input should be a valid integer",
+    ),
+    "an unknown status": (json.dumps(sweep_manifest(status="paused")), r"\(status: input should be 'running' or 'finished'\)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD_MANIFESTS)
+def test_a_manifest_that_is_none_is_one_sentence(tmp_path: Path, name: str) -> None:
+    text, said = BAD_MANIFESTS[name]
+    (tmp_path / "manifest.json").write_text(text, encoding="utf-8", errors="surrogateescape")
+    for read in (
+        lambda: FinishedRun.open(tmp_path),
+        lambda: open_run(tmp_path),
+        lambda: RunDirectory(tmp_path).check_resumable(SweepRecord, RECORD.request, {}),
+    ):
+        with pytest.raises(RunError, match=said) as caught:
+            read()
+        assert "\n" not in str(caught.value)
+
+
+def test_a_run_of_another_kind_is_named(tmp_path: Path) -> None:
+    RunDirectory(tmp_path).start(sweep_record())
+    with pytest.raises(RunError, match="reads what 'layerscope contrast' made; '.*' is a sweep: name another folder"):
+        FinishedContrast.open(tmp_path)
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:

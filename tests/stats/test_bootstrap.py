@@ -43,7 +43,7 @@ def test_one_document_has_no_interval() -> None:
 def test_the_same_generator_gives_the_same_interval_in_pieces_and_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     sums, counts = np.random.default_rng(3).normal(size=(4, 9)), np.arange(1.0, 10.0)
     whole = bootstrap_ratio(sums, counts, generator=np.random.default_rng(7))
-    monkeypatch.setattr("layerscope.stats.bootstrap._DOCUMENTS_AT_ONCE", 50)
+    monkeypatch.setattr("layerscope.stats.bootstrap._DRAWN_AT_ONCE", 50)
     pieces = bootstrap_ratio(sums, counts, generator=np.random.default_rng(7))
     np.testing.assert_allclose(whole.low, pieces.low)
     np.testing.assert_allclose(whole.p_value, pieces.p_value)

@@ -52,7 +52,7 @@ def test_pieces_and_the_whole_give_the_same(monkeypatch: pytest.MonkeyPatch) -> 
     sums, counts = generator.normal(size=(2, 2, 9)), np.ones((2, 9))
     arguments = {"whole_sums": sums.sum(axis=0), "whole_counts": counts.sum(axis=0)}
     whole = bootstrap_groups(sums, counts, generator=np.random.default_rng(7), **arguments)
-    monkeypatch.setattr("layerscope.stats.bootstrap._DOCUMENTS_AT_ONCE", 50)
+    monkeypatch.setattr("layerscope.stats.bootstrap._DRAWN_AT_ONCE", 50)
     pieces = bootstrap_groups(sums, counts, generator=np.random.default_rng(7), **arguments)
     np.testing.assert_allclose(whole[0].p_value, pieces[0].p_value)
     np.testing.assert_allclose(whole[1].low, pieces[1].low)

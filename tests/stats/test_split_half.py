@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from layerscope.stats.split_half import halves, spearman_brown
+from layerscope.stats.split_half import halves
 
 
 @pytest.mark.parametrize(("n_blocks", "in_half"), [(2, 1), (7, 3), (10, 5)])
@@ -26,20 +26,3 @@ def test_every_half_comes() -> None:
 def test_one_block_has_no_halves() -> None:
     with pytest.raises(ValueError, match="Halves need two blocks or more; the number of blocks is 1."):
         halves(1, np.random.default_rng(0), n_splits=3)
-
-
-def test_spearman_brown_by_hand() -> None:
-    # 2 · 0.5 / 1.5
-    assert float(spearman_brown(0.5)) == pytest.approx(2 / 3)
-    np.testing.assert_array_equal(spearman_brown(np.array([[1.0, 0.0], [-1.0, math.nan]])), [[1.0, 0.0], [-math.inf, math.nan]])
-
-
-def test_spearman_brown_foretells_the_whole() -> None:
-    """A truth of variance 1, seen in 8 blocks with noise of variance 8: the mean of all blocks has a reliability of 1/2."""
-    generator = np.random.default_rng(2)
-    truth = generator.normal(size=2000)
-    seen = truth + math.sqrt(8) * generator.normal(size=(8, 2000))
-    of_halves = [
-        np.corrcoef(seen[split].mean(axis=0), seen[~split].mean(axis=0))[0, 1] for split in halves(8, generator, n_splits=50)
-    ]
-    assert float(spearman_brown(float(np.mean(of_halves)))) == pytest.approx(0.5, abs=0.03)

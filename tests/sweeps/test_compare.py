@@ -15,6 +15,7 @@ from layerscope.errors import DataError, RunError
 from layerscope.models.loading import LoadOptions
 from layerscope.sweeps.compare import CompareRequest, compare_runs
 from layerscope.sweeps.compare_summaries import compare_summaries
+from layerscope.sweeps.drawing import draw_comparison
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.parts_of_speech import TagRequest, tag_run
 from layerscope.sweeps.prepare import SweepRequest, prepare_sweep
@@ -72,12 +73,9 @@ def run(place: Path):
         options = {"experiments": ("removal", "exchange"), "output_dir": place / out, "max_samples": None}
         request = SweepRequest(str(place / model), str(place / f"{dataset}.conllu"), **{**options, **changes})
         prepared = prepare_sweep(request)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("layerscope.sweeps.run.sweep_figures", lambda *_, **__: {})
-            patch.setattr("layerscope.sweeps.parts_of_speech.pos_figures", lambda *_, **__: {})
-            run_sweep(prepared)
-            if tagged:
-                tag_run(FinishedRun.open(prepared.directory.path), TagRequest())
+        run_sweep(prepared)
+        if tagged:
+            tag_run(FinishedRun.open(prepared.directory.path), TagRequest())
         done[out] = prepared.directory.path
         return prepared.directory.path
 
@@ -85,10 +83,7 @@ def run(place: Path):
 
 
 @pytest.fixture
-def request_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A request that draws nothing: what figures look like is tested beside them."""
-    monkeypatch.setattr("layerscope.sweeps.compare.comparison_figures", lambda *_: {})
-
+def request_for(tmp_path: Path):
     def make(**changes) -> CompareRequest:
         return CompareRequest(**{"output_dir": tmp_path / "out", **changes})
 
@@ -114,7 +109,8 @@ def test_two_models_with_parts_of_speech(run, tmp_path: Path) -> None:
     }
     tables = {f"{table.name.removesuffix('.parquet')}.{suffix}" for table in (FRAGILITY, PROFILE_CORRELATION)
               for suffix in ("csv", "parquet")}  # fmt: skip
-    assert names == {*figures, *tables, "comparison.json"}
+    assert names == {*tables, "comparison.json"}
+    assert {path.name for path in draw_comparison(compared, ("en", "ja"))} == figures
     assert compared.view.axis == "depth"  # 4 and 6 layers
     assert compared.view.unit == "nats"
     record = json.loads((tmp_path / "out" / "comparison.json").read_text(encoding="utf-8"))
@@ -221,14 +217,12 @@ def test_other_tokens_are_shown_in_bits_and_refused_in_nats(run, request_for) ->
     assert set(shown.fragility["compared_anyway"]) == {tokens}
 
 
-def test_anyway_shows_and_says_so(run, request_for, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn = {}
+def test_anyway_shows_and_says_so(run, request_for) -> None:
     paths = [run("four"), run("six", dataset="other")]
     request = request_for(anyway=True)
-    monkeypatch.setattr("layerscope.sweeps.compare.comparison_figures", lambda *given: drawn.update(scored=given[2]) or {})
     compared = compare_runs(paths, request)
-    assert drawn["scored"].differences == ("texts",)
-    assert (drawn["scored"].dataset, drawn["scored"].documents) == ("few / other", None)
+    assert compared.scored.differences == ("texts",)
+    assert (compared.scored.dataset, compared.scored.documents) == ("few / other", None)
     assert "four scored 12 texts and six 9" in compared.correlation["compared_anyway"].iloc[0]
     assert compared.notes[0].startswith("Not comparable, and shown because --anyway asks for it: four scored 12 texts")
 

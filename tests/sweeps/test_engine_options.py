@@ -1,4 +1,4 @@
-"""The ways to run a sweep, from request to tables: reference, streamed, compiled or not, and until intervals are narrow."""
+"""The ways to run a sweep, from request to tables: plain, streamed, compiled or not, and until intervals are narrow."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ WORDS = ("the", "cat", "sat", "on", "a", "mat", "while", "rain", "fell", "over",
 
 @pytest.fixture
 def request_for(tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("layerscope.sweeps.run.sweep_figures", lambda *_, **__: {})
     generator = np.random.default_rng(0)
     texts = [" ".join(generator.choice(WORDS, size=generator.integers(2, 9))) for _ in range(120)]
     path = tmp_path / "texts.txt"
@@ -41,10 +40,10 @@ def run(request: SweepRequest) -> pd.DataFrame:
     return prepared.directory.read_table(LAYERS).to_pandas()
 
 
-def test_reference_and_streamed_runs_give_the_same_tables(request_for) -> None:
+def test_plain_and_streamed_runs_give_the_same_tables(request_for) -> None:
     fast = run(request_for("fast", max_samples=20))
     streamed = run(request_for("streamed", max_samples=20, stream=True, stream_memory=1e-5))
-    plain = run(request_for("plain", max_samples=20, reference=True))
+    plain = run(request_for("plain", max_samples=20, plain=True))
     pd.testing.assert_frame_equal(fast, streamed)
     for table in (fast, plain):
         table[["ppl", "ppl_text_mean"]] = np.log(table[["ppl", "ppl_text_mean"]])  # nats, as the other columns
@@ -63,7 +62,7 @@ def test_a_path_that_cannot_be_streamed_is_refused_before_anything_is_written(re
         ({"until_ci": 0.0}, "--until-ci is a half-width in nats above 0; got 0.0"),
         ({"until_ci": float("nan")}, "--until-ci is a half-width in nats above 0; got nan"),
         ({"stream": True, "stream_memory": -1.0}, "--stream-memory is a number of GiB above 0; got -1.0"),
-        ({"stream": True, "reference": True}, "--reference uses no fast path and --stream is one"),
+        ({"stream": True, "plain": True}, "--plain uses no fast path and --stream is one"),
     ],
 )
 def test_bad_options_are_refused(request_for, change: dict, message: str) -> None:
@@ -138,7 +137,7 @@ def test_compiling_is_automatic_only_where_the_work_is_long(request_for, monkeyp
     monkeypatch.setattr("layerscope.sweeps.prepare._compiling_costs", lambda _: 1e6)
     assert prepare_sweep(request_for()).compile is True
     assert prepare_sweep(request_for(compile="off")).compile is False
-    assert prepare_sweep(request_for(reference=True)).compile is False
+    assert prepare_sweep(request_for(plain=True)).compile is False
     assert prepare_sweep(request_for(stream=True)).compile is False
 
 

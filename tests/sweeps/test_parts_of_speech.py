@@ -36,13 +36,11 @@ def swept(model: Path, texts: Path, folder: Path) -> FinishedRun:
     prepared = prepare_sweep(
         SweepRequest(str(model), str(texts), experiments=("removal",), max_samples=None, output_dir=folder / "results")
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("layerscope.sweeps.run.sweep_figures", lambda *_, **__: {})
-        run_sweep(prepared)
+    run_sweep(prepared)
     return FinishedRun.open(prepared.directory.path)
 
 
-def test_tables_figures_and_totals(run: FinishedRun) -> None:
+def test_tables_and_totals(run: FinishedRun) -> None:
     tagged = tag_run(run, TagRequest())
     assert tagged.aligned == 1.0
     assert tagged.tagger.startswith("en_core_web")
@@ -51,12 +49,6 @@ def test_tables_figures_and_totals(run: FinishedRun) -> None:
     assert {"🙂", "quickly", "."} <= by_text[TEXTS[0]]
     assert {"cafe\u0301s", "ca", "n't"} <= by_text[TEXTS[1]]
     assert by_text[TEXTS[2]] == set()
-    assert {path.name for path in (run.directory.path / "figures").iterdir()} >= {
-        f"{name}_{language}.{kind}"
-        for name in ("pos_removal", "pos_classes_removal", "pos_difficulty_removal")
-        for language in ("en", "ja")
-        for kind in ("png", "svg")
-    }
     # every scored token is in a word, in a partial one, white space, or lost: NLLs add up to the run's total
     scores = pd.concat(shard.to_pandas() for shard in run.directory.parts(SCORES))
     totals = scores.astype({"nll_nats": float}).groupby("variant", observed=True)["nll_nats"].sum()
@@ -158,13 +150,12 @@ def test_word_boundaries_are_recorded_and_used(tiny_checkpoint: Path, tmp_path: 
     ):
         prepare_sweep(request)
     monkeypatch.setattr("layerscope.models.encoder.TextEncoder.check_word_starts", lambda _: None)
-    monkeypatch.setattr("layerscope.sweeps.run.sweep_figures", lambda *_, **__: {})
     tables = {}
-    for reference in (False, True):
-        prepared = prepare_sweep(replace(request, reference=reference, output_dir=tmp_path / str(reference)))
+    for plain in (False, True):
+        prepared = prepare_sweep(replace(request, plain=plain, output_dir=tmp_path / str(plain)))
         run_sweep(prepared)
         run = FinishedRun.open(prepared.directory.path)
-        tables[reference] = pd.concat(shard.to_pandas() for shard in run.directory.parts(SCORES))
+        tables[plain] = pd.concat(shard.to_pandas() for shard in run.directory.parts(SCORES))
         tag_run(run, TagRequest())
     np.testing.assert_allclose(tables[False]["boundary_nats"], tables[True]["boundary_nats"], atol=1e-5)
     # of 260 nearly equal logits some 90 bytes are neither letter, digit nor part of one: −ln(90/260) is about 1

@@ -15,11 +15,13 @@ import pandas as pd
 import pytest
 import torch
 
+from layerscope.draw import draw_figures
 from layerscope.errors import DataError, DeviceError, RunError
 from layerscope.models.loading import LoadOptions
 from layerscope.paths.families import build_variants
 from layerscope.sweeps.in_memory import sweep
 from layerscope.sweeps.prepare import SweepRequest, check_memory, prepare_sweep
+from layerscope.sweeps.record import SweepRecord
 from layerscope.sweeps.run import run_sweep, tabulate
 from layerscope.sweeps.tables import DOCUMENTS, LAYERS, PROXIES, SCORES, TOKENS
 from tests.naive import naive_scores, rearranged
@@ -34,12 +36,6 @@ STRANGE = [
     "word",
     "日本語の文です。",
 ]
-
-
-@pytest.fixture
-def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures take most of a tiny run's time, and most tests here ask about something else."""
-    monkeypatch.setattr("layerscope.sweeps.run.sweep_figures", lambda *_, **__: {})
 
 
 @pytest.fixture
@@ -62,8 +58,6 @@ def test_a_run_leaves_every_file_and_the_naive_numbers(request_for, tiny_decoder
     names = {path.relative_to(directory.path).as_posix() for path in directory.path.rglob("*") if path.is_file()}
     tables = {"documents.parquet", "tokens.parquet", "layers.parquet", "proxies.parquet", "manifest.json", "ppl.json"}
     assert tables <= names
-    for figure in ("removal", "exchange", "removal+exchange", "accuracy", "proxies"):
-        assert {f"figures/{figure}_{language}.{suffix}" for language in ("en", "ja") for suffix in ("png", "svg")} <= names
     assert not [name for name in names if "unfinished" in name]
 
     documents = directory.read_table(DOCUMENTS).to_pandas()
@@ -85,12 +79,12 @@ def test_a_run_leaves_every_file_and_the_naive_numbers(request_for, tiny_decoder
         assert len(rows) == count == layers.loc[variant.name, "tokens_scored"]
         assert layers.loc[variant.name, "nll_nats"] == pytest.approx(total / count, abs=1e-5)
 
-    manifest = directory.manifest()
-    assert manifest["status"] == "finished"
-    assert manifest["data"]["unscored"]["texts_without_a_scored_token"] == 2  # "" and "x"
-    assert manifest["data"]["tokens"] == sum(len(text.encode()) for text in STRANGE)
-    assert manifest["model"]["layers"] == 4
-    assert manifest["environment"]["packages"]["torch"].startswith(torch.__version__.split("+")[0])
+    record = directory.record(SweepRecord)
+    assert (record.kind, record.status) == ("sweep", "finished")
+    assert record.data.unscored.texts_without_a_scored_token == 2  # "" and "x"
+    assert record.data.tokens == sum(len(text.encode()) for text in STRANGE)
+    assert record.model.layers == 4
+    assert record.environment.packages["torch"].startswith(torch.__version__.split("+")[0])
     assert json.loads((directory.path / "ppl.json").read_text())["original"]["ppl"] == pytest.approx(
         layers.loc["intact", "ppl"]
     )
@@ -105,7 +99,6 @@ def test_strange_text_is_kept_and_scored_as_it_is(request_for) -> None:
         assert by_text[text].n_scored == max(n_bytes - 1, 0)
 
 
-@pytest.mark.usefixtures("no_figures")
 def test_a_text_of_20000_tokens_is_cut_at_the_context_and_counted(request_for, tmp_path: Path) -> None:
     (tmp_path / "long.txt").write_text("abcd " * 4000, encoding="utf-8")
     prepared = prepare_sweep(request_for(dataset=str(tmp_path / "long.txt"), experiments=(), paths=("0-2",)))
@@ -115,7 +108,6 @@ def test_a_text_of_20000_tokens_is_cut_at_the_context_and_counted(request_for, t
     assert len(prepared.directory.read_table(TOKENS)) == 20_000
 
 
-@pytest.mark.usefixtures("no_figures")
 def test_a_finished_run_does_nothing_unless_forced(request_for) -> None:
     prepared = prepare_sweep(request_for())
     assert run_sweep(prepared) is True
@@ -125,7 +117,6 @@ def test_a_finished_run_does_nothing_unless_forced(request_for) -> None:
     assert run_sweep(prepare_sweep(request_for()), force=True) is True
 
 
-@pytest.mark.usefixtures("no_figures")
 def test_another_run_in_the_same_place_is_refused_with_the_difference(request_for) -> None:
     assert run_sweep(prepare_sweep(request_for()))
     with pytest.raises(RunError, match="seed was 42, now 7"):
@@ -138,7 +129,6 @@ def tables_of(directory) -> dict[str, pd.DataFrame]:
     return {**tables, **{path.name: pd.read_parquet(path) for path in shards}}
 
 
-@pytest.mark.usefixtures("no_figures")
 def test_a_killed_run_resumes_without_repeating_work_and_ends_the_same(
     request_for, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
@@ -161,11 +151,11 @@ def test_a_killed_run_resumes_without_repeating_work_and_ends_the_same(
     process.wait()
     finished = {path: path.stat().st_mtime_ns for path in shards.glob("shard-*.parquet")}
     assert 5 <= len(finished) < len(killed.shards), "the kill came in the middle"
-    assert killed.directory.manifest()["status"] == "running"
+    assert killed.directory.record(SweepRecord).status == "running"
 
     assert run_sweep(killed) is True
     assert {path: path.stat().st_mtime_ns for path in finished} == finished, "finished shards are not written again"
-    assert killed.directory.manifest()["shards_resumed"] == len(finished)
+    assert killed.directory.record(SweepRecord).shards_resumed == len(finished)
     assert not list(killed.directory.path.rglob(".unfinished-*"))
     one, other = tables_of(whole.directory), tables_of(killed.directory)
     assert one.keys() == other.keys()
@@ -173,7 +163,6 @@ def test_a_killed_run_resumes_without_repeating_work_and_ends_the_same(
         pd.testing.assert_frame_equal(one[name], other[name], check_exact=True)
 
 
-@pytest.mark.usefixtures("no_figures")
 def test_tables_can_be_made_again_without_a_model(request_for) -> None:
     prepared = prepare_sweep(request_for())
     run_sweep(prepared)
@@ -203,7 +192,6 @@ def test_not_enough_memory_is_said_before_anything_is_loaded(
     assert not (tmp_path / "results").exists()
 
 
-@pytest.mark.usefixtures("no_figures")
 def test_in_memory_gives_the_same_table_as_on_disk(request_for, tiny_decoder) -> None:
     prepared = prepare_sweep(request_for(max_samples=None))
     run_sweep(prepared)
@@ -214,7 +202,6 @@ def test_in_memory_gives_the_same_table_as_on_disk(request_for, tiny_decoder) ->
     assert set(result.scores["variant"]) == set(on_disk["variant"])
 
 
-@pytest.mark.usefixtures("no_figures")
 @pytest.mark.parametrize("protocol", ["documents", "windows:32", "strided:32/16"])
 def test_every_protocol_runs(request_for, tmp_path: Path, protocol: str) -> None:
     (tmp_path / "t.txt").write_text("Some text that is long enough for a window or three.\n" * 4, encoding="utf-8")
@@ -232,7 +219,7 @@ def test_every_family_runs_and_has_figures(request_for) -> None:
     layers = prepared.directory.read_table(LAYERS).to_pandas()
     assert len(layers) == 1 + 3 + 1 + 4 + 1 + 3 + 4 + 4 + 2
     assert np.isfinite(layers["nll_nats"]).all()
-    names = {path.stem for path in (prepared.directory.path / "figures").iterdir()}
+    names = {path.stem for path in draw_figures(prepared.directory.path, languages=("en", "ja"))}
     assert {"block-removal-2_en", "repetition_ja", "variants_en", "mlp-removal_ja"} <= names
 
 
@@ -240,4 +227,4 @@ def test_bos_is_added_when_asked_for(request_for) -> None:
     without = prepare_sweep(request_for(max_samples=None))
     with_bos = prepare_sweep(request_for(max_samples=None, options=LoadOptions(bos="always")))
     assert with_bos.n_scored == without.n_scored + sum(1 for text in STRANGE if text)
-    assert with_bos.record["prefix_ids"] == [256]
+    assert with_bos.record.prefix_ids == (256,)

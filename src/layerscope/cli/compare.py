@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from layerscope.cli.console import consoles, one_of, say, split_names
+from layerscope.cli.console import FIGURES, consoles, languages_of, one_of, say, split_names
 from layerscope.errors import DataError
 
 if TYPE_CHECKING:
@@ -37,9 +37,11 @@ def compare(
         bool, typer.Option("--anyway", help="Show runs that are not comparable, and say so in every figure.")
     ] = False,
     output_dir: Annotated[Path, typer.Option(help="Where figures and tables go.")] = Path("figures/comparisons"),
+    figures: Annotated[str, FIGURES] = "auto",
 ) -> None:
     """Lay runs of several models over each other: figures, where each is fragile, and how alike they rank."""
     from layerscope.sweeps.compare import CompareRequest, compare_runs
+    from layerscope.sweeps.drawing import draw_comparison
 
     request = CompareRequest(
         families=split_names(family),
@@ -49,9 +51,11 @@ def compare(
         anyway=anyway,
         output_dir=output_dir,
     )
+    languages = languages_of("--figures", figures)
     errors, _ = consoles()
     with errors.status("Comparing …"):
         comparison = compare_runs(runs, request)
+        draw_comparison(comparison, languages)
     show_comparison(comparison)
 
 

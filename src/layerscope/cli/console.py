@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import typer
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from layerscope.errors import DataError
 from layerscope.progress import Progress
+
+if TYPE_CHECKING:
+    from layerscope.bilingual import Language
 
 
 def consoles() -> tuple[Console, Console]:
@@ -67,6 +73,27 @@ def one_of(option: str, value: str, allowed: tuple[str, ...], error: type[Except
     if value not in allowed:
         raise error(f"{option} is {', '.join(allowed[:-1])} or {allowed[-1]}; got '{value}'.")
     return value
+
+
+FIGURES = typer.Option("--figures", help="Language of the figures: auto (your locale's, else English), en, ja, both or none.")
+
+
+def languages_of(option: str, value: str) -> tuple[Language, ...]:
+    """The languages that figures shall be drawn in."""
+    from layerscope.figures.files import own_language
+
+    chosen: dict[str, tuple[Language, ...]] = {"en": ("en",), "ja": ("ja",), "both": ("en", "ja"), "none": ()}
+    return (own_language(),) if value == "auto" else chosen[one_of(option, value, ("auto", *chosen), DataError)]
+
+
+def draw(console: Console, run: Path, languages: Sequence[Language] | None, *, of: str) -> None:
+    """Draw what a job has just written tables of: in the locale's language if None, not at all in none."""
+    if languages is not None and not languages:
+        return
+    from layerscope.draw import draw_figures
+
+    with console.status("Drawing …"):
+        draw_figures(run, languages=languages, of=(of,))
 
 
 def split_names(text: str | None) -> tuple[str, ...]:

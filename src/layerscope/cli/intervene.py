@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,10 +11,11 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from layerscope.cli.console import consoles, one_of, progress_bar, say
+from layerscope.cli.console import FIGURES, consoles, draw, languages_of, one_of, progress_bar, say
 from layerscope.errors import DataError
 
 if TYPE_CHECKING:
+    from layerscope.bilingual import Language
     from layerscope.contrasts.finished import FinishedContrast
     from layerscope.contrasts.intervene import InterveneRequest, Intervention
 
@@ -40,6 +42,7 @@ def intervene(
         typer.Option(envvar="LAYERSCOPE_DATA_DIR", help="Folder that holds the reference data set; the Hub is not asked then."),
     ] = None,
     language: Annotated[str, typer.Option(help="Of the printed verdict: en or ja; both are stored.")] = "en",
+    figures: Annotated[str, FIGURES] = "auto",
 ) -> None:
     """Ablate the units that change least, chosen on half of the pairs, and test on the other half whether it matters."""
     from layerscope.contrasts.intervene import InterveneRequest
@@ -60,10 +63,13 @@ def intervene(
         trust_remote_code=trust_remote_code,
         data_dir=data_dir,
     )
-    show_intervention(run, request, one_of("--language", language, ("en", "ja"), DataError))
+    spoken = one_of("--language", language, ("en", "ja"), DataError)
+    show_intervention(run, request, spoken, languages=languages_of("--figures", figures))
 
 
-def show_intervention(path: Path, request: InterveneRequest, language: str) -> None:
+def show_intervention(
+    path: Path, request: InterveneRequest, language: Language, *, languages: Sequence[Language] | None = None
+) -> None:
     """Run an intervention, and print its effects and the verdict."""
     errors, out = consoles()
     from layerscope.contrasts.finished import FinishedContrast
@@ -74,13 +80,14 @@ def show_intervention(path: Path, request: InterveneRequest, language: str) -> N
     run = FinishedContrast.open(path)
     with progress_bar(errors, "Reading the run …") as progress:
         found = intervene(run, request, progress)
+    draw(errors, path, languages, of="intervention")
     out.print(_effects(run, found, width=out.width))
     off = {name: value for name, value in found.balance.items() if abs(value) > 0.1}
     if off:
         shown = ", ".join(f"{name} {value:+.2f} SD" for name, value in off.items())
         say(out, f"The random sets are not matched within 0.1 SD on: {shown}.")
     for replace, verdict in found.verdicts.items():
-        say(out, f"{replace}: {verdict[language]}")
+        say(out, f"{replace}: {verdict.of(language)}")
     say(out, f"Table and figures: {run.directory.path}")
 
 

@@ -12,6 +12,7 @@ from typer.main import get_command
 from layerscope.cli.compare import compare
 from layerscope.cli.contrast import contrast
 from layerscope.cli.export import export
+from layerscope.cli.figures import figures
 from layerscope.cli.intervene import intervene
 from layerscope.cli.listing import datasets, models
 from layerscope.cli.pairs import pairs
@@ -37,6 +38,7 @@ app.command()(compare)
 app.command()(contrast)
 app.command()(stability)
 app.command()(intervene)
+app.command()(figures)
 app.command()(report)
 app.command()(export)
 app.add_typer(pairs, name="pairs")

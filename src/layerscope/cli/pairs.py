@@ -51,17 +51,17 @@ def make(
     if per_type < 1 or seed < 0:
         raise PairError(f"--per-type is 1 or more and --seed 0 or more; got {per_type} and {seed}.")
     from layerscope.models.gguf import cache_folder
-    from layerscope.models.pair_tokenizer import tokenizer_of
+    from layerscope.models.pair_tokenizer import load_pair_tokenizer
     from layerscope.pairs.chat.prompts import ChatRequest
     from layerscope.pairs.making import make_from_chat, make_from_templates, subtypes_of_templates
     from layerscope.pairs.subtypes import PUBLISHED_SUBTYPES
 
     asked = split_names(subtypes)
     with progress_bar(errors, "Making pairs …") as progress:
-        encode = None if tokenizer is None else tokenizer_of(tokenizer)
+        decides = None if tokenizer is None else load_pair_tokenizer(tokenizer)
         if source == "templates":
             names = asked or subtypes_of_templates()
-            made = make_from_templates(output, per_subtype=per_type, subtypes=names, seed=seed, encode=encode)
+            made = make_from_templates(output, per_subtype=per_type, subtypes=names, seed=seed, tokenizer=decides)
         else:
             request = ChatRequest(
                 chat_model,
@@ -76,8 +76,8 @@ def make(
                 output,
                 request,
                 cache_dir=cache_folder() / "chat",
-                encode=encode,
-                tokenizer=tokenizer,
+                tokenizer=decides,
+                tokenizer_name=tokenizer or "",
                 progress=progress,
             )
     _show_made(out, made, output)
@@ -141,12 +141,12 @@ def check(
     errors, out = consoles()
     os.environ["TOKENIZERS_PARALLELISM"] = "true"  # nothing is forked here
     kept: Any = one_of("--keep", keep, ("usable", "aligned", "all"), PairError)
-    from layerscope.models.pair_tokenizer import tokenizer_of
+    from layerscope.models.pair_tokenizer import load_pair_tokenizer
     from layerscope.pairs.files import CheckCounts, check_file
 
     with errors.status("Checking …"):
         counts = CheckCounts(tokenizer)
-        n_kept = check_file(path, tokenizer_of(tokenizer), counts, keep=kept, output=output)
+        n_kept = check_file(path, load_pair_tokenizer(tokenizer), counts, keep=kept, output=output)
     _show_check(out, counts)
     if output is not None:
         say(out, f"{n_kept:,} pairs kept: {output}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,11 +12,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from layerscope.cli.console import consoles, say
+from layerscope.cli.console import FIGURES, consoles, draw, languages_of, say
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from layerscope.bilingual import Language
     from layerscope.sweeps.finished import FinishedRun
     from layerscope.sweeps.parts_of_speech import TaggedRun, TagRequest
 
@@ -27,14 +29,15 @@ def pos(
         str | None, typer.Option(help="Any installed spaCy pipeline; 'gold' for the tags of the run's own CoNLL-U file.")
     ] = None,
     gold: Annotated[Path | None, typer.Option(help="CoNLL-U file with the run's texts; its tags are taken.")] = None,
+    figures: Annotated[str, FIGURES] = "auto",
 ) -> None:
     """Split a sweep's effects by part of speech: tables and figures into the run directory."""
     from layerscope.sweeps.parts_of_speech import TagRequest
 
-    show_pos(run, TagRequest(language, tagger, gold))
+    show_pos(run, TagRequest(language, tagger, gold), languages=languages_of("--figures", figures))
 
 
-def show_pos(path: Path, request: TagRequest) -> None:
+def show_pos(path: Path, request: TagRequest, *, languages: Sequence[Language] | None = None) -> None:
     """Tag and add up a run, and print what breaks most."""
     errors, out = consoles()
     from layerscope.sweeps.finished import FinishedRun
@@ -44,6 +47,7 @@ def show_pos(path: Path, request: TagRequest) -> None:
     with errors.status("Tagging and adding up …"):
         run = FinishedRun.open(path)
         tagged = tag_run(run, request)
+    draw(errors, path, languages, of="parts of speech")
     table = run.directory.read_table(POS).to_pandas()
     _show_tags(out, table, run)
     _show_counts(out, tagged)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,10 +11,11 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from layerscope.cli.console import consoles, one_of, progress_bar, say, split_names
+from layerscope.cli.console import FIGURES, consoles, draw, languages_of, one_of, progress_bar, say, split_names
 from layerscope.errors import DataError
 
 if TYPE_CHECKING:
+    from layerscope.bilingual import Language
     from layerscope.contrasts.finished import FinishedContrast
     from layerscope.contrasts.stability import Stability, StabilityRequest
 
@@ -28,6 +30,7 @@ def stability(
     positions: Annotated[str | None, typer.Option(help="Of the run, joined by commas; all if not given.")] = None,
     seed: Annotated[int, typer.Option(help="Of the resampling.")] = 42,
     language: Annotated[str, typer.Option(help="Of the printed reading: en or ja; both are stored.")] = "en",
+    figures: Annotated[str, FIGURES] = "auto",
 ) -> None:
     """Rank what changes least, say whether it is the same everywhere, and against chance and controls."""
     from layerscope.contrasts.stability import StabilityRequest
@@ -35,10 +38,13 @@ def stability(
     request = StabilityRequest(
         k, resamples, None if sites is None else split_names(sites), None if positions is None else split_names(positions), seed
     )
-    show_stability(run, request, one_of("--language", language, ("en", "ja"), DataError))
+    spoken = one_of("--language", language, ("en", "ja"), DataError)
+    show_stability(run, request, spoken, languages=languages_of("--figures", figures))
 
 
-def show_stability(path: Path, request: StabilityRequest, language: str) -> None:
+def show_stability(
+    path: Path, request: StabilityRequest, language: Language, *, languages: Sequence[Language] | None = None
+) -> None:
     """Analyse a run, and print what changes least and the reading."""
     errors, out = consoles()
     from layerscope.contrasts.finished import FinishedContrast
@@ -47,8 +53,9 @@ def show_stability(path: Path, request: StabilityRequest, language: str) -> None
     run = FinishedContrast.open(path)
     with progress_bar(errors, "Reading the run …") as progress:
         found = find_stability(run, request, progress)
+    draw(errors, path, languages, of="stability")
     out.print(_ranking(run, found))
-    say(out, found.reading[language])
+    say(out, found.reading.of(language))
     say(out, f"Tables, reading and figures: {run.directory.path}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,12 +14,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from layerscope.cli.console import consoles, one_of, progress_bar, say, split_names
+from layerscope.cli.console import FIGURES, consoles, draw, languages_of, one_of, progress_bar, say, split_names
 from layerscope.errors import DataError, ModelError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from layerscope.bilingual import Language
     from layerscope.sweeps.prepare import PreparedSweep, SweepRequest
 
 EXPERIMENTS_HELP = (
@@ -70,9 +72,10 @@ def sweep(
         bool,
         typer.Option("--word-boundaries", help="Also record where words may begin, for 'layerscope pos' to correct word NLLs."),
     ] = False,
-    reference: Annotated[
-        bool, typer.Option("--reference", help="No fast path at all: one text, one variant at a time. Slow; for checking.")
+    plain: Annotated[
+        bool, typer.Option("--plain", help="No fast path at all: one text, one variant at a time. Slow; for checking.")
     ] = False,
+    reference: Annotated[bool, typer.Option("--reference", hidden=True, help="What --plain was called in 0.1.")] = False,
     stream: Annotated[
         bool, typer.Option("--stream", help="Read each layer's weights from disk as it runs: for models larger than memory.")
     ] = False,
@@ -80,6 +83,7 @@ def sweep(
         float | None, typer.Option(help="GiB of hidden states to keep while streaming; half of what is free if not given.")
     ] = None,
     output_dir: Annotated[Path, typer.Option(help="Where run directories go.")] = Path("results"),
+    figures: Annotated[str, FIGURES] = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and do not run.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Run again, and replace what the run directory holds.")] = False,
 ) -> None:
@@ -111,12 +115,12 @@ def sweep(
         until_ci=until_ci,
         compile=one_of("--compile", compile_, ("auto", "on", "off"), ModelError),
         word_boundaries=word_boundaries,
-        reference=reference,
+        plain=plain or reference,
         stream=stream,
         stream_memory=stream_memory,
         output_dir=output_dir,
     )
-    show_sweep(request, dry_run=dry_run, force=force)
+    show_sweep(request, dry_run=dry_run, force=force, languages=languages_of("--figures", figures))
 
 
 def parse_samples(text: str) -> int | None:
@@ -132,7 +136,9 @@ def parse_samples(text: str) -> int | None:
     return int(text)
 
 
-def show_sweep(request: SweepRequest, *, dry_run: bool = False, force: bool = False) -> None:
+def show_sweep(
+    request: SweepRequest, *, dry_run: bool = False, force: bool = False, languages: Sequence[Language] | None = None
+) -> None:
     """Prepare and run a sweep, with progress on standard error and the result on standard output."""
     errors, out = consoles()
     from layerscope.engine.allocator import keep_freed_memory
@@ -153,6 +159,7 @@ def show_sweep(request: SweepRequest, *, dry_run: bool = False, force: bool = Fa
     if not ran:
         say(out, f"Already finished: {prepared.directory.path} (--force runs it again).")
         return
+    draw(errors, prepared.directory.path, languages, of="layers")
     _show_result(out, prepared)
 
 
@@ -164,8 +171,8 @@ def _show_plan(console: Console, prepared: PreparedSweep) -> None:
     weights = "unknown" if memory.weights is None else _gib(memory.weights)
     say(
         console,
-        f"{prepared.source.name} ({plan.n_layers} layers, {prepared.record['dtype']}) on {prepared.request.dataset}, "
-        f"protocol {prepared.record['protocol']}\n"
+        f"{prepared.source.name} ({plan.n_layers} layers, {prepared.record.dtype}) on {prepared.request.dataset}, "
+        f"protocol {prepared.record.protocol}\n"
         f"Plan: {len(plan.variants)} variants, intact included, as {plan.layer_runs:,} layer runs a batch "
         f"({share:.0%} of {plan.layer_runs_without_sharing:,} without shared prefixes)\n"
         f"Text: {len(corpus.windows):,} texts, {n_tokens:,} tokens, {prepared.n_scored:,} scored, "
@@ -192,7 +199,7 @@ def _show_result(console: Console, prepared: PreparedSweep) -> None:
     proxies = prepared.directory.read_table(PROXIES).to_pandas()
     console.print(_layers_table(layers, prepared, width=console.width))
     if prepared.request.until_ci is not None:
-        say(console, _precision(prepared))
+        say(console, _precision(prepared, prepared.request.until_ci))
     for line in _findings(layers, proxies):
         say(console, line)
     _show_unscored(console, prepared)
@@ -234,18 +241,18 @@ def _layers_table(layers: pd.DataFrame, prepared: PreparedSweep, *, width: int) 
     return table
 
 
-def _precision(prepared: PreparedSweep) -> str:
+def _precision(prepared: PreparedSweep, asked: float) -> str:
     """How many texts it took to make every interval as narrow as asked for, or that the cap came first."""
     from layerscope.sweeps.run import precision_reached
 
-    found = precision_reached(prepared)
-    if found["reached_nats"] is None:
-        return f"No interval could be computed from {found['documents']:,} texts."
-    widest = f"the widest interval is ±{found['reached_nats']:.3g} nats ({found['widest']})"
-    looked = f"intervals hold for up to {found['looks']} looks"
-    if found["reached_nats"] <= found["asked_nats"]:
-        return f"Stopped after {found['documents']:,} of {found['cap']:,} texts: {widest}; {looked}."
-    return f"All {found['cap']:,} texts taken and ±{found['asked_nats']:g} nats not reached: {widest}; {looked}."
+    found = precision_reached(prepared, asked)
+    if found.reached_nats is None:
+        return f"No interval could be computed from {found.documents:,} texts."
+    widest = f"the widest interval is ±{found.reached_nats:.3g} nats ({found.widest})"
+    looked = f"intervals hold for up to {found.looks} looks"
+    if found.reached_nats <= found.asked_nats:
+        return f"Stopped after {found.documents:,} of {found.cap:,} texts: {widest}; {looked}."
+    return f"All {found.cap:,} texts taken and ±{found.asked_nats:g} nats not reached: {widest}; {looked}."
 
 
 def _findings(layers: pd.DataFrame, proxies: pd.DataFrame) -> list[str]:
@@ -270,13 +277,13 @@ def _show_unscored(console: Console, prepared: PreparedSweep) -> None:
 
     n_used = prepared.directory.read_table(DOCUMENTS).num_rows  # fewer than were drawn where the intervals were narrow enough
     unscored = unscored_summary(replace(prepared.corpus, windows=prepared.corpus.windows[:n_used]))
-    silent, names = unscored["texts_without_a_scored_token"], unscored["their_names"]
+    silent, names = unscored.texts_without_a_scored_token, unscored.their_names
     shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
     counted = (
         (silent, f"{silent:,} texts without a token to score ({shown})"),
-        (n := unscored["first_tokens_without_context"], f"{n:,} first tokens (no BOS before them)"),
-        (n := unscored["tokens_past_the_context_length"], f"{n:,} tokens past the context length"),
-        (n := unscored["tokens_of_the_dropped_tail"], f"{n:,} tokens of the dropped tail"),
+        (n := unscored.first_tokens_without_context, f"{n:,} first tokens (no BOS before them)"),
+        (n := unscored.tokens_past_the_context_length, f"{n:,} tokens past the context length"),
+        (n := unscored.tokens_of_the_dropped_tail, f"{n:,} tokens of the dropped tail"),
     )
     there = [text for count, text in counted if count]
     if there:

@@ -10,18 +10,21 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from layerscope.contrasts.analysis.consistency import GroupScores
+from layerscope.contrasts.analysis.group_scores import GroupScores
+from layerscope.contrasts.analysis.place import WITH_BLOCKS, Place
 from layerscope.contrasts.blocks import GroupBlocks, group_blocks
 from layerscope.contrasts.enough import is_enough
+from layerscope.contrasts.record import ContrastRecord
 from layerscope.contrasts.tables import BLOCKS, DIFFERENCES, GROUPS, MOVEMENT, PAIRS, PREDICTIONS, REFERENCE
-from layerscope.errors import RunError
-from layerscope.results.directory import RunDirectory
-from layerscope.results.opened import OpenedRun
+from layerscope.results.opened import OpenedRun, open_finished
 from layerscope.results.schema import Table
+
+NOT_COMPARED = ("reference", "bound")
+"""Roles of groups that nothing is inferred about."""
 
 
 @dataclass(frozen=True)
-class FinishedContrast(OpenedRun):
+class FinishedContrast(OpenedRun[ContrastRecord]):
     """A contrast run that is complete."""
 
     @classmethod
@@ -29,44 +32,35 @@ class FinishedContrast(OpenedRun):
         """Open a run directory.
 
         Raises:
-            RunError: there is no contrast run, or it is not finished.
+            RunError: there is no contrast, or it is not finished.
         """
-        directory = RunDirectory(path)
-        manifest = directory.manifest()
-        if manifest is None or manifest.get("request", {}).get("kind") != "contrast":
-            raise RunError(
-                f"A contrast run's folder is what 'layerscope contrast' printed; '{path}' is none: name that folder."
-            )
-        if manifest["status"] != "finished":
-            raise RunError(
-                f"The run in '{path}' is not finished: give the same 'layerscope contrast' command again, and it goes on."
-            )
-        return cls(directory, manifest)
+        return cls(*open_finished(path, ContrastRecord))
 
     @property
     def sites(self) -> tuple[str, ...]:
         """Sites compared."""
-        return tuple(self.request["sites"])
+        return self.record.request.sites
 
     @property
     def positions(self) -> tuple[str, ...]:
         """Positions compared."""
-        return tuple(self.request["positions"])
+        return self.record.request.positions
 
     @property
     def n_layers(self) -> int:
         """Layers of the model."""
-        return int(self.manifest["model"]["layers"])
+        return self.record.model.layers
 
     @property
     def width(self) -> int:
         """Dimensions of the residual stream."""
-        return int(self.manifest["model"]["width"])
+        return self.record.model.width
 
     @cached_property
     def groups(self) -> pd.DataFrame:
         """One row a group, in the order in which they were run."""
-        return self.table(GROUPS)
+        groups = self.table(GROUPS)
+        return groups.assign(role=groups["role"].astype(str).replace("ladder", "bound"))  # as version 0.1.0 called it
 
     @cached_property
     def pairs(self) -> pd.DataFrame:
@@ -96,7 +90,7 @@ class FinishedContrast(OpenedRun):
 
     def table(self, table: Table, **wanted: str) -> pd.DataFrame:
         """All parts of a table, or those rows whose columns have the values wanted."""
-        parts = [self.directory.read_part(table, i, **wanted) for i in range(len(self.manifest["groups"]))]
+        parts = [self.directory.read_part(table, i, **wanted) for i in range(len(self.record.groups))]
         found: pd.DataFrame = pa.concat_tables([part.unify_dictionaries() for part in parts]).to_pandas()
         return found
 
@@ -117,28 +111,24 @@ class FinishedContrast(OpenedRun):
                 found[scale][str(name)] = np.nan_to_num(values) if scale == "z" else values
         return found
 
-    def group_scores(self, site: str, position: str, scale: str) -> list[GroupScores]:
-        """Blocks of every group that is compared, at one place.
-
-        Args:
-            site: of the run.
-            position: of the run.
-            scale: ``percentile``, ``z`` or ``raw``.
-        """
-        found = []
+    def place(self, site: str, position: str) -> Place:
+        """One site and position, each of its tables read once."""
+        groups: dict[str, list[GroupScores]] = {scale: [] for scale in WITH_BLOCKS}
+        spread = self.spread(site)
         for index, row in enumerate(self.groups.to_dict("records")):
-            if row["role"] in ("reference", "ladder"):
-                continue
-            blocks = self.blocks(index, site, position)
+            blocks = None if row["role"] in NOT_COMPARED else self.blocks(index, site, position)
             if blocks is None:
                 continue
-            scores = (blocks.percentile1, blocks.percentile2) if scale == "percentile" else (blocks.z, blocks.z)
-            if scale == "raw":
-                raw = blocks.z * self.spread(site)
-                scores = (raw, raw)
+            raw = blocks.z * spread
+            by_reference = {
+                "percentile": (blocks.percentile1, blocks.percentile2),
+                "raw": (raw, raw),
+                "z": (blocks.z, blocks.z),
+            }
             enough = is_enough(int(blocks.pairs.sum()), len(blocks.pairs))
-            found.append(GroupScores(str(row["group"]), row["role"], scores, blocks.pairs, enough))
-        return found
+            for scale, scores in by_reference.items():
+                groups[scale].append(GroupScores(str(row["group"]), row["role"], scores, blocks.pairs, enough))
+        return Place(site, position, self.cells(site, position), groups, spread)
 
     def blocks(self, index: int, site: str, position: str) -> GroupBlocks | None:
         """A group's blocks at one place; None if none of its pairs has the position."""

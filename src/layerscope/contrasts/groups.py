@@ -23,20 +23,19 @@ from jaxtyping import Int
 from layerscope.contrasts.blocks import N_BLOCKS
 from layerscope.contrasts.enough import FEWEST_BLOCKS, is_enough
 from layerscope.errors import PairError, did_you_mean
-from layerscope.pairs.checking import EncodedPair, EncodeIds, check_pairs
+from layerscope.pairs.checking import EncodedPair, check_pairs
 from layerscope.pairs.format import read_pairs
 from layerscope.pairs.pair import MinimalPair
 from layerscope.pairs.positions import PlacedPair, place
 from layerscope.pairs.templates.generating import find_sources, generate, random_words_for
+from layerscope.pairs.tokenizer import PairTokenizer
 
-Role = Literal["reference", "control", "ladder", "meaning", "grammar"]
+Role = Literal["reference", "control", "bound", "meaning", "grammar"]
 RANDOM_WORD = "random-word"
 PARTS = ("reference-1", "reference-2", "a", "b")
-LADDER = ("identical", "unrelated")
-"""Controls that are shown and not compared: the floor and the ceiling."""
 _TRIED_FOR_EACH = 20
-_LADDER_SHARE = 4
-"""The ladder's pairs are this part of a subtype's."""
+_BOUND_SHARE = 4
+"""Identical and unrelated sentences, the lower and the upper bound of what can change, are this part of a subtype's pairs."""
 
 
 @dataclass(frozen=True)
@@ -71,32 +70,9 @@ class PairGroup:
         return is_enough(len(self.checked), self.n_blocks)
 
 
-@dataclass(frozen=True)
-class Encoding:
-    """How a model reads pairs."""
-
-    encode: EncodeIds
-    """Sentences to token ids, no special token added."""
-    prefix_ids: tuple[int, ...]
-    """Tokens before every text."""
-    is_punctuation: frozenset[int] | None = None
-    """Token ids that hold nothing but punctuation; None if none does."""
-
-    def accepts(self, checked: EncodedPair, *, aligned: bool) -> bool:
-        """Whether both sides can be compared: with something before the edit, and one by one or from both ends."""
-        if checked.verdict == "first token":
-            return bool(self.prefix_ids)
-        if checked.verdict == "lengths differ":
-            return aligned and checked.n_after > 0 and (checked.edit > 0 or bool(self.prefix_ids))
-        return checked.is_usable
-
-    def place(self, checked: EncodedPair) -> PlacedPair:
-        """Find a pair's places."""
-        marks = self.is_punctuation or frozenset()
-        return place(checked, self.prefix_ids, lambda token: token in marks)
-
-
-def template_pairs(encoding: Encoding, per_subtype: int, *, subtypes: Sequence[str] | None, seed: int) -> Iterator[EncodedPair]:
+def template_pairs(
+    tokenizer: PairTokenizer, per_subtype: int, *, subtypes: Sequence[str] | None, seed: int
+) -> Iterator[EncodedPair]:
     """As many pairs of each subtype as are wanted, or as many as the tokenizer can use of all that there are; and controls.
 
     Raises:
@@ -109,16 +85,16 @@ def template_pairs(encoding: Encoding, per_subtype: int, *, subtypes: Sequence[s
     for name, source in known.items():
         wanted = per_subtype
         if source.subtype.type == "control":
-            wanted = len(PARTS) * per_subtype if name == RANDOM_WORD else max(per_subtype // _LADDER_SHARE, 1)
+            wanted = len(PARTS) * per_subtype if name == RANDOM_WORD else max(per_subtype // _BOUND_SHARE, 1)
         elif subtypes is not None and name not in subtypes:
             continue
         with suppress(PairError):  # the templates are used up
-            made = check_pairs(generate(name, wanted * _TRIED_FOR_EACH, seed=seed), encoding.encode, at_once=64)
-            usable = (one for one in made if encoding.accepts(one, aligned=False))
+            made = check_pairs(generate(name, wanted * _TRIED_FOR_EACH, seed=seed), tokenizer, at_once=64)
+            usable = (one for one in made if one.is_usable)
             yield from itertools.islice(usable, wanted)
 
 
-def file_pairs(path: Path, encoding: Encoding, *, prefix: str, seed: int) -> Iterator[EncodedPair]:
+def file_pairs(path: Path, tokenizer: PairTokenizer, *, prefix: str, seed: int) -> Iterator[EncodedPair]:
     """The pairs of a file, usable or not, with random-word controls made of them if the file has none.
 
     Raises:
@@ -127,16 +103,16 @@ def file_pairs(path: Path, encoding: Encoding, *, prefix: str, seed: int) -> Ite
     pairs = (with_prefix(pair, prefix) for pair in read_pairs(path))
     by_subtype: Counter[str] = Counter()
     bases: list[MinimalPair] = []
-    for checked in check_pairs(pairs, encoding.encode):
+    for checked in check_pairs(pairs, tokenizer):
         by_subtype[checked.pair.subtype] += 1
-        if checked.pair.type != "control" and encoding.accepts(checked, aligned=False):
+        if checked.pair.type != "control" and checked.is_usable:
             bases.append(checked.pair)
         yield checked
     if RANDOM_WORD in by_subtype or not bases:
         return
     # each part about as large as the types that it is compared with
     wanted = len(PARTS) * math.ceil(statistics.median(Counter(pair.subtype for pair in bases).values()))
-    made = check_pairs(random_words_for(_in_turn(bases), wanted * _TRIED_FOR_EACH, seed=seed), encoding.encode, at_once=64)
+    made = check_pairs(random_words_for(_in_turn(bases), wanted * _TRIED_FOR_EACH, seed=seed), tokenizer, at_once=64)
     yield from itertools.islice((one for one in made if one.is_usable), wanted)
 
 
@@ -157,12 +133,12 @@ def with_prefix(pair: MinimalPair, prefix: str) -> MinimalPair:
     return replace(pair, sentence1=text + pair.sentence1, sentence2=text + pair.sentence2, edit1=moved[0], edit2=moved[1])
 
 
-def group_pairs(checked: Iterable[EncodedPair], encoding: Encoding, *, aligned: bool) -> list[PairGroup]:
+def group_pairs(checked: Iterable[EncodedPair], tokenizer: PairTokenizer, *, aligned: bool) -> list[PairGroup]:
     """Groups in the order in which they are run: the reference first, then controls, then types.
 
     Args:
         checked: pairs, usable or not.
-        encoding: of the model.
+        tokenizer: of the model.
         aligned: whether pairs of unequal length are kept, apart, compared from both ends.
 
     Raises:
@@ -173,7 +149,7 @@ def group_pairs(checked: Iterable[EncodedPair], encoding: Encoding, *, aligned: 
     verdicts: Counter[str] = Counter()
     for one in checked:
         verdicts[one.verdict] += 1
-        if encoding.accepts(one, aligned=aligned):
+        if one.is_accepted(aligned=aligned):
             name = f"{one.pair.subtype}-aligned" if one.verdict == "lengths differ" else one.pair.subtype
             found.setdefault((one.pair.type, name), []).append(one)
         else:
@@ -191,7 +167,7 @@ def group_pairs(checked: Iterable[EncodedPair], encoding: Encoding, *, aligned: 
             "Take --prefix with a neutral text for edits at the start, or --aligned for those of unequal length."
         )
     groups = [
-        _group(name, role, some, encoding, unusable[name])  # type: ignore[arg-type]
+        _group(name, role, some, tokenizer, unusable[name])  # type: ignore[arg-type]
         for (role, name), some in found.items()
         if role != "control"
     ]
@@ -203,15 +179,15 @@ def group_pairs(checked: Iterable[EncodedPair], encoding: Encoding, *, aligned: 
             "make some with 'layerscope pairs make --subtypes random-word'."
         )
     before = [
-        _group(f"{RANDOM_WORD}-{name}", "reference" if name.startswith("reference") else "control", part, encoding, 0)
+        _group(f"{RANDOM_WORD}-{name}", "reference" if name.startswith("reference") else "control", part, tokenizer, 0)
         for name, part in zip(PARTS, parts, strict=True)
     ]
-    ladder = [_group(name, "ladder", some, encoding, unusable[name]) for name, some in controls.items() if name != RANDOM_WORD]
+    bounds = [_group(name, "bound", some, tokenizer, unusable[name]) for name, some in controls.items() if name != RANDOM_WORD]
     order = {"meaning": 0, "grammar": 1}
-    return [*before, *ladder, *sorted(groups, key=lambda group: order[group.role])]
+    return [*before, *bounds, *sorted(groups, key=lambda group: order[group.role])]
 
 
-def _group(name: str, role: Role, checked: Sequence[EncodedPair], encoding: Encoding, n_unusable: int) -> PairGroup:
+def _group(name: str, role: Role, checked: Sequence[EncodedPair], tokenizer: PairTokenizer, n_unusable: int) -> PairGroup:
     templates: dict[str, int] = {}
     of_pair = np.array([templates.setdefault(one.pair.template, len(templates)) for one in checked])
     by_template = len(templates) >= FEWEST_BLOCKS or len(checked) < FEWEST_BLOCKS
@@ -220,7 +196,7 @@ def _group(name: str, role: Role, checked: Sequence[EncodedPair], encoding: Enco
         name,
         role,
         tuple(checked),
-        tuple(encoding.place(one) for one in checked),
+        tuple(place(one, tokenizer) for one in checked),
         blocks,
         "template" if by_template else "pair",
         len(templates),

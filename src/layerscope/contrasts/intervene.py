@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
+from layerscope.bilingual import Bilingual
+from layerscope.contrasts.analysis.choosing import choose_units, pairs_to_test, random_sets
 from layerscope.contrasts.analysis.intervention import (
     InterventionEffects,
     Measured,
@@ -18,17 +20,13 @@ from layerscope.contrasts.analysis.intervention import (
     conclusion,
     intervention_effects,
     verdict,
-    verdict_ja,
 )
-from layerscope.contrasts.analysis.stillest import rank_units
+from layerscope.contrasts.blocks import GroupBlocks
 from layerscope.contrasts.engine.ablation import Replacement, Units
 from layerscope.contrasts.engine.intervention import Ablation, Ablations, measure_pairs, measure_text
 from layerscope.contrasts.engine.pair_batches import PairBatch, can_share, make_batches
 from layerscope.contrasts.engine.reference import Reference
-from layerscope.contrasts.figures.intervention import intervention_figures
 from layerscope.contrasts.finished import FinishedContrast
-from layerscope.contrasts.groups import Encoding
-from layerscope.contrasts.prepare import punctuation_tokens
 from layerscope.contrasts.reference import ReferenceText, find_reference
 from layerscope.contrasts.stability import main_place
 from layerscope.contrasts.tables import INTERVENTION
@@ -38,18 +36,17 @@ from layerscope.engine.batching import Shard, make_shards
 from layerscope.errors import PairError, RunError
 from layerscope.models.decoder import Decoder
 from layerscope.models.loading import LoadOptions, load_decoder
-from layerscope.models.pair_tokenizer import encoder_of
+from layerscope.models.pair_tokenizer import pair_tokenizer
 from layerscope.models.sites import SiteMap, check_sites
 from layerscope.pairs.checking import check_pairs
 from layerscope.pairs.pair import MinimalPair
-from layerscope.progress import Progress, nobody_asks
-from layerscope.stats.matching import covariate_balance, matched_sets
+from layerscope.pairs.positions import place
+from layerscope.progress import Advance, Progress, nobody_asks
+from layerscope.stats.matching import covariate_balance
 
 REPLACEMENTS: tuple[Replacement, ...] = ("mean", "resample")
 COVARIATES = ("spread", "size", "unembedding")
 FEWEST_SETS = 200
-_N_NEAREST = 10
-"""Units like a member, of which a random set takes one: the stillest units lie at the edge of what there is."""
 Members = Literal["all", "meaning", "grammar"]
 
 
@@ -97,43 +94,53 @@ class Intervention:
     """Likewise."""
     effects: dict[str, InterventionEffects]
     """By replacement."""
-    verdicts: dict[str, dict[str, str]]
-    """One sentence by replacement and language."""
+    verdicts: dict[str, Bilingual]
+    """One sentence by replacement."""
     balance: dict[str, float]
     """Standardised mean difference between the set and the random ones, by covariate; beyond ±0.1 is unbalanced."""
 
 
 def intervene(run: FinishedContrast, request: InterveneRequest, progress: Progress = nobody_asks) -> Intervention:
-    """Choose, ablate, compare; writes intervention.parquet, intervention.json and figures into the run directory.
+    """Choose, ablate, compare; writes intervention.parquet and intervention.json into the run directory.
 
     Raises:
         LayerscopeError: the request does not fit the run, the model cannot be loaded, or no pair can be scored.
     """
     site, position = _check(run, request)
     generator = np.random.default_rng(request.seed)
-    chosen, left = choose_units(run, request, site, position, generator=generator)
-    record = run.request
+    found_units = choose_units(
+        _blocks_of_types(run, site, position), request.stable, members=request.members, layer=request.layer, generator=generator
+    )
+    if found_units is None:
+        raise RunError(
+            f"The stable set is chosen on half of the blocks of templates of {request.members} types; the run has none with "
+            f"two blocks at {site}, {position}: take another place, or more templates."
+        )
+    chosen, left = found_units
+    tested = pairs_to_test(run.pairs, left, request.max_pairs, generator=generator)
+    if tested.empty:
+        raise PairError("An intervention scores pairs with a wrong side; the run's other half has none: add grammar pairs.")
+    asked = run.record.request
     options = LoadOptions(
-        dtype=request.dtype or record["dtype"],
+        dtype=request.dtype or asked.dtype,
         device=request.device,
-        quantize=record["quantize"],
-        bos=record["bos"],
+        quantize=asked.quantize,
+        bos=asked.bos,
         device_map=request.device_map,
         trust_remote_code=request.trust_remote_code,
     )
     progress("Loading the model", 0, 1)
-    decoder = load_decoder(record["model"], revision=run.manifest["model"]["revision"], options=options)
+    decoder = load_decoder(asked.model, revision=run.record.model.revision, options=options)
     sites = SiteMap(decoder, check_sites(run.sites))
     reference = find_reference(
         sites,
-        ReferenceText(record["reference"]["dataset"], record["reference"]["tokens"], request.data_dir),
-        fingerprint=record["model_fingerprint"],
-        batch_tokens=record["batch_tokens"],
+        ReferenceText(asked.reference.dataset, asked.reference.tokens, request.data_dir),
+        fingerprint=asked.model_fingerprint,
+        batch_tokens=asked.batch_tokens,
         progress=progress,
     )
-    tested = pairs_to_test(run, request, left, generator=generator)
-    batches = _batches(decoder, sites, tested, record)
-    shards = _text(decoder, record["reference"]["dataset"], request, record["batch_tokens"])
+    batches = _batches(decoder, sites, tested, asked.batch_tokens)
+    shards = _text(decoder, asked.reference.dataset, request, asked.batch_tokens)
     covariates = _covariates(run, site)
     random = random_sets(chosen, covariates, n_sets=request.n_sets, width=run.width, generator=generator)
     effects: dict[str, InterventionEffects] = {}
@@ -158,98 +165,11 @@ def intervene(run: FinishedContrast, request: InterveneRequest, progress: Progre
         chosen // run.width,
         chosen % run.width,
         effects,
-        {replace: {"en": verdict(one), "ja": verdict_ja(one)} for replace, one in effects.items()},
+        {replace: verdict(one) for replace, one in effects.items()},
         dict(zip(COVARIATES, map(float, balance), strict=True)),
     )
     _write(run, request, found, site, position)
     return found
-
-
-def choose_units(
-    run: FinishedContrast, request: InterveneRequest, site: str, position: str, *, generator: np.random.Generator
-) -> tuple[Int[np.ndarray, " unit"], dict[str, frozenset[int]]]:
-    """The stable set from half of each group's blocks of templates, and which blocks are left for the test.
-
-    Returns:
-        Units as layer × width + dimension; by group, the numbers of the blocks of the test half.
-
-    Raises:
-        RunError: no group of the types asked for has two blocks.
-    """
-    left: dict[str, frozenset[int]] = {}
-    means = []
-    for index, row in enumerate(run.groups.to_dict("records")):
-        blocks = run.blocks(index, site, position) if row["role"] in ("meaning", "grammar") else None
-        if blocks is None:
-            continue
-        is_test = generator.permutation(len(blocks.number)) < len(blocks.number) // 2
-        left[str(row["group"])] = frozenset(blocks.number[is_test].tolist())
-        if request.members in ("all", row["role"]) and len(is_test) > 1:
-            both = (blocks.percentile1 + blocks.percentile2)[~is_test] / 2
-            means.append(np.average(both, axis=0, weights=blocks.pairs[~is_test]))
-    if not means:
-        raise RunError(
-            f"The stable set is chosen on half of the blocks of templates of {request.members} types; the run has none with "
-            f"two blocks at {site}, {position}: take another place, or more templates."
-        )
-    scores = np.mean(means, axis=0)
-    if request.layer is not None:
-        scores = np.where(np.arange(len(scores))[:, None] == request.layer, scores, np.inf)
-    _, best = rank_units(scores, request.stable)
-    return best.layer * run.width + best.dim, left
-
-
-def random_sets(
-    chosen: Int[np.ndarray, " unit"],
-    covariates: Float[np.ndarray, "every_unit covariate"],
-    *,
-    n_sets: int,
-    width: int,
-    generator: np.random.Generator,
-) -> Int[np.ndarray, "set unit"]:
-    """Sets of as many units of each layer, matched on spread, mean size and unembedding weight within it."""
-    found = np.zeros((n_sets, len(chosen)), dtype=np.int64)
-    layers = chosen // width
-    for layer in np.unique(layers):
-        members = layers == layer
-        start = layer * width
-        found[:, members] = start + matched_sets(
-            chosen[members] - start,
-            # spread and size say nearly the same: the third covariate counts as much as the two together
-            covariates[start : start + width][:, [0, 1, 2, 2]],
-            candidates=np.ones(width, dtype=bool),
-            generator=generator,
-            n_sets=n_sets,
-            n_nearest=_N_NEAREST,
-        )
-    return found
-
-
-def pairs_to_test(
-    run: FinishedContrast,
-    request: InterveneRequest,
-    left: dict[str, frozenset[int]],
-    *,
-    generator: np.random.Generator,
-) -> pd.DataFrame:
-    """Pairs of the test half: those with a wrong side, and half as many of meaning.
-
-    Raises:
-        PairError: none has a wrong side.
-    """
-    pairs = run.pairs
-    is_left = [block in left.get(str(group), ()) for group, block in zip(pairs["group"], pairs["block"], strict=True)]
-    pairs = pairs[is_left]
-    errors = pairs[pairs["right"].notna()]
-    if errors.empty:
-        raise PairError("An intervention scores pairs with a wrong side; the run's other half has none: add grammar pairs.")
-    meaning = pairs[pairs["type"].astype(str) == "meaning"]
-    parts = [_sampled(errors, request.max_pairs, generator), _sampled(meaning, request.max_pairs // 2, generator)]
-    return pd.concat(parts).sort_values("pair")
-
-
-def _sampled(pairs: pd.DataFrame, n: int, generator: np.random.Generator) -> pd.DataFrame:
-    return pairs.iloc[np.sort(generator.permutation(len(pairs))[:n])]
 
 
 def _check(run: FinishedContrast, request: InterveneRequest) -> tuple[str, str]:
@@ -268,9 +188,17 @@ def _check(run: FinishedContrast, request: InterveneRequest) -> tuple[str, str]:
     return site, position
 
 
-def _batches(decoder: Decoder, sites: SiteMap, tested: pd.DataFrame, record: dict[str, Any]) -> list[PairBatch]:
+def _blocks_of_types(run: FinishedContrast, site: str, position: str) -> Iterator[tuple[str, str, GroupBlocks]]:
+    """Name, role and blocks of each group of meaning and grammar pairs that the place has."""
+    for index, row in enumerate(run.groups.to_dict("records")):
+        blocks = run.blocks(index, site, position) if row["role"] in ("meaning", "grammar") else None
+        if blocks is not None:
+            yield str(row["group"]), str(row["role"]), blocks
+
+
+def _batches(decoder: Decoder, sites: SiteMap, tested: pd.DataFrame, batch_tokens: int) -> list[PairBatch]:
     assert decoder.encoder is not None, "pairs are text"
-    encoding = Encoding(encoder_of(decoder.encoder.tokenizer), decoder.encoder.prefix_ids, punctuation_tokens(decoder.encoder))
+    tokenizer = pair_tokenizer(decoder.encoder)
     pairs = [
         MinimalPair.from_sentences(
             str(row["sentence1"]),
@@ -283,8 +211,8 @@ def _batches(decoder: Decoder, sites: SiteMap, tested: pd.DataFrame, record: dic
         )
         for row in tested.to_dict("records")
     ]
-    placed = [encoding.place(checked) for checked in check_pairs(pairs, encoding.encode)]
-    return make_batches(placed, record["batch_tokens"], share=can_share(sites))
+    placed = [place(checked, tokenizer) for checked in check_pairs(pairs, tokenizer)]
+    return make_batches(placed, batch_tokens, share=can_share(sites))
 
 
 def _text(decoder: Decoder, dataset: str, request: InterveneRequest, batch_tokens: int) -> list[Shard]:
@@ -321,7 +249,7 @@ def _effects(
     tested: pd.DataFrame,
     reference: Reference,
     seed: int,
-    advance: Callable[[int], None],
+    advance: Advance,
 ) -> InterventionEffects:
     pairs = measure_pairs(sites, batches, ablations, reference=reference, seed=seed, advance=advance)
     text = measure_text(sites, shards, ablations, reference=reference, seed=seed, advance=advance)
@@ -363,7 +291,7 @@ def _write(run: FinishedContrast, request: InterveneRequest, found: Intervention
             "units": [{"layer": int(a), "dim": int(b)} for a, b in zip(found.layer, found.dim, strict=True)],
             "balance": {name: _plain(value) for name, value in found.balance.items()},
             "conclusion": {replace: conclusion(effects) for replace, effects in found.effects.items()},
-            "verdict": found.verdicts,
+            "verdict": {replace: both._asdict() for replace, both in found.verdicts.items()},
             "effects": {
                 replace: {name: _summary(getattr(effects, attribute)) for name, attribute in _OUTCOMES.items()}
                 | {"accuracy_intact": _plain(effects.accuracy_intact)}
@@ -371,11 +299,7 @@ def _write(run: FinishedContrast, request: InterveneRequest, found: Intervention
             },
         },
     )
-    figures = intervention_figures(
-        frame, model=run.model, pairs=run.request["pairs"], intact_accuracy=_plain(found.effects["mean"].accuracy_intact)
-    )
-    for name, figure in figures.items():
-        run.directory.write_figure(name, figure)
+    run.directory.remove_figures("intervention")
 
 
 def _summary(placed: Placed) -> dict[str, float | int | None]:

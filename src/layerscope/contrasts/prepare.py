@@ -5,18 +5,18 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from transformers import PretrainedConfig
 
-from layerscope.contrasts.groups import Encoding, PairGroup, file_pairs, group_pairs, template_pairs
+from layerscope.contrasts.groups import PairGroup, file_pairs, group_pairs, template_pairs
+from layerscope.contrasts.record import ContrastRequestRecord, TextRecord
 from layerscope.contrasts.reference import ReferenceText
 from layerscope.corpora.catalogue import load_documents
 from layerscope.errors import DataError, PairError
 from layerscope.models.decoder import context_length
 from layerscope.models.encoder import TextEncoder
 from layerscope.models.loading import LoadOptions, load_config, load_encoder, resolve_device, resolve_dtype
-from layerscope.models.pair_tokenizer import encoder_of
+from layerscope.models.pair_tokenizer import pair_tokenizer
 from layerscope.models.sites import Site, check_sites
 from layerscope.models.skeleton import count_layers
 from layerscope.models.sources import ModelSource, resolve_model
@@ -88,7 +88,7 @@ class PreparedContrast:
     """Positions a batch."""
     directory: RunDirectory
     """Where it goes."""
-    record: dict[str, Any]
+    record: ContrastRequestRecord
     """Everything that decides the numbers."""
 
     @property
@@ -129,47 +129,36 @@ def prepare_contrast(request: ContrastRequest) -> PreparedContrast:
     directory = RunDirectory(request.output_dir / "contrast" / slug)
     directory.check_writable()
     encoder = load_encoder(source, request.options)
-    encoding = Encoding(encoder_of(encoder.tokenizer), encoder.prefix_ids, punctuation_tokens(encoder))
+    tokenizer = pair_tokenizer(encoder)
     if request.pairs is None:
-        checked = template_pairs(encoding, request.per_subtype, subtypes=request.subtypes, seed=request.seed)
+        checked = template_pairs(tokenizer, request.per_subtype, subtypes=request.subtypes, seed=request.seed)
     else:
-        checked = file_pairs(request.pairs, encoding, prefix=request.prefix, seed=request.seed)
-    groups = tuple(group_pairs(checked, encoding, aligned=request.aligned))
+        checked = file_pairs(request.pairs, tokenizer, prefix=request.prefix, seed=request.seed)
+    groups = tuple(group_pairs(checked, tokenizer, aligned=request.aligned))
     _check_length(groups, context_length(config))
     batch_tokens = request.batch_tokens or _BATCH_TOKENS[device.type]
-    record: dict[str, Any] = {
-        "kind": "contrast",
-        "model": source.name,
-        "model_fingerprint": getattr(config, "_commit_hash", None) or source.fingerprint,
-        "dtype": str(dtype).removeprefix("torch."),
-        "quantize": request.options.quantize,
-        "device": device.type,
-        "pairs": pairs_label(request.pairs),
-        "pairs_sha256": _digest(groups),
-        "per_subtype": samples,
-        "subtypes": None if request.subtypes is None else list(request.subtypes),
-        "sites": list(sites),
-        "positions": list(positions),
-        "aligned": request.aligned,
-        "prefix": request.prefix,
-        "values": list(request.values),
-        "reference": {"dataset": request.reference.dataset, "tokens": request.reference.n_tokens},
-        "bos": request.options.bos,
-        "prefix_ids": list(encoder.prefix_ids),
-        "seed": request.seed,
-        "batch_tokens": batch_tokens,
-    }
+    record = ContrastRequestRecord(
+        model=source.name,
+        model_fingerprint=getattr(config, "_commit_hash", None) or source.fingerprint,
+        dtype=str(dtype).removeprefix("torch."),
+        quantize=request.options.quantize,
+        device=device.type,
+        pairs=pairs_label(request.pairs),
+        pairs_sha256=_digest(groups),
+        per_subtype=samples,
+        subtypes=request.subtypes,
+        sites=sites,
+        positions=positions,
+        aligned=request.aligned,
+        prefix=request.prefix,
+        values=request.values,
+        reference=TextRecord(dataset=request.reference.dataset, tokens=request.reference.n_tokens),
+        bos=request.options.bos,
+        prefix_ids=encoder.prefix_ids,
+        seed=request.seed,
+        batch_tokens=batch_tokens,
+    )
     return PreparedContrast(request, source, config, encoder, sites, positions, groups, batch_tokens, directory, record)
-
-
-def punctuation_tokens(encoder: TextEncoder) -> frozenset[int]:
-    """Token ids whose text has no letter and no digit, white space alone not counted."""
-    found = []
-    for token in range(len(encoder.tokenizer)):
-        text = encoder.token_text(token).strip()
-        if text and "\ufffd" not in text and not any(character.isalnum() for character in text):
-            found.append(token)
-    return frozenset(found)
 
 
 def _check_request(request: ContrastRequest) -> None:

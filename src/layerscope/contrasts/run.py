@@ -17,8 +17,10 @@ from layerscope.contrasts.engine.difference_sums import Percentiles
 from layerscope.contrasts.engine.groups import ContrastPlan, GroupContrast, PairValues, contrast_group
 from layerscope.contrasts.engine.pair_batches import can_share
 from layerscope.contrasts.engine.reference import Reference
+from layerscope.contrasts.finished import NOT_COMPARED
 from layerscope.contrasts.groups import PairGroup
 from layerscope.contrasts.prepare import PreparedContrast
+from layerscope.contrasts.record import ContrastedModelRecord, ContrastRecord, GroupRecord, MeasuredTextRecord
 from layerscope.contrasts.reference import find_reference
 from layerscope.contrasts.rows import (
     blocks_table,
@@ -34,7 +36,7 @@ from layerscope.models.loading import load_streamed, load_weights
 from layerscope.models.sites import SiteMap
 from layerscope.progress import Progress, nobody_asks
 from layerscope.results.environment import environment, package_versions
-from layerscope.results.schema import gaps
+from layerscope.results.schema import SCHEMA_VERSION, gaps
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +56,7 @@ def run_contrast(prepared: PreparedContrast, *, force: bool = False, progress: P
         LayerscopeError: the run cannot start; nothing has been written then.
     """
     directory = prepared.directory
-    if not force and directory.check_resumable(prepared.record, package_versions()):
+    if not force and directory.check_resumable(ContrastRecord, prepared.record, package_versions()):
         return False
     load = load_streamed if prepared.request.stream else load_weights
     decoder = load(prepared.source, prepared.config, prepared.encoder, prepared.request.options)
@@ -65,17 +67,17 @@ def run_contrast(prepared: PreparedContrast, *, force: bool = False, progress: P
     reference = find_reference(
         sites,
         prepared.request.reference,
-        fingerprint=prepared.record["model_fingerprint"],
+        fingerprint=prepared.record.model_fingerprint,
         batch_tokens=prepared.batch_tokens,
         progress=progress,
     )
     share = can_share(sites)
-    manifest = _manifest(prepared, decoder, sites, reference, share=share)
-    directory.start(manifest)
+    record = _record(prepared, decoder, sites, reference, share=share)
+    directory.start(record)
     directory.write_table(REFERENCE, reference_table(reference, unembedding_weight(decoder, sites.width)))
     plan = ContrastPlan(prepared.positions, reference.spread, prepared.batch_tokens, share, prepared.request.values)
     run_groups(prepared, sites, plan, progress)
-    directory.finish({**manifest, "seconds": round(time.perf_counter() - started, 2)})
+    directory.finish(record, seconds=round(time.perf_counter() - started, 2))
     _warn_of_zeros(prepared)
     return True
 
@@ -142,7 +144,7 @@ def _write_group(
     directory.write_part(MOVEMENT, index, movement_table(contrast, pairs, positions=prepared.positions))
     if values:
         directory.write_part(VALUES, index, values_table(values, pairs, positions=prepared.positions))
-    if group.role not in ("reference", "ladder"):
+    if group.role not in NOT_COMPARED:
         rows = group.n_blocks * contrast.sums.mean.shape[2]
         directory.write_part(BLOCKS, index, blocks_table(group.name, contrast, spread=spread, **axes), rows_together=rows)
     cells = differences_table(group.name, contrast, spread=spread, **axes)
@@ -211,7 +213,7 @@ def _pairs_table(group: PairGroup, contrast: GroupContrast, pairs: Int[np.ndarra
 
 def _warn_of_zeros(prepared: PreparedContrast) -> None:
     """Say it where half precision makes differences vanish."""
-    if prepared.record["dtype"] == "float32":
+    if prepared.record.dtype == "float32":
         return
     groups = pa.concat_tables(prepared.directory.parts(GROUPS)).to_pandas()
     share = zero_share(groups)
@@ -219,30 +221,32 @@ def _warn_of_zeros(prepared: PreparedContrast) -> None:
         log.warning(
             "In %s %.1f %% of the differences after the edit are exactly 0: they are too small for it, and dimensions that "
             "change least cannot be told apart there; take --dtype float32.",
-            prepared.record["dtype"],
+            prepared.record.dtype,
             100 * share,
         )
 
 
-def _manifest(
+def _record(
     prepared: PreparedContrast, decoder: Decoder, sites: SiteMap, reference: Reference, *, share: bool
-) -> dict[str, Any]:
-    return {
-        "request": prepared.record,
-        "model": {
-            "name": prepared.source.name,
-            "family": prepared.config.model_type,
-            "revision": prepared.source.revision,
-            "fingerprint": prepared.record["model_fingerprint"],
-            "dtype": prepared.record["dtype"],
-            "layers": sites.n_layers,
-            "width": sites.width,
-        },
-        "groups": {
-            group.name: {"role": group.role, "pairs": len(group.checked), "unusable": group.n_unusable}
+) -> ContrastRecord:
+    return ContrastRecord(
+        schema_version=SCHEMA_VERSION,
+        status="running",
+        request=prepared.record,
+        model=ContrastedModelRecord(
+            name=prepared.source.name,
+            family=prepared.config.model_type,
+            revision=prepared.source.revision,
+            fingerprint=prepared.record.model_fingerprint,
+            dtype=prepared.record.dtype,
+            layers=sites.n_layers,
+            width=sites.width,
+        ),
+        groups={
+            group.name: GroupRecord(role=group.role, pairs=len(group.checked), unusable=group.n_unusable)
             for group in prepared.groups
         },
-        "reference": {"tokens": reference.n_tokens, "sinks_left_out": reference.n_sinks},
-        "shared_prefix_runs_once": share,
-        "environment": environment(decoder),
-    }
+        reference=MeasuredTextRecord(tokens=reference.n_tokens, sinks_left_out=reference.n_sinks),
+        shared_prefix_runs_once=share,
+        environment=environment(decoder),
+    )

@@ -20,7 +20,12 @@ GROUPS = Table(
     "a group of pairs",
     (
         _GROUP,
-        Column("role", pa.string(), "-", "meaning, grammar, control (compared like a type), reference (its scale) or ladder."),
+        Column(
+            "role",
+            pa.string(),
+            "-",
+            "meaning, grammar, control (compared like a type), reference (its scale) or bound (least and most there is).",
+        ),
         Column("pairs", pa.int32(), "pairs", "Usable pairs."),
         Column("templates", pa.int32(), "-", "Templates that they come from."),
         Column("blocks", pa.int32(), "-", "Blocks of templates with a pair: what is resampled."),

@@ -1,14 +1,15 @@
 """What is usable of some pairs under a tokenizer, and why the rest is not. No model.
 
-A pair is usable if its sentences have equally many tokens and differ in exactly one, which is not the first: then every
-position stands for the same word on both sides, and something is in common before the edit.
+A pair is usable if its sentences have equally many tokens and differ in exactly one, with something before it, if only a BOS:
+then every position stands for the same word on both sides. It is aligned if its sentences are of unequal length and share a
+token after the edit, with something before it: then it can be compared from both ends. Whoever accepts pairs asks here.
 
 Axes: ``seq`` (tokens of a sentence, without a BOS).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,15 +17,12 @@ import numpy as np
 from jaxtyping import Int
 
 from layerscope.pairs.pair import MinimalPair
-
-EncodeIds = Callable[[list[str]], list[list[int]]]
-"""Sentences to token ids, no special token added."""
+from layerscope.pairs.tokenizer import PairTokenizer
 
 Verdict = Literal[
     "usable",
     "identical",
     "unrelated",
-    "aligned",
     "lengths differ",
     "several tokens differ",
     "same tokens",
@@ -52,44 +50,55 @@ class EncodedPair:
     """Index of the first token that differs; −1 where none does."""
     n_after: int
     """Tokens after the edit that both sides share, counted from the end."""
+    has_context: bool
+    """Whether anything stands before the edit: a token that both sides share, or a BOS."""
 
     @property
     def is_usable(self) -> bool:
         """Whether position by position both sides can be compared."""
         return self.verdict in USABLE
 
+    @property
+    def is_aligned(self) -> bool:
+        """Whether sentences of unequal length can be compared from both ends."""
+        return self.verdict == "lengths differ" and self.has_context and self.n_after > 0
 
-def check_pairs(pairs: Iterable[MinimalPair], encode: EncodeIds, *, at_once: int = _AT_ONCE) -> Iterator[EncodedPair]:
+    def is_accepted(self, *, aligned: bool) -> bool:
+        """Whether both sides can be compared, from both ends where that is asked for too."""
+        return self.is_usable or (aligned and self.is_aligned)
+
+
+def check_pairs(pairs: Iterable[MinimalPair], tokenizer: PairTokenizer, *, at_once: int = _AT_ONCE) -> Iterator[EncodedPair]:
     """Encode and judge pairs, some at a time; none is left out.
 
     Args:
         pairs: any.
-        encode: sentences to token ids.
+        tokenizer: that decides.
         at_once: pairs that are read and encoded together; few where the reader may soon have enough.
     """
     waiting: list[MinimalPair] = []
     for pair in pairs:
         waiting.append(pair)
         if len(waiting) == at_once:
-            yield from _check(waiting, encode)
+            yield from _check(waiting, tokenizer)
             waiting = []
-    yield from _check(waiting, encode)
+    yield from _check(waiting, tokenizer)
 
 
-def _check(pairs: list[MinimalPair], encode: EncodeIds) -> Iterator[EncodedPair]:
+def _check(pairs: list[MinimalPair], tokenizer: PairTokenizer) -> Iterator[EncodedPair]:
     if not pairs:
         return
-    ids = encode([sentence for pair in pairs for sentence in (pair.sentence1, pair.sentence2)])
+    ids = tokenizer.encode([sentence for pair in pairs for sentence in (pair.sentence1, pair.sentence2)])
     for pair, ids1, ids2 in zip(pairs, ids[::2], ids[1::2], strict=True):
-        yield check_pair(pair, ids1, ids2)
+        yield check_pair(pair, ids1, ids2, has_prefix=bool(tokenizer.prefix_ids))
 
 
-def check_pair(pair: MinimalPair, ids1: list[int], ids2: list[int]) -> EncodedPair:
+def check_pair(pair: MinimalPair, ids1: list[int], ids2: list[int], *, has_prefix: bool = False) -> EncodedPair:
     """Judge one pair.
 
     The verdict is the first of these that holds: empty (a side has no token), same tokens, lengths differ, several tokens
-    differ, first token (there is nothing before the edit), usable. An ``identical`` control is to have the same tokens, an
-    ``unrelated`` one the same number of them.
+    differ, first token (there is nothing before the edit, not even a BOS), usable. An ``identical`` control is to have the same
+    tokens, an ``unrelated`` one the same number of them.
     """
     n_before = _shared(ids1, ids2)
     n_after = _shared(ids1[n_before:][::-1], ids2[n_before:][::-1])
@@ -98,13 +107,14 @@ def check_pair(pair: MinimalPair, ids1: list[int], ids2: list[int]) -> EncodedPa
         pair,
         np.asarray(ids1, dtype=np.int64),
         np.asarray(ids2, dtype=np.int64),
-        _verdict(pair, ids1, ids2, n_before),
+        _verdict(pair, ids1, ids2, n_before, has_prefix=has_prefix),
         edit,
         n_after,
+        has_context=n_before > 0 or has_prefix,
     )
 
 
-def _verdict(pair: MinimalPair, ids1: list[int], ids2: list[int], n_before: int) -> Verdict:
+def _verdict(pair: MinimalPair, ids1: list[int], ids2: list[int], n_before: int, *, has_prefix: bool) -> Verdict:
     if not ids1 or not ids2:
         return "empty"
     if ids1 == ids2:
@@ -115,7 +125,7 @@ def _verdict(pair: MinimalPair, ids1: list[int], ids2: list[int], n_before: int)
         return "unrelated"
     if ids1[n_before + 1 :] != ids2[n_before + 1 :]:
         return "several tokens differ"
-    return "first token" if n_before == 0 else "usable"
+    return "usable" if n_before or has_prefix else "first token"
 
 
 def _shared(first: list[int], second: list[int]) -> int:

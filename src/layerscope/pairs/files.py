@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 from layerscope.atomic import whole_file, write_json
-from layerscope.pairs.checking import USABLE, EncodedPair, EncodeIds, check_pairs
+from layerscope.pairs.checking import EncodedPair, check_pairs
 from layerscope.pairs.format import read_pairs, to_line
 from layerscope.pairs.importing import to_published
 from layerscope.pairs.pair import MinimalPair
+from layerscope.pairs.tokenizer import PairTokenizer
 
 Keep = Literal["usable", "aligned", "all"]
 
@@ -36,9 +37,9 @@ class CheckCounts:
             self.examples.setdefault(checked.verdict, checked.pair)
 
 
-def check(pairs: Iterable[MinimalPair], encode: EncodeIds, counts: CheckCounts) -> Iterator[EncodedPair]:
+def check(pairs: Iterable[MinimalPair], tokenizer: PairTokenizer, counts: CheckCounts) -> Iterator[EncodedPair]:
     """Judge pairs and count them as they pass."""
-    for checked in check_pairs(pairs, encode):
+    for checked in check_pairs(pairs, tokenizer):
         counts.add(checked)
         yield checked
 
@@ -46,21 +47,17 @@ def check(pairs: Iterable[MinimalPair], encode: EncodeIds, counts: CheckCounts) 
 def is_kept(checked: EncodedPair, keep: Keep) -> bool:
     """Whether a checked pair goes into the output.
 
-    ``aligned`` also keeps pairs of unequal length that share a token before the edit and one after it: they are compared from
-    both ends, and stay apart from the others.
+    ``aligned`` also keeps pairs of unequal length that can be compared from both ends; they stay apart from the others.
     """
-    if keep == "all" or checked.verdict in USABLE:
-        return True
-    return keep == "aligned" and checked.verdict == "lengths differ" and checked.edit > 0 and checked.n_after > 0
+    return keep == "all" or checked.is_accepted(aligned=keep == "aligned")
 
 
 def checked_line(checked: EncodedPair, tokenizer: str) -> str:
     """A pair as a line of its file, with what the tokenizer makes of it under ``check``."""
-    aligned = checked.verdict == "lengths differ" and checked.edit > 0 and checked.n_after > 0
     found = {
         "tokenizer": tokenizer,
         "verdict": checked.verdict,
-        "suffix_aligned": aligned,
+        "suffix_aligned": checked.is_aligned,
         "edit": checked.edit,
         "tokens": [len(checked.ids1), len(checked.ids2)],
         "tokens_after": checked.n_after,
@@ -68,9 +65,9 @@ def checked_line(checked: EncodedPair, tokenizer: str) -> str:
     return to_line(checked.pair, check=found)
 
 
-def only_usable(pairs: Iterable[MinimalPair], encode: EncodeIds) -> Iterator[MinimalPair]:
+def only_usable(pairs: Iterable[MinimalPair], tokenizer: PairTokenizer) -> Iterator[MinimalPair]:
     """Those that a tokenizer can use."""
-    return (checked.pair for checked in check_pairs(pairs, encode) if checked.is_usable)
+    return (checked.pair for checked in check_pairs(pairs, tokenizer) if checked.is_usable)
 
 
 def write_lines(lines: Iterable[str], path: Path) -> int:
@@ -83,13 +80,13 @@ def write_lines(lines: Iterable[str], path: Path) -> int:
     return n_written
 
 
-def check_file(path: Path, encode: EncodeIds, counts: CheckCounts, *, keep: Keep, output: Path | None) -> int:
+def check_file(path: Path, tokenizer: PairTokenizer, counts: CheckCounts, *, keep: Keep, output: Path | None) -> int:
     """Check the pairs of a file in constant memory; returns how many are kept.
 
     Raises:
         PairError: the file holds a line that is no pair.
     """
-    kept = (pair for pair in check(read_pairs(path), encode, counts) if is_kept(pair, keep))
+    kept = (pair for pair in check(read_pairs(path), tokenizer, counts) if is_kept(pair, keep))
     if output is None:
         return sum(1 for _ in kept)
     return write_lines((checked_line(pair, counts.tokenizer) for pair in kept), output)

@@ -13,12 +13,13 @@ from pathlib import Path
 from layerscope.errors import PairError
 from layerscope.pairs.chat.prompts import ChatRequest
 from layerscope.pairs.chat.source import ChatOutcome, make_pairs_by_chat
-from layerscope.pairs.checking import EncodeIds, check_pairs
+from layerscope.pairs.checking import check_pairs
 from layerscope.pairs.files import only_usable, write_lines
 from layerscope.pairs.format import write_pairs
 from layerscope.pairs.pair import MinimalPair
 from layerscope.pairs.subtypes import SUBTYPES
 from layerscope.pairs.templates.generating import find_sources, generate
+from layerscope.pairs.tokenizer import PairTokenizer
 from layerscope.progress import Progress, nobody_asks
 
 _TRIED_FOR_EACH = 50
@@ -40,9 +41,9 @@ class MadePairs:
 
 
 def make_from_templates(
-    output: Path, *, per_subtype: int, subtypes: Sequence[str], seed: int, encode: EncodeIds | None
+    output: Path, *, per_subtype: int, subtypes: Sequence[str], seed: int, tokenizer: PairTokenizer | None
 ) -> MadePairs:
-    """Write pairs of each subtype; with a tokenizer's ``encode``, only those that it can use are counted and written.
+    """Write pairs of each subtype; with a tokenizer, only those that it can use are counted and written.
 
     Raises:
         PairError: an unknown subtype, or fewer pairs can be made than are asked for.
@@ -51,7 +52,7 @@ def make_from_templates(
 
     def pairs() -> Iterator[MinimalPair]:
         for subtype in subtypes:
-            for pair in _some(subtype, per_subtype, seed, encode):
+            for pair in _some(subtype, per_subtype, seed, tokenizer):
                 counts[pair.type, pair.subtype] += 1
                 yield pair
 
@@ -64,13 +65,13 @@ def make_from_chat(
     request: ChatRequest,
     *,
     cache_dir: Path,
-    encode: EncodeIds | None,
-    tokenizer: str | None,
+    tokenizer: PairTokenizer | None,
+    tokenizer_name: str = "",
     progress: Progress = nobody_asks,
 ) -> MadePairs:
     """Write what a chat server gives; everything rejected goes to ``<output>.rejected.jsonl`` with its reason.
 
-    With ``encode``, of the tokenizer of that name, pairs that it cannot use are rejected too.
+    With a tokenizer, of the model of that name, pairs that it cannot use are rejected too.
 
     Raises:
         LayerscopeError: as ``make_pairs_by_chat``.
@@ -78,14 +79,14 @@ def make_from_chat(
     outcome = make_pairs_by_chat(request, cache_dir=cache_dir, progress=progress)
     rejected = [asdict(one) for one in outcome.rejected]
     pairs = list(outcome.pairs)
-    if encode is not None:
-        checked = list(check_pairs(pairs, encode))
+    if tokenizer is not None:
+        checked = list(check_pairs(pairs, tokenizer))
         pairs = [one.pair for one in checked if one.is_usable]
         rejected += [
             {
                 "subtype": one.pair.subtype,
                 "text": f"{one.pair.sentence1} / {one.pair.sentence2}",
-                "reason": f"{one.verdict} under the tokenizer of {tokenizer}",
+                "reason": f"{one.verdict} under the tokenizer of {tokenizer_name}",
                 "where": one.pair.template,
             }
             for one in checked
@@ -105,13 +106,13 @@ def subtypes_of_templates() -> tuple[str, ...]:
     return (*(name for name in SUBTYPES if name in names), *(name for name in names if name not in SUBTYPES))
 
 
-def _some(subtype: str, count: int, seed: int, encode: EncodeIds | None) -> Iterator[MinimalPair]:
-    if encode is None:
+def _some(subtype: str, count: int, seed: int, tokenizer: PairTokenizer | None) -> Iterator[MinimalPair]:
+    if tokenizer is None:
         yield from generate(subtype, count, seed=seed)
         return
     n_usable = 0
     with suppress(PairError):  # the templates are used up
-        for pair in itertools.islice(only_usable(generate(subtype, count * _TRIED_FOR_EACH, seed=seed), encode), count):
+        for pair in itertools.islice(only_usable(generate(subtype, count * _TRIED_FOR_EACH, seed=seed), tokenizer), count):
             n_usable += 1
             yield pair
     if n_usable < count:

@@ -7,7 +7,7 @@ there the difference is 0.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from jaxtyping import Int
 
 from layerscope.errors import PairError
 from layerscope.pairs.checking import EncodedPair
+from layerscope.pairs.tokenizer import PairTokenizer
 
 DETECTION, LAST = "detection", "last"
 _EDIT = re.compile(r"edit(?:\+([1-9][0-9]?))?")
@@ -74,14 +75,14 @@ class PlacedPair:
         return (self.after[0] + distance - 1, self.after[1] + distance - 1) if distance <= self.n_compared else None
 
 
-def place(checked: EncodedPair, prefix_ids: Sequence[int], is_punctuation: Callable[[int], bool]) -> PlacedPair:
+def place(checked: EncodedPair, tokenizer: PairTokenizer) -> PlacedPair:
     """Find the places of a pair that is usable, or aligned from both ends.
 
     Args:
         checked: from ``check_pairs``.
-        prefix_ids: tokens that stand before every text; empty if the model was trained without.
-        is_punctuation: whether a token holds nothing but punctuation.
+        tokenizer: that checked it.
     """
+    prefix_ids = tokenizer.prefix_ids
     n_prefix = len(prefix_ids)
     ids = tuple(np.concatenate([np.asarray(prefix_ids, dtype=np.int64), side]) for side in (checked.ids1, checked.ids2))
     last = [len(side) - 1 for side in ids]
@@ -94,6 +95,6 @@ def place(checked: EncodedPair, prefix_ids: Sequence[int], is_punctuation: Calla
         n_before = n_prefix + checked.edit
         after = (len(ids[0]) - checked.n_after, len(ids[1]) - checked.n_after)
         n_shared = checked.n_after
-    while n_shared and is_punctuation(int(ids[0][last[0]])):
+    while n_shared and tokenizer.is_punctuation(int(ids[0][last[0]])):
         last, n_shared = [last[0] - 1, last[1] - 1], n_shared - 1
     return PlacedPair((ids[0], ids[1]), n_before, after, (last[0], last[1]))

@@ -43,7 +43,7 @@ def page(data: dict[str, Any], packing: Packing, *, title: str, language: Litera
         "TITLE": html.escape(title),
         "POLICY": html.escape(policy, quote=True),
         "STYLE": _asset("page.css"),
-        "NOSCRIPT": html.escape(page_words()["no_script"][language == "ja"]),
+        "NOSCRIPT": html.escape(page_words()["no_script"].of(language)),
         "HELD": "\n".join(held),
         "SCRIPTS": "\n".join(f"<script>{one}</script>" for one in scripts),
     }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from importlib import resources
 
+from layerscope.bilingual import LANGUAGES, Bilingual, Language
 from layerscope.figures.labels import group_label, label, labelled_groups, tag_label
 from layerscope.language.words import UPOS_TAGS
 from layerscope.paths.families import FAMILIES
@@ -17,11 +19,15 @@ _FROM_FIGURES = (
 )
 
 
-def page_words() -> dict[str, tuple[str, str]]:
+def page_words() -> dict[str, Bilingual]:
     """Every word by key, English and Japanese."""
-    figures = {key: (label(key, "en"), label(key, "ja")) for key in _FROM_FIGURES}
-    groups = {f"group:{name}": (group_label(name, "en"), group_label(name, "ja")) for name in labelled_groups()}
-    tags = {f"tag:{name}": (tag_label(name, "en"), tag_label(name, "ja")) for name in UPOS_TAGS}
+    figures = {key: _both(label, key) for key in _FROM_FIGURES}
+    groups = {f"group:{name}": _both(group_label, name) for name in labelled_groups()}
+    tags = {f"tag:{name}": _both(tag_label, name) for name in UPOS_TAGS}
     text = resources.files("layerscope.report").joinpath("assets", "words.json").read_text(encoding="utf-8")
-    own = {key: (both["en"], both["ja"]) for key, both in json.loads(text).items()}
+    own = {key: Bilingual(**both) for key, both in json.loads(text).items()}
     return {**figures, **groups, **tags, **own}
+
+
+def _both(written: Callable[[str, Language], str], key: str) -> Bilingual:
+    return Bilingual(*(written(key, language) for language in LANGUAGES))

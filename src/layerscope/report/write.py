@@ -25,8 +25,7 @@ from layerscope.report.page import page
 from layerscope.report.provenance import provenance
 from layerscope.report.sweep_data import sweep_data
 from layerscope.report.text_data import text_data
-from layerscope.results.directory import RunDirectory
-from layerscope.results.opened import OpenedRun
+from layerscope.runs import open_run
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.tables import POS, PROXIES, TOKEN_WORDS, VOCABULARY
 
@@ -75,7 +74,7 @@ def write_report(
     packing, sweeps, contrasts, missing = Packing(), [], [], list[str]()
     for done, (run, name) in enumerate(zip(opened, names, strict=True)):
         progress("Reading runs", done, len(opened))
-        common = {"name": name, "folder": str(run.directory.path), "provenance": provenance(run.manifest, _folder(run))}
+        common = {"name": name, "folder": str(run.directory.path), "provenance": provenance(run.record, _folder(run))}
         if isinstance(run, FinishedContrast):
             contrasts.append({**common, **_contrast(run, packing, share=1.0 / kinds.count(FinishedContrast))})
             missing += _missing_of_contrast(run)
@@ -97,25 +96,9 @@ def write_report(
     return Report(output, output.stat().st_size, tuple(missing))
 
 
-def open_run(path: Path) -> FinishedRun | FinishedContrast:
-    """A finished run of either kind.
-
-    Raises:
-        RunError: it is none.
-    """
-    manifest = RunDirectory(path).manifest()
-    if manifest is None:
-        raise RunError(
-            f"A run directory holds manifest.json; '{path}' has none: name the folder that 'layerscope sweep' or "
-            "'layerscope contrast' printed."
-        )
-    is_contrast = manifest.get("request", {}).get("kind") == "contrast"
-    return FinishedContrast.open(path) if is_contrast else FinishedRun.open(path)
-
-
-def _names(runs: Sequence[OpenedRun]) -> list[str]:
+def _names(runs: Sequence[FinishedRun | FinishedContrast]) -> list[str]:
     """The model's name and what it was run on; the folder behind it where two are alike."""
-    plain = [f"{run.model} · {run.dataset if isinstance(run, FinishedRun) else run.request['pairs']}" for run in runs]
+    plain = [f"{run.model} · {run.dataset if isinstance(run, FinishedRun) else run.record.request.pairs}" for run in runs]
     kinds = [type(run) for run in runs]
     both = list(zip(plain, kinds, strict=True))
     some = [
@@ -129,7 +112,7 @@ def _names(runs: Sequence[OpenedRun]) -> list[str]:
     ]
 
 
-def _folder(run: OpenedRun) -> str:
+def _folder(run: FinishedRun | FinishedContrast) -> str:
     path = run.directory.path
     return f"{path.parent.name}/{path.name}"
 
@@ -138,7 +121,7 @@ def _sweep(run: FinishedRun, packing: Packing, *, share: float) -> dict[str, Any
     directory = run.directory
     pos = directory.read_table(POS).to_pandas() if (directory.path / POS.name).is_file() else None
     proxies = directory.read_table(PROXIES).to_pandas()
-    found = sweep_data(run.layers, proxies, pos, n_layers=int(run.manifest["model"]["layers"]), packing=packing)
+    found = sweep_data(run.layers, proxies, pos, n_layers=run.record.model.layers, packing=packing)
     vocabulary = directory.read_table(VOCABULARY).to_pydict()
     has_words = (directory.path / TOKEN_WORDS.name).is_file()
     text = text_data(
@@ -176,7 +159,7 @@ def _contrast(run: FinishedContrast, packing: Packing, *, share: float) -> dict[
     found = contrast_data(
         tables, run.cells, _places(run, stability.get("ranking")), positions=run.positions, packing=packing, share=share
     )
-    return {**found, "model": run.model, "data": run.request["pairs"], "layers": run.n_layers, "width": run.width}
+    return {**found, "model": run.model, "data": run.record.request.pairs, "layers": run.n_layers, "width": run.width}
 
 
 def _places(run: FinishedContrast, ranking: pd.DataFrame | None) -> list[tuple[str, str]]:

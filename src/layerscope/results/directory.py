@@ -8,19 +8,20 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from matplotlib.figure import Figure
+from pydantic import ValidationError
 
 from layerscope.atomic import is_leftover, remove_leftovers, whole_file, write_json
 from layerscope.errors import RunError
-from layerscope.results.figure_files import write_figure
+from layerscope.results.record import RequestRecord, RunRecord
 from layerscope.results.schema import SCHEMA_VERSION, Table
 
 MANIFEST = "manifest.json"
+Record = TypeVar("Record", bound=RunRecord)
 
 
 @dataclass(frozen=True)
@@ -44,30 +45,70 @@ class RunDirectory:
                 f"Results go to '{self.path}', but '{nearest}' is not a folder that can be written: name another --output-dir."
             )
 
-    def manifest(self) -> dict[str, Any] | None:
-        """The manifest, or None where no run has started.
+    def kind(self) -> str | None:
+        """What was run here, such as ``sweep``; None where no run has started.
 
         Raises:
-            RunError: it is there and cannot be read, or another version of layerscope wrote it.
+            RunError: the manifest cannot be read, or another version of layerscope wrote it.
         """
+        found = self._manifest()
+        return None if found is None else found["kind"]
+
+    def record(self, kind: type[Record]) -> Record | None:
+        """The manifest, or None where no run has started.
+
+        Args:
+            kind: of run.
+
+        Raises:
+            RunError: it cannot be read, another version of layerscope wrote it, or it is of another kind of run.
+        """
+        found = self._manifest()
+        if found is None:
+            return None
+        try:
+            return kind.model_validate(found)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise RunError(
+                f"'{self.path / MANIFEST}' is no manifest of '{kind.made_by}' ({where}: {first['msg'].lower()}): name a folder "
+                "that it printed, or give the command that made this one again with --force."
+            ) from None
+
+    def _manifest(self) -> dict[str, Any] | None:
+        """As it lies there, if it can be of any kind of run."""
         path = self.path / MANIFEST
         if not path.is_file():
             return None
         try:
-            manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            found = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise RunError(f"'{path}' cannot be read as a manifest: use --force to run again.") from error
-        if manifest.get("schema_version") != SCHEMA_VERSION:
             raise RunError(
-                f"'{self.path}' has tables of version {manifest.get('schema_version')} and this is version {SCHEMA_VERSION}: "
-                "give the command that made it again with --force, or with another --output-dir."
+                f"'{path}' is damaged and cannot be read: give the command that made the run again with --force."
+            ) from error
+        if not (isinstance(found, dict) and "schema_version" in found and isinstance(found.get("request"), dict)):
+            raise RunError(
+                f"'{path}' is not a manifest of layerscope: name a folder that one of its commands printed, or give the "
+                "command that is to run there --force."
             )
-        return manifest
+        version = found["schema_version"]
+        if version != SCHEMA_VERSION:
+            is_newer = isinstance(version, int) and version > SCHEMA_VERSION
+            raise RunError(
+                f"'{self.path}' has tables of version {version} and this is version {SCHEMA_VERSION}: "
+                + ("install a newer layerscope, or give" if is_newer else "give")
+                + " the command that made it again with --force, or with another --output-dir."
+            )
+        # runs of layerscope 0.1.0 say what they are in the request, and only contrasts do
+        found.setdefault("kind", found["request"].get("kind", "sweep"))
+        return found
 
-    def check_resumable(self, request: dict[str, Any], packages: dict[str, str | None]) -> bool:
+    def check_resumable(self, kind: type[RunRecord], request: RequestRecord, packages: dict[str, str | None]) -> bool:
         """Whether the run asked for is finished here already.
 
         Args:
+            kind: of run.
             request: everything asked for that decides the numbers.
             packages: versions that decide their last bits; a run goes on with those that it began with.
 
@@ -77,22 +118,21 @@ class RunDirectory:
         Raises:
             RunError: the folder holds another run; the message names what differs.
         """
-        manifest = self.manifest()
-        if manifest is None:
+        before = self.record(kind)
+        if before is None:
             if self.path.is_dir() and any(not is_leftover(entry) for entry in self.path.iterdir()):
                 raise RunError(
                     f"'{self.path}' holds files that are no run: name another --output-dir, or use --force to delete them."
                 )
             return False
-        before = manifest["request"]
-        keys = [key for key in {**before, **request} if before.get(key) != request.get(key)]
-        if keys:
-            differing = "; ".join(f"{key} was {_short(before.get(key))}, now {_short(request.get(key))}" for key in keys)
+        differing = before.request.differing(request)
+        if differing:
             raise RunError(
-                f"'{self.path}' holds another run ({differing}): name another --output-dir, or use --force to replace it."
+                f"'{self.path}' holds another run ({'; '.join(differing)}): name another --output-dir, or use --force to "
+                "replace it."
             )
-        is_finished = bool(manifest["status"] == "finished")
-        began_with = manifest.get("environment", {}).get("packages", {})
+        is_finished = before.status == "finished"
+        began_with = before.environment.packages
         changed = [name for name, version in packages.items() if began_with.get(name, version) != version]
         if changed and not is_finished:
             name = changed[0]
@@ -107,14 +147,14 @@ class RunDirectory:
         if self.path.is_dir():
             shutil.rmtree(self.path)
 
-    def start(self, manifest: dict[str, Any]) -> None:
+    def start(self, record: RunRecord) -> None:
         """Make the folder and write the manifest of a run that has begun."""
         remove_leftovers(self.path)
-        write_json(self.path / MANIFEST, {"schema_version": SCHEMA_VERSION, "status": "running", **manifest})
+        self.write_json(MANIFEST, record.model_dump(mode="json"))
 
-    def finish(self, manifest: dict[str, Any]) -> None:
-        """Write the manifest of a run that is complete; the last thing a run does."""
-        write_json(self.path / MANIFEST, {"schema_version": SCHEMA_VERSION, "status": "finished", **manifest})
+    def finish(self, record: RunRecord, **found: object) -> None:
+        """Write the manifest of a run that is complete, with what only the end shows; the last thing a run does."""
+        self.write_json(MANIFEST, record.model_copy(update={"status": "finished", **found}).model_dump(mode="json"))
 
     def write_table(self, table: Table, data: pa.Table) -> None:
         """Write a table that is not sharded."""
@@ -184,9 +224,16 @@ class RunDirectory:
         with whole_file(self.path / name) as unfinished:
             unfinished.write_text(text, encoding="utf-8")
 
-    def write_figure(self, name: str, figure: Figure) -> list[Path]:
-        """Write a figure as PNG and SVG into ``figures/``."""
-        return write_figure(self.path / "figures", name, figure)
+    @property
+    def figures(self) -> Path:
+        """The folder of its figures."""
+        return self.path / "figures"
+
+    def remove_figures(self, *names: str) -> None:
+        """Delete figures whose tables are new, in every language: names without language, or the first part of names."""
+        for path in self.figures.glob("*.*"):
+            if path.name.startswith(names):
+                path.unlink(missing_ok=True)
 
     def _part_path(self, table: Table, index: int) -> Path:
         return self.path / table.name / f"shard-{index:05d}.parquet"
@@ -243,8 +290,3 @@ def find_run(folder: Path, model: str, dataset: str, samples: int | None) -> Pat
         f"There is no run '{wanted}' in '{folder}' ({', '.join(there[:5]) or 'which holds none'}): run the sweep first, with "
         "the same model, data set and number of samples."
     )
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else f"{text[:57]}…"

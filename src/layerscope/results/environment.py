@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from typing import Any
 
 import torch
 
 from layerscope.models.decoder import Decoder
+from layerscope.results.record import EnvironmentRecord
 
 _PACKAGES = ("layerscope", "torch", "transformers", "tokenizers", "numpy", "scipy", "pyarrow", "pandas", "matplotlib")
 
 
-def environment(decoder: Decoder) -> dict[str, Any]:
+def environment(decoder: Decoder) -> EnvironmentRecord:
     """Where and with what a decoder runs."""
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "threads": torch.get_num_threads(),
-        "compiled": decoder.compiled is not None,
-        "streamed": decoder.streamed is not None,
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "packages": package_versions(),
-    }
+    return EnvironmentRecord(
+        python=platform.python_version(),
+        platform=platform.platform(),
+        threads=torch.get_num_threads(),
+        compiled=decoder.compiled is not None,
+        streamed=decoder.streamed is not None,
+        gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        packages=package_versions(),
+    )
 
 
 def package_versions() -> dict[str, str | None]:

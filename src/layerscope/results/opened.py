@@ -1,30 +1,53 @@
-"""A run directory that was opened: what a run of either kind left, and what was asked of it."""
+"""A run directory that was opened, whatever kind of run it holds."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Generic, TypeVar
 
+from layerscope.errors import RunError
 from layerscope.results.directory import RunDirectory
+from layerscope.results.record import RunRecord
+
+Record = TypeVar("Record", bound=RunRecord)
 
 
 @dataclass(frozen=True)
-class OpenedRun:
-    """What a run of any kind left, and what was asked of it."""
+class OpenedRun(Generic[Record]):
+    """A run that is complete: where it lies and what its manifest says."""
 
     directory: RunDirectory
     """Where it is."""
-    manifest: dict[str, Any]
-    """As the run left it."""
-
-    @property
-    def request(self) -> dict[str, Any]:
-        """Everything that decided the numbers."""
-        request: dict[str, Any] = self.manifest["request"]
-        return request
+    record: Record
+    """Its manifest."""
 
     @property
     def model(self) -> str:
         """The model's short name, for captions."""
-        return Path(self.request["model"]).name
+        return Path(self.record.model.name).name
+
+
+def open_finished(path: Path, kind: type[Record]) -> tuple[RunDirectory, Record]:
+    """A run directory and its manifest.
+
+    Args:
+        path: of the directory.
+        kind: of run that it must hold.
+
+    Raises:
+        RunError: there is no run, it is of another kind, or it is not finished.
+    """
+    directory = RunDirectory(path)
+    there, wanted = directory.kind(), kind.model_fields["kind"].default
+    if there is None:
+        raise RunError(
+            f"A run directory holds manifest.json; '{path}' has none: name the folder that '{kind.made_by}' printed."
+        )
+    if there != wanted:
+        raise RunError(f"This command reads what '{kind.made_by}' made; '{path}' is a {there}: name another folder.")
+    record = directory.record(kind)
+    assert record is not None, "there is a manifest"
+    if record.status != "finished":
+        raise RunError(f"The run in '{path}' is not finished: give the same '{kind.made_by}' command again, and it goes on.")
+    return directory, record

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Num
 
 N_RESAMPLES = 2000
-_DOCUMENTS_AT_ONCE = 4_000_000
+_DRAWN_AT_ONCE = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -66,14 +66,21 @@ def bootstrap_ratio(
     return Interval(low, high, p_value)
 
 
-def draw_documents(
-    n_documents: int, n_resamples: int, generator: np.random.Generator
-) -> Iterator[Float[np.ndarray, "resample document"]]:
-    """How often each document is drawn, with replacement; some resamples at a time."""
-    step = max(1, _DOCUMENTS_AT_ONCE // n_documents)
-    even = np.full(n_documents, 1.0 / n_documents)
+def draw_again(
+    n: int, n_resamples: int, generator: np.random.Generator, *, at_once: int | None = None
+) -> Iterator[Float[np.ndarray, "resample drawn"]]:
+    """How often each of n documents, or blocks, is drawn with replacement. Every bootstrap draws here.
+
+    Args:
+        n: what is drawn, as many times as there are.
+        n_resamples: how often all of that is done.
+        generator: source of randomness; the same one gives the same draws.
+        at_once: resamples of each array that is yielded; by memory if None.
+    """
+    step = at_once or max(1, _DRAWN_AT_ONCE // n)
+    even = np.full(n, 1.0 / n)
     for start in range(0, n_resamples, step):
-        yield generator.multinomial(n_documents, even, size=min(step, n_resamples - start)).astype(np.float64)
+        yield generator.multinomial(n, even, size=min(step, n_resamples - start)).astype(np.float64)
 
 
 def _resampled_ratios(
@@ -83,5 +90,5 @@ def _resampled_ratios(
     n_resamples: int,
 ) -> Float[np.ndarray, "resample measure"]:
     """Σ sums / Σ counts of documents drawn with replacement."""
-    draws = draw_documents(sums.shape[1], n_resamples, generator)
+    draws = draw_again(sums.shape[1], n_resamples, generator)
     return np.concatenate([(some @ sums.T) / (some @ counts)[:, None] for some in draws])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Num
 
-from layerscope.stats.bootstrap import N_RESAMPLES, draw_documents
+from layerscope.stats.bootstrap import N_RESAMPLES, draw_again
 
 FEWEST_DOCUMENTS = 5
 """With fewer documents that hold a group at all there is no interval; with fewer texts a sweep has no p."""
@@ -63,7 +63,7 @@ def bootstrap_groups(
     means = np.full((n_resamples, n_groups, n_measures), np.nan)
     contrasts = np.full((n_resamples, n_groups, n_measures), np.nan)
     draws_done = 0
-    for draws in draw_documents(n_documents, n_resamples, generator):
+    for draws in draw_again(n_documents, n_resamples, generator):
         rows = slice(draws_done, draws_done + len(draws))
         all_sums, all_counts = draws @ whole_sums.T, draws @ whole_counts
         for group in range(n_groups):

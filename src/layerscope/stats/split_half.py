@@ -6,7 +6,7 @@ Axes: ``split``, ``block`` (what goes into a half whole, for example the pairs o
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 
 
 def halves(n_blocks: int, generator: np.random.Generator, *, n_splits: int) -> Bool[np.ndarray, "split block"]:
@@ -27,19 +27,3 @@ def halves(n_blocks: int, generator: np.random.Generator, *, n_splits: int) -> B
         raise ValueError(f"Halves need two blocks or more; the number of blocks is {n_blocks}.")
     one = np.arange(n_blocks) < n_blocks // 2
     return generator.permuted(np.tile(one, (n_splits, 1)), axis=1)
-
-
-def spearman_brown(r: Float[np.ndarray, "*shape"] | float) -> Float[np.ndarray, "*shape"]:
-    """Reliability of the whole from the correlation of its halves.
-
-    Args:
-        r: correlation between two halves, from −1 to 1.
-
-    Returns:
-        2r / (1 + r): 1 for 1, 0 for 0; below 0 it exaggerates, down to −∞ for −1.
-
-    Source: Spearman 1910, "Correlation Calculated from Faulty Data"; Brown 1910, "Some Experimental Results in the Correlation
-    of Mental Abilities".
-    """
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.divide(2.0 * np.asarray(r), 1.0 + np.asarray(r)))

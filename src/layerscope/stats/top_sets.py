@@ -53,40 +53,6 @@ def smallest(scores: Float[np.ndarray, "... unit"], k: int) -> Bool[np.ndarray, 
     return np.asarray(below | (tied & (np.cumsum(tied, axis=-1) <= room)))
 
 
-def jaccard(first: Bool[np.ndarray, "... unit"], second: Bool[np.ndarray, "... unit"]) -> Float[np.ndarray, " ..."]:
-    """Units in both sets over units in either.
-
-    Args:
-        first: one or more sets.
-        second: likewise; broadcast against the first.
-
-    Returns:
-        From 0 to 1; NaN where both sets are empty.
-
-    Source: Jaccard 1912, "The Distribution of the Flora in the Alpine Zone".
-    """
-    either = np.asarray((first | second).sum(axis=-1))
-    shared = (first & second).sum(axis=-1)
-    return np.asarray(np.divide(shared, either, out=np.full(either.shape, np.nan), where=either > 0))
-
-
-def chance_jaccard(k: int, n_units: int) -> float:
-    """Jaccard index of the expected overlap k²/n of two blind sets of k: k / (2n − k).
-
-    The figure that is usually quoted. It is a little less than the mean Jaccard index of such sets, ``expected_jaccard``,
-    because the index is convex in the overlap.
-
-    Args:
-        k: size of both sets, from 1 to the number of units.
-        n_units: units to choose from.
-
-    Raises:
-        ValueError: if k is out of range.
-    """
-    _check_k(k, n_units)
-    return k / (2 * n_units - k)
-
-
 def expected_jaccard(k: int, n_units: int) -> float:
     """Mean Jaccard index of two blind sets of k: E[o / (2k − o)], with o hypergeometric. Subtract this one for an excess.
 

@@ -69,13 +69,13 @@ def find_differences(runs: Sequence[FinishedRun], names: Sequence[str], scored: 
     found: list[Difference] = []
     first, its_name, its_texts = runs[0], names[0], scored[0]
     for run, name, texts in zip(runs[1:], names[1:], scored[1:], strict=True):
-        one, other = first.request["protocol"], run.request["protocol"]
+        one, other = first.record.request.protocol, run.record.request.protocol
         if one != other:
             found.append(Difference("protocol", f"the protocol is {one} in {its_name} and {other} in {name}"))
         if texts.texts != its_texts.texts:
             found.append(Difference("texts", _differing_texts(first, its_name, its_texts, run, name, texts)))
-        if bool(first.request["prefix_ids"]) != bool(run.request["prefix_ids"]):
-            with_bos, without = (its_name, name) if first.request["prefix_ids"] else (name, its_name)
+        if bool(first.record.request.prefix_ids) != bool(run.record.request.prefix_ids):
+            with_bos, without = (its_name, name) if first.record.request.prefix_ids else (name, its_name)
             sentence = f"{with_bos} has a BOS before every text, which makes its first token count, and {without} has none"
             found.append(Difference("bos", sentence))
         if texts.texts == its_texts.texts and (texts.is_cut or its_texts.is_cut):
@@ -137,16 +137,17 @@ def _differing_texts(
     sentence = (
         f"{its_name} scored {len(its_texts.texts):,} texts and {name} {len(texts.texts):,}, of which {n_shared:,} are the same"
     )
-    changed = [key for key in _DRAW if one.request.get(key) != other.request.get(key)]
+    asked, also = (run.record.request.model_dump(include=set(_DRAW)) for run in (one, other))
+    changed = [key for key in _DRAW if asked[key] != also[key]]
     if changed:
-        sentence += f" ({'; '.join(f'{key} {one.request.get(key)} and {other.request.get(key)}' for key in changed)})"
-    elif one.request["protocol"].partition(":")[0] in ("windows", "strided"):
+        sentence += f" ({'; '.join(f'{key} {asked[key]} and {also[key]}' for key in changed)})"
+    elif one.record.request.protocol.partition(":")[0] in ("windows", "strided"):
         sentence += " (windows are cut in tokens, so another tokenizer has other texts: take the protocol lines or documents)"
     return sentence
 
 
 def _differing_context(one: FinishedRun, its_name: str, other: FinishedRun, name: str, n_other: int, n_texts: int) -> str:
-    lengths = [run.manifest["model"]["context_length"] for run in (one, other)]
+    lengths = [run.record.model.context_length for run in (one, other)]
     return (
         f"{n_other:,} of {n_texts:,} texts are scored to another end, because {its_name} has a context of {lengths[0]} tokens "
         f"and {name} of {lengths[1]}"

@@ -15,11 +15,10 @@ import pyarrow.parquet as pq
 from layerscope.atomic import whole_file, write_json
 from layerscope.errors import RunError
 from layerscope.results.directory import RunDirectory
-from layerscope.results.figure_files import write_figure
 from layerscope.sweeps.analysis.comparison import Axis, ComparedModel, Measure, Unit, View, curves, often_everywhere
 from layerscope.sweeps.analysis.fragility import correlation_table, fragility_table
 from layerscope.sweeps.comparable import Difference, ScoredTexts, check_comparable, differing_tokens, find_differences
-from layerscope.sweeps.figures.comparison import Scored, comparison_figures
+from layerscope.sweeps.figures.comparison import Scored
 from layerscope.sweeps.figures.layers import layer_families
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.run_names import distinct_names
@@ -56,6 +55,10 @@ class Comparison:
     """fragility.parquet."""
     correlation: pd.DataFrame
     """profile_correlation.parquet."""
+    curves: pd.DataFrame
+    """What is drawn: a row a model, variant and part of speech."""
+    scored: Scored
+    """What the models were scored on."""
     notes: tuple[str, ...]
     """What was chosen or left out, in sentences."""
     folder: Path
@@ -75,7 +78,7 @@ def compare_runs(paths: Sequence[Path], request: CompareRequest) -> Comparison:
     check_several(paths)
     RunDirectory(request.output_dir).check_writable()
     runs = [FinishedRun.open(path) for path in paths]
-    names = distinct_names([run.model for run in runs], [run.request["dtype"] for run in runs], paths)
+    names = distinct_names([run.model for run in runs], [run.record.request.dtype for run in runs], paths)
     scored = [ScoredTexts.of(run) for run in runs]
     differences = find_differences(runs, names, scored)
     tokens = differing_tokens(names, scored)
@@ -91,7 +94,7 @@ def compare_runs(paths: Sequence[Path], request: CompareRequest) -> Comparison:
         ComparedModel(
             name=name,
             source=str(path),
-            n_layers=int(run.manifest["model"]["layers"]),
+            n_layers=run.record.model.layers,
             layers=run.layers,
             tokens_scored=int(run.layers["tokens_scored"].iloc[0]),
             bytes_scored=float(sum(run.documents["bytes_scored"].to_pylist())),
@@ -165,7 +168,7 @@ def write_comparison(
     notes: Sequence[str],
     folder: Path,
 ) -> Comparison:
-    """Figures, tables and a record of what they show, written whole into a folder.
+    """Tables and a record of what they show, written whole into a folder; ``draw_comparison`` draws it.
 
     Args:
         models: to lay over each other, in the order of the legend.
@@ -184,9 +187,6 @@ def write_comparison(
     anyway = "; ".join(difference.sentence for difference in differences) or None
     fragility = fragility_table(models, families, view, tags=tags, anyway=anyway)
     correlation = correlation_table(models, families, tags=tags, anyway=anyway)
-    figures = comparison_figures(curves(models, families, view, tags=tags), view, replace(scored, differences=kinds))
-    for name, figure in figures.items():
-        write_figure(folder, name, figure)
     for table, data in ((FRAGILITY, fragility), (PROFILE_CORRELATION, correlation)):
         _write_table(folder / table.name, data)
     if anyway is not None:
@@ -200,11 +200,19 @@ def write_comparison(
         "unit": view.unit,
         "axis": view.axis,
         "tags": tags,
-        "figures": sorted(figures),
         "notes": list(notes),
     }
     write_json(folder / "comparison.json", record)
-    return Comparison(tuple(models), view, fragility.to_pandas(), correlation.to_pandas(), tuple(notes), folder)
+    return Comparison(
+        tuple(models),
+        view,
+        fragility.to_pandas(),
+        correlation.to_pandas(),
+        curves(models, families, view, tags=tags),
+        replace(scored, differences=kinds),
+        tuple(notes),
+        folder,
+    )
 
 
 def _words(runs: Sequence[FinishedRun], *, anyway: bool) -> tuple[list[pd.DataFrame | None], list[Difference], list[str]]:

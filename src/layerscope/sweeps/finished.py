@@ -11,16 +11,15 @@ import pandas as pd
 import pyarrow as pa
 
 from layerscope.corpora.catalogue import dataset_label
-from layerscope.errors import RunError
-from layerscope.results.directory import RunDirectory
-from layerscope.results.opened import OpenedRun
+from layerscope.results.opened import OpenedRun, open_finished
 from layerscope.sweeps.analysis.blocks import ScoreBlock, score_blocks
 from layerscope.sweeps.analysis.parts_of_speech import Resampling
+from layerscope.sweeps.record import SweepRecord
 from layerscope.sweeps.tables import DOCUMENTS, LAYERS, SCORES, TOKENS
 
 
 @dataclass(frozen=True)
-class FinishedRun(OpenedRun):
+class FinishedRun(OpenedRun[SweepRecord]):
     """A sweep's run directory whose run is complete."""
 
     @classmethod
@@ -28,26 +27,14 @@ class FinishedRun(OpenedRun):
         """Open a run directory.
 
         Raises:
-            RunError: there is no run, or it is not finished.
+            RunError: there is no sweep, or it is not finished.
         """
-        directory = RunDirectory(path)
-        manifest = directory.manifest()
-        if manifest is None:
-            raise RunError(
-                f"A run directory holds manifest.json; '{path}' has none: name the folder that 'layerscope sweep' printed."
-            )
-        if manifest["request"].get("kind") == "contrast":
-            raise RunError(f"This command reads sweeps; '{path}' is a contrast: 'layerscope stability' and 'report' read it.")
-        if manifest["status"] != "finished":
-            raise RunError(
-                f"The run in '{path}' is not finished: give the same 'layerscope sweep' command again, and it goes on."
-            )
-        return cls(directory, manifest)
+        return cls(*open_finished(path, SweepRecord))
 
     @property
     def dataset(self) -> str:
         """The data set's name, for captions."""
-        return dataset_label(self.request["dataset"])
+        return dataset_label(self.record.request.dataset)
 
     @cached_property
     def layers(self) -> pd.DataFrame:
@@ -68,8 +55,8 @@ class FinishedRun(OpenedRun):
     @property
     def resampling(self) -> Resampling:
         """How this run makes intervals."""
-        precision = self.manifest.get("precision") or {}
-        return Resampling(int(self.request["seed"]), precision.get("level_of_each_look", 0.95))
+        precision = self.record.precision
+        return Resampling(self.record.request.seed, 0.95 if precision is None else precision.level_of_each_look)
 
     def blocks(self) -> Iterator[ScoreBlock]:
         """The scores, shard by shard, variants in the order of ``layers``."""

@@ -17,8 +17,6 @@ from layerscope.language.words import Word
 from layerscope.sweeps.analysis.parts_of_speech import pos_table, transitions_table
 from layerscope.sweeps.analysis.unit_sums import TokenCounts, pairs_of_tags, sum_units
 from layerscope.sweeps.analysis.words import WordIndex, words_tables
-from layerscope.sweeps.figures.layers import layer_families
-from layerscope.sweeps.figures.parts_of_speech import pos_figures
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.tables import POS, TOKEN_WORDS, TRANSITIONS, WORDS
 
@@ -56,7 +54,7 @@ class TaggedRun:
 
 
 def tag_run(run: FinishedRun, request: TagRequest) -> TaggedRun:
-    """Write words.parquet, token_words.parquet, pos.parquet, transitions.parquet, pos.json and figures into a run directory.
+    """Write words.parquet, token_words.parquet, pos.parquet, transitions.parquet, and pos.json into a run directory.
 
     Raises:
         LayerscopeError: there is no such tagger, or the gold file does not hold the run's texts.
@@ -77,11 +75,7 @@ def tag_run(run: FinishedRun, request: TagRequest) -> TaggedRun:
     directory = run.directory
     for table, data in ((WORDS, words_of_run), (TOKEN_WORDS, token_words), (POS, pos), (TRANSITIONS, transitions)):
         directory.write_table(table, data)
-    figures = pos_figures(
-        pos.to_pandas(), transitions.to_pandas(), layer_families(run.layers), model=run.model, dataset=run.dataset
-    )
-    for figure_name, figure in figures.items():
-        directory.write_figure(figure_name, figure)
+    directory.remove_figures("pos_", "transitions_")
     tagged = TaggedRun(name, index.is_whole.size, int(index.is_whole.sum()), counts)
     directory.write_json("pos.json", _record(tagged, request))
     return tagged
@@ -93,7 +87,7 @@ def find_words(run: FinishedRun, documents: Sequence[Document], request: TagRequ
     Raises:
         LayerscopeError: there is no such tagger, or the gold file does not hold the run's texts.
     """
-    own = Path(run.request["dataset"])
+    own = Path(run.record.request.dataset)
     gold = request.gold
     if gold is None and own.suffix == ".conllu" and request.tagger in (None, "gold"):
         gold = own

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -33,6 +33,7 @@ from layerscope.paths.plan import SweepPlan, plan_sweep
 from layerscope.results.directory import RunDirectory, run_slug
 from layerscope.stats.looks import Looks, plan_looks
 from layerscope.sweeps.engine.memory import MemoryEstimate, available_memory, bytes_a_state, estimate_memory
+from layerscope.sweeps.record import SweepRequestRecord
 
 BATCH_TOKENS = {"cpu": 4096, "mps": 4096, "cuda": 8192}
 """Default positions a shard, by kind of device."""
@@ -72,7 +73,7 @@ class SweepRequest:
     """Whether layers go through ``torch.compile``; ``auto`` where the run is long enough to win its time back."""
     word_boundaries: bool = False
     """Also record how probable it was that a word begins at each token, for word probabilities of leading-space tokenizers."""
-    reference: bool = False
+    plain: bool = False
     """Use no fast path at all: for checking, slow."""
     stream: bool = False
     """Read each layer's weights from disk when they are needed."""
@@ -122,7 +123,7 @@ class PreparedSweep:
     """What hidden states may take while weights are streamed; 0 where they are not."""
     directory: RunDirectory
     """Where it goes."""
-    record: dict[str, Any]
+    record: SweepRequestRecord
     """Everything that decides the numbers; two runs with the same record have the same tables."""
 
     @property
@@ -176,7 +177,7 @@ def prepare_sweep(request: SweepRequest) -> PreparedSweep:
     rounds = _rounds(corpus.windows, sizes, batch_tokens)
     stream_bytes = _stream_bytes(request, device)
     longest_batch = max(shard.padded_tokens for some in rounds for shard in some.shards)
-    compiles = not request.reference and _compiles(request, config, plan, rounds, device)
+    compiles = not request.plain and _compiles(request, config, plan, rounds, device)
     memory = estimate_memory(
         walked,
         config,
@@ -187,28 +188,28 @@ def prepare_sweep(request: SweepRequest) -> PreparedSweep:
         stream_bytes=stream_bytes if request.stream else None,
         compiled=compiles,
     )
-    record = {
-        "model": source.name,
-        "model_fingerprint": getattr(config, "_commit_hash", None) or source.fingerprint,
-        "dtype": str(dtype).removeprefix("torch."),
-        "quantize": request.options.quantize,
-        "device": device.type,
-        "dataset": request.dataset,
-        "split": resolved_split(request.dataset, request.split),
-        "protocol": str(protocol),
-        "max_samples": request.max_samples,
-        "seed": request.seed,
-        "bos": request.options.bos,
-        "prefix_ids": list(encoder.prefix_ids),
-        "texts_sha256": texts_digest(corpus.windows),
-        "experiments": list(request.experiments),
-        "paths": list(request.paths),
-        "batch_tokens": batch_tokens,
-        "until_ci": request.until_ci,
-        "word_boundaries": request.word_boundaries,
-        "compile": compiles,
-        "reference": request.reference,
-    }
+    record = SweepRequestRecord(
+        model=source.name,
+        model_fingerprint=getattr(config, "_commit_hash", None) or source.fingerprint,
+        dtype=str(dtype).removeprefix("torch."),
+        quantize=request.options.quantize,
+        device=device.type,
+        dataset=request.dataset,
+        split=resolved_split(request.dataset, request.split),
+        protocol=str(protocol),
+        max_samples=request.max_samples,
+        seed=request.seed,
+        bos=request.options.bos,
+        prefix_ids=encoder.prefix_ids,
+        texts_sha256=texts_digest(corpus.windows),
+        experiments=request.experiments,
+        paths=request.paths,
+        batch_tokens=batch_tokens,
+        until_ci=request.until_ci,
+        word_boundaries=request.word_boundaries,
+        compile=compiles,
+        plain=request.plain,
+    )
     return PreparedSweep(
         request=request,
         source=source,
@@ -248,8 +249,8 @@ def _check_request(request: SweepRequest) -> None:
         raise DataError(f"--until-ci is a half-width in nats above 0; got {request.until_ci}.")
     if request.stream_memory is not None and not 0.0 < request.stream_memory < math.inf:
         raise DataError(f"--stream-memory is a number of GiB above 0; got {request.stream_memory}.")
-    if request.stream and request.reference:
-        raise DataError("--reference uses no fast path and --stream is one: take one of them.")
+    if request.stream and request.plain:
+        raise DataError("--plain uses no fast path and --stream is one: take one of them.")
 
 
 def check_memory(prepared: PreparedSweep) -> None:

@@ -1,13 +1,10 @@
-"""Running a prepared sweep into its run directory: shard by shard, then tables and figures. A run that was killed goes on."""
+"""Running a prepared sweep into its run directory: shard by shard, then tables. A run that was killed goes on."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
-from layerscope.corpora.catalogue import dataset_label
 from layerscope.corpora.protocols import WindowedCorpus
 from layerscope.corpora.windows import Window
 from layerscope.errors import ModelError, RunError
@@ -15,10 +12,11 @@ from layerscope.models.decoder import Decoder, context_length
 from layerscope.paths.plan import SweepPlan
 from layerscope.progress import Progress, nobody_asks
 from layerscope.results.environment import environment, package_versions
+from layerscope.results.schema import SCHEMA_VERSION
 from layerscope.sweeps.analysis.layers import layers_table, proxies_table
 from layerscope.sweeps.analysis.summary import ppl_summary
-from layerscope.sweeps.figures.layers import sweep_figures
 from layerscope.sweeps.prepare import PreparedSweep, check_memory
+from layerscope.sweeps.record import DataRecord, PlanRecord, PrecisionRecord, SweepRecord, SweptModelRecord, UnscoredRecord
 from layerscope.sweeps.rounds import document_totals, run_rounds
 from layerscope.sweeps.rows import documents_table, tokens_table, vocabulary_table
 from layerscope.sweeps.runner import compile_as_asked, load_as_asked
@@ -40,7 +38,7 @@ def run_sweep(prepared: PreparedSweep, *, force: bool = False, progress: Progres
         LayerscopeError: the run cannot start; nothing has been written then.
     """
     directory = prepared.directory
-    if not force and directory.check_resumable(prepared.record, package_versions()):
+    if not force and directory.check_resumable(SweepRecord, prepared.record, package_versions()):
         return False
     check_memory(prepared)
     decoder = load_as_asked(prepared)
@@ -50,18 +48,24 @@ def run_sweep(prepared: PreparedSweep, *, force: bool = False, progress: Progres
     if force:
         directory.clear()
     _check_same_kernels(prepared, decoder)
-    manifest = _manifest(prepared, decoder)
-    directory.start(manifest)
+    record = _record(prepared, decoder)
+    directory.start(record)
     outcome = run_rounds(prepared, decoder, progress)
     tabulate(prepared, rounds=outcome.rounds)
-    precision = None if prepared.request.until_ci is None else precision_reached(prepared)
-    finished = {**manifest, "data": _data(prepared, outcome.rounds), "precision": precision}
-    directory.finish({**finished, "seconds": round(outcome.seconds, 2), "shards_resumed": outcome.resumed})
+    asked = prepared.request.until_ci
+    precision = None if asked is None else precision_reached(prepared, asked)
+    directory.finish(
+        record,
+        data=_data(prepared, outcome.rounds),
+        precision=precision,
+        seconds=round(outcome.seconds, 2),
+        shards_resumed=outcome.resumed,
+    )
     return True
 
 
 def tabulate(prepared: PreparedSweep, *, rounds: int | None = None) -> None:
-    """From finished shards to tables, ppl.json and figures; needs no model.
+    """From finished shards to tables and ppl.json; needs no model.
 
     Args:
         prepared: the run.
@@ -86,31 +90,24 @@ def tabulate(prepared: PreparedSweep, *, rounds: int | None = None) -> None:
     directory.write_table(PROXIES, proxies)
     directory.write_json(
         "ppl.json",
-        ppl_summary(
-            layers.to_pandas(), model_name=request.model, dataset=request.dataset, protocol=prepared.record["protocol"]
-        ),
+        ppl_summary(layers.to_pandas(), model_name=request.model, dataset=request.dataset, protocol=prepared.record.protocol),
     )
-    figures = sweep_figures(
-        layers.to_pandas(), proxies.to_pandas(), model=Path(request.model).name, dataset=dataset_label(request.dataset)
-    )
-    for name, figure in figures.items():
-        directory.write_figure(name, figure)
 
 
-def precision_reached(prepared: PreparedSweep) -> dict[str, Any]:
+def precision_reached(prepared: PreparedSweep, asked: float) -> PrecisionRecord:
     """How narrow the intervals of a finished run are: the widest one's half-width, whose it is, and the texts it took."""
     layers = prepared.directory.read_table(LAYERS).to_pandas()
     half_widths = ((layers["delta_nll_high_nats"] - layers["delta_nll_low_nats"]) / 2.0).dropna()
     widest = None if half_widths.empty else half_widths.idxmax()
-    return {
-        "asked_nats": prepared.request.until_ci,
-        "reached_nats": None if widest is None else float(half_widths[widest]),
-        "widest": None if widest is None else str(layers["variant"][widest]),
-        "documents": int(layers["documents"].iloc[0]),
-        "cap": len(prepared.corpus.windows),
-        "looks": len(prepared.rounds),
-        "level_of_each_look": prepared.level,
-    }
+    return PrecisionRecord(
+        asked_nats=asked,
+        reached_nats=None if widest is None else float(half_widths[widest]),
+        widest=None if widest is None else str(layers["variant"][widest]),
+        documents=int(layers["documents"].iloc[0]),
+        cap=len(prepared.corpus.windows),
+        looks=len(prepared.rounds),
+        level_of_each_look=prepared.level,
+    )
 
 
 def check_paths_run(decoder: Decoder, plan: SweepPlan) -> None:
@@ -139,16 +136,16 @@ def check_tokens_fit(decoder: Decoder, windows: Sequence[Window]) -> None:
         )
 
 
-def unscored_summary(corpus: WindowedCorpus) -> dict[str, Any]:
+def unscored_summary(corpus: WindowedCorpus) -> UnscoredRecord:
     """What could not be scored, counted and named."""
     silent = [window.name for window in corpus.windows if not window.n_scored]
-    return {
-        "texts_without_a_scored_token": len(silent),
-        "their_names": silent[:100],
-        "first_tokens_without_context": sum(window.n_without_context for window in corpus.windows),
-        "tokens_past_the_context_length": sum(window.n_cut for window in corpus.windows),
-        "tokens_of_the_dropped_tail": corpus.tail_tokens,
-    }
+    return UnscoredRecord(
+        texts_without_a_scored_token=len(silent),
+        their_names=tuple(silent[:100]),
+        first_tokens_without_context=sum(window.n_without_context for window in corpus.windows),
+        tokens_past_the_context_length=sum(window.n_cut for window in corpus.windows),
+        tokens_of_the_dropped_tail=corpus.tail_tokens,
+    )
 
 
 def _check_same_kernels(prepared: PreparedSweep, decoder: Decoder) -> None:
@@ -157,9 +154,9 @@ def _check_same_kernels(prepared: PreparedSweep, decoder: Decoder) -> None:
     Raises:
         RunError: what it began with and what there is now.
     """
-    began = prepared.directory.manifest()
+    began = prepared.directory.record(SweepRecord)
     compiled = decoder.compiled is not None
-    if began is not None and began["environment"].get("compiled", compiled) != compiled:
+    if began is not None and began.environment.compiled not in (None, compiled):
         was, now = ("without", "with") if compiled else ("with", "without")
         raise RunError(
             f"A run goes on as it began; '{prepared.directory.path}' began {was} compiled layers and this is {now}: "
@@ -167,40 +164,42 @@ def _check_same_kernels(prepared: PreparedSweep, decoder: Decoder) -> None:
         )
 
 
-def _data(prepared: PreparedSweep, rounds: int | None = None) -> dict[str, Any]:
+def _data(prepared: PreparedSweep, rounds: int | None = None) -> DataRecord:
     """What was scored in the first rounds."""
     done = prepared.rounds[:rounds]
     corpus = replace(prepared.corpus, windows=prepared.corpus.windows[: done[-1].documents])
-    return {
-        "name": prepared.request.dataset,
-        "split": prepared.record["split"],
-        "texts_sha256": prepared.record["texts_sha256"],
-        "documents": len(corpus.windows),
-        "tokens": sum(window.n_tokens for window in corpus.windows),
-        "tokens_scored": sum(shard.n_scored for some in done for shard in some.shards),
-        "unscored": unscored_summary(corpus),
-    }
+    return DataRecord(
+        name=prepared.request.dataset,
+        split=prepared.record.split,
+        texts_sha256=prepared.record.texts_sha256,
+        documents=len(corpus.windows),
+        tokens=sum(window.n_tokens for window in corpus.windows),
+        tokens_scored=sum(shard.n_scored for some in done for shard in some.shards),
+        unscored=unscored_summary(corpus),
+    )
 
 
-def _manifest(prepared: PreparedSweep, decoder: Decoder) -> dict[str, Any]:
+def _record(prepared: PreparedSweep, decoder: Decoder) -> SweepRecord:
     config, plan = prepared.config, prepared.plan
-    return {
-        "request": prepared.record,
-        "model": {
-            "name": prepared.source.name,
-            "family": config.model_type,
-            "revision": prepared.source.revision,
-            "fingerprint": prepared.record["model_fingerprint"],
-            "dtype": prepared.record["dtype"],
-            "layers": plan.n_layers,
-            "context_length": context_length(config),
-        },
-        "data": _data(prepared),
-        "plan": {
-            "variants": len(plan.variants),
-            "layer_runs_a_batch": plan.layer_runs,
-            "layer_runs_without_sharing": plan.layer_runs_without_sharing,
-            "shards": len(prepared.shards),
-        },
-        "environment": environment(decoder),
-    }
+    return SweepRecord(
+        schema_version=SCHEMA_VERSION,
+        status="running",
+        request=prepared.record,
+        model=SweptModelRecord(
+            name=prepared.source.name,
+            family=config.model_type,
+            revision=prepared.source.revision,
+            fingerprint=prepared.record.model_fingerprint,
+            dtype=prepared.record.dtype,
+            layers=plan.n_layers,
+            context_length=context_length(config),
+        ),
+        data=_data(prepared),
+        plan=PlanRecord(
+            variants=len(plan.variants),
+            layer_runs_a_batch=plan.layer_runs,
+            layer_runs_without_sharing=plan.layer_runs_without_sharing,
+            shards=len(prepared.shards),
+        ),
+        environment=environment(decoder),
+    )

@@ -1,4 +1,4 @@
-"""Shards in, scores out, by the way that was asked for: resident weights, streamed weights, or the plain reference."""
+"""Shards in, scores out, by the way that was asked for: resident weights, streamed weights, or the plain way."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from layerscope.models.decoder import Decoder
 from layerscope.models.loading import load_streamed, load_weights
 from layerscope.paths.layer_major import layer_major
 from layerscope.sweeps.engine.compiling import compile_decoder
-from layerscope.sweeps.engine.plain import reference_shard
+from layerscope.sweeps.engine.plain import plain_shard
 from layerscope.sweeps.engine.stream import ShardAdvance, chunk_shards, stream_chunk
 from layerscope.sweeps.engine.walk import ShardScores, walk_shard
 from layerscope.sweeps.prepare import PreparedSweep
@@ -43,7 +43,7 @@ def make_runner(prepared: PreparedSweep, decoder: Decoder) -> Runner:
     word_starts = prepared.encoder.word_starts(decoder.head.vocab_size) if prepared.request.word_boundaries else None
 
     def resident(shards: Sequence[Shard], advance: ShardAdvance) -> Iterator[ShardScores]:
-        walk = reference_shard if prepared.request.reference else walk_shard
+        walk = plain_shard if prepared.request.plain else walk_shard
         for shard in shards:
             yield walk(decoder, plan, shard, word_starts=word_starts, advance=partial(advance, shard))
 

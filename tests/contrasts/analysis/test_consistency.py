@@ -10,18 +10,12 @@ import pytest
 from scipy import stats
 
 from layerscope.contrasts.analysis.agreement import MEASURES, agreement, kendall_w_of, ranks_of
-from layerscope.contrasts.analysis.consistency import (
-    Consistency,
-    GroupScores,
-    SetAgreement,
-    chance_of,
-    consistency,
-    recentred,
-    split_half,
-)
-from layerscope.stats.rank_agreement import rbo_matrix, spearman_matrix
-from layerscope.stats.top_sets import expected_jaccard, jaccard, smallest
+from layerscope.contrasts.analysis.consistency import Consistency, SetAgreement, chance_of, consistency, recentred, split_half
+from layerscope.contrasts.analysis.group_scores import GroupScores
+from layerscope.stats.rank_agreement import spearman_matrix
+from layerscope.stats.top_sets import expected_jaccard, smallest
 from tests.made_up_groups import N_DIMS, N_LAYERS, ROLES, K, lowered, make_groups
+from tests.oracle_statistics import jaccard, rbo_matrix
 
 
 def read_once(groups: list[GroupScores], side: int = 0) -> list[GroupScores]:

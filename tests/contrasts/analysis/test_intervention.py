@@ -16,7 +16,6 @@ from layerscope.contrasts.analysis.intervention import (
     conclusion,
     intervention_effects,
     verdict,
-    verdict_ja,
 )
 
 SPREAD = np.linspace(-0.1, 0.1, 200)
@@ -155,7 +154,7 @@ SAID = {
 def test_every_verdict_is_one_sentence_with_its_numbers(name: str) -> None:
     effects = CASES[name]
     assert conclusion(effects) == name
-    english, japanese = verdict(effects), verdict_ja(effects)
+    english, japanese = verdict(effects)
     assert re.search(SAID[name][0], english)
     assert SAID[name][1] in japanese
     assert english.endswith(".")
@@ -182,7 +181,7 @@ def test_pairs_without_a_right_side_have_no_difference_in_differences() -> None:
     assert np.isnan([found.did.effect, found.did.z, found.did.low, found.accuracy_intact, found.did_p_given_damage]).all()
     assert found.change.n_items == 3
     assert conclusion(found) == "too few"
-    assert "there are 0 pairs" in verdict(found)
+    assert "there are 0 pairs" in verdict(found).en
 
 
 def test_an_infinite_loss_is_not_hidden() -> None:

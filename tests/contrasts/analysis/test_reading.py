@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from layerscope.bilingual import Bilingual
 from layerscope.contrasts.analysis.reading import read_stability
 
 NAN = float("nan")
@@ -17,7 +18,7 @@ ELSEWHERE = {"site": "mlp_out", "position": "edit"}
 GROUPS = pd.DataFrame(
     {
         "group": ["random-word-reference-1", "random-word-a", "random-word-b", "identical", "subject", "number", "tense"],
-        "role": ["reference", "control", "control", "ladder", "meaning", "meaning", "grammar"],
+        "role": ["reference", "control", "control", "bound", "meaning", "meaning", "grammar"],
         "pairs": [999, 500, 501, 50, 1200, 34, 60],
         "blocks_of": ["template"] * 7,
     }
@@ -115,7 +116,7 @@ def tables(
     return frames
 
 
-def reading(frames: dict[str, pd.DataFrame] | None = None, **changes) -> dict[str, str]:
+def reading(frames: dict[str, pd.DataFrame] | None = None, **changes) -> Bilingual:
     return read_stability({**FACTS, **changes}, tables() if frames is None else frames)
 
 
@@ -129,7 +130,7 @@ def numbers(text: str) -> list[str]:
 
 
 def test_every_number_is_that_of_the_table() -> None:
-    en = reading()["en"]
+    en = reading().en
     assert "1,294 pairs of 3 subtypes" in en
     assert "the 4 dimensions of 32 a layer" in en
     assert "ρ = 0.97; the ranking by control percentile with ρ = -0.12" in en
@@ -153,7 +154,7 @@ def test_every_number_is_that_of_the_table() -> None:
     assert "(nats): error 2.34 → 0.56; meaning 1.23 → 0.78." in en
     assert "2 single dimensions stand out" in en
     assert "In 3 of 100 pairs with a wrong side" in en
-    assert "7.77" not in "".join(reading().values()), "another place's"
+    assert "7.77" not in "".join(reading()), "another place's"
 
 
 @pytest.mark.parametrize(
@@ -167,7 +168,7 @@ def test_every_number_is_that_of_the_table() -> None:
 )
 def test_japanese_has_the_numbers_of_english(frames: dict[str, pd.DataFrame]) -> None:
     said = reading(frames, refused=("number: 34 pairs in 5 blocks",), n_resamples=0)
-    en, ja = (said[language].splitlines() for language in ("en", "ja"))
+    en, ja = (text.splitlines() for text in said)
     assert len(en) == len(ja)
     for one, other in zip(en, ja, strict=True):
         if "two subtypes and the random" in one:
@@ -180,74 +181,74 @@ def test_japanese_has_the_numbers_of_english(frames: dict[str, pd.DataFrame]) ->
 @pytest.mark.parametrize(("p", "is_more"), [(0.0499, True), (0.05, False), (0.0501, False), (0.9, False)])
 def test_the_verdict_turns_at_the_level(p: float, is_more: bool) -> None:
     said = reading(tables(p=p))
-    assert (": more alike than controls" in sentences(said["en"], "subtypes of any type")) is is_more
-    assert (": no more alike than controls" in sentences(said["en"], "subtypes of any type")) is not is_more
-    assert ("対照より似ている。" in said["ja"]) is is_more
-    assert ("no more alike than controls" in sentences(said["en"], "Two meaning subtypes")) is True
+    assert (": more alike than controls" in sentences(said.en, "subtypes of any type")) is is_more
+    assert (": no more alike than controls" in sentences(said.en, "subtypes of any type")) is not is_more
+    assert ("対照より似ている。" in said.ja) is is_more
+    assert ("no more alike than controls" in sentences(said.en, "Two meaning subtypes")) is True
 
 
 @pytest.mark.parametrize(
     ("p", "en"), [(0.049, "subtypes have profiles of their own"), (0.051, "no profile of a subtype's own is seen")]
 )
 def test_subtypes_turn_at_the_level(p: float, en: str) -> None:
-    assert f"(p = {p:.3f}: {en})" in reading(tables(subtype_p=p))["en"]
+    assert f"(p = {p:.3f}: {en})" in reading(tables(subtype_p=p)).en
     types = {0.049: "meaning and grammar differ as types", 0.051: "meaning and grammar are not told apart as types"}[p]
-    assert f"(p = {p:.3f}: {types}; " in reading(tables(type_p=p))["en"]
+    assert f"(p = {p:.3f}: {types}; " in reading(tables(type_p=p)).en
 
 
 @pytest.mark.parametrize(("value", "control"), [(0.1, 0.1), (0.05, 0.1)])
 def test_nothing_is_more_alike_without_an_excess(value: float, control: float) -> None:
     """However small p is."""
     said = reading(tables(value=value, control=control, p=0.001))
-    assert "no more alike than controls" in sentences(said["en"], "subtypes of any type")
-    assert "more alike than controls" not in said["en"].replace("no more alike than controls", "")
-    assert "対照より似ている。" not in said["ja"]
+    assert "no more alike than controls" in sentences(said.en, "subtypes of any type")
+    assert "more alike than controls" not in said.en.replace("no more alike than controls", "")
+    assert "対照より似ている。" not in said.ja
 
 
 def test_raw_overlap_beyond_that_of_controls_is_not_put_down_to_scale() -> None:
     frames = tables()
     layers = frames["layer_agreement.parquet"]
     layers.loc[(layers["scale"] == "raw") & (layers["site"] == "resid_post"), "value"] = 0.6
-    assert "0.600, and that of two control groups 0.534: more than that of the controls" in reading(frames)["en"]
+    assert "0.600, and that of two control groups 0.534: more than that of the controls" in reading(frames).en
 
 
 def test_nothing_is_counted_where_nothing_was_tested() -> None:
     """No layer of none tested is not a null."""
     untested = tables(p=NAN, q=(NAN,) * 3, subtype_p=NAN, type_p=NAN, distance_p=NAN, effects_q=(NAN,) * 3)
     said = reading(untested)
-    line = sentences(said["en"], "subtypes of any type")
+    line = sentences(said.en, "subtypes of any type")
     assert "excess over controls +0.198: inference refused. Kendall" in line
-    assert "total variation; inference refused" in said["en"]
-    assert "layers differ" not in said["en"]
+    assert "total variation; inference refused" in said.en
+    assert "layers differ" not in said.en
     for start in ("bring the sides of an error together", "move the wrong side toward"):
-        assert "inference refused; " in sentences(said["en"], start)
-        assert "q < 0.05" not in sentences(said["en"], start)
-    assert "(inference refused)" in sentences(said["en"], "Halves of one subtype")
-    assert "(inference refused; 1,716 labellings)" in sentences(said["en"], "Different subtypes of one type")
-    assert "p = nan" not in "".join(said.values())
-    assert "nan" not in "".join(said.values())
-    assert said["ja"].count("検定なし") == 6
+        assert "inference refused; " in sentences(said.en, start)
+        assert "q < 0.05" not in sentences(said.en, start)
+    assert "(inference refused)" in sentences(said.en, "Halves of one subtype")
+    assert "(inference refused; 1,716 labellings)" in sentences(said.en, "Different subtypes of one type")
+    assert "p = nan" not in "".join(said)
+    assert "nan" not in "".join(said)
+    assert said.ja.count("検定なし") == 6
 
 
 def test_every_refused_group_is_named() -> None:
     lines = ("number: 34 pairs in 20 blocks; inference needs 40", "tense: 60 pairs in 5 blocks; inference needs 10 blocks")
     said = reading(refused=lines)
     for line in lines:
-        assert f"- Inference refused: {line}." in said["en"]
-        assert f"- 検定なし：{line}。" in said["ja"]
-    assert "Inference refused" not in reading()["en"]
+        assert f"- Inference refused: {line}." in said.en
+        assert f"- 検定なし：{line}。" in said.ja
+    assert "Inference refused" not in reading().en
 
 
 def test_pairs_drawn_in_the_place_of_templates_are_said() -> None:
     said = reading(groups=GROUPS.assign(blocks_of=["template"] * 5 + ["pair"] * 2))
-    assert "Too few templates to draw again in number, tense: pairs were drawn" in said["en"]
-    assert "ペアを単位に再標本化した種類：number, tense。" in said["ja"]
-    assert "Too few templates" not in reading()["en"]
+    assert "Too few templates to draw again in number, tense: pairs were drawn" in said.en
+    assert "ペアを単位に再標本化した種類：number, tense。" in said.ja
+    assert "Too few templates" not in reading().en
 
 
 def test_no_resampling_is_said() -> None:
-    assert "No resampling was asked for: values only." in reading(n_resamples=0)["en"]
-    assert "No resampling" not in reading()["en"]
+    assert "No resampling was asked for: values only." in reading(n_resamples=0).en
+    assert "No resampling" not in reading().en
 
 
 def test_what_there_is_no_table_of_is_left_out() -> None:
@@ -258,14 +259,14 @@ def test_what_there_is_no_table_of_is_left_out() -> None:
     frames["divergence.parquet"] = frames["divergence.parquet"].iloc[2:]
     frames["preferences.parquet"] = frames["preferences.parquet"].iloc[:0]
     said = reading(frames)
-    assert "needs two subtypes and the random-word controls at this position; there are fewer" in said["en"]
+    assert "needs two subtypes and the random-word controls at this position; there are fewer" in said.en
     for heading in ("special to some layers", "special to some types", "correct errors", "stand out", "wrong side"):
-        assert heading not in said["en"]
-    assert said["en"].count("## ") == said["ja"].count("## ") == 3
+        assert heading not in said.en
+    assert said.en.count("## ") == said.ja.count("## ") == 3
 
 
 def test_where_a_random_word_is_the_larger_change_the_reading_says_what_follows() -> None:
     said = reading(below_control=0.9994)
-    assert "99.9% of all units change less than under it. Controls are not matched for size" in said["en"]
-    assert "全ユニットの 99.9% は無作為語より変化が小さい" in said["ja"]
-    assert "matched for size" not in reading(below_control=0.55)["en"]
+    assert "99.9% of all units change less than under it. Controls are not matched for size" in said.en
+    assert "全ユニットの 99.9% は無作為語より変化が小さい" in said.ja
+    assert "matched for size" not in reading(below_control=0.55).en

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from layerscope.contrasts.analysis import specificity
-from layerscope.contrasts.analysis.consistency import GroupScores
+from layerscope.contrasts.analysis.group_scores import GroupScores
 from layerscope.contrasts.analysis.specificity import LayerShares, TypeSpecificity, layer_shares, type_specificity
 from tests.made_up_groups import lowered, make_groups
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from layerscope.contrasts.analysis.consistency import GroupScores
-from layerscope.contrasts.analysis.stillest import Ranked, intervals, rank_units, set_scores, spread_explains, standing_out
+from layerscope.contrasts.analysis.group_scores import GroupScores
+from layerscope.contrasts.analysis.stillest import Ranked, intervals, rank_units, spread_explains, standing_out
 from layerscope.stats.false_discovery import benjamini_hochberg
 from tests.made_up_groups import make_groups
 
@@ -144,8 +144,3 @@ def test_no_layer_and_no_variance() -> None:
     assert len(found.layer) == len(found.dim) == len(found.p_value) == len(found.q_value) == 0
     still = [GroupScores(g.name, g.role, (np.zeros_like(g.scores[0]),) * 2, g.pairs, True) for g in groups]
     assert len(standing_out(still, [0, 1]).dim) == 0
-
-
-def test_groups_of_a_set_count_the_same() -> None:
-    of_group = {"x": np.array([[1.0, 2.0]]), "y": np.array([[3.0, 6.0]]), "z": np.array([[100.0, 100.0]])}
-    np.testing.assert_allclose(set_scores(of_group, ["x", "y"]), [[2.0, 4.0]])

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
+from layerscope.bilingual import LANGUAGES
 from layerscope.contrasts.figures.agreement import Place, agreement_by_layer
 from layerscope.contrasts.figures.intervention import OUTCOMES, intervention_figures
 from layerscope.contrasts.figures.movement import contraction_by_layer
@@ -37,8 +38,9 @@ from layerscope.contrasts.tables import (
     RANKING,
 )
 from layerscope.figures.labels import group_label, position_label
-from layerscope.figures.style import BLUE, LANGUAGES, VERMILLION, figure_style
+from layerscope.figures.style import BLUE, VERMILLION, figure_style
 from layerscope.results.schema import Table
+from tests.drawn import in_each_language
 
 SITE, POSITION = "resid_post", "edit+1"
 PLACE = Place(SITE, POSITION, "percentile", "jaccard")
@@ -46,7 +48,7 @@ ROLES = {
     "random-word-reference-1": "reference",
     "random-word-a": "control",
     "random-word-b": "control",
-    "unrelated": "ladder",
+    "unrelated": "bound",
     "subject": "meaning",
     "negation": "meaning",
     "subject-verb-agreement": "grammar",
@@ -128,7 +130,7 @@ def tables(n_layers: int = 4, n_dims: int = 40, *, roles: dict[str, str] | None 
 
 def drawn(**changed: Any) -> dict[str, Figure]:
     given = {**tables(), "model": "smollm2-135m", "pairs": "templates", "site": SITE, "position": POSITION, "k": 25}
-    return stability_figures(**{**given, **changed})
+    return in_each_language(stability_figures, **{**given, **changed})
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +173,9 @@ def words_of(figure: Figure) -> list[str]:
 
 def test_every_figure_in_both_languages_with_nothing_cut(figures: dict[str, Figure]) -> None:
     assert set(figures) == {f"{name}_{language}" for name in NAMES for language in LANGUAGES}
-    everything = figures | intervention_figures(random_sets(np.linspace(-1, 1, 50), 2.0), model="smollm2-135m", pairs="p")
+    everything = figures | in_each_language(
+        intervention_figures, random_sets(np.linspace(-1, 1, 50), 2.0), model="smollm2-135m", pairs="p"
+    )
     for name, figure in everything.items():
         check_nothing_is_cut(figure, name)
         assert len(words_of(figure)) >= 2, name
@@ -355,7 +359,7 @@ def test_what_there_is_no_material_for_is_left_out() -> None:
 
 def test_the_stable_set_stands_among_the_random_ones_with_its_p_value() -> None:
     table = random_sets(np.arange(19) / 10, 5.0)
-    figure = intervention_figures(table, model="m", pairs="p", intact_accuracy=0.83)["intervention_en"]
+    figure = in_each_language(intervention_figures, table, model="m", pairs="p", intact_accuracy=0.83)["intervention_en"]
     panels = np.array(figure.axes).reshape(4, 2)
     shown = [name for name in OUTCOMES if name != "gap_nats"]
     for row, outcome in zip(panels, shown, strict=True):
@@ -371,11 +375,11 @@ def test_the_stable_set_stands_among_the_random_ones_with_its_p_value() -> None:
 
 @pytest.mark.parametrize(("values", "stable"), [(np.zeros(30), 0.0), (np.array([]), 1.0), (np.array([np.nan, 2.0]), np.nan)])
 def test_effects_that_do_not_vary_or_are_no_numbers_are_drawn(values: np.ndarray, stable: float) -> None:
-    for name, figure in intervention_figures(random_sets(values, stable), model="m", pairs="p").items():
+    for name, figure in in_each_language(intervention_figures, random_sets(values, stable), model="m", pairs="p").items():
         check_nothing_is_cut(figure, name)
         has_p = len(values) > 0 and bool(np.isfinite([*values, stable]).all())
         assert all(("=" in axes.get_title()) == has_p for axes in figure.axes)
-    assert intervention_figures(random_sets(values, stable).iloc[:0], model="m", pairs="p") == {}
+    assert in_each_language(intervention_figures, random_sets(values, stable).iloc[:0], model="m", pairs="p") == {}
 
 
 def test_names_of_groups_and_positions() -> None:

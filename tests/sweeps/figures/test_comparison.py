@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from layerscope.language.words import UPOS_TAGS
 from layerscope.sweeps.analysis.comparison import View
 from layerscope.sweeps.figures.comparison import Scored, _looks, comparison_figures
+from tests.drawn import in_each_language
 
 DEPTH, LAYER = View("delta", "nats", "depth"), View("ppl", "nats", "layer")
 ON = Scored("wiki-text-2", 1000, 123456)
@@ -53,7 +54,7 @@ def drawn(figure: Figure) -> tuple[Figure, FigureCanvasAgg]:
     ],
 )
 def test_nothing_is_clipped_missing_or_covered(view: View, options: dict[str, object], scored: Scored) -> None:
-    for name, figure in comparison_figures(lines(view, **options), view, scored).items():
+    for name, figure in in_each_language(comparison_figures, lines(view, **options), view, scored).items():
         figure, canvas = drawn(figure)
         renderer = canvas.get_renderer()
         everything, (width, height) = figure.get_tightbbox(renderer), figure.get_size_inches()
@@ -72,14 +73,14 @@ def test_nothing_is_clipped_missing_or_covered(view: View, options: dict[str, ob
 
 def test_there_is_one_figure_a_family_and_one_more_with_tags_in_each_language() -> None:
     table = pd.concat([lines(DEPTH), lines(DEPTH, family="exchange", tags=("NOUN",))])
-    assert set(comparison_figures(table, DEPTH, ON)) == {
+    assert set(in_each_language(comparison_figures, table, DEPTH, ON)) == {
         f"{name}_{language}" for name in ("removal_delta", "exchange_delta", "exchange_delta_tags") for language in ("en", "ja")
     }
 
 
 def test_lines_show_the_tables_numbers_over_the_axis_asked_for() -> None:
     table = lines(LAYER)
-    (axes,) = comparison_figures(table, LAYER, ON)["removal_ppl_en"].axes
+    (axes,) = in_each_language(comparison_figures, table, LAYER, ON)["removal_ppl_en"].axes
     assert axes.get_yscale() == "log"
     intact, first, its_intact, _ = axes.get_lines()
     expected = table[table["model"] == NAMES[0]]
@@ -95,18 +96,18 @@ def test_lines_show_the_tables_numbers_over_the_axis_asked_for() -> None:
 
 
 def test_relative_depth_says_how_it_is_defined() -> None:
-    (axes,) = comparison_figures(lines(DEPTH), DEPTH, ON)["removal_delta_en"].axes
+    (axes,) = in_each_language(comparison_figures, lines(DEPTH), DEPTH, ON)["removal_delta_en"].axes
     np.testing.assert_allclose(axes.get_lines()[0].get_xdata(), np.arange(8) / 7)
     assert axes.get_xlabel() == "Relative depth: layer / (L − 1)"
-    (axes,) = comparison_figures(lines(DEPTH, family="exchange"), DEPTH, ON)["exchange_delta_en"].axes
+    (axes,) = in_each_language(comparison_figures, lines(DEPTH, family="exchange"), DEPTH, ON)["exchange_delta_en"].axes
     assert axes.get_xlabel() == "Relative depth of i and i+1: (i + 0.5) / (L − 1)"
 
 
 def test_zero_is_drawn_where_an_effect_or_its_interval_reaches_it() -> None:
-    (axes,) = comparison_figures(lines(DEPTH), DEPTH, ON)["removal_delta_en"].axes
+    (axes,) = in_each_language(comparison_figures, lines(DEPTH), DEPTH, ON)["removal_delta_en"].axes
     assert axes.get_yscale() == "log"
     assert "--" not in {line.get_linestyle() for line in axes.get_lines()}
-    (axes,) = comparison_figures(lines(DEPTH, lowest=-0.3), DEPTH, ON)["removal_delta_en"].axes
+    (axes,) = in_each_language(comparison_figures, lines(DEPTH, lowest=-0.3), DEPTH, ON)["removal_delta_en"].axes
     assert axes.get_lines()[-1].get_ydata()[0] == 0
     assert axes.get_lines()[-1].get_linestyle() == "--"
 
@@ -114,12 +115,12 @@ def test_zero_is_drawn_where_an_effect_or_its_interval_reaches_it() -> None:
 def test_one_effect_next_to_nothing_leaves_an_axis_of_like_sizes_linear() -> None:
     table = lines(DEPTH, names=("m",)).assign(value=np.linspace(0.4, 0.7, 8), low=np.nan, high=np.nan)
     table.loc[3, "value"] = -1e-6
-    (axes,) = comparison_figures(table, DEPTH, ON)["removal_delta_en"].axes
+    (axes,) = in_each_language(comparison_figures, table, DEPTH, ON)["removal_delta_en"].axes
     assert axes.get_yscale() == "linear"
 
 
 def test_panels_are_titled_with_their_tags_and_share_axes() -> None:
-    figure = comparison_figures(lines(LAYER, tags=UPOS_TAGS[:5]), LAYER, ON)["removal_ppl_tags_ja"]
+    figure = in_each_language(comparison_figures, lines(LAYER, tags=UPOS_TAGS[:5]), LAYER, ON)["removal_ppl_tags_ja"]
     panels = figure.get_axes()
     assert [axes.get_title() for axes in panels] == ["形容詞 ADJ", "副詞 ADV", "間投詞 INTJ", "名詞 NOUN", "固有名詞 PROPN"]
     assert {axes.get_ylim() for axes in panels} == {panels[0].get_ylim()}
@@ -128,7 +129,7 @@ def test_panels_are_titled_with_their_tags_and_share_axes() -> None:
 
 
 def test_what_is_not_comparable_is_said_in_the_figure() -> None:
-    figures = comparison_figures(lines(LAYER), LAYER, Scored("lee", 4, None, ("protocol", "texts")))
+    figures = in_each_language(comparison_figures, lines(LAYER), LAYER, Scored("lee", 4, None, ("protocol", "texts")))
     assert figures["removal_ppl_en"].get_suptitle().splitlines() == [
         "removal · lee · 4 texts",
         "not comparable, shown anyway; what differs:",
@@ -140,7 +141,7 @@ def test_what_is_not_comparable_is_said_in_the_figure() -> None:
 def test_an_infinite_value_is_a_gap() -> None:
     table = lines(LAYER)
     table.loc[0, ["value", "high"]] = np.inf
-    figure = comparison_figures(table, LAYER, ON)["removal_ppl_en"]
+    figure = in_each_language(comparison_figures, table, LAYER, ON)["removal_ppl_en"]
     drawn(figure)
     assert np.isnan(figure.axes[0].get_lines()[1].get_ydata()[0])
 

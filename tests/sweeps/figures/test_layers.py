@@ -12,6 +12,7 @@ from layerscope.figures.labels import _LABELS, label
 from layerscope.figures.style import plain_number
 from layerscope.paths.families import FAMILIES
 from layerscope.sweeps.figures.layers import sweep_figures
+from tests.drawn import in_each_language
 
 
 def layers(n_layers: int = 6, worst: float = 8.0) -> pd.DataFrame:
@@ -47,7 +48,7 @@ PROXIES = pd.DataFrame(
 
 @pytest.fixture(scope="module")
 def figures() -> dict[str, Figure]:
-    return sweep_figures(layers(), PROXIES, model="smollm2-135m", dataset="wiki-text-2")
+    return in_each_language(sweep_figures, layers(), PROXIES, model="smollm2-135m", dataset="wiki-text-2")
 
 
 def test_there_is_one_figure_a_question_in_each_language(figures: dict[str, Figure]) -> None:
@@ -92,7 +93,7 @@ def test_japanese_figures_are_in_japanese(figures: dict[str, Figure]) -> None:
 
 
 def test_a_narrow_range_has_ticks_that_can_be_read() -> None:
-    figure = sweep_figures(layers(worst=0.4), PROXIES, model="m", dataset="d")["removal_en"]
+    figure = in_each_language(sweep_figures, layers(worst=0.4), PROXIES, model="m", dataset="d")["removal_en"]
     FigureCanvasAgg(figure).draw()
     (axes,) = figure.axes
     low, high = axes.get_ylim()
@@ -104,7 +105,7 @@ def test_styles_leave_matplotlib_as_it_was() -> None:
     import matplotlib as mpl
 
     before = dict(mpl.rcParams)
-    sweep_figures(layers(), PROXIES, model="m", dataset="d")
+    in_each_language(sweep_figures, layers(), PROXIES, model="m", dataset="d")
     assert dict(mpl.rcParams) == before
 
 
@@ -126,7 +127,7 @@ def test_of_many_variants_a_figure_shows_those_that_hurt_most_and_least_and_says
         [{"variant": f"path {i}", "family": "path", "delta_nll_nats": float(i), "span_first": 0} for i in range(500)]
     )
     table = pd.concat([layers(), many], ignore_index=True)
-    figure = sweep_figures(table, PROXIES, model="smollm2-135m", dataset="lee")["variants_en"]
+    figure = in_each_language(sweep_figures, table, PROXIES, model="smollm2-135m", dataset="lee")["variants_en"]
     (axes,) = figure.axes
     shown = [tick.get_text() for tick in axes.get_yticklabels()]
     assert len(shown) == 60

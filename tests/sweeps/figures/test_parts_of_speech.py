@@ -8,8 +8,10 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from layerscope.figures.style import LANGUAGES, figure_style
+from layerscope.bilingual import LANGUAGES
+from layerscope.figures.style import figure_style
 from layerscope.sweeps.figures.parts_of_speech import effects_by_tag_and_layer, pos_figures
+from tests.drawn import in_each_language
 from tests.made_up_runs import made_up_run
 
 
@@ -24,7 +26,7 @@ def transitions_of(pos: pd.DataFrame) -> pd.DataFrame:
 
 
 def test_every_figure_in_both_languages(pos: pd.DataFrame) -> None:
-    figures = pos_figures(pos, transitions_of(pos), ["removal"], model="tiny", dataset="texts")
+    figures = in_each_language(pos_figures, pos, transitions_of(pos), ["removal"], model="tiny", dataset="texts")
     names = ("pos_removal", "pos_classes_removal", "pos_difficulty_removal", "transitions_removal")
     assert set(figures) == {f"{name}_{language}" for name in names for language in LANGUAGES}
     for name, figure in figures.items():

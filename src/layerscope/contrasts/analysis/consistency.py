@@ -12,10 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Num
+from jaxtyping import Bool, Float
 
 from layerscope.contrasts.analysis.agreement import (
     MEASURES,
@@ -26,42 +25,14 @@ from layerscope.contrasts.analysis.agreement import (
     mean_of_pairs,
     ranks_of,
 )
-from layerscope.stats.permutation import permutation_p
+from layerscope.contrasts.analysis.group_scores import ByReference, GroupScores
+from layerscope.stats.permutation import permutation_p, permute_labels
 from layerscope.stats.rank_agreement import chance_rbo
 from layerscope.stats.split_half import halves
 from layerscope.stats.top_sets import expected_jaccard
 
-Role = Literal["control", "meaning", "grammar"]
-Twice = tuple[np.ndarray, np.ndarray]
-"""An array by each of two references; the very same twice where scores need none."""
 _AT_ONCE = 16
 _SPLITS = 20
-
-
-@dataclass(frozen=True)
-class GroupScores:
-    """A group's blocks on one scale, at one site and position."""
-
-    name: str
-    """Of the group."""
-    role: Role
-    """``control`` for the two groups of random-word pairs that are compared like types."""
-    scores: tuple[Float[np.ndarray, "block layer dim"], Float[np.ndarray, "block layer dim"]]
-    """Mean of each block, the smaller, the stiller; read on two references, or twice the same where there is none."""
-    pairs: Int[np.ndarray, " block"]
-    """Pairs of each block."""
-    allows_inference: bool
-    """Whether it has pairs and blocks enough."""
-
-    @property
-    def has_references(self) -> bool:
-        """Whether scores are read on two references."""
-        return self.scores[0] is not self.scores[1]
-
-    def mean(self, weights: Num[np.ndarray, "resample block"]) -> Twice:
-        """Weighted means over blocks, by each reference: ``resample layer dim``."""
-        first = _weighted(weights, self.scores[0])
-        return first, _weighted(weights, self.scores[1]) if self.has_references else first
 
 
 @dataclass(frozen=True)
@@ -169,7 +140,7 @@ class Statistics:
     """By measure: mean over layers."""
 
     @classmethod
-    def of(cls, scores: Twice, groups: Sequence[GroupScores], k: int) -> Statistics:
+    def of(cls, scores: ByReference, groups: Sequence[GroupScores], k: int) -> Statistics:
         """Of one score a group, layer and dimension, by each reference."""
         found = _agreement(scores, k)
         controls = _members(groups, "control")
@@ -209,12 +180,12 @@ def split_half(
     return found
 
 
-def _agreement(scores: Twice, k: int) -> Agreement:
+def _agreement(scores: ByReference, k: int) -> Agreement:
     first = ranks_of(scores[0])
     return agreement(first, first if scores[1] is scores[0] else ranks_of(scores[1]), k)
 
 
-def _stack(parts: Sequence[Twice], *, axis: int) -> Twice:
+def _stack(parts: Sequence[ByReference], *, axis: int) -> ByReference:
     first = np.stack([part[0] for part in parts], axis=axis)
     return first, first if all(part[0] is part[1] for part in parts) else np.stack([part[1] for part in parts], axis=axis)
 
@@ -225,19 +196,14 @@ def _members(groups: Sequence[GroupScores], name: str) -> Bool[np.ndarray, " gro
     return np.array([group.role == name for group in groups])
 
 
-def _bootstrap(groups: Sequence[GroupScores], generator: np.random.Generator, n: int) -> Iterator[Twice]:
+def _bootstrap(groups: Sequence[GroupScores], generator: np.random.Generator, n: int) -> Iterator[ByReference]:
     """Scores from blocks drawn with replacement within each group, ``resample group layer dim``."""
     for start in range(0, n, _AT_ONCE):
         size = min(_AT_ONCE, n - start)
-        drawn = []
-        for group in groups:
-            n_blocks = len(group.pairs)
-            weights = generator.multinomial(n_blocks, np.full(n_blocks, 1.0 / n_blocks), size=size)
-            drawn.append(group.mean(weights * group.pairs))
-        yield _stack(drawn, axis=1)
+        yield _stack([group.mean(group.drawn_again(size, generator)) for group in groups], axis=1)
 
 
-def _permutations(groups: Sequence[GroupScores], generator: np.random.Generator, n: int) -> Iterator[Twice]:
+def _permutations(groups: Sequence[GroupScores], generator: np.random.Generator, n: int) -> Iterator[ByReference]:
     """Scores of groups among which all blocks were dealt out anew, ``resample group layer dim``."""
     first = np.concatenate([group.scores[0] for group in groups])
     second = np.concatenate([group.scores[1] for group in groups]) if groups[0].has_references else first
@@ -246,7 +212,7 @@ def _permutations(groups: Sequence[GroupScores], generator: np.random.Generator,
     labels = np.repeat(np.arange(len(groups)), [len(group.pairs) for group in groups])
     for start in range(0, n, _AT_ONCE):
         size = min(_AT_ONCE, n - start)
-        dealt = generator.permuted(np.tile(labels, (size, 1)), axis=1)
+        dealt = permute_labels(labels, generator, n_permutations=size)
         weights = (dealt[:, None, :] == np.arange(len(groups))[None, :, None]) * pairs
         found = whole.mean(weights.reshape(-1, len(pairs)))
         shape = (size, len(groups), *first.shape[1:])
@@ -254,12 +220,7 @@ def _permutations(groups: Sequence[GroupScores], generator: np.random.Generator,
         yield one, one if found[1] is found[0] else found[1].reshape(shape)
 
 
-def _weighted(weights: np.ndarray, scores: Float[np.ndarray, "block layer dim"]) -> Float[np.ndarray, "resample layer dim"]:
-    shares = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
-    return np.asarray((shares @ scores.reshape(len(scores), -1)).reshape(-1, *scores.shape[1:]))
-
-
-def _collect(drawn: Iterator[Twice], groups: Sequence[GroupScores], k: int) -> list[Statistics]:
+def _collect(drawn: Iterator[ByReference], groups: Sequence[GroupScores], k: int) -> list[Statistics]:
     found = []
     for first, second in drawn:
         for number in range(len(first)):

@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Int
 
 from layerscope.contrasts.analysis.consistency import recentred
 from layerscope.contrasts.enough import FEWEST_BLOCKS, FEWEST_PAIRS
-from layerscope.stats.bootstrap import draw_documents
+from layerscope.stats.bootstrap import draw_again
 
 QUANTITIES = ("size", "contraction", "toward_right", "asymmetry")
 AT_EQUAL_SIZE = "error-meaning"
@@ -159,7 +159,7 @@ def _effect(
     of_side = [np.isfinite(values[side == number]).sum(axis=0) for number in np.unique(side)]
     enough = np.min(of_side, axis=0) >= FEWEST_PAIRS
     if n_resamples and len(clusters) >= FEWEST_BLOCKS and enough.any():
-        drawn = np.concatenate([combine(some, moments) for some in draw_documents(len(clusters), n_resamples, generator)])
+        drawn = np.concatenate([combine(some, moments) for some in draw_again(len(clusters), n_resamples, generator)])
         drawn = np.where(np.isfinite(drawn), drawn, value)  # a draw without a member says nothing
         low, high = recentred(value, drawn)
         as_far = (np.abs(drawn - drawn.mean(axis=0)) >= np.abs(value) - 1e-12).sum(axis=0)

@@ -12,8 +12,8 @@ def zero_share(groups: pd.DataFrame) -> float | None:
     """Share of the differences after the edit that are exactly 0; None without pairs.
 
     Args:
-        groups: table ``groups``; identical and unrelated sentences (the ladder) are left out.
+        groups: table ``groups``; identical and unrelated sentences are left out.
     """
-    counted = groups[~groups["role"].astype(str).eq("ladder")]
+    counted = groups[~groups["role"].astype(str).eq("bound")]
     n_pairs = int(counted["pairs"].sum())
     return float((counted["zero_share"] * counted["pairs"]).sum() / n_pairs) if n_pairs else None

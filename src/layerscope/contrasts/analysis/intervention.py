@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Int
 
+from layerscope.bilingual import Bilingual
 from layerscope.stats.bootstrap import bootstrap_ratio
 from layerscope.stats.permutation import permutation_p
 
@@ -162,8 +163,12 @@ def conclusion(effects: InterventionEffects) -> Conclusion:
     return "supports" if did.low > 0 else "not established"
 
 
-def verdict(effects: InterventionEffects) -> str:
-    """One sentence in English, made from the numbers."""
+def verdict(effects: InterventionEffects) -> Bilingual:
+    """One sentence, made from the numbers."""
+    return Bilingual(_verdict_en(effects), _verdict_ja(effects))
+
+
+def _verdict_en(effects: InterventionEffects) -> str:
     did, damage, n_sets = effects.did, effects.damage, len(effects.did.random_effects)
     found = (
         f"ablating the stable set changed the wrong form's disadvantage in what follows by {did.effect:+.4f} nats a pair (95 % "
@@ -203,8 +208,7 @@ def verdict(effects: InterventionEffects) -> str:
             )
 
 
-def verdict_ja(effects: InterventionEffects) -> str:
-    """The same sentence in Japanese."""
+def _verdict_ja(effects: InterventionEffects) -> str:
     did, damage, n_sets = effects.did, effects.damage, len(effects.did.random_effects)
     found = (
         f"安定な次元の集合を除去すると、誤った形の後に続く部分の不利が1ペアあたり {did.effect:+.4f} nats 変化し"

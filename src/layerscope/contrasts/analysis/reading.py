@@ -7,29 +7,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from layerscope.bilingual import Bilingual, Language
+
 LEVEL = 0.05
-
-
-@dataclass(frozen=True)
-class Said:
-    """One statement in both languages."""
-
-    en: str
-    """English."""
-    ja: str
-    """Japanese."""
 
 
 _MOSTLY = 0.6
 
 
-def read_stability(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> dict[str, str]:
-    """The reading, by language, as Markdown.
+def read_stability(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> Bilingual:
+    """The reading, as Markdown.
 
     Args:
         facts: about the run: model, pairs, k, width, layers, site, position, n_resamples, groups, refused,
@@ -37,38 +28,44 @@ def read_stability(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame])
         frames: the tables of the stability analysis by file name.
     """
     parts = [
-        (Said("Scale", "尺度"), _scale(facts, frames)),
+        (Bilingual("Scale", "尺度"), _scale(facts, frames)),
         (
-            Said("Is it the same in every type of pair? (consistency)", "どの種類のペアでも同じか（一貫性）"),
+            Bilingual("Is it the same in every type of pair? (consistency)", "どの種類のペアでも同じか（一貫性）"),
             _consistency(facts, frames),
         ),
-        (Said("Is it special to some layers? (layer specificity)", "特定の層に偏るか（層特異性）"), _layers(facts, frames)),
-        (Said("Is it special to some types? (type specificity)", "特定の種類に偏るか（種類特異性）"), _types(facts, frames)),
-        (Said("Do the layers correct errors?", "層は誤りを訂正しているか"), _correction(facts, frames)),
-        (Said("What to keep in mind", "留意点"), _caveats(facts, frames)),
+        (
+            Bilingual("Is it special to some layers? (layer specificity)", "特定の層に偏るか（層特異性）"),
+            _layers(facts, frames),
+        ),
+        (
+            Bilingual("Is it special to some types? (type specificity)", "特定の種類に偏るか（種類特異性）"),
+            _types(facts, frames),
+        ),
+        (Bilingual("Do the layers correct errors?", "層は誤りを訂正しているか"), _correction(facts, frames)),
+        (Bilingual("What to keep in mind", "留意点"), _caveats(facts, frames)),
     ]
-    title = Said(
+    title = Bilingual(
         f"What stays still in {facts['model']} ({facts['pairs']})",
         f"{facts['model']} で変化しないもの（{facts['pairs']}）",
     )
-    place = Said(
+    place = Bilingual(
         f"Site {facts['site']}, position {facts['position']}, the {facts['k']} dimensions of {facts['width']} a layer that "
         f"change least; {_n_pairs(facts):,} pairs of {_n_subtypes(facts)} subtypes.",
         f"観測箇所 {facts['site']}、位置 {facts['position']}、各層 {facts['width']} 次元のうち変化の小さい {facts['k']} 次元。"
         f"{_n_subtypes(facts)} 種類、{_n_pairs(facts):,} ペア。",
     )
-    found = {}
-    for language in ("en", "ja"):
-        lines = [f"# {getattr(title, language)}", "", getattr(place, language)]
+
+    def written(language: Language) -> str:
+        lines = [f"# {title.of(language)}", "", place.of(language)]
         for heading, statements in parts:
             if statements:
-                lines += ["", f"## {getattr(heading, language)}", ""]
-                lines += [f"- {getattr(one, language)}" for one in statements]
-        found[language] = "\n".join(lines) + "\n"
-    return found
+                lines += ["", f"## {heading.of(language)}", "", *(f"- {one.of(language)}" for one in statements)]
+        return "\n".join(lines) + "\n"
+
+    return Bilingual(written("en"), written("ja"))
 
 
-def _scale(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> list[Said]:
+def _scale(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> list[Bilingual]:
     rows = _here(frames["spread.parquet"], facts)
     spread = rows[(rows["set"] == "all") & rows["layer"].isna()].set_index("scale")["spearman"]
     ranking = _here(frames["ranking.parquet"], facts)
@@ -79,13 +76,13 @@ def _scale(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> list
     shared, k = len(units["percentile"] & units["raw"]), int(facts["k"])
     n_units = int(facts["width"]) * int(facts["layers"])
     return [
-        Said(
+        Bilingual(
             f"Over all layers the raw ranking follows the dimensions' own spread over ordinary text with ρ = "
             f"{spread['raw']:.2f}; the ranking by control percentile with ρ = {spread['percentile']:.2f}.",
             f"全層を通じて、生の差の順位は通常の文章における次元自身のばらつきと ρ = {spread['raw']:.2f} で対応し、"
             f"対照パーセンタイルの順位では ρ = {spread['percentile']:.2f} である。",
         ),
-        Said(
+        Bilingual(
             f"Of the {k} units with the smallest raw difference {shared} are among the {k} with the smallest control "
             f"percentile (chance: {k * k / n_units:.2f}).",
             f"生の差が最小の {k} ユニットのうち {shared} 個が、対照パーセンタイルが最小の {k} ユニットにも含まれる"
@@ -94,19 +91,19 @@ def _scale(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> list
     ]
 
 
-def _consistency(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> list[Said]:
+def _consistency(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> list[Bilingual]:
     if "layer_agreement.parquet" not in frames:
         return [
-            Said(
+            Bilingual(
                 "Consistency needs two subtypes and the random-word controls at this position; there are fewer.",
                 "一貫性の検討には 2 種類以上のペアと無作為語対照が必要だが、足りない。",
             )
         ]
     layers = _here(frames["layer_agreement.parquet"], facts)
     names = {
-        "all": ("subtypes of any type", "全種類"),
-        "meaning": ("meaning subtypes", "意味の種類"),
-        "grammar": ("grammar subtypes", "文法の種類"),
+        "all": Bilingual("subtypes of any type", "全種類"),
+        "meaning": Bilingual("meaning subtypes", "意味の種類"),
+        "grammar": Bilingual("grammar subtypes", "文法の種類"),
     }
     said = []
     for name, (en, ja) in names.items():
@@ -121,7 +118,7 @@ def _consistency(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -
         w = concordance[concordance["scale"] == "percentile"].iloc[0]
         more = _verdict(mean)
         said.append(
-            Said(
+            Bilingual(
                 f"Two {en} share a Jaccard of {mean['value']:.3f} of their stillest dimensions a layer, where chance gives "
                 f"{mean['chance']:.3f} and two control groups {mean['control']:.3f}; excess over controls {_interval(mean)}: "
                 f"{more.en}{apart.en}. Kendall's W is "
@@ -136,7 +133,7 @@ def _consistency(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -
             below = raw["value"] <= raw["control"]
             alone = "shared scale alone makes that much overlap" if below else "more than that of the controls"
             said.append(
-                Said(
+                Bilingual(
                     f"On the raw scale the same Jaccard is {raw['value']:.3f}, and that of two control groups "
                     f"{raw['control']:.3f}: {alone}.",
                     f"生の尺度では同じ Jaccard が {raw['value']:.3f}、対照どうしでは {raw['control']:.3f} であり、"
@@ -146,7 +143,7 @@ def _consistency(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -
     return said
 
 
-def _layers(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> list[Said]:
+def _layers(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> list[Bilingual]:
     if "layer_specificity.parquet" not in frames:
         return []
     rows = _here(frames["layer_specificity.parquet"], facts)
@@ -163,15 +160,15 @@ def _layers(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> lis
     en = f"p = {first['distance_p']:.3g}" if is_known else "inference refused"
     ja = f"p = {first['distance_p']:.3g}" if is_known else "検定なし"
     differ = (
-        Said(
+        Bilingual(
             f"; {significant} of {len(rows)} layers differ (q < 0.05)",
             f"{len(rows)} 層中 {significant} 層で差がある（q < 0.05）。",
         )
         if is_known
-        else Said("", "")
+        else Bilingual("", "")
     )
     return [
-        Said(
+        Bilingual(
             f"The {n_units:,} stillest units of all layers together lie {first['distance']:.0%} otherwise over the layers than "
             f"those of controls (total variation; {en}); most above controls are {where_en}{differ.en}. "
             f"An even spread would be {1 / len(rows):.1%} a layer.",
@@ -181,38 +178,42 @@ def _layers(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> lis
     ]
 
 
-def _types(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> list[Said]:
+def _types(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> list[Bilingual]:
     if "type_specificity.parquet" not in frames:
         return []
     rows = _here(frames["type_specificity.parquet"], facts)
     row = rows[rows["scale"] == "percentile"].iloc[0]
-    subtype = _p_phrase(row["subtype_p"], "subtypes have profiles of their own", "no profile of a subtype's own is seen")
-    subtype_ja = _p_phrase(row["subtype_p"], "種類ごとに固有の型がある", "種類に固有の型は認められない", ja=True)
+    subtype = _p_phrase(
+        row["subtype_p"],
+        Bilingual("subtypes have profiles of their own", "種類ごとに固有の型がある"),
+        Bilingual("no profile of a subtype's own is seen", "種類に固有の型は認められない"),
+    )
     said = [
-        Said(
+        Bilingual(
             f"Halves of one subtype rank the dimensions alike with ρ = {row['within_subtype']:.3f}, halves of different "
-            f"subtypes with ρ = {row['between_subtypes']:.3f} ({subtype}).",
+            f"subtypes with ρ = {row['between_subtypes']:.3f} ({subtype.en}).",
             f"同じ種類の半分どうしの順位相関は ρ = {row['within_subtype']:.3f}、異なる種類の半分どうしでは "
-            f"ρ = {row['between_subtypes']:.3f}（{subtype_ja}）。",
+            f"ρ = {row['between_subtypes']:.3f}（{subtype.ja}）。",
         )
     ]
     if not math.isnan(_number(row["within_type"])) and not math.isnan(_number(row["between_types"])):
         types = _p_phrase(
-            row["type_p"], "meaning and grammar differ as types", "meaning and grammar are not told apart as types"
+            row["type_p"],
+            Bilingual("meaning and grammar differ as types", "意味と文法は種類として異なる"),
+            Bilingual("meaning and grammar are not told apart as types", "意味と文法は種類として区別されない"),
         )
-        types_ja = _p_phrase(row["type_p"], "意味と文法は種類として異なる", "意味と文法は種類として区別されない", ja=True)
         said.append(
-            Said(
+            Bilingual(
                 f"Different subtypes of one type agree with ρ = {row['within_type']:.3f}, subtypes of different types with ρ = "
-                f"{row['between_types']:.3f} ({types}; {int(row['labellings']):,} labellings).",
+                f"{row['between_types']:.3f} ({types.en}; {int(row['labellings']):,} labellings).",
                 f"同じ型（意味・文法）の異なる種類どうしは ρ = {row['within_type']:.3f}、型の異なる種類どうしは "
-                f"ρ = {row['between_types']:.3f}（{types_ja}、{int(row['labellings']):,} 通り）。",
+                f"ρ = {row['between_types']:.3f}（{types.ja}、{int(row['labellings']):,} 通り）。",
             )
         )
     return said
 
 
-def _correction(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> list[Said]:
+def _correction(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> list[Bilingual]:
     said = []
     rows = frames["contraction.parquet"]
     rows = rows[rows["position"] == facts["position"]] if len(rows) else rows
@@ -229,7 +230,7 @@ def _correction(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) ->
                 ja = f"そうなるのは {len(some)} 層中 {as_wanted} 層、逆が {against} 層（q < 0.05）"
                 en, ja = (en, ja) if is_known else ("inference refused", "検定なし")
                 said.append(
-                    Said(
+                    Bilingual(
                         f"Correction would bring the sides of an error together faster than those of a meaning pair of equal "
                         f"size: {en}; the mean difference of ln(R out / R in) is {mean:+.3f}.",
                         f"訂正があるなら、同じ大きさの意味のペアより"
@@ -242,7 +243,7 @@ def _correction(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) ->
                 ja = f"意味のペアより大きいのは {as_wanted} 層、小さいのは {against} 層（q < 0.05）"
                 en, ja = (en, ja) if is_known else ("inference refused", "検定なし")
                 said.append(
-                    Said(
+                    Bilingual(
                         f"It would move the wrong side toward the right one: {en}; mean difference {mean:+.3f} of the way a "
                         "layer.",
                         f"また誤りの側を正しい側へ動かすはずである。{ja}。差の平均は 1 層あたり {mean:+.3f}。",
@@ -256,7 +257,7 @@ def _correction(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) ->
         ja_names = {"error": "誤り", "meaning": "意味", "control": "対照"}
         ja = "、".join(f"{ja_names[name]} {a:.2f} → {b:.2f}" for name, (a, b) in there.items())
         said.append(
-            Said(
+            Bilingual(
                 f"Mean KL between the two sides' predictions, from the edit to three tokens after it (nats): {en}.",
                 f"両側の予測の KL の平均、編集位置から 3 トークン後まで（nat）：{ja}。",
             )
@@ -264,13 +265,13 @@ def _correction(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) ->
     return said
 
 
-def _caveats(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> list[Said]:
+def _caveats(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> list[Bilingual]:
     said = [
-        Said(
+        Bilingual(
             "All this is correlation: whether the dimensions that stay still do anything is for 'layerscope intervene'.",
             "以上は相関である。変化しない次元が何かをしているかどうかは layerscope intervene で調べる。",
         ),
-        Said(
+        Bilingual(
             "The units at the head of a ranking were chosen for being smallest: in new pairs they will be less so.",
             "順位の先頭のユニットは最小であるために選ばれたものであり、新しいペアではこれほど小さくはならない。",
         ),
@@ -278,7 +279,7 @@ def _caveats(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> li
     share = facts["below_control"]
     if share is not None and share > _MOSTLY:
         said.append(
-            Said(
+            Bilingual(
                 f"A random word is the larger change: {share:.1%} of all units change less than under it. Controls are not "
                 "matched for size, so that part of an excess may be what any smaller change shares.",
                 f"無作為語のほうが変化は大きい：全ユニットの {share:.1%} は無作為語より変化が小さい。"
@@ -289,7 +290,7 @@ def _caveats(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> li
     if found is not None:
         here = found[(found["site"] == facts["site"]) & (found["position"] == facts["position"]) & (found["set"] == "all")]
         said.append(
-            Said(
+            Bilingual(
                 f"{len(here):,} single dimensions stand out from their layer at this place (q < 0.05, inside significant "
                 "layers).",
                 f"この観測箇所・位置で層の中から際立つ次元は {len(here):,} 個（有意な層の中で q < 0.05）。",
@@ -300,7 +301,7 @@ def _caveats(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> li
         n = int(judged["pairs"].sum())
         wrong = sum(len(rows) for rows in judged["disagreeing"])
         said.append(
-            Said(
+            Bilingual(
                 f"In {wrong:,} of {n:,} pairs with a wrong side the model finds the wrong one likelier; they are listed in "
                 "preferences.parquet and were kept.",
                 f"誤りの側をもつ {n:,} ペアのうち {wrong:,} ペアでは、モデルは誤りの側をより確からしいとする"
@@ -312,15 +313,15 @@ def _caveats(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> li
     if of_pairs:
         names = ", ".join(of_pairs)
         said.append(
-            Said(
+            Bilingual(
                 f"Too few templates to draw again in {names}: pairs were drawn; these intervals and p-values say nothing about "
                 "other templates.",
                 f"テンプレートが少ないためペアを単位に再標本化した種類：{names}。区間と p 値は他のテンプレートには及ばない。",
             )
         )
-    said += [Said(f"Inference refused: {line}.", f"検定なし：{line}。") for line in facts["refused"]]
+    said += [Bilingual(f"Inference refused: {line}.", f"検定なし：{line}。") for line in facts["refused"]]
     if not facts["n_resamples"]:
-        said.append(Said("No resampling was asked for: values only.", "再標本化なし：値のみ。"))
+        said.append(Bilingual("No resampling was asked for: values only.", "再標本化なし：値のみ。"))
     return said
 
 
@@ -339,30 +340,31 @@ def _interval(row: pd.Series[Any]) -> str:
     return f"{row['excess']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}], p = {row['p_value']:.3g}"
 
 
-def _verdict(row: pd.Series[Any]) -> Said:
+def _verdict(row: pd.Series[Any]) -> Bilingual:
     if math.isnan(_number(row["p_value"])):
-        return Said("inference refused", "検定なし")
+        return Bilingual("inference refused", "検定なし")
     if row["p_value"] < LEVEL and row["excess"] > 0:
-        return Said("more alike than controls", "対照より似ている")
-    return Said("no more alike than controls", "対照より似ているとはいえない")
+        return Bilingual("more alike than controls", "対照より似ている")
+    return Bilingual("no more alike than controls", "対照より似ているとはいえない")
 
 
-def _layers_apart(by_layer: pd.DataFrame) -> Said:
+def _layers_apart(by_layer: pd.DataFrame) -> Bilingual:
     """In how many layers the difference shows by itself, where it was tested."""
     if by_layer["q_value"].isna().all():
-        return Said("", "")
+        return Bilingual("", "")
     significant = int((by_layer["q_value"] < LEVEL).sum())
-    return Said(
+    return Bilingual(
         f", in {significant} of {len(by_layer)} layers by themselves (q < 0.05)",
         f"単独の層では {len(by_layer)} 層中 {significant} 層（q < 0.05）。",
     )
 
 
-def _p_phrase(p: Any, yes: str, no: str, *, ja: bool = False) -> str:
+def _p_phrase(p: Any, yes: Bilingual, no: Bilingual) -> Bilingual:
     value = _number(p)
     if math.isnan(value):
-        return "検定なし" if ja else "inference refused"
-    return f"p = {value:.3g}{'、' if ja else ': '}{yes if value < LEVEL else no}"
+        return Bilingual("inference refused", "検定なし")
+    what = yes if value < LEVEL else no
+    return Bilingual(f"p = {value:.3g}: {what.en}", f"p = {value:.3g}、{what.ja}")
 
 
 def _n_pairs(facts: Mapping[str, Any]) -> int:

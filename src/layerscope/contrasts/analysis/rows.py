@@ -10,8 +10,9 @@ import pandas as pd
 from jaxtyping import Float
 
 from layerscope.contrasts.analysis.agreement import ranks_of
-from layerscope.contrasts.analysis.consistency import Consistency, GroupScores
+from layerscope.contrasts.analysis.consistency import Consistency
 from layerscope.contrasts.analysis.contraction import LayerEffect
+from layerscope.contrasts.analysis.group_scores import GroupScores
 from layerscope.contrasts.analysis.specificity import LayerShares
 from layerscope.contrasts.analysis.stillest import SCALES, Ranked, intervals, rank_units
 from layerscope.stats.false_discovery import benjamini_hochberg

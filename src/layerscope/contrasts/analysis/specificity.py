@@ -18,8 +18,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from layerscope.contrasts.analysis.agreement import agreement, ranks_of
-from layerscope.contrasts.analysis.consistency import GroupScores, recentred
-from layerscope.stats.permutation import permutation_p
+from layerscope.contrasts.analysis.consistency import recentred
+from layerscope.contrasts.analysis.group_scores import GroupScores
+from layerscope.stats.permutation import permutation_p, permute_labels
+from layerscope.stats.split_half import halves
 from layerscope.stats.top_sets import smallest
 
 LEVEL = 0.05
@@ -158,12 +160,12 @@ def _half_matrix(groups: Sequence[GroupScores], generator: np.random.Generator, 
     """Spearman correlation of a half of each group with the other half of each, mean over splits and layers."""
     total = np.zeros((len(groups), len(groups)))
     for _ in range(n_splits):
-        halves = []
+        of_halves = []
         for group in groups:
-            is_first = generator.permutation(len(group.pairs)) < len(group.pairs) // 2
-            halves.append(group.mean(np.stack([is_first, ~is_first]) * group.pairs))
-        first = ranks_of(np.stack([half[0][0] for half in halves]))
-        second = ranks_of(np.stack([half[1][1] for half in halves]))
+            (is_first,) = halves(len(group.pairs), generator, n_splits=1)
+            of_halves.append(group.mean(np.stack([is_first, ~is_first]) * group.pairs))
+        first = ranks_of(np.stack([half[0][0] for half in of_halves]))
+        second = ranks_of(np.stack([half[1][1] for half in of_halves]))
         total += agreement(first, second, 1).spearman.mean(axis=0)
     return np.asarray(total / n_splits)
 
@@ -177,7 +179,7 @@ def _dealt(groups: Sequence[GroupScores], generator: np.random.Generator) -> lis
     pairs = np.concatenate([group.pairs for group in groups])
     first = np.concatenate([group.scores[0] for group in groups])
     second = np.concatenate([group.scores[1] for group in groups]) if groups[0].has_references else first
-    order = generator.permutation(len(pairs))
+    (order,) = permute_labels(np.arange(len(pairs)), generator, n_permutations=1)
     found, start = [], 0
     for group in groups:
         of_group = order[start : start + len(group.pairs)]
@@ -205,7 +207,8 @@ def _type_p(
         ways = itertools.combinations(range(n), n_grammar)
         labellings = [np.isin(np.arange(n), chosen) for chosen in ways]
     else:
-        labellings = [is_grammar, *(generator.permutation(is_grammar) for _ in range(_MOST_LABELLINGS - 1))]
+        others = permute_labels(is_grammar.astype(np.int64), generator, n_permutations=_MOST_LABELLINGS - 1)
+        labellings = [is_grammar, *(others == 1)]
     found = np.array([contrast(labels) for labels in labellings])
     # with as many of either type, swapping the two names changes nothing
     smallest_p = (2 if n == 2 * n_grammar else 1) / len(found)
@@ -230,11 +233,7 @@ def _drawn_shares(
     found = []
     for start in range(0, n, _AT_ONCE):
         size = min(_AT_ONCE, n - start)
-        of_groups = []
-        for group in groups:
-            n_blocks = len(group.pairs)
-            weights = generator.multinomial(n_blocks, np.full(n_blocks, 1.0 / n_blocks), size=size)
-            of_groups.append(_shares_of(group.mean(weights * group.pairs), n_units))
+        of_groups = [_shares_of(group.mean(group.drawn_again(size, generator)), n_units) for group in groups]
         found.append(np.mean(of_groups, axis=0))
     return np.concatenate(found)
 
@@ -250,7 +249,7 @@ def _dealt_shares(
     whole = GroupScores("all", "control", (scores, scores), pairs, allows_inference=True)
     found = []
     for _ in range(n):
-        weights = (generator.permutation(labels) == np.arange(len(groups))[:, None]) * pairs
+        weights = (permute_labels(labels, generator, n_permutations=1) == np.arange(len(groups))[:, None]) * pairs
         shares = _shares_of(whole.mean(weights), n_units)
         found.append(shares[: len(members)].mean(axis=0) - shares[len(members) :].mean(axis=0))
     return np.stack(found)

@@ -5,7 +5,7 @@ Axes: ``group``, ``layer``, ``dim``, ``block``. A unit is a dimension of a layer
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from scipy import stats
 
 from layerscope.contrasts.analysis.agreement import ranks_of
-from layerscope.contrasts.analysis.consistency import GroupScores
+from layerscope.contrasts.analysis.group_scores import GroupScores
 from layerscope.stats.false_discovery import benjamini_hochberg
 from layerscope.stats.rank_agreement import spearman_matrix
 
@@ -54,8 +54,7 @@ def intervals(
     drawn = np.zeros((_RESAMPLES, len(units.layer)))
     for group in groups:
         scores = (group.scores[0] + group.scores[1])[:, units.layer, units.dim] / 2
-        n_blocks = len(group.pairs)
-        weights = generator.multinomial(n_blocks, np.full(n_blocks, 1.0 / n_blocks), size=_RESAMPLES) * group.pairs
+        weights = group.drawn_again(_RESAMPLES, generator)
         drawn += weights @ scores / weights.sum(axis=1, keepdims=True) / len(groups)
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
     return low, high
@@ -116,10 +115,3 @@ def standing_out(groups: Sequence[GroupScores], layers: Sequence[int], *, level:
     order = np.lexsort((q_value[row, dim], row))
     row, dim = row[order], dim[order]
     return StandingOut(chosen[row], dim, p_value[row, dim], q_value[row, dim])
-
-
-def set_scores(
-    of_group: Mapping[str, Float[np.ndarray, "layer dim"]], members: Sequence[str]
-) -> Float[np.ndarray, "layer dim"]:
-    """Mean over groups, each counting the same."""
-    return np.asarray(np.mean([of_group[name] for name in members], axis=0))

@@ -17,19 +17,9 @@ from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
+from layerscope.bilingual import Language
 from layerscope.figures.labels import group_label, label, position_label
-from layerscope.figures.style import (
-    BLUE,
-    COLOURS,
-    GREY,
-    MARKERS,
-    PAGE_INCHES,
-    PURPLE,
-    VERMILLION,
-    Language,
-    layer_axis,
-    new_figure,
-)
+from layerscope.figures.style import BLUE, COLOURS, GREY, MARKERS, PAGE_INCHES, PURPLE, VERMILLION, layer_axis, new_figure
 
 LOOKS = {
     "all": ("black", "D"),

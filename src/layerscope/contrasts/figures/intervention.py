@@ -12,9 +12,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from layerscope.bilingual import Language
 from layerscope.contrasts.figures.units import caption_of
 from layerscope.figures.labels import label
-from layerscope.figures.style import GREY, HALF_PAGE_INCHES, LANGUAGES, VERMILLION, Language, figure_style
+from layerscope.figures.style import GREY, HALF_PAGE_INCHES, VERMILLION, figure_style
 from layerscope.stats.permutation import permutation_p
 
 OUTCOMES: dict[str, tuple[Literal["greater", "less", "two-sided"], str]] = {
@@ -29,23 +30,21 @@ _N_BINS = 24
 
 
 def intervention_figures(
-    intervention: pd.DataFrame, *, model: str, pairs: str, intact_accuracy: float | None = None
+    intervention: pd.DataFrame, *, model: str, pairs: str, language: Language, intact_accuracy: float | None = None
 ) -> dict[str, Figure]:
-    """The figure in each language, by file name without suffix; none for an empty table.
+    """The figure, by its name; none for an empty table.
 
     Args:
         intervention: intervention.parquet; set 0 is the stable one.
         model: its name, for the line above the figure.
         pairs: name of the pairs, for the same line.
+        language: of all words.
         intact_accuracy: share of pairs whose right side the intact model finds likelier.
     """
-    figures: dict[str, Figure] = {}
-    for language in LANGUAGES if len(intervention) else ():
-        with figure_style(language):
-            figures[f"intervention_{language}"] = stable_among_random(
-                intervention, caption_of(model, pairs), language, intact_accuracy
-            )
-    return figures
+    if not len(intervention):
+        return {}
+    with figure_style(language):
+        return {"intervention": stable_among_random(intervention, caption_of(model, pairs), language, intact_accuracy)}
 
 
 def stable_among_random(intervention: pd.DataFrame, caption: str, language: Language, intact_accuracy: float | None) -> Figure:

@@ -13,9 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from layerscope.bilingual import Language
 from layerscope.contrasts.figures.agreement import LOOKS, legend_above, line_with_band
 from layerscope.figures.labels import label
-from layerscope.figures.style import GREY, PURPLE, Language, layer_axis, log_axis, new_figure, signed_number
+from layerscope.figures.style import GREY, PURPLE, layer_axis, log_axis, new_figure, signed_number
 
 _SETS = ("control", "meaning", "error")
 _FEWEST_PAIRS = 20

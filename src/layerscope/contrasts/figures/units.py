@@ -19,25 +19,20 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from layerscope.bilingual import Language
 from layerscope.contrasts.figures.agreement import LOOKS, ROLES, Place, agreement_by_layer, agreement_of_groups, share_by_layer
 from layerscope.contrasts.figures.movement import contraction_by_layer, divergence_by_distance
 from layerscope.figures.labels import label, position_label
-from layerscope.figures.style import (
-    BLUE,
-    GREY,
-    LANGUAGES,
-    PAGE_INCHES,
-    VERMILLION,
-    Language,
-    figure_style,
-    log_axis,
-    new_figure,
-)
+from layerscope.figures.style import BLUE, GREY, PAGE_INCHES, VERMILLION, figure_style, log_axis, new_figure
 from layerscope.stats.rank_agreement import spearman_matrix
 
 PRIMARY, RAW = "percentile", "raw"
 LIKE_CONTROL = 0.5
 """Control percentile of what changes as under a random word."""
+STABILITY_FIGURES = (
+    "heatmap", "stable_dimensions", "scatter", "consistency", "layer_profile", "layer_shares", "contraction", "divergence",
+)  # fmt: skip
+"""Names of all that ``stability_figures`` may give."""
 _MOST_COLUMNS = 150
 _MOST_ROWS = 50
 _MOST_BARS = 20
@@ -63,9 +58,10 @@ def stability_figures(
     site: str,
     position: str,
     k: int,
+    language: Language,
     measure: str = "jaccard",
 ) -> dict[str, Figure]:
-    """Every figure that the tables give material for, by file name without suffix, in each language.
+    """Every figure that the tables give material for, by name.
 
     Args:
         ranking: ranking.parquet.
@@ -82,34 +78,32 @@ def stability_figures(
         site: the main one.
         position: the main one.
         k: units, or dimensions of a layer, that count as those that change least.
+        language: of all words.
         measure: of agreement, the one that is drawn.
     """
     place = Place(site, position, PRIMARY, measure)
-    figures: dict[str, Figure] = {}
-    for language in LANGUAGES:
-        with figure_style(language):
-            line = caption_of(model, pairs)
-            here = f"{line}\n{label(f'site:{site}', language)} · {position_label(position, language)}"
-            with_k = f"{here} · k = {k}"
-            everywhere = f"{line}\n{label(f'site:{site}', language)} · k = {k}"
-            drawn = {"heatmap": units_map(cells[PRIMARY], cells[RAW], here, language)}
-            if (_top(ranking, place)["scale"] == PRIMARY).any():
-                drawn["stable_dimensions"] = stillest_units(ranking, place, here, language)
-            if by_type:
-                drawn["scatter"] = difference_against_spread(cells["spread"], by_type, here, language)
-            if consistency is not None and len(place.of(consistency)):
-                drawn["consistency"] = agreement_of_groups(consistency, roles, place, with_k, language)
-            if layer_agreement is not None and place.at_all_positions(layer_agreement)["layer"].notna().any():
-                drawn["layer_profile"] = agreement_by_layer(layer_agreement, place, everywhere, language)
-            if layer_specificity is not None and len(place.of(layer_specificity)):
-                drawn["layer_shares"] = share_by_layer(layer_specificity, place, with_k, language)
-            if (contraction["position"] == position).any():
-                at = f"{line}\n{position_label(position, language)}"
-                drawn["contraction"] = contraction_by_layer(contraction, position, at, language)
-            if len(divergence):
-                drawn["divergence"] = divergence_by_distance(divergence, line, language)
-            figures |= {f"{name}_{language}": figure for name, figure in drawn.items()}
-    return figures
+    with figure_style(language):
+        line = caption_of(model, pairs)
+        here = f"{line}\n{label(f'site:{site}', language)} · {position_label(position, language)}"
+        with_k = f"{here} · k = {k}"
+        everywhere = f"{line}\n{label(f'site:{site}', language)} · k = {k}"
+        drawn = {"heatmap": units_map(cells[PRIMARY], cells[RAW], here, language)}
+        if (_top(ranking, place)["scale"] == PRIMARY).any():
+            drawn["stable_dimensions"] = stillest_units(ranking, place, here, language)
+        if by_type:
+            drawn["scatter"] = difference_against_spread(cells["spread"], by_type, here, language)
+        if consistency is not None and len(place.of(consistency)):
+            drawn["consistency"] = agreement_of_groups(consistency, roles, place, with_k, language)
+        if layer_agreement is not None and place.at_all_positions(layer_agreement)["layer"].notna().any():
+            drawn["layer_profile"] = agreement_by_layer(layer_agreement, place, everywhere, language)
+        if layer_specificity is not None and len(place.of(layer_specificity)):
+            drawn["layer_shares"] = share_by_layer(layer_specificity, place, with_k, language)
+        if (contraction["position"] == position).any():
+            at = f"{line}\n{position_label(position, language)}"
+            drawn["contraction"] = contraction_by_layer(contraction, position, at, language)
+        if len(divergence):
+            drawn["divergence"] = divergence_by_distance(divergence, line, language)
+    return drawn
 
 
 def caption_of(model: str, pairs: str) -> str:

@@ -21,7 +21,7 @@ from layerscope.sweeps.engine.walk import ShardScores, WordStarts, touched_spans
 
 
 @torch.inference_mode()
-def reference_shard(
+def plain_shard(
     decoder: Decoder,
     plan: SweepPlan,
     shard: Shard,

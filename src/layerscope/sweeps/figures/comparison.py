@@ -21,15 +21,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from layerscope.bilingual import Language
 from layerscope.figures.labels import label, tag_label
 from layerscope.figures.style import (
     COLOURS,
     GREY,
     HALF_PAGE_INCHES,
-    LANGUAGES,
     MARKERS,
     PAGE_INCHES,
-    Language,
     figure_style,
     layer_axis,
     log_axis,
@@ -58,24 +57,24 @@ class Scored:
     """What is not comparable and was asked for all the same: keys of ``labels`` after ``differs:``."""
 
 
-def comparison_figures(curves: pd.DataFrame, view: View, scored: Scored) -> dict[str, Figure]:
-    """Every figure, by file name without suffix, in each language.
+def comparison_figures(curves: pd.DataFrame, view: View, scored: Scored, *, language: Language) -> dict[str, Figure]:
+    """Every figure, by name.
 
     Args:
         curves: from ``analysis.curves``; models in the order of the legend.
         view: what was drawn, over what and in which unit.
         scored: what the models were scored on.
+        language: of all words.
     """
     figures: dict[str, Figure] = {}
-    for language in LANGUAGES:
-        for family in dict.fromkeys(curves["family"]):
-            rows = curves[curves["family"] == family]
-            caption = _caption(family, scored, language)
-            name = f"{family.replace(':', '-')}_{view.measure}"
-            with figure_style(language):
-                figures[f"{name}_{language}"] = models_over_layers(rows, view, caption, language)
-                if (rows["tag"] != OVERALL).any():
-                    figures[f"{name}_tags_{language}"] = models_by_tag(rows, view, caption, language)
+    for family in dict.fromkeys(curves["family"]):
+        rows = curves[curves["family"] == family]
+        caption = _caption(family, scored, language)
+        name = f"{family.replace(':', '-')}_{view.measure}"
+        with figure_style(language):
+            figures[name] = models_over_layers(rows, view, caption, language)
+            if (rows["tag"] != OVERALL).any():
+                figures[f"{name}_tags"] = models_by_tag(rows, view, caption, language)
     return figures
 
 

@@ -11,14 +11,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from layerscope.bilingual import Language
 from layerscope.figures.labels import label
 from layerscope.figures.style import (
     BLUE,
     COLOURS,
     GREY,
-    LANGUAGES,
     MARKERS,
-    Language,
     figure_style,
     layer_axis,
     log_axis,
@@ -30,34 +29,32 @@ from layerscope.sweeps.analysis.layers import PROXY_NAMES
 _MOST_LINES = 60
 
 
-def sweep_figures(layers: pd.DataFrame, proxies: pd.DataFrame, *, model: str, dataset: str) -> dict[str, Figure]:
-    """Every figure that the table gives material for, by file name without suffix, in each language.
+def sweep_figures(
+    layers: pd.DataFrame, proxies: pd.DataFrame, *, model: str, dataset: str, language: Language
+) -> dict[str, Figure]:
+    """Every figure that the table gives material for, by name.
 
     Args:
         layers: one row a variant.
         proxies: rank correlation of each proxy, one row a family and proxy.
         model: its name, for the line above each figure.
         dataset: its name, for the same line.
+        language: of all words.
     """
-    figures: dict[str, Figure] = {}
     n_tokens = int(layers["tokens_scored"].iloc[0])
+    caption = f"{model} · {dataset} · {n_tokens:,} {label('tokens', language)}"
     by_layer = layer_families(layers)
     single = layers[~layers["family"].isin([*by_layer, "intact"])]
-    for language in LANGUAGES:
-        caption = f"{model} · {dataset} · {n_tokens:,} {label('tokens', language)}"
-        with figure_style(language):
-            for family in by_layer:
-                figures[f"{_file_name(family)}_{language}"] = perplexity_by_layer(layers, [family], caption, language)
-            if "removal" in by_layer and "exchange" in by_layer:
-                figures[f"removal+exchange_{language}"] = perplexity_by_layer(
-                    layers, ["removal", "exchange"], caption, language
-                )
-            if by_layer:
-                figures[f"accuracy_{language}"] = accuracy_by_layer(layers, by_layer, caption, language)
-            if proxies["spearman"].notna().any():
-                figures[f"proxies_{language}"] = proxies_against_truth(layers, proxies, caption, language)
-            if len(single):
-                figures[f"variants_{language}"] = effect_by_variant(single, caption, language)
+    with figure_style(language):
+        figures = {_file_name(family): perplexity_by_layer(layers, [family], caption, language) for family in by_layer}
+        if "removal" in by_layer and "exchange" in by_layer:
+            figures["removal+exchange"] = perplexity_by_layer(layers, ["removal", "exchange"], caption, language)
+        if by_layer:
+            figures["accuracy"] = accuracy_by_layer(layers, by_layer, caption, language)
+        if proxies["spearman"].notna().any():
+            figures["proxies"] = proxies_against_truth(layers, proxies, caption, language)
+        if len(single):
+            figures["variants"] = effect_by_variant(single, caption, language)
     return figures
 
 

@@ -13,14 +13,13 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import FuncFormatter
 
+from layerscope.bilingual import Language
 from layerscope.figures.labels import label, tag_label
 from layerscope.figures.style import (
     BLUE,
     GREEN,
     GREY,
-    LANGUAGES,
     VERMILLION,
-    Language,
     figure_style,
     layer_axis,
     log_axis,
@@ -37,9 +36,9 @@ _FEWEST_SHOWN = 50
 
 
 def pos_figures(
-    pos: pd.DataFrame, transitions: pd.DataFrame, families: list[str], *, model: str, dataset: str
+    pos: pd.DataFrame, transitions: pd.DataFrame, families: list[str], *, model: str, dataset: str, language: Language
 ) -> dict[str, Figure]:
-    """Every figure, by file name without suffix, in each language.
+    """Every figure, by name.
 
     Args:
         pos: pos.parquet.
@@ -47,21 +46,21 @@ def pos_figures(
         families: those with a variant for every layer or pair.
         model: its name, for the line above each figure.
         dataset: its name, for the same line.
+        language: of all words.
     """
     figures: dict[str, Figure] = {}
     words = pos[pos["unit"] == "word"]
     n_words = int(words.loc[words["tag"] == "all", "items"].iloc[0])
-    for language in LANGUAGES:
-        caption = f"{model} · {dataset} · {n_words:,} {label('words', language)}"
-        for family in families:
-            name = family.replace(":", "-")
-            with figure_style(language):
-                figures[f"pos_{name}_{language}"] = effects_by_tag_and_layer(words, family, caption, language)
-                figures[f"pos_classes_{name}_{language}"] = classes_by_layer(pos, family, caption, language)
-                figures[f"pos_difficulty_{name}_{language}"] = effect_against_difficulty(words, family, caption, language)
-                often = transitions[(transitions["family"] == family) & (transitions["words"] >= _FEWEST_SHOWN)]
-                if len(often):
-                    figures[f"transitions_{name}_{language}"] = effects_by_transition(often, caption, language)
+    caption = f"{model} · {dataset} · {n_words:,} {label('words', language)}"
+    for family in families:
+        name = family.replace(":", "-")
+        with figure_style(language):
+            figures[f"pos_{name}"] = effects_by_tag_and_layer(words, family, caption, language)
+            figures[f"pos_classes_{name}"] = classes_by_layer(pos, family, caption, language)
+            figures[f"pos_difficulty_{name}"] = effect_against_difficulty(words, family, caption, language)
+            often = transitions[(transitions["family"] == family) & (transitions["words"] >= _FEWEST_SHOWN)]
+            if len(often):
+                figures[f"transitions_{name}"] = effects_by_transition(often, caption, language)
     return figures
 
 

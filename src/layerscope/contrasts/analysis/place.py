@@ -1,0 +1,34 @@
+"""Everything that the analysis of one site and position needs of a run, read once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from layerscope.contrasts.analysis.group_scores import GroupScores
+
+WITH_BLOCKS = ("percentile", "raw", "z")
+"""Scales whose blocks are kept, so that there is something to draw again."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """One site and position of a run."""
+
+    site: str
+    """Where activations were compared."""
+    position: str
+    """At which token."""
+    cells: dict[str, dict[str, Float[np.ndarray, "layer dim"]]]
+    """Means over pairs: by scale (``median`` beside those), then by group; groups without a pair are left out."""
+    groups: dict[str, list[GroupScores]]
+    """Blocks of the groups that are compared, by scale."""
+    spread: Float[np.ndarray, "layer dim"]
+    """σ of each unit over ordinary text."""
+
+    def of_types(self, scale: str) -> Float[np.ndarray, "layer dim"]:
+        """Mean of a scale's cells over meaning and grammar, each group counting the same."""
+        types = {group.name for group in self.groups["percentile"] if group.role != "control"}
+        return np.asarray(np.mean([values for name, values in self.cells[scale].items() if name in types], axis=0))

@@ -1,0 +1,55 @@
+"""Figures of a finished run, drawn from its tables: after a job, and again whenever a user asks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from layerscope.bilingual import Language
+from layerscope.contrasts import drawing as contrast_drawing
+from layerscope.contrasts.finished import FinishedContrast
+from layerscope.figures.files import FORMATS, Format, own_language, write_figures
+from layerscope.progress import Progress, nobody_asks
+from layerscope.runs import open_run
+from layerscope.sweeps import drawing as sweep_drawing
+
+
+def draw_figures(
+    path: Path,
+    *,
+    languages: Sequence[Language] | None = None,
+    formats: Sequence[Format] = FORMATS,
+    of: Sequence[str] | None = None,
+    progress: Progress = nobody_asks,
+) -> list[Path]:
+    """Draw a run's figures into its folder ``figures``; the tables decide which there are.
+
+    Args:
+        path: run directory, finished.
+        languages: of their words; the locale's if None, or English.
+        formats: of the files.
+        of: what is drawn, ``layers`` and ``parts of speech`` of a sweep, ``stability`` and ``intervention`` of a contrast;
+            all of it if None.
+        progress: told of what is drawn.
+
+    Returns:
+        The files written; none where nothing has been analysed yet.
+
+    Raises:
+        RunError: the folder is no finished run, or its figures cannot be written.
+
+    Example:
+        >>> draw_figures(Path("results/removal/smollm2_135m_lee_n8"), languages=["ja"])  # doctest: +SKIP
+    """
+    run = open_run(path)
+    drawings = contrast_drawing.DRAWN if isinstance(run, FinishedContrast) else sweep_drawing.DRAWN
+    written: list[Path] = []
+    wanted = [name for name in drawings if of is None or name in of]
+    for done, name in enumerate(wanted):
+        progress(f"Drawing: {name}", done, len(wanted))
+        draw = drawings[name](run)  # type: ignore[arg-type]
+        for language in (own_language(),) if languages is None else languages:
+            if draw is not None:
+                written += write_figures(run.directory.figures, draw(language=language), language, formats)
+    progress("Drawing", len(wanted), len(wanted))
+    return written

@@ -1,0 +1,109 @@
+"""What a run's manifest says, whatever kind of run it is; ``SweepRecord`` and ``ContrastRecord`` add their own fields.
+
+Each field is documented here, and the documentation's page on the run directory is made from that.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class RecordPart(BaseModel):
+    """A part of a manifest. Fields that it does not know are passed over: a later version may have added them."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+
+
+class RequestRecord(RecordPart):
+    """What was asked for, as far as it decides the numbers: two runs with the same request have the same tables."""
+
+    model: str
+    """As the user named it."""
+    model_fingerprint: str
+    """Commit on the Hub, or digest of the files."""
+    dtype: str
+    """Of weights and hidden states."""
+    quantize: Literal["none", "int8", "nf4"]
+    """How the weights were quantized."""
+    device: str
+    """cpu, cuda or mps."""
+    bos: Literal["auto", "always", "never"]
+    """Whether a BOS was to stand before every text."""
+    prefix_ids: tuple[int, ...]
+    """Tokens before every text or window."""
+    seed: int
+    """Of everything drawn."""
+    batch_tokens: int
+    """Positions a batch, pads included."""
+
+    def differing(self, other: RequestRecord) -> list[str]:
+        """Each field that another request has otherwise, with both values."""
+        one, two = self.model_dump(mode="json"), other.model_dump(mode="json")
+        keys = [key for key in {**one, **two} if one.get(key) != two.get(key)]
+        return [f"{key} was {_short(one.get(key))}, now {_short(two.get(key))}" for key in keys]
+
+
+class ModelRecord(RecordPart):
+    """The model that ran."""
+
+    name: str
+    """As the user named it."""
+    family: str
+    """Its architecture, in transformers' words."""
+    revision: str | None = None
+    """Branch, tag or commit asked for on the Hub."""
+    fingerprint: str | None = None
+    """Commit on the Hub, or digest of the files."""
+    dtype: str
+    """Of weights and hidden states."""
+    layers: int
+    """Decoder layers."""
+
+
+class EnvironmentRecord(RecordPart):
+    """With what it ran."""
+
+    python: str
+    """Version of Python."""
+    platform: str
+    """Operating system and processor."""
+    threads: int | None = None
+    """Threads of torch."""
+    compiled: bool | None = None
+    """Whether layers went through a compiler."""
+    streamed: bool | None = None
+    """Whether each layer's weights were read from disk as it ran."""
+    gpu: str | None = None
+    """Its name; null where there is none."""
+    packages: dict[str, str | None] = {}
+    """Versions of the packages that decide the last bits of numbers."""
+
+
+class RunRecord(RecordPart):
+    """A manifest."""
+
+    made_by: ClassVar[str] = "a command of layerscope"
+    """The command that makes such a run."""
+
+    schema_version: int
+    """Of the tables."""
+    kind: str
+    """What was run: sweep or contrast."""
+    status: Literal["running", "finished"]
+    """running until everything is there."""
+    request: RequestRecord
+    """What was asked for."""
+    model: ModelRecord
+    """The model that ran."""
+    environment: EnvironmentRecord
+    """With what it ran."""
+    seconds: float | None = None
+    """That running took; null until it is finished."""
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}…"

@@ -1,0 +1,59 @@
+"""The figures of a finished sweep, from its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from layerscope.bilingual import Language
+from layerscope.figures.files import FORMATS, Format, own_language, write_figures
+from layerscope.sweeps.compare import Comparison
+from layerscope.sweeps.figures.comparison import comparison_figures
+from layerscope.sweeps.figures.layers import layer_families, sweep_figures
+from layerscope.sweeps.figures.parts_of_speech import pos_figures
+from layerscope.sweeps.finished import FinishedRun
+from layerscope.sweeps.tables import POS, PROXIES, TRANSITIONS
+
+Draw = Callable[..., dict[str, Figure]]
+"""Takes ``language`` and gives figures by name."""
+
+
+def by_layer(run: FinishedRun) -> Draw:
+    """What the sweep itself found."""
+    proxies = run.directory.read_table(PROXIES).to_pandas()
+    return partial(sweep_figures, run.layers, proxies, model=run.model, dataset=run.dataset)
+
+
+def by_part_of_speech(run: FinishedRun) -> Draw | None:
+    """What ``layerscope pos`` found; None where it did not run."""
+    if not all((run.directory.path / table.name).is_file() for table in (POS, TRANSITIONS)):
+        return None
+    pos, transitions = (run.directory.read_table(table).to_pandas() for table in (POS, TRANSITIONS))
+    return partial(pos_figures, pos, transitions, layer_families(run.layers), model=run.model, dataset=run.dataset)
+
+
+DRAWN: dict[str, Callable[[FinishedRun], Draw | None]] = {"layers": by_layer, "parts of speech": by_part_of_speech}
+"""By what is drawn, the function that finds its tables."""
+
+
+def draw_comparison(
+    comparison: Comparison, languages: Sequence[Language] | None = None, formats: Sequence[Format] = FORMATS
+) -> list[Path]:
+    """Draw a comparison's figures into its folder.
+
+    Args:
+        comparison: from ``compare_runs`` or ``compare_summaries``.
+        languages: of their words; the locale's if None, or English.
+        formats: of the files.
+
+    Returns:
+        The files written.
+    """
+    written: list[Path] = []
+    for language in (own_language(),) if languages is None else languages:
+        figures = comparison_figures(comparison.curves, comparison.view, comparison.scored, language=language)
+        written += write_figures(comparison.folder, figures, language, formats)
+    return written

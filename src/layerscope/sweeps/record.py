@@ -1,0 +1,130 @@
+"""The manifest of a sweep."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import AliasChoices, Field
+
+from layerscope.results.record import ModelRecord, RecordPart, RequestRecord, RunRecord
+
+
+class SweepRequestRecord(RequestRecord):
+    """What was asked of a sweep."""
+
+    dataset: str
+    """Name of the data set, or the file."""
+    split: str | None = None
+    """That was taken of it."""
+    protocol: str
+    """How texts became windows."""
+    max_samples: int | None
+    """Texts (windows, where texts are joined) asked for; null for all."""
+    texts_sha256: str
+    """Digest of the texts, in order."""
+    experiments: tuple[str, ...]
+    """Families in their written form."""
+    paths: tuple[str, ...]
+    """Single paths in their written form."""
+    until_ci: float | None = None
+    """Half-width in nats that every interval was to have; null where all samples were to be scored."""
+    word_boundaries: bool = False
+    """Whether the probability was recorded that a word begins."""
+    compile: bool = False
+    """Whether layers were to go through a compiler."""
+    plain: bool = Field(default=False, validation_alias=AliasChoices("plain", "reference"))
+    """Whether no fast path was used (``--plain``)."""
+
+
+class SweptModelRecord(ModelRecord):
+    """The model of a sweep."""
+
+    context_length: int | None
+    """Positions that it can see; null without a limit."""
+
+
+class UnscoredRecord(RecordPart):
+    """What could not be scored."""
+
+    texts_without_a_scored_token: int
+    """Texts."""
+    their_names: tuple[str, ...]
+    """Of the first hundred."""
+    first_tokens_without_context: int
+    """Tokens at the start of a text with nothing before them."""
+    tokens_past_the_context_length: int
+    """Tokens that the model cannot see."""
+    tokens_of_the_dropped_tail: int
+    """Tokens left over when texts were cut into windows."""
+
+
+class DataRecord(RecordPart):
+    """What was scored."""
+
+    name: str
+    """Of the data set, or the file."""
+    split: str | None = None
+    """That was taken."""
+    texts_sha256: str
+    """Digest of the texts drawn, in order."""
+    documents: int
+    """Texts or windows."""
+    tokens: int
+    """Tokens of those."""
+    tokens_scored: int
+    """Tokens with something before them."""
+    unscored: UnscoredRecord
+    """What could not be scored."""
+
+
+class PlanRecord(RecordPart):
+    """How much work it was."""
+
+    variants: int
+    """The intact model included."""
+    layer_runs_a_batch: int
+    """Layers that ran, variants sharing what they have in common."""
+    layer_runs_without_sharing: int
+    """Layers that would have run otherwise."""
+    shards: int
+    """Batches."""
+
+
+class PrecisionRecord(RecordPart):
+    """What became of a precision that was asked for."""
+
+    asked_nats: float
+    """Half-width that every interval was to have."""
+    reached_nats: float | None
+    """Of the widest interval; null where there is none."""
+    widest: str | None
+    """Its variant."""
+    documents: int
+    """Texts that were scored."""
+    cap: int
+    """Texts that there were."""
+    looks: int
+    """Times that the intervals could be looked at."""
+    level_of_each_look: float
+    """Of each interval, so that all looks together hold 95 %."""
+
+
+class SweepRecord(RunRecord):
+    """The manifest of a sweep."""
+
+    made_by: ClassVar[str] = "layerscope sweep"
+
+    kind: Literal["sweep"] = "sweep"
+    """sweep."""
+    request: SweepRequestRecord
+    """What was asked for."""
+    model: SweptModelRecord
+    """The model that ran."""
+    data: DataRecord
+    """What was scored."""
+    plan: PlanRecord
+    """How much work it was."""
+    precision: PrecisionRecord | None = None
+    """What became of ``--until-ci``; null without it."""
+    shards_resumed: int | None = None
+    """Batches that an earlier, killed run had left; null until it is finished."""

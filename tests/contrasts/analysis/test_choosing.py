@@ -1,0 +1,81 @@
+"""What is ablated comes from one half of the blocks, what it is tested on from the other, and random sets are like it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from layerscope.contrasts.analysis.choosing import choose_units, pairs_to_test, random_sets
+from layerscope.contrasts.blocks import GroupBlocks
+
+N_LAYERS, WIDTH = 3, 20
+
+
+def blocks_of(scores: np.ndarray, n_blocks: int = 6) -> GroupBlocks:
+    """Blocks that all have the same scores."""
+    same = np.broadcast_to(scores.astype(np.float32), (n_blocks, N_LAYERS, WIDTH))
+    return GroupBlocks(np.arange(10, 10 + n_blocks), np.full(n_blocks, 4), same, same, same)
+
+
+def still(*units: tuple[int, int]) -> np.ndarray:
+    scores = np.full((N_LAYERS, WIDTH), 0.5)
+    for layer, dim in units:
+        scores[layer, dim] = 0.1
+    return scores
+
+
+def test_the_stillest_units_of_the_types_asked_for() -> None:
+    groups = [("place", "meaning", blocks_of(still((0, 3), (2, 7)))), ("tense", "grammar", blocks_of(still((1, 5), (2, 9))))]
+    for members, expected in (("meaning", [3, 47]), ("grammar", [25, 49])):
+        chosen, left = choose_units(groups, 2, members=members, layer=None, generator=np.random.default_rng(0))
+        assert sorted(chosen.tolist()) == expected
+        assert set(left) == {"place", "tense"}, "what is tested is of all types"
+        assert all(len(numbers) == 3 and numbers < set(range(10, 16)) for numbers in left.values())
+    chosen, _ = choose_units(groups, 1, members="all", layer=1, generator=np.random.default_rng(0))
+    assert chosen.tolist() == [25]
+
+
+def test_units_are_chosen_on_the_half_that_is_not_tested() -> None:
+    """Each block has a still unit of its own: none of a tested block is chosen."""
+    scores = np.full((8, N_LAYERS, WIDTH), 0.5, dtype=np.float32)
+    for block in range(8):
+        scores[block, 0, block] = 0.0
+    group = ("tense", "grammar", GroupBlocks(np.arange(8), np.full(8, 2), scores, scores, scores))
+    for seed in range(20):
+        chosen, left = choose_units([group], 4, members="all", layer=None, generator=np.random.default_rng(seed))
+        assert set(chosen.tolist()) == set(range(8)) - left["tense"]
+
+
+def test_one_block_cannot_be_halved() -> None:
+    group = ("tense", "grammar", blocks_of(still((0, 1)), n_blocks=1))
+    assert choose_units([group], 1, members="all", layer=None, generator=np.random.default_rng(0)) is None
+    assert choose_units([], 1, members="all", layer=None, generator=np.random.default_rng(0)) is None
+
+
+def test_random_sets_have_as_many_units_of_each_layer_and_none_of_the_chosen() -> None:
+    generator = np.random.default_rng(0)
+    chosen = np.array([2, 4, 45])
+    sets = random_sets(chosen, generator.normal(size=(60, 3)), n_sets=50, width=WIDTH, generator=generator)
+    assert sets.shape == (50, 3)
+    assert (sets // WIDTH == chosen // WIDTH).all()
+    assert not np.isin(sets, chosen).any()
+    assert all(len(set(one)) == 3 for one in sets.tolist())
+
+
+def test_pairs_to_test_lie_in_the_blocks_that_are_left() -> None:
+    pairs = pd.DataFrame(
+        {
+            "pair": np.arange(60),
+            "group": np.repeat(["tense", "place", "random-word-a"], 20),
+            "type": np.repeat(["grammar", "meaning", "control"], 20),
+            "block": np.tile(np.arange(5), 12),
+            "right": np.repeat([1.0, np.nan, np.nan], 20),
+        }
+    )
+    left = {"tense": frozenset({0, 1}), "place": frozenset({3})}
+    found = pairs_to_test(pairs, left, 6, generator=np.random.default_rng(0))
+    assert found["group"].value_counts().to_dict() == {"tense": 6, "place": 3}
+    assert set(found["block"][found["group"] == "tense"]) <= {0, 1}
+    assert set(found["block"][found["group"] == "place"]) == {3}
+    assert found["pair"].is_monotonic_increasing
+    assert pairs_to_test(pairs[pairs["right"].isna()], left, 6, generator=np.random.default_rng(0)).empty

@@ -1,0 +1,145 @@
+"""Figures of a finished run from its tables: which there are, in which language and format, and that they are never stale."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from layerscope.cli.main import main
+from layerscope.contrasts.finished import FinishedContrast
+from layerscope.contrasts.stability import StabilityRequest, find_stability
+from layerscope.draw import draw_figures
+from layerscope.figures.files import own_language
+from layerscope.sweeps.finished import FinishedRun
+from layerscope.sweeps.parts_of_speech import TagRequest, tag_run
+from tests.tiny_runs import TinyRuns
+
+SWEPT = {"removal", "exchange", "removal+exchange", "accuracy", "proxies"}
+TAGGED = {f"{name}_{family}" for name in ("pos", "pos_classes", "pos_difficulty") for family in ("removal", "exchange")}
+STABILITY = {
+    "heatmap", "stable_dimensions", "scatter", "consistency", "layer_profile", "layer_shares", "contraction", "divergence",
+}  # fmt: skip
+
+
+@pytest.fixture
+def tagged(runs: TinyRuns, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(runs.tagged, tmp_path / "tagged"))
+
+
+@pytest.fixture
+def contrast(runs: TinyRuns, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(runs.contrast, tmp_path / "contrast"))
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in (folder / "figures").iterdir()}
+
+
+def stems(folder: Path, language: str) -> set[str]:
+    return {name.rpartition("_")[0] for name in names(folder) if f"_{language}." in name}
+
+
+def test_jobs_draw_nothing(runs: TinyRuns) -> None:
+    assert not any((path / "figures").exists() for path in (*runs.all, runs.bare))
+
+
+def test_everything_of_a_sweep(tagged: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    written = draw_figures(tagged, languages=("en", "ja"), progress=lambda *one: told.append(one))
+    assert {path.name for path in written} == names(tagged)
+    assert stems(tagged, "en") == stems(tagged, "ja") == SWEPT | TAGGED
+    assert len(written) == 4 * len(SWEPT | TAGGED), "two languages, two formats"
+    assert all(path.stat().st_size > 1000 for path in written)
+    assert told == [("Drawing: layers", 0, 2), ("Drawing: parts of speech", 1, 2), ("Drawing", 2, 2)]
+
+
+def test_the_same_tables_give_the_same_bytes(tagged: Path) -> None:
+    first = {path: path.read_bytes() for path in draw_figures(tagged, languages=("ja",), of=("layers",))}
+    again = {path: path.read_bytes() for path in draw_figures(tagged, languages=("ja",), of=("layers",))}
+    assert first == again
+
+
+def test_everything_of_a_contrast(contrast: Path) -> None:
+    draw_figures(contrast, languages=("ja",), formats=("svg",))
+    assert names(contrast) == {f"{name}_ja.svg" for name in {*STABILITY, "intervention"}}
+
+
+def test_one_language_by_default_that_of_the_locale(tagged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("layerscope.draw.own_language", lambda: "ja")
+    draw_figures(tagged, of=("layers",), formats=("png",))
+    assert names(tagged) == {f"{name}_ja.png" for name in SWEPT}
+
+
+@pytest.mark.parametrize(
+    ("environment", "language"),
+    [
+        ({}, "en"),
+        ({"LANG": "C.UTF-8"}, "en"),
+        ({"LANG": "ja_JP.UTF-8"}, "ja"),
+        ({"LANG": "en_US.UTF-8", "LC_MESSAGES": "ja_JP"}, "ja"),
+        ({"LANG": "ja_JP", "LC_ALL": "de_DE"}, "en"),
+        ({"LANG": "ja_JP", "LC_ALL": ""}, "ja"),
+    ],
+)
+def test_the_language_of_the_locale(environment: dict[str, str], language: str) -> None:
+    assert own_language(environment) == language
+
+
+def test_a_run_without_analysis_has_what_its_tables_allow(runs: TinyRuns, tmp_path: Path) -> None:
+    plain = Path(shutil.copytree(runs.plain, tmp_path / "plain"))
+    draw_figures(plain, languages=("en",), formats=("png",))
+    assert names(plain) == {f"{name}_en.png" for name in ("removal", "accuracy", "proxies", "variants")}
+    assert draw_figures(runs.bare) == []
+
+
+def test_figures_of_earlier_tables_go(tagged: Path, contrast: Path) -> None:
+    """A new analysis leaves no figure of the one before, in any language."""
+    draw_figures(tagged, languages=("en", "ja"), formats=("png",))
+    tag_run(FinishedRun.open(tagged), TagRequest())
+    assert names(tagged) == {f"{name}_{language}.png" for name in SWEPT for language in ("en", "ja")}
+    draw_figures(contrast, languages=("en", "ja"), formats=("png",))
+    find_stability(FinishedContrast.open(contrast), StabilityRequest(k=4, n_resamples=0, positions=("edit",)))
+    assert names(contrast) == {"intervention_en.png", "intervention_ja.png"}
+
+
+def run(*arguments: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    assert ended.value.code == 0
+
+
+def test_the_command(tagged: Path, runs: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
+    run("figures", str(tagged), "--language", "ja", "--format", "svg")
+    assert names(tagged) == {f"{name}_ja.svg" for name in SWEPT | TAGGED}
+    assert capsys.readouterr().out.strip() == f"{len(SWEPT | TAGGED)} files: {tagged / 'figures'}"
+    run("figures", str(tagged), "--language", "both", "--format", "png")
+    assert names(tagged) == {f"{name}_{ending}" for name in SWEPT | TAGGED for ending in ("ja.svg", "en.png", "ja.png")}, (
+        "what was drawn before stays"
+    )
+    capsys.readouterr()
+    run("figures", str(runs.bare))
+    assert capsys.readouterr().out.strip() == f"There is nothing to draw yet: layerscope stability {runs.bare}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rule"),
+    [
+        (("--language", "de"), "--language is auto, en, ja or both; got 'de'."),
+        (("--format", "pdf"), "--format is png, svg or both; got 'pdf'."),
+    ],
+)
+def test_unknown_choices(tagged: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, str], rule: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["figures", str(tagged), *arguments])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == f"layerscope: {rule}\n"
+    assert not (tagged / "figures").exists()
+
+
+@pytest.mark.parametrize(("asked", "languages"), [("en", {"en"}), ("both", {"en", "ja"}), ("none", set())])
+def test_a_job_draws_in_the_languages_asked_for(tagged: Path, asked: str, languages: set[str]) -> None:
+    run("pos", str(tagged), "--figures", asked)
+    found = names(tagged) if (tagged / "figures").exists() else set()
+    assert found == {f"{name}_{language}.{form}" for name in TAGGED for language in languages for form in ("png", "svg")}
