@@ -59,11 +59,14 @@ docs: $(READY) ## the documentation as a site in site/, strict, links checked
 notebooks: $(READY) ## both notebooks run, their numbers and figures in docs/notebooks/*.ipynb
 	$(BIN)/jupytext --to ipynb --execute docs/notebooks/first_sweep.py docs/notebooks/first_contrast.py
 
-check: $(READY) ## lint, types and the import contract
+check: $(READY) ## lint, types, import contracts, unused code, the house in CONTRIBUTING, examples in docstrings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/vulture
+	$(BIN)/python -m scripts.house
+	$(BIN)/python -m pytest -q -p no:cacheprovider tests/docs/test_docstrings.py
 
 format: $(READY) ## put the code into its form
 	$(BIN)/ruff check --fix .

@@ -49,8 +49,7 @@ from layerscope.sweeps.record import SweepRecord
 from layerscope.sweeps.tables import DOCUMENTS, LAYERS, POS, PROXIES, SCORES, TOKEN_WORDS, TOKENS, VOCABULARY
 from tests.made_up_records import DATA, MODEL, contrast_record, sweep_record
 
-N_LAYERS, WIDTH, VOCABULARY_SIZE = 30, 576, 49_152
-TOKENS_A_DOCUMENT = 250
+N_LAYERS, WIDTH, TOKENS_A_DOCUMENT = 250
 SITES, POSITIONS = ("resid_post", "attn_out", "mlp_out"), ("edit", "edit+1", "edit+2", "edit+3", "detection", "last")
 MEANING = ("adjective", "location", "negation", "number", "subject")
 GRAMMAR = (

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from layerscope.sweeps.analysis.blocks import ScoreBlock
-from layerscope.sweeps.analysis.parts_of_speech import Resampling, pos_table
-from layerscope.sweeps.analysis.unit_sums import sum_units
+from layerscope.stats.bootstrap import Resampling
+from layerscope.sweeps.analysis.item_sums import sum_items
+from layerscope.sweeps.analysis.parts_of_speech import pos_table
+from layerscope.sweeps.analysis.score_arrays import ScoreArrays
 from layerscope.sweeps.analysis.words import WordIndex
 
 TAGS = ("NOUN", "VERB", "ADP", "DET", "PUNCT", "ADJ")
@@ -21,13 +22,13 @@ class MadeUpRun:
     """Words and scores of a run."""
 
     index: WordIndex
-    blocks: list[ScoreBlock]
+    blocks: list[ScoreArrays]
     layers: pd.DataFrame
 
     def pos(self) -> pd.DataFrame:
         """pos.parquet of the run."""
-        by_unit, _, _ = sum_units(iter(self.blocks), self.index, len(self.layers), np.full(len(self.index.upos), -1))
-        return pos_table(by_unit, self.layers, Resampling(0, n_resamples=400)).to_pandas()
+        by_item, _, _ = sum_items(iter(self.blocks), self.index, len(self.layers), np.full(len(self.index.upos), -1))
+        return pos_table(by_item, self.layers, Resampling(0, n_resamples=400)).to_pandas()
 
 
 def made_up_run(
@@ -58,7 +59,7 @@ def made_up_run(
     return MadeUpRun(index, list(_blocks(generator, index, extra, n_variants)), layers)
 
 
-def _blocks(generator: np.random.Generator, index: WordIndex, extra: np.ndarray, n_variants: int) -> Iterator[ScoreBlock]:
+def _blocks(generator: np.random.Generator, index: WordIndex, extra: np.ndarray, n_variants: int) -> Iterator[ScoreArrays]:
     """Ten documents a block."""
     n_documents = len(index.start_of_document) - 1
     of_document = generator.normal(0.3, 0.3, size=n_documents)
@@ -71,7 +72,7 @@ def _blocks(generator: np.random.Generator, index: WordIndex, extra: np.ndarray,
         effect = of_document[document] + extra[word] + generator.standard_t(4, size=(n_variants - 1, len(rows))) * 0.5
         nll = np.concatenate([intact[None], intact + effect]).astype(np.float32)
         right = nll < 1.0
-        yield ScoreBlock(
+        yield ScoreArrays(
             document,
             rows - index.start_of_document[document],
             nll,

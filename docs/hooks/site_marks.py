@@ -20,6 +20,7 @@ for folder in (ROOT, ROOT / "src", Path(__file__).parent):
 import site_columns  # noqa: E402
 import site_models  # noqa: E402
 import site_options  # noqa: E402
+import site_records  # noqa: E402
 import site_subtypes  # noqa: E402
 
 MARK = re.compile(r"^<!-- generated: (?P<kind>[a-z-]+)(?: (?P<argument>\S.*?))? -->$", re.MULTILINE)
@@ -27,6 +28,7 @@ MARK = re.compile(r"^<!-- generated: (?P<kind>[a-z-]+)(?: (?P<argument>\S.*?))? 
 KINDS: dict[str, Callable[[str], str]] = {
     "options": site_options.options,
     "table": site_columns.columns,
+    "record": site_records.fields,
     "families": site_models.families,
     "settings": site_models.settings,
     "refused": site_models.refused,

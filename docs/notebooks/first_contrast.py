@@ -223,7 +223,7 @@ divergence[divergence["set"].isin(["error", "meaning"]) & (divergence["distance"
 # refused, and why.
 
 # %%
-Markdown(stability.reading["en"])
+Markdown(stability.reading.en)
 
 # %% [markdown]
 # ## What not to conclude

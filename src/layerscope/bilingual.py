@@ -19,7 +19,7 @@ class Bilingual(NamedTuple):
     def of(self, language: Language) -> str:
         """In one of them.
 
-        Example:
+        Examples:
             >>> Bilingual("layer", "層").of("ja")
             '層'
         """

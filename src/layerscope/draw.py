@@ -38,8 +38,11 @@ def draw_figures(
     Raises:
         RunError: the folder is no finished run, or its figures cannot be written.
 
-    Example:
-        >>> draw_figures(Path("results/removal/smollm2_135m_lee_n8"), languages=["ja"])  # doctest: +SKIP
+    Examples:
+        >>> run = Path("results/removal/my_model_texts_nall")
+        >>> files = ls.draw_figures(run, languages=["ja"], formats=["svg"], of=["layers"])
+        >>> sorted(path.name for path in files)[:2]
+        ['accuracy_ja.svg', 'exchange_ja.svg']
     """
     run = open_run(path)
     drawings = contrast_drawing.DRAWN if isinstance(run, FinishedContrast) else sweep_drawing.DRAWN

@@ -13,12 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from layerscope.contrasts import stability
+from layerscope.contrasts.analysis.place import main_place
 from layerscope.contrasts.drawing import of_stability
 from layerscope.contrasts.finished import FinishedContrast
 from layerscope.contrasts.prepare import ContrastRequest, prepare_contrast
 from layerscope.contrasts.reference import ReferenceText
 from layerscope.contrasts.run import run_contrast as run_prepared
-from layerscope.contrasts.stability import StabilityRequest, find_stability, main_place
+from layerscope.contrasts.stability import StabilityRequest, find_stability
 from layerscope.contrasts.tables import (
     CONSISTENCY,
     CONTRACTION,

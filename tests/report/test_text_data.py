@@ -8,7 +8,7 @@ import pytest
 
 from layerscope.report.packing import Packing
 from layerscope.report.text_data import sampled, text_data
-from layerscope.sweeps.analysis.blocks import ScoreBlock
+from layerscope.sweeps.analysis.score_arrays import ScoreArrays
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.tables import SCORES, TOKEN_WORDS, VOCABULARY
 from tests.report.unpack import array_of, value_of
@@ -22,7 +22,7 @@ def data_of(path, *, share: float = 1.0, with_words: bool = True) -> tuple[Finis
     data = text_data(
         run.documents.to_pandas(),
         run.tokens.to_pandas(),
-        run.blocks(),
+        run.scores(),
         dict(zip(vocabulary["id"], vocabulary["text"], strict=True)),
         variants=run.layers["variant"].tolist(),
         word_of=run.directory.read_table(TOKEN_WORDS).to_pandas() if has_words else None,
@@ -164,7 +164,7 @@ def test_without_tags_words_are_told_by_spaces(runs: TinyRuns) -> None:
     )
     nll = np.arange(8, dtype=np.float32).reshape(2, 4)
     zeros = np.zeros((2, 4))
-    block = ScoreBlock(np.zeros(4, int), np.arange(1, 5), nll, zeros, zeros > 0, zeros > 0, np.full((2, 4), 7, np.int64))
+    block = ScoreArrays(np.zeros(4, int), np.arange(1, 5), nll, zeros, zeros > 0, zeros > 0, np.full((2, 4), 7, np.int64))
     packing = Packing()
     data = text_data(documents, tokens, [block], {7: "!"}, variants=["intact", "removal-0"], word_of=None, packing=packing)
     found = value_of(data["tokens"], packing.chunks)

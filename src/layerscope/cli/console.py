@@ -99,7 +99,7 @@ def draw(console: Console, run: Path, languages: Sequence[Language] | None, *, o
 def split_names(text: str | None) -> tuple[str, ...]:
     """Names joined by commas; none of them empty.
 
-    Example:
+    Examples:
         >>> split_names("removal, exchange,")
         ('removal', 'exchange')
     """

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from layerscope.contrasts.analysis.place import main_place
 from layerscope.contrasts.figures.intervention import intervention_figures
 from layerscope.contrasts.figures.units import stability_figures
 from layerscope.contrasts.finished import FinishedContrast
-from layerscope.contrasts.stability import main_place
 from layerscope.contrasts.tables import (
     CONSISTENCY,
     CONTRACTION,

@@ -16,7 +16,7 @@ FEWEST_PAIRS_A_DIMENSION = 200
 def is_enough(n_pairs: int, n_blocks: int) -> bool:
     """Whether a group of pairs allows inference.
 
-    Example:
+    Examples:
         >>> is_enough(40, 10), is_enough(400, 9)
         (True, False)
     """

@@ -25,7 +25,13 @@ NOT_COMPARED = ("reference", "bound")
 
 @dataclass(frozen=True)
 class FinishedContrast(OpenedRun[ContrastRecord]):
-    """A contrast run that is complete."""
+    """A contrast run that is complete.
+
+    Examples:
+        >>> run = ls.FinishedContrast.open(Path("results/contrast/my_model_pairs_nall"))
+        >>> run.groups[["group", "role", "pairs"]].tail(2).to_dict("list")
+        {'group': ['tense', 'typo'], 'role': ['grammar', 'grammar'], 'pairs': [52, 48]}
+    """
 
     @classmethod
     def open(cls, path: Path) -> FinishedContrast:

@@ -21,6 +21,7 @@ from layerscope.contrasts.analysis.intervention import (
     intervention_effects,
     verdict,
 )
+from layerscope.contrasts.analysis.place import main_place
 from layerscope.contrasts.blocks import GroupBlocks
 from layerscope.contrasts.engine.ablation import Replacement, Units
 from layerscope.contrasts.engine.intervention import Ablation, Ablations, measure_pairs, measure_text
@@ -28,7 +29,6 @@ from layerscope.contrasts.engine.pair_batches import PairBatch, can_share, make_
 from layerscope.contrasts.engine.reference import Reference
 from layerscope.contrasts.finished import FinishedContrast
 from layerscope.contrasts.reference import ReferenceText, find_reference
-from layerscope.contrasts.stability import main_place
 from layerscope.contrasts.tables import INTERVENTION
 from layerscope.corpora.catalogue import load_documents
 from layerscope.corpora.protocols import Protocol, cut_windows
@@ -52,7 +52,13 @@ Members = Literal["all", "meaning", "grammar"]
 
 @dataclass(frozen=True)
 class InterveneRequest:
-    """What to ablate, and against what."""
+    """What to ablate, and against what.
+
+    Examples:
+        >>> request = ls.InterveneRequest(stable=20, members="grammar", layer=5)
+        >>> request.n_sets, request.position  # None: the run's main place
+        (200, None)
+    """
 
     stable: int = 50
     """Units that change least, over all layers together or in one."""
@@ -105,6 +111,12 @@ def intervene(run: FinishedContrast, request: InterveneRequest, progress: Progre
 
     Raises:
         LayerscopeError: the request does not fit the run, the model cannot be loaded, or no pair can be scored.
+
+    Examples:
+        >>> run = ls.FinishedContrast.open(Path("results/contrast/my_model_pairs_nall"))
+        >>> found = ls.intervene(run, ls.InterveneRequest(stable=5, n_sets=3, max_pairs=8, text_tokens=40))
+        >>> len(found.layer), found.verdicts["mean"].en[:13]
+        (5, 'No inference:')
     """
     site, position = _check(run, request)
     generator = np.random.default_rng(request.seed)

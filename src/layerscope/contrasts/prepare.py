@@ -30,7 +30,13 @@ _BATCH_TOKENS = {"cpu": 1024, "mps": 1024, "cuda": 8192}
 
 @dataclass(frozen=True)
 class ContrastRequest:
-    """What the user asks for; the command line's options in the same words."""
+    """What the user asks for; the command line's options in the same words.
+
+    Examples:
+        >>> request = ls.ContrastRequest("smollm2-135m", per_subtype=50, subtypes=("tense", "subject"))
+        >>> request.sites, request.positions[:2]
+        (('resid_post', 'attn_out', 'mlp_out'), ('edit', 'edit+1'))
+    """
 
     model: str
     """Built-in name, directory, GGUF file or Hub id."""
@@ -112,6 +118,12 @@ def prepare_contrast(request: ContrastRequest) -> PreparedContrast:
 
     Raises:
         LayerscopeError: whatever is wrong, in one sentence.
+
+    Examples:
+        >>> request = ls.ContrastRequest("smollm2-135m", per_subtype=8, subtypes=("tense", "subject"))
+        >>> prepared = ls.prepare_contrast(request)
+        >>> [group.name for group in prepared.groups if group.role in ("meaning", "grammar")], prepared.n_pairs
+        (['subject', 'tense'], 52)
     """
     sites, positions = check_sites(request.sites), check_positions(request.positions)
     _check_request(request)

@@ -74,7 +74,7 @@ class ContrastRecord(RunRecord):
     made_by: ClassVar[str] = "layerscope contrast"
 
     kind: Literal["contrast"] = "contrast"
-    """contrast."""
+    """What was run."""
     request: ContrastRequestRecord
     """What was asked for."""
     model: ContrastedModelRecord

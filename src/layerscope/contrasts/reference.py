@@ -33,7 +33,12 @@ _PARTS = ("mean", "spread", "size", "bank")
 
 @dataclass(frozen=True)
 class ReferenceText:
-    """Which text the spread is measured on."""
+    """Which text the spread is measured on.
+
+    Examples:
+        >>> ls.ReferenceText("lee", n_tokens=5000).dataset
+        'lee'
+    """
 
     dataset: str = "lee"
     """Named data set or local file."""

@@ -54,6 +54,14 @@ def run_contrast(prepared: PreparedContrast, *, force: bool = False, progress: P
 
     Raises:
         LayerscopeError: the run cannot start; nothing has been written then.
+
+    Examples:
+        >>> request = ls.ContrastRequest(
+        ...     "smollm2-135m", per_subtype=2, subtypes=("tense", "subject"), sites=("resid_post",), positions=("edit+1",),
+        ...     reference=ls.ReferenceText("lee", 200), output_dir=Path("contrasts"),
+        ... )
+        >>> ls.run_contrast(ls.prepare_contrast(request))
+        True
     """
     directory = prepared.directory
     if not force and directory.check_resumable(ContrastRecord, prepared.record, package_versions()):

@@ -7,7 +7,6 @@ raw scale stands beside it with its values.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 
@@ -15,23 +14,18 @@ import numpy as np
 import pandas as pd
 
 from layerscope.bilingual import LANGUAGES, Bilingual
-from layerscope.contrasts.analysis.place import Place
+from layerscope.contrasts.analysis.place import Place, main_place
 from layerscope.contrasts.analysis.reading import read_stability
 from layerscope.contrasts.analysis.stability import correct, dimensions_table, movement_tables, place_tables, preferences_table
 from layerscope.contrasts.enough import is_enough, refusal
 from layerscope.contrasts.figures.units import LIKE_CONTROL, STABILITY_FIGURES
 from layerscope.contrasts.finished import NOT_COMPARED, FinishedContrast
 from layerscope.contrasts.tables import (
-    CONSISTENCY,
-    CONTRACTION,
     DIMENSIONS,
-    DIVERGENCE,
     LAYER_AGREEMENT,
-    LAYER_SPECIFICITY,
     PREFERENCES,
     RANKING,
-    SPREAD_EXPLAINS,
-    TYPE_SPECIFICITY,
+    STABILITY_TABLES,
 )
 from layerscope.errors import RunError
 from layerscope.progress import Progress, nobody_asks
@@ -40,7 +34,12 @@ from layerscope.results.schema import Table
 
 @dataclass(frozen=True)
 class StabilityRequest:
-    """What to ask of a run."""
+    """What to ask of a run.
+
+    Examples:
+        >>> ls.StabilityRequest(k=20, positions=("edit+1",)).n_resamples
+        200
+    """
 
     k: int = 50
     """Dimensions a layer (and units over all layers) that count as those that change least."""
@@ -79,6 +78,12 @@ def find_stability(run: FinishedContrast, request: StabilityRequest, progress: P
 
     Raises:
         RunError: k does not fit the model, or the run lacks a site or position that is asked for, or pairs that have one.
+
+    Examples:
+        >>> run = ls.FinishedContrast.open(Path("results/contrast/my_model_pairs_nall"))
+        >>> found = ls.find_stability(run, ls.StabilityRequest(k=5, n_resamples=19, positions=("edit+1",)))
+        >>> found.site, found.reading.en.splitlines()[4]
+        ('resid_post', '## Scale')
     """
     sites, positions = _check(run, request)
     places = [(site, position) for site in sites for position in positions]
@@ -129,30 +134,6 @@ def find_stability(run: FinishedContrast, request: StabilityRequest, progress: P
         run.directory.write_text(f"stability_{language}.md", found.reading.of(language))
     run.directory.remove_figures(*STABILITY_FIGURES)
     return found
-
-
-STABILITY_TABLES = (
-    RANKING,
-    SPREAD_EXPLAINS,
-    CONSISTENCY,
-    LAYER_AGREEMENT,
-    LAYER_SPECIFICITY,
-    TYPE_SPECIFICITY,
-    DIMENSIONS,
-    CONTRACTION,
-    DIVERGENCE,
-    PREFERENCES,
-)
-"""What an analysis leaves in the run directory, as far as there is material for it."""
-
-
-def main_place(sites: Sequence[str], positions: Sequence[str]) -> tuple[str, str]:
-    """Where figures and reading look: the residual stream just after the edit, or what comes nearest to it.
-
-    The edit itself is mostly lexical, and last tokens of sentences are the strangest.
-    """
-    later = [position for position in positions if position.startswith("edit+")] or list(positions)
-    return ("resid_post" if "resid_post" in sites else sites[0]), later[0]
 
 
 def _check(run: FinishedContrast, request: StabilityRequest) -> tuple[tuple[str, ...], tuple[str, ...]]:

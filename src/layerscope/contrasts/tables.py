@@ -368,3 +368,17 @@ INTERVENTION = Table(
         Column("value", pa.float64(), "-", "Ablated less intact."),
     ),
 )
+
+STABILITY_TABLES = (
+    RANKING,
+    SPREAD_EXPLAINS,
+    CONSISTENCY,
+    LAYER_AGREEMENT,
+    LAYER_SPECIFICITY,
+    TYPE_SPECIFICITY,
+    DIMENSIONS,
+    CONTRACTION,
+    DIVERGENCE,
+    PREFERENCES,
+)
+"""What an analysis leaves in the run directory, as far as there is material for it."""

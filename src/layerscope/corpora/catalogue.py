@@ -91,6 +91,10 @@ def load_documents(name: str, unit: Unit, *, split: str | None = None, data_dir:
     Raises:
         DataError: unknown name (with near names), no such file or split, or nothing in it.
         HubError: the Hub is needed and cannot be reached.
+
+    Examples:
+        >>> [document.text for document in ls.load_documents("texts.txt", "lines")][:2]
+        ['The cat sat on the mat.', 'It rained all day in the small town.']
     """
     if name not in DATASETS:
         path = _local_path(name)

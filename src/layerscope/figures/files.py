@@ -20,7 +20,7 @@ FORMATS: tuple[Format, ...] = ("png", "svg")
 def own_language(environment: Mapping[str, str] = os.environ) -> Language:
     """The language of the user's locale if figures speak it, else English.
 
-    Example:
+    Examples:
         >>> own_language({"LANG": "ja_JP.UTF-8"}), own_language({"LC_ALL": "C", "LANG": "ja_JP.UTF-8"})
         ('ja', 'en')
     """

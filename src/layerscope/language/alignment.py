@@ -29,12 +29,6 @@ class Alignment:
     is_space: Bool[np.ndarray, " token"]
     """True for tokens of white space only, which belong to no word by right."""
 
-    @property
-    def is_lost(self) -> Bool[np.ndarray, " token"]:
-        """True for tokens that should have a word and do not."""
-        lost: np.ndarray = (self.word < 0) & ~self.is_space
-        return lost
-
 
 def align(text: str, spans: Int[np.ndarray, "token 2"], words: Sequence[Word]) -> Alignment:
     """Give each token its word.

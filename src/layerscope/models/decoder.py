@@ -60,6 +60,15 @@ class Decoder:
 
     Raises:
         ModelError: the model's layers cannot be found, or its head cannot be reached.
+
+    Examples:
+        >>> decoder = ls.load_decoder("smollm2-135m")
+        >>> recording = decoder.record(torch.tensor([[504, 2268, 3163]]))
+        >>> hidden = recording.embedded
+        >>> for layer in (0, 2, 1, *range(3, decoder.n_layers)):  # layers 1 and 2 exchanged
+        ...     hidden = decoder.run_step(LayerStep(layer), hidden, recording)
+        >>> decoder.unembed(hidden).shape
+        torch.Size([1, 3, 49152])
     """
 
     model: PreTrainedModel

@@ -35,7 +35,12 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """How to load a model, besides which."""
+    """How to load a model, besides which.
+
+    Examples:
+        >>> ls.LoadOptions(dtype="bfloat16", device="cuda:1").bos
+        'auto'
+    """
 
     dtype: str = "auto"
     """``auto`` (as the checkpoint is stored), ``float32``, ``bfloat16`` or ``float16``."""
@@ -66,6 +71,11 @@ def load_decoder(name: str, *, revision: str | None = None, options: LoadOptions
         ModelError: it cannot be found, loaded or swept.
         HubError: the Hub is needed and cannot be reached.
         DeviceError: the device is not there.
+
+    Examples:
+        >>> decoder = ls.load_decoder("smollm2-135m", options=ls.LoadOptions(dtype="float32"))
+        >>> decoder.n_layers, decoder.dtype, decoder.encoder.prefix_ids  # trained without a BOS
+        (30, torch.float32, ())
     """
     options = options or LoadOptions()
     source = resolve_model(name, revision)

@@ -84,6 +84,11 @@ class SiteMap:
 
     Raises:
         ModelError: the model keeps several streams, or what its halves write cannot be told apart.
+
+    Examples:
+        >>> sites = ls.SiteMap(ls.load_decoder("smollm2-135m"), ["resid_post", "mlp_out"])
+        >>> sites.n_layers, sites.width
+        (30, 576)
     """
 
     def __init__(self, decoder: Decoder, sites: Sequence[Site]) -> None:

@@ -91,7 +91,7 @@ def find_edit(sentence1: str, sentence2: str) -> tuple[tuple[int, int], tuple[in
     Returns:
         Start and end in each sentence; empty spans at the end where they are equal.
 
-    Example:
+    Examples:
         >>> find_edit("She is tired.", "She was tired.")
         ((4, 6), (4, 7))
     """

@@ -149,6 +149,10 @@ def build_variants(families: Sequence[str], paths: Sequence[str], n_layers: int)
 
     Raises:
         PathError: a family or path that cannot be read or that does not fit the model, or nothing to run.
+
+    Examples:
+        >>> [variant.name for variant in ls.build_variants(["exchange"], ["0,3"], 4)]
+        ['intact', 'exchange-0-1', 'exchange-1-2', 'exchange-2-3', '0,3']
     """
     variants = [Variant.intact(n_layers)]
     for written in families:

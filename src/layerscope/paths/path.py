@@ -30,7 +30,7 @@ _LONGEST_RANGE = 100_000
 class LayerPath:
     """The steps that the residual stream takes, first to last.
 
-    Example:
+    Examples:
         >>> path = LayerPath.parse("0-9,11,10,12-31")
         >>> len(path), str(path)
         (32, '0-9,11,10,12-31')

@@ -90,6 +90,11 @@ def plan_sweep(variants: Sequence[Variant], n_layers: int) -> SweepPlan:
 
     Raises:
         PathError: a path visits a layer that the model does not have.
+
+    Examples:
+        >>> plan = ls.plan_sweep(ls.build_variants(["removal"], [], 30), 30)
+        >>> plan.layer_runs, plan.layer_runs_without_sharing
+        (465, 900)
     """
     if not variants or variants[0] != Variant.intact(n_layers):
         raise ValueError("the first variant of a plan is the intact model")

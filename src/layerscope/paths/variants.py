@@ -10,7 +10,12 @@ from layerscope.paths.steps import LayerStep
 
 @dataclass(frozen=True)
 class Variant:
-    """One rearrangement of the model, by name."""
+    """One rearrangement of the model, by name.
+
+    Examples:
+        >>> ls.Variant.from_path(ls.LayerPath.parse("0,2,1,3")).family
+        'path'
+    """
 
     name: str
     """Unique within a run, for example ``removal-10``."""

@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Bool, Int
 
 from layerscope.report.packing import Packing
-from layerscope.sweeps.analysis.blocks import ScoreBlock
+from layerscope.sweeps.analysis.score_arrays import ScoreArrays
 
 CELLS = 700_000
 """Variants times scored tokens of a sample, at most."""
@@ -53,7 +53,7 @@ def sampled(tokens_scored: Int[np.ndarray, " document"], n_variants: int, cells:
 def text_data(
     documents: pd.DataFrame,
     tokens: pd.DataFrame,
-    blocks: Iterable[ScoreBlock],
+    shards: Iterable[ScoreArrays],
     vocabulary: dict[int, str],
     *,
     variants: list[str],
@@ -66,7 +66,7 @@ def text_data(
     Args:
         documents: documents.parquet.
         tokens: tokens.parquet.
-        blocks: scores of the run.
+        shards: scores of the run.
         vocabulary: characters of every token that was predicted.
         variants: names, the intact model first.
         word_of: token_words.parquet; None where the run was not tagged, and words are told by spaces.
@@ -84,7 +84,7 @@ def text_data(
     n_tokens = len(of_sample)
     of_sample = of_sample[of_sample["scored"].cumsum() <= room]
     scored = of_sample["scored"].to_numpy()
-    nll, top1 = _scores(of_sample[scored], blocks, len(variants))
+    nll, top1 = _scores(of_sample[scored], shards, len(variants))
     ids, codes = np.unique(top1, return_inverse=True)
     gap, added = _pieces(documents, of_sample)
     # a token that covers the rest of a character adds nothing that could be pointed at: it goes with the one before
@@ -109,17 +109,17 @@ def text_data(
     }
 
 
-def _scores(wanted: pd.DataFrame, blocks: Iterable[ScoreBlock], n_variants: int) -> tuple[np.ndarray, np.ndarray]:
+def _scores(wanted: pd.DataFrame, shards: Iterable[ScoreArrays], n_variants: int) -> tuple[np.ndarray, np.ndarray]:
     """NLL and likeliest token of the wanted scored tokens, ``variant token``."""
     place = {(int(d), int(p)): i for i, (d, p) in enumerate(zip(wanted["document"], wanted["position"], strict=True))}
     nll = np.full((n_variants, len(wanted)), np.nan, dtype=np.float32)
     top1 = np.full((n_variants, len(wanted)), -1, dtype=np.int64)
     documents = set(wanted["document"])
-    for block in blocks:
-        for column in np.flatnonzero(np.isin(block.document, list(documents))):
-            row = place.get((int(block.document[column]), int(block.position[column])))
+    for shard in shards:
+        for column in np.flatnonzero(np.isin(shard.document, list(documents))):
+            row = place.get((int(shard.document[column]), int(shard.position[column])))
             if row is not None:
-                nll[:, row], top1[:, row] = block.nll_nats[:, column], block.top1_id[:, column]
+                nll[:, row], top1[:, row] = shard.nll_nats[:, column], shard.top1_id[:, column]
     return nll, top1
 
 

@@ -14,9 +14,9 @@ from typing import Any, Literal
 import pandas as pd
 
 from layerscope.atomic import whole_file
+from layerscope.contrasts.analysis.place import main_place
 from layerscope.contrasts.finished import FinishedContrast
-from layerscope.contrasts.stability import STABILITY_TABLES, main_place
-from layerscope.contrasts.tables import INTERVENTION
+from layerscope.contrasts.tables import INTERVENTION, STABILITY_TABLES
 from layerscope.errors import RunError
 from layerscope.progress import Progress, nobody_asks
 from layerscope.report.contrast_data import ContrastTables, contrast_data
@@ -61,6 +61,11 @@ def write_report(
 
     Raises:
         RunError: a folder is no finished run, or the file is there, or cannot be written.
+
+    Examples:
+        >>> report = ls.write_report([Path("results/removal/my_model_texts_nall")], Path("report.html"))
+        >>> report.path.name, report.missing
+        ('report.html', ())
     """
     if output.suffix.lower() not in (".html", ".htm"):
         raise RunError(f"A report is a file that ends in .html; got '{output}'.")
@@ -127,7 +132,7 @@ def _sweep(run: FinishedRun, packing: Packing, *, share: float) -> dict[str, Any
     text = text_data(
         run.documents.to_pandas(),
         run.tokens.to_pandas(),
-        run.blocks(),
+        run.scores(),
         dict(zip(vocabulary["id"], vocabulary["text"], strict=True)),
         variants=[str(name) for name in run.layers["variant"]],
         word_of=directory.read_table(TOKEN_WORDS).to_pandas() if has_words else None,

@@ -18,6 +18,23 @@ _DRAWN_AT_ONCE = 4_000_000
 
 
 @dataclass(frozen=True)
+class Resampling:
+    """How intervals are made."""
+
+    seed: int
+    """Of the bootstrap."""
+    level: float = 0.95
+    """Coverage of each interval; above 0.95 where a run looked at its intervals before it stopped."""
+    n_resamples: int = N_RESAMPLES
+    """Draws."""
+
+    @property
+    def n_looks(self) -> int:
+        """What p-values are multiplied with, where a run looked several times."""
+        return round(0.05 / (1.0 - self.level))
+
+
+@dataclass(frozen=True)
 class Interval:
     """A percentile interval and a p-value for each measure; NaN with fewer than two documents or a sum that is not finite."""
 

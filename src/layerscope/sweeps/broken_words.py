@@ -71,7 +71,7 @@ def find_broken_words(run: FinishedRun, request: WordsRequest, *, output: Path |
     table = run.directory.read_table(WORDS)
     index = WordIndex.from_tables(table, run.directory.read_table(TOKEN_WORDS), run.documents.num_rows)
     vocabulary = run.directory.read_table(VOCABULARY)
-    words = words_of_variant(run.blocks(), table, index, variants.index(request.variant), vocabulary)
+    words = words_of_variant(run.scores(), table, index, variants.index(request.variant), vocabulary)
     words = words if request.tag is None else words[words["upos"] == request.tag]
     bands = frequency_bands(words)
     words = words[words["frequency"].between(fewest, most) & np.isfinite(words["delta_nll_nats"])]

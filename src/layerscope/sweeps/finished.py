@@ -12,15 +12,21 @@ import pyarrow as pa
 
 from layerscope.corpora.catalogue import dataset_label
 from layerscope.results.opened import OpenedRun, open_finished
-from layerscope.sweeps.analysis.blocks import ScoreBlock, score_blocks
-from layerscope.sweeps.analysis.parts_of_speech import Resampling
+from layerscope.stats.bootstrap import Resampling
+from layerscope.sweeps.analysis.score_arrays import ScoreArrays, score_arrays
 from layerscope.sweeps.record import SweepRecord
 from layerscope.sweeps.tables import DOCUMENTS, LAYERS, SCORES, TOKENS
 
 
 @dataclass(frozen=True)
 class FinishedRun(OpenedRun[SweepRecord]):
-    """A sweep's run directory whose run is complete."""
+    """A sweep's run directory whose run is complete.
+
+    Examples:
+        >>> run = ls.FinishedRun.open(Path("results/removal/my_model_texts_nall"))
+        >>> run.layers["variant"].tolist()[:3], run.record.data.documents
+        (['intact', 'removal-0', 'removal-1'], 12)
+    """
 
     @classmethod
     def open(cls, path: Path) -> FinishedRun:
@@ -58,6 +64,6 @@ class FinishedRun(OpenedRun[SweepRecord]):
         precision = self.record.precision
         return Resampling(self.record.request.seed, 0.95 if precision is None else precision.level_of_each_look)
 
-    def blocks(self) -> Iterator[ScoreBlock]:
+    def scores(self) -> Iterator[ScoreArrays]:
         """The scores, shard by shard, variants in the order of ``layers``."""
-        return score_blocks(self.directory.parts(SCORES), self.layers["variant"].tolist())
+        return score_arrays(self.directory.parts(SCORES), self.layers["variant"].tolist())

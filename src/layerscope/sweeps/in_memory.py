@@ -25,7 +25,14 @@ from layerscope.sweeps.run import check_paths_run, check_tokens_fit
 
 @dataclass(frozen=True)
 class SweepResult:
-    """What ``sweep`` returns."""
+    """What ``sweep`` returns.
+
+    Examples:
+        >>> decoder = ls.load_decoder("smollm2-135m")
+        >>> result = ls.sweep(decoder, ["The cat sat on the mat."], ls.build_variants([], ["0-9,12-29"], decoder.n_layers))
+        >>> len(result.scores)  # two variants on six tokens
+        12
+    """
 
     layers: pd.DataFrame
     """One row a variant; columns as in layers.parquet."""
@@ -63,10 +70,12 @@ def sweep(
         DataError: nothing in the texts can be scored.
         PathError: a variant does not fit the model.
 
-    Example:
-        >>> decoder = load_decoder("smollm2-135m")                                       # doctest: +SKIP
-        >>> variants = build_variants(["removal", "exchange"], [], decoder.n_layers)     # doctest: +SKIP
-        >>> sweep(decoder, ["The cat sat on the mat."], variants).layers                 # doctest: +SKIP
+    Examples:
+        >>> decoder = ls.load_decoder("smollm2-135m")
+        >>> variants = ls.build_variants(["removal"], [], decoder.n_layers)
+        >>> layers = ls.sweep(decoder, ["The cat sat on the mat.", "It rained all day."], variants).layers
+        >>> layers["variant"].tolist()[:2], int(layers["tokens_scored"][0])
+        (['intact', 'removal-0'], 11)
     """
     if decoder.encoder is None:
         raise ModelError("Sweeping texts needs a decoder with a tokenizer; this one has none: use load_decoder.")

@@ -14,8 +14,8 @@ from layerscope.errors import DataError
 from layerscope.language.gold import gold_words
 from layerscope.language.taggers import load_tagger
 from layerscope.language.words import Word
+from layerscope.sweeps.analysis.item_sums import TokenCounts, pairs_of_tags, sum_items
 from layerscope.sweeps.analysis.parts_of_speech import pos_table, transitions_table
-from layerscope.sweeps.analysis.unit_sums import TokenCounts, pairs_of_tags, sum_units
 from layerscope.sweeps.analysis.words import WordIndex, words_tables
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.tables import POS, TOKEN_WORDS, TRANSITIONS, WORDS
@@ -69,8 +69,8 @@ def tag_run(run: FinishedRun, request: TagRequest) -> TaggedRun:
     if not index.is_whole.any():
         raise DataError(f"A part of speech needs a word whose every token is scored; '{run.directory.path}' has none.")
     pairs, pair_of_word = pairs_of_tags(index)
-    by_unit, by_pair, counts = sum_units(run.blocks(), index, len(run.layers), pair_of_word)
-    pos = pos_table(by_unit, run.layers, run.resampling)
+    by_item, by_pair, counts = sum_items(run.scores(), index, len(run.layers), pair_of_word)
+    pos = pos_table(by_item, run.layers, run.resampling)
     transitions = transitions_table(pairs, by_pair, run.layers, run.resampling)
     directory = run.directory
     for table, data in ((WORDS, words_of_run), (TOKEN_WORDS, token_words), (POS, pos), (TRANSITIONS, transitions)):

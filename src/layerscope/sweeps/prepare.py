@@ -41,7 +41,13 @@ BATCH_TOKENS = {"cpu": 4096, "mps": 4096, "cuda": 8192}
 
 @dataclass(frozen=True)
 class SweepRequest:
-    """What the user asks for; the command line's options in the same words."""
+    """What the user asks for; the command line's options in the same words.
+
+    Examples:
+        >>> request = ls.SweepRequest("smollm2-135m", "texts.txt", experiments=("removal", "block-removal:2"))
+        >>> request.protocol, request.max_samples
+        ('lines', 1000)
+    """
 
     model: str
     """Built-in name, directory, GGUF file or Hub id."""
@@ -142,6 +148,11 @@ def prepare_sweep(request: SweepRequest) -> PreparedSweep:
 
     Raises:
         LayerscopeError: whatever is wrong, in one sentence.
+
+    Examples:
+        >>> prepared = ls.prepare_sweep(ls.SweepRequest("smollm2-135m", "texts.txt", experiments=("removal",)))
+        >>> len(prepared.plan.variants), prepared.n_scored
+        (31, 20)
     """
     _check_request(request)
     protocol = Protocol.parse(request.protocol)

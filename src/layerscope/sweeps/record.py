@@ -115,7 +115,7 @@ class SweepRecord(RunRecord):
     made_by: ClassVar[str] = "layerscope sweep"
 
     kind: Literal["sweep"] = "sweep"
-    """sweep."""
+    """What was run."""
     request: SweepRequestRecord
     """What was asked for."""
     model: SweptModelRecord

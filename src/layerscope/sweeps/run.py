@@ -36,6 +36,14 @@ def run_sweep(prepared: PreparedSweep, *, force: bool = False, progress: Progres
 
     Raises:
         LayerscopeError: the run cannot start; nothing has been written then.
+
+    Examples:
+        >>> request = ls.SweepRequest("smollm2-135m", "texts.txt", experiments=("removal",), output_dir=Path("sweeps"))
+        >>> prepared = ls.prepare_sweep(request)
+        >>> ls.run_sweep(prepared), ls.run_sweep(prepared)  # finished the second time
+        (True, False)
+        >>> sorted(path.name for path in prepared.directory.path.glob("*.parquet"))[:2]
+        ['documents.parquet', 'layers.parquet']
     """
     directory = prepared.directory
     if not force and directory.check_resumable(SweepRecord, prepared.record, package_versions()):

@@ -10,10 +10,11 @@ import pytest
 from scipy import stats
 
 from layerscope.language.words import Word
-from layerscope.sweeps.analysis.blocks import ScoreBlock, score_blocks
+from layerscope.stats.bootstrap import Resampling
 from layerscope.sweeps.analysis.broken_words import frequency_bands
-from layerscope.sweeps.analysis.parts_of_speech import Resampling, pos_table, published_word, transitions_table
-from layerscope.sweeps.analysis.unit_sums import corrected, pairs_of_tags, sum_units, words_of_block
+from layerscope.sweeps.analysis.item_sums import corrected, pairs_of_tags, sum_items, words_of_shard
+from layerscope.sweeps.analysis.parts_of_speech import pos_table, published_word, transitions_table
+from layerscope.sweeps.analysis.score_arrays import ScoreArrays, score_arrays
 from layerscope.sweeps.analysis.words import WordIndex, words_tables
 from layerscope.sweeps.tables import DOCUMENTS, SCORES, TOKENS
 from tests.made_up_runs import made_up_run
@@ -34,7 +35,7 @@ LAYERS = pd.DataFrame(
 )
 
 
-def small_run() -> tuple[WordIndex, ScoreBlock, list[tuple[str, str]], np.ndarray]:
+def small_run() -> tuple[WordIndex, ScoreArrays, list[tuple[str, str]], np.ndarray]:
     """Two texts; the first token of each has no context. NLLs are 1, 2, 3, … intact and twice that without layer 0."""
     lengths = [len(spans) for spans in SPANS]
     document, position = np.repeat([0, 1], lengths), np.concatenate([np.arange(n) for n in lengths])
@@ -58,7 +59,7 @@ def small_run() -> tuple[WordIndex, ScoreBlock, list[tuple[str, str]], np.ndarra
     nll = np.arange(1.0, len(scored) + 1)
     likeliest = np.ones((2, len(scored)), dtype=bool)
     likeliest[1, [0, 5]] = False  # without layer 0 "cats" and the second token of the second "can" are lost
-    block = ScoreBlock(
+    block = ScoreArrays(
         document[scored], position[scored], np.stack([nll, 2 * nll]), np.stack([0 * nll, nll / 10]), likeliest, likeliest,
         np.zeros((2, len(scored)), dtype=int),
     )  # fmt: skip
@@ -68,7 +69,7 @@ def small_run() -> tuple[WordIndex, ScoreBlock, list[tuple[str, str]], np.ndarra
 def test_words_have_the_sum_of_their_tokens_and_are_right_if_all_are() -> None:
     index, block, _, _ = small_run()
     # tokens scored: cats 1, can 2, run 3, "." 4 | ·c 5, an 6, ran 7, " \n" 8, ·o 9, ff 10
-    units = words_of_block(block, index)
+    units = words_of_shard(block, index)
     assert [index.upos[word] for word in units.index] == ["NOUN", "AUX", "VERB", "PUNCT", "NOUN", "VERB", "ADP"]
     assert units.nll_nats[0].tolist() == [1, 2, 3, 4, 5 + 6, 7, 9 + 10]
     assert units.is_correct[1].tolist() == [False, True, True, True, False, True, True]
@@ -76,7 +77,7 @@ def test_words_have_the_sum_of_their_tokens_and_are_right_if_all_are() -> None:
 
 def test_every_token_is_counted_once_and_the_nlls_add_up() -> None:
     index, block, pairs, pair_of_word = small_run()
-    _, _, counts = sum_units([block], index, 2, pair_of_word)
+    _, _, counts = sum_items([block], index, 2, pair_of_word)
     assert (counts.in_words, counts.in_partial_words, counts.space, counts.lost) == (9, 0, 1, 0)
     np.testing.assert_array_equal(sum(counts.nll_nats.values()), block.nll_nats.sum(axis=1))
     assert counts.nll_nats["space"].tolist() == [8, 16]
@@ -95,7 +96,7 @@ def test_a_words_end_is_moved_to_the_word_that_it_ends() -> None:
     assert index.is_boundary.tolist() == [False, True, True, True, True, False, True, False, True, True, False, False]
     b = np.arange(1, 11) / 10
     found = corrected(replace(block, boundary_nats=np.stack([b, 2 * b])), index)
-    words = words_of_block(found, index)
+    words = words_of_shard(found, index)
     expected = [
         1 - 0.1 + 0.2,  # "cats" comes once "The" has ended, and "·can" shows that it has ended itself
         2 - 0.2 + 0.3,
@@ -112,8 +113,8 @@ def test_a_words_end_is_moved_to_the_word_that_it_ends() -> None:
 
 def test_effects_by_hand() -> None:
     index, block, pairs, pair_of_word = small_run()
-    by_unit, by_pair, _ = sum_units([block], index, 2, pair_of_word)
-    table = pos_table(by_unit, LAYERS, Resampling(0)).to_pandas().set_index(["unit", "tag", "variant"])
+    by_item, by_pair, _ = sum_items([block], index, 2, pair_of_word)
+    table = pos_table(by_item, LAYERS, Resampling(0)).to_pandas().set_index(["unit", "tag", "variant"])
     noun = table.loc[("word", "NOUN", "removal-0")]
     assert (noun["items"], noun["documents"], bool(noun["is_few"])) == (2, 2, True)
     assert (noun["intact_nll_nats"], noun["nll_nats"], noun["delta_nll_nats"]) == (6.0, 12.0, 6.0)  # (1 + 11) / 2
@@ -147,7 +148,7 @@ def test_blocks_follow_the_variants_asked_for() -> None:
         "top1_id": [1, 2, 3, 4], "is_top1": [True] * 4, "agrees_with_intact": [True] * 4, "kl_nats": [0.0] * 4,
         "boundary_nats": [None] * 4,
     }  # fmt: skip
-    (block,) = score_blocks([SCORES.build(columns)], ["a", "b"])
+    (block,) = score_arrays([SCORES.build(columns)], ["a", "b"])
     assert block.nll_nats.tolist() == [[3.0, 4.0], [1.0, 2.0]]
     assert block.position.tolist() == [1, 2]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import numpy as np
@@ -12,6 +13,7 @@ from layerscope.corpora.windows import Window
 from layerscope.engine.batching import Shard, make_shards
 from layerscope.models.decoder import Decoder
 from layerscope.paths.families import build_variants
+from layerscope.paths.path import LayerPath
 from layerscope.paths.plan import plan_sweep
 from layerscope.paths.variants import Variant
 from layerscope.sweeps.engine.walk import ShardScores, walk_shard, work_steps
@@ -87,16 +89,26 @@ def test_the_model_is_bit_identical_after_a_sweep_and_scores_repeat_to_the_bit(l
     np.testing.assert_array_equal(first[0].scores.kl_nats, second[0].scores.kl_nats)
 
 
-def test_exchanging_twice_is_the_identity(llama: Decoder) -> None:
-    recording = llama.record(torch.arange(10, 22)[None])
+def through(decoder: Decoder, path: str, ids: torch.Tensor) -> torch.Tensor:
+    """A path's logits."""
+    recording = decoder.record(ids)
     hidden = recording.embedded
-    for layer in (0, 2, 1, 3):
-        hidden = llama.run_step(Variant.intact(4).path.steps[layer], hidden, recording)
-    assert not torch.equal(llama.unembed(hidden), llama.logits(torch.arange(10, 22)[None]))
-    hidden = recording.embedded
-    for step in Variant.intact(4).path.steps:
-        hidden = llama.run_step(step, hidden, recording)
-    assert torch.equal(llama.unembed(hidden), llama.logits(torch.arange(10, 22)[None]))
+    for step in LayerPath.parse(path).steps:
+        hidden = decoder.run_step(step, hidden, recording)
+    return decoder.unembed(hidden)
+
+
+@pytest.mark.parametrize("first", range(3))
+def test_exchanging_twice_is_the_identity(llama: Decoder, first: int) -> None:
+    """Once in the model, whose modules change places, and once in the path over it."""
+    ids, order = torch.arange(10, 22)[None], list(range(4))
+    order[first : first + 2] = first + 1, first
+    exchanged = copy.deepcopy(llama.model)
+    exchanged.model.layers = torch.nn.ModuleList(exchanged.model.layers[index] for index in order)
+    once, path = Decoder(exchanged, "exchanged once"), ",".join(map(str, order))
+    assert not torch.equal(once.logits(ids), llama.logits(ids))
+    assert torch.equal(through(llama, path, ids), once.logits(ids))
+    assert torch.equal(through(once, path, ids), llama.logits(ids))
 
 
 def test_uniform_logits_give_the_vocabulary_size() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,3 +33,12 @@ class Place:
         """Mean of a scale's cells over meaning and grammar, each group counting the same."""
         types = {group.name for group in self.groups["percentile"] if group.role != "control"}
         return np.asarray(np.mean([values for name, values in self.cells[scale].items() if name in types], axis=0))
+
+
+def main_place(sites: Sequence[str], positions: Sequence[str]) -> tuple[str, str]:
+    """Where figures and reading look: the residual stream just after the edit, or what comes nearest to it.
+
+    The edit itself is mostly lexical, and last tokens of sentences are the strangest.
+    """
+    later = [position for position in positions if position.startswith("edit+")] or list(positions)
+    return ("resid_post" if "resid_post" in sites else sites[0]), later[0]

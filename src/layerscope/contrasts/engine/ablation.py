@@ -37,6 +37,11 @@ class Units:
 
     Raises:
         ModelError: a site that cannot be changed, no unit at all, or numbers that are no layers or dimensions.
+
+    Examples:
+        >>> units = ls.Units("resid_post", {5: np.array([1, 2]), 9: np.array([0])})
+        >>> units.n_units
+        3
     """
 
     site: Site
@@ -137,6 +142,11 @@ def replacement_values(
 
     Raises:
         ModelError: see ``check_replacement``; or resample without samples.
+
+    Examples:
+        >>> units = ls.Units("resid_post", {5: np.array([1, 2])})
+        >>> ls.replacement_values(units, "zero")[5].flatten().tolist()
+        [0.0, 0.0]
     """
     check_replacement(units, replace, reference)
     if replace == "zero":
@@ -171,6 +181,18 @@ def ablated(
 
     Raises:
         ModelError: units that the model does not have; during the pass, one with other rows or columns.
+
+    Examples:
+        >>> decoder = ls.load_decoder("smollm2-135m")
+        >>> sites, units = ls.SiteMap(decoder, ["resid_post"]), ls.Units("resid_post", {5: np.arange(576)})
+        >>> ids = torch.tensor([[504, 2268, 3163]])
+        >>> everywhere, values = torch.ones(1, 3, dtype=torch.bool), ls.replacement_values(units, "zero")
+        >>> intact = decoder.logits(ids)
+        >>> with ls.ablated(sites, units, values=values, where=everywhere):
+        ...     bool((decoder.logits(ids) == intact).all())
+        False
+        >>> bool((decoder.logits(ids) == intact).all())  # the model itself is not touched
+        True
     """
     units.check(sites)
     with ExitStack() as stack:
@@ -211,6 +233,15 @@ def ablated_model(
 
     Raises:
         ModelError: what the model does not have, or what the replacement lacks.
+
+    Examples:
+        >>> decoder = ls.load_decoder("smollm2-135m")
+        >>> ids = torch.tensor([[504, 2268, 3163]])
+        >>> intact = decoder.logits(ids)
+        >>> with ls.ablated_model(decoder, ids, {5: range(576)}, positions=slice(1, None)):
+        ...     changed = (decoder.logits(ids) != intact).any(dim=2)[0].tolist()
+        >>> changed
+        [False, True, True]
     """
     units = Units(site, {layer: np.array(dims, dtype=np.int64) for layer, dims in dimensions.items()})
     check_replacement(units, replace, reference)

@@ -22,13 +22,13 @@ from torch import Tensor
 
 from layerscope.contrasts.engine.ablation import Replacement, Units, ablated, check_replacement, replacement_values
 from layerscope.contrasts.engine.pair_batches import BatchRun, PairBatch, run_shared, run_sides
+from layerscope.contrasts.engine.pair_scores import pair_tokens
 from layerscope.contrasts.engine.reference import Reference
 from layerscope.engine.batching import Shard, padded_ids, scored_tokens
 from layerscope.engine.next_token import nll_of
 from layerscope.models.decoder import Decoder
 from layerscope.models.patching import Forward, replaced_forward
 from layerscope.models.sites import Activations, SiteMap, first_of
-from layerscope.pairs.positions import PlacedPair
 from layerscope.progress import Advance, nobody_asks
 
 _CANNOT_SKIP = (RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError)
@@ -98,7 +98,7 @@ def measure_pairs(
     with sites.decoder.weights_at_hand():
         for batch in batches:
             rows = _pair_rows(sites, batch, ablations, reference, seed)
-            tokens = _pair_tokens(batch)
+            tokens = pair_tokens(batch)
             for index, ablation in enumerate(ablations):
                 final = BatchRun(Activations([rows.final(ablation, reference)]), rows.shared_final).final
                 nll = nll_of(sites.decoder, final[tokens.row, tokens.column], torch.from_numpy(tokens.token_id))
@@ -303,41 +303,3 @@ def _resumed(decoder: Decoder, n_layers: int, state: Float[Tensor, "row column d
         for layer, length in zip(decoder.layers[:n_layers], lengths, strict=False):
             stack.enter_context(replaced_forward(layer, answering(length)))
         yield
-
-
-@dataclass(frozen=True)
-class _PairTokens:
-    """The tokens of a batch that count: of each side the edit and all that follows, as far as anything stands before it."""
-
-    pairs: tuple[PlacedPair, ...]
-    """Of the batch."""
-    row: Int[np.ndarray, " token"]
-    """Row of the final states; sides of the first pair, then of the second and so on."""
-    column: Int[np.ndarray, " token"]
-    """Column of the state that predicts the token."""
-    token_id: Int[np.ndarray, " token"]
-    """What stands there."""
-    is_edit: Bool[np.ndarray, " token"]
-    """Whether it belongs to the edit."""
-
-    def sums(self, nll: Float[np.ndarray, " token"]) -> tuple[np.ndarray, np.ndarray]:
-        """Sums over the continuation and over the sentence, ``side pair``; NaN where they have no token, or no first one."""
-        n_rows = 2 * len(self.pairs)
-        of_edit, of_rest = (np.bincount(self.row[some], nll[some], minlength=n_rows) for some in (self.is_edit, ~self.is_edit))
-        n_rest = np.bincount(self.row[~self.is_edit], minlength=n_rows)
-        has_context = np.repeat([pair.n_before > 0 for pair in self.pairs], 2)
-        continuation, sentence = np.where(n_rest > 0, of_rest, np.nan), np.where(has_context, of_edit + of_rest, np.nan)
-        return continuation.reshape(-1, 2).T, sentence.reshape(-1, 2).T
-
-
-def _pair_tokens(batch: PairBatch) -> _PairTokens:
-    first_column = max(batch.start - 1, 0)
-    places = [
-        (2 * index + side, token - 1 - first_column, pair.ids[side][token], token < pair.after[side])
-        for index, pair in enumerate(batch.pairs)
-        for side in (0, 1)
-        # what is run ends with the last token before the punctuation, which still predicts the one after it
-        for token in range(max(pair.n_before, 1), min(pair.last[side] + 2, len(pair.ids[side])))
-    ]
-    row, column, token_id, is_edit = np.array(places, dtype=np.int64).reshape(-1, 4).T
-    return _PairTokens(batch.pairs, row, column, token_id, is_edit.astype(bool))

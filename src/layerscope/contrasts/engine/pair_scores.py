@@ -10,12 +10,59 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from layerscope.contrasts.engine.pair_batches import PairBatch
 from layerscope.engine.next_token import nll_and_kl, nll_of
 from layerscope.models.decoder import Decoder
+from layerscope.pairs.positions import PlacedPair
+
+
+@dataclass(frozen=True)
+class PairTokens:
+    """The tokens whose NLLs make up a pair's: of each side the edit and what follows it, up to the first final mark.
+
+    What both sides share before the edit costs both the same and is left out. The first token of all has no NLL.
+    """
+
+    pairs: tuple[PlacedPair, ...]
+    """Of the batch."""
+    row: Int[np.ndarray, " token"]
+    """Row of the final states; sides of the first pair, then of the second and so on."""
+    column: Int[np.ndarray, " token"]
+    """Column of the state that predicts the token."""
+    token_id: Int[np.ndarray, " token"]
+    """What stands there."""
+    is_edit: Bool[np.ndarray, " token"]
+    """Whether it belongs to the edit."""
+
+    @property
+    def has_context(self) -> Bool[np.ndarray, " row"]:
+        """For each row, whether anything stands before its edit."""
+        return np.repeat([pair.n_before > 0 for pair in self.pairs], 2)
+
+    def sums(self, nll: Float[np.ndarray, " token"]) -> tuple[np.ndarray, np.ndarray]:
+        """Sums over the continuation and over the sentence, ``side pair``; NaN where they have no token, or no first one."""
+        n_rows = 2 * len(self.pairs)
+        of_edit, of_rest = (np.bincount(self.row[some], nll[some], minlength=n_rows) for some in (self.is_edit, ~self.is_edit))
+        n_rest = np.bincount(self.row[~self.is_edit], minlength=n_rows)
+        continuation, sentence = np.where(n_rest > 0, of_rest, np.nan), np.where(self.has_context, of_edit + of_rest, np.nan)
+        return continuation.reshape(-1, 2).T, sentence.reshape(-1, 2).T
+
+
+def pair_tokens(batch: PairBatch) -> PairTokens:
+    """Those of every pair of a batch."""
+    first_column = max(batch.start - 1, 0)
+    places = [
+        (2 * index + side, token - 1 - first_column, pair.ids[side][token], token < pair.after[side])
+        for index, pair in enumerate(batch.pairs)
+        for side in (0, 1)
+        # what is run ends with the last token before the punctuation, which still predicts the one after it
+        for token in range(max(pair.n_before, 1), min(pair.last[side] + 2, len(pair.ids[side])))
+    ]
+    row, column, token_id, is_edit = np.array(places, dtype=np.int64).reshape(-1, 4).T
+    return PairTokens(batch.pairs, row, column, token_id, is_edit.astype(bool))
 
 
 @dataclass(frozen=True)
@@ -30,14 +77,9 @@ class PairScores:
     """−ln p of the edit, summed over its tokens; NaN where nothing stands before it."""
 
     @property
-    def continuation_nats(self) -> Float[np.ndarray, "side pair"]:
-        """−ln p of all that follows the edit, summed; 0 where nothing does."""
-        return np.asarray(np.nansum(self.nll_nats, axis=2))
-
-    @property
     def sentence_nats(self) -> Float[np.ndarray, "side pair"]:
-        """−ln p of the edit and all that follows: the sentence's, less what both sides share before the edit."""
-        return np.asarray(self.edit_nll_nats + self.continuation_nats)
+        """−ln p of the edit and all that both sides go on with: the sum over ``PairTokens``, less what only one side says."""
+        return np.asarray(self.edit_nll_nats + np.nansum(self.nll_nats, axis=2))
 
     def detection(self, pairs: PairBatch) -> list[int | None]:
         """For each pair, which token after the edit, from 0, its edit makes more or less probable than any other does."""
@@ -92,21 +134,13 @@ def _token_after(batch: PairBatch, row: int, distance: int) -> int:
 
 
 def _score_edits(decoder: Decoder, batch: PairBatch, final: Tensor) -> np.ndarray:
-    nll = np.full((2, len(batch.pairs)), np.nan)
-    places = [
-        (side, row, token)
-        for row, pair in enumerate(batch.pairs)
-        for side in (0, 1)
-        if pair.n_before
-        for token in range(pair.n_before, pair.after[side])
-    ]
-    if not places:
-        return nll
-    side, row, token = (np.array(column) for column in zip(*places, strict=True))
-    targets = np.array([batch.pairs[r].ids[s][t] for s, r, t in places])
-    columns = torch.from_numpy(token - 1 - _first_column(batch))
-    found = nll_of(decoder, final[torch.from_numpy(2 * row + side), columns], torch.from_numpy(targets))
-    sums = np.zeros((2, len(batch.pairs)))
-    np.add.at(sums, (side, row), found)
-    nll[side, row] = sums[side, row]
-    return nll
+    tokens = pair_tokens(batch)
+    edit = np.flatnonzero(tokens.is_edit & tokens.has_context[tokens.row])
+    nll = np.full(2 * len(batch.pairs), np.nan)
+    if len(edit):
+        states = final[torch.from_numpy(tokens.row[edit]), torch.from_numpy(tokens.column[edit])]
+        found = nll_of(decoder, states, torch.from_numpy(tokens.token_id[edit]))
+        sums = np.bincount(tokens.row[edit], found, minlength=len(nll))
+        there = np.unique(tokens.row[edit])
+        nll[there] = sums[there]
+    return nll.reshape(-1, 2).T

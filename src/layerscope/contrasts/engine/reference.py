@@ -53,6 +53,14 @@ def measure_reference(
         shards: texts; as many are run as are needed.
         n_tokens: tokens wanted, sinks not counted; fewer if the texts hold fewer.
         advance: called with the tokens that each shard adds.
+
+    Examples:
+        >>> decoder = ls.load_decoder("smollm2-135m")
+        >>> texts = [decoder.encoder.encode(document.text) for document in ls.load_documents("lee", "lines")[:3]]
+        >>> shards = make_shards([make_window("text", text, ()) for text in texts], 2048)
+        >>> reference = ls.measure_reference(ls.SiteMap(decoder, ["resid_post"]), shards, n_tokens=200)
+        >>> reference.spread["resid_post"].shape
+        (30, 576)
     """
     names = sites.sites
     sums = {site: np.zeros((3, sites.n_layers, sites.width)) for site in names}

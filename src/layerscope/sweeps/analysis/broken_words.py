@@ -12,21 +12,21 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from layerscope.sweeps.analysis.blocks import ScoreBlock
-from layerscope.sweeps.analysis.unit_sums import words_of_block
+from layerscope.sweeps.analysis.item_sums import words_of_shard
+from layerscope.sweeps.analysis.score_arrays import ScoreArrays
 from layerscope.sweeps.analysis.words import WordIndex
 
 
 def words_of_variant(
-    blocks: Iterable[ScoreBlock], words: pa.Table, index: WordIndex, variant: int, vocabulary: pa.Table
+    shards: Iterable[ScoreArrays], words: pa.Table, index: WordIndex, variant: int, vocabulary: pa.Table
 ) -> pd.DataFrame:
     """Every word that counts, with its NLL before and after.
 
     Args:
-        blocks: scores of the run; the intact model is row 0.
+        shards: scores of the run; the intact model is row 0.
         words: words.parquet.
         index: from words.parquet and token_words.parquet.
-        variant: row of the variant in the blocks.
+        variant: row of the variant in the shards.
         vocabulary: vocabulary.parquet.
 
     Returns:
@@ -37,20 +37,20 @@ def words_of_variant(
     """
     text_of = dict(zip(vocabulary["id"].to_pylist(), vocabulary["text"].to_pylist(), strict=True))
     frames = []
-    for block in blocks:
-        both = block.of_variants([0, variant])
-        units = words_of_block(both, index)
-        before, after = _shown_predictions(both, index, units.index)
+    for shard in shards:
+        both = shard.of_variants([0, variant])
+        items = words_of_shard(both, index)
+        before, after = _shown_predictions(both, index, items.index)
         frames.append(
             pd.DataFrame(
                 {
-                    "word": units.index,
-                    "intact_nll_nats": units.nll_nats[0],
-                    "nll_nats": units.nll_nats[1],
-                    "delta_nll_nats": units.nll_nats[1] - units.nll_nats[0],
-                    "kl_nats": units.kl_nats[1],
-                    "intact_correct": units.is_correct[0],
-                    "correct": units.is_correct[1],
+                    "word": items.index,
+                    "intact_nll_nats": items.nll_nats[0],
+                    "nll_nats": items.nll_nats[1],
+                    "delta_nll_nats": items.nll_nats[1] - items.nll_nats[0],
+                    "kl_nats": items.kl_nats[1],
+                    "intact_correct": items.is_correct[0],
+                    "correct": items.is_correct[1],
                     "predicted_before": [text_of.get(int(token), "") for token in before],
                     "predicted_after": [text_of.get(int(token), "") for token in after],
                 }
@@ -92,14 +92,14 @@ def frequency_bands(words: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _shown_predictions(block: ScoreBlock, index: WordIndex, words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _shown_predictions(shard: ScoreArrays, index: WordIndex, words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The two models' likeliest tokens at the first token of each word where they differ, or else at its first token."""
-    word = index.word_of_token[index.rows(block.document, block.position)]
+    word = index.word_of_token[index.rows(shard.document, shard.position)]
     places = np.searchsorted(words, word)
     places[places == len(words)] = 0
     tokens = np.flatnonzero(words[places] == word) if len(words) else np.zeros(0, dtype=int)
-    agree = block.top1_id[0, tokens] == block.top1_id[1, tokens]
-    order = tokens[np.lexsort((block.position[tokens], agree, word[tokens]))]
+    agree = shard.top1_id[0, tokens] == shard.top1_id[1, tokens]
+    order = tokens[np.lexsort((shard.position[tokens], agree, word[tokens]))]
     _, first = np.unique(word[order], return_index=True)
     shown = order[first]
-    return block.top1_id[0, shown], block.top1_id[1, shown]
+    return shard.top1_id[0, shown], shard.top1_id[1, shown]

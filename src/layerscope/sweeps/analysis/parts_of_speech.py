@@ -7,7 +7,6 @@ all other words, which is what "this part of speech breaks more than others" mea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -15,10 +14,10 @@ import pyarrow as pa
 from jaxtyping import Float
 
 from layerscope.language.words import CLOSED_TAGS, OPEN_TAGS, UPOS_TAGS
-from layerscope.stats.bootstrap import N_RESAMPLES
+from layerscope.stats.bootstrap import Resampling
 from layerscope.stats.false_discovery import benjamini_hochberg
 from layerscope.stats.group_bootstrap import GroupIntervals, bootstrap_groups
-from layerscope.sweeps.analysis.unit_sums import UnitSums
+from layerscope.sweeps.analysis.item_sums import ItemSums
 from layerscope.sweeps.tables import POS, TRANSITIONS
 
 FEWEST_ITEMS = 200
@@ -27,33 +26,16 @@ CLASSES = {"open": OPEN_TAGS, "closed": CLOSED_TAGS, "all": UPOS_TAGS}
 _CHANGED, _LARGELY = 0.1, 0.5
 
 
-@dataclass(frozen=True)
-class Resampling:
-    """How intervals are made."""
-
-    seed: int
-    """Of the bootstrap."""
-    level: float = 0.95
-    """Coverage of each interval; above 0.95 where a run looked at its intervals before it stopped."""
-    n_resamples: int = N_RESAMPLES
-    """Draws."""
-
-    @property
-    def n_looks(self) -> int:
-        """What p-values are multiplied with, where a run looked several times."""
-        return round(0.05 / (1.0 - self.level))
-
-
-def pos_table(by_unit: dict[str, UnitSums], layers: pd.DataFrame, resampling: Resampling) -> pa.Table:
+def pos_table(by_item: dict[str, ItemSums], layers: pd.DataFrame, resampling: Resampling) -> pa.Table:
     """One row a (unit, tag or class, variant); tags without a single unit are left out.
 
     Args:
-        by_unit: sums by part of speech, in the order of ``UPOS_TAGS``.
+        by_item: sums by part of speech, in the order of ``UPOS_TAGS``.
         layers: layers.parquet as a data frame, in the order of the variants; the intact model first.
         resampling: how intervals are made.
     """
     frames = []
-    for unit, sums in by_unit.items():
+    for unit, sums in by_item.items():
         classes = sums.pooled([[UPOS_TAGS.index(tag) for tag in tags] for tags in CLASSES.values()])
         for kind, names, some in (("tag", UPOS_TAGS, sums), ("class", tuple(CLASSES), classes)):
             there = np.flatnonzero(some.counts.sum(axis=1))
@@ -69,7 +51,7 @@ def pos_table(by_unit: dict[str, UnitSums], layers: pd.DataFrame, resampling: Re
 
 
 def transitions_table(
-    pairs: Sequence[tuple[str, str]], sums: UnitSums, layers: pd.DataFrame, resampling: Resampling
+    pairs: Sequence[tuple[str, str]], sums: ItemSums, layers: pd.DataFrame, resampling: Resampling
 ) -> pa.Table:
     """One row a (pair of tags, variant), most frequent pairs first.
 
@@ -99,7 +81,7 @@ def transitions_table(
 
 
 def _effects(
-    names: Sequence[str], sums: UnitSums, classes: UnitSums, layers: pd.DataFrame, resampling: Resampling
+    names: Sequence[str], sums: ItemSums, classes: ItemSums, layers: pd.DataFrame, resampling: Resampling
 ) -> pd.DataFrame:
     """Means, effects and intervals of some groups, one row a (group, variant)."""
     own, contrast = _intervals(sums, classes.pooled([[list(CLASSES).index("all")]]), resampling)
@@ -120,7 +102,7 @@ def _effects(
     return pd.concat(frames, ignore_index=True)
 
 
-def _means(name: str, sums: UnitSums, group: int, layers: pd.DataFrame) -> pd.DataFrame:
+def _means(name: str, sums: ItemSums, group: int, layers: pd.DataFrame) -> pd.DataFrame:
     """Everything but the intervals of one group: one row a variant."""
     n_items = int(sums.counts[group].sum())
     nll = sums.nll_nats[group].sum(axis=1) / n_items
@@ -158,7 +140,7 @@ def published_word(relative_change: float) -> str:
     return f"largely {direction}" if abs(relative_change) > _LARGELY else direction
 
 
-def _intervals(sums: UnitSums, everything: UnitSums, resampling: Resampling) -> tuple[GroupIntervals, GroupIntervals]:
+def _intervals(sums: ItemSums, everything: ItemSums, resampling: Resampling) -> tuple[GroupIntervals, GroupIntervals]:
     """Of each group's ΔNLL, and of its contrast with everything outside it."""
     # documents without a single unit would only be drawn in vain
     used = np.flatnonzero(everything.counts[0] > 0)
@@ -187,5 +169,5 @@ def _put(
         table.loc[rows, name] = kept
 
 
-def _chosen(sums: UnitSums, groups: np.ndarray) -> UnitSums:
-    return UnitSums(*(getattr(sums, name)[groups] for name in sums.__dataclass_fields__))
+def _chosen(sums: ItemSums, groups: np.ndarray) -> ItemSums:
+    return ItemSums(*(getattr(sums, name)[groups] for name in sums.__dataclass_fields__))

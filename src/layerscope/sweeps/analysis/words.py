@@ -1,7 +1,7 @@
 """Which word each token of a run belongs to: the tables words.parquet and token_words.parquet, and a quick view of them.
 
 A word counts if all of its tokens are scored; the first word of a text without BOS does not, nor one that a window cuts. Every
-scored token has exactly one role, so that words, white space and lost tokens add up to the run's total.
+scored token is of exactly one kind, so that words, white space and lost tokens add up to the run's total.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from layerscope.language.alignment import align
 from layerscope.language.words import Word, is_word_character
 from layerscope.sweeps.tables import TOKEN_WORDS, WORDS
 
-ROLES = ("first", "continuation", "space", "lost")
+TOKEN_KINDS = ("first", "continuation", "space", "lost")
 """First token of a word; another one of it; white space only; a token that should have a word and has none."""
 
 
@@ -35,13 +35,13 @@ def words_tables(documents: pa.Table, tokens: pa.Table, words: Sequence[Sequence
     scored = tokens["scored"].to_numpy()
     bounds = np.searchsorted(document, np.arange(len(texts) + 1))
     n_before = np.cumsum([0, *map(len, words)])
-    word, role = np.full(len(document), -1), np.full(len(document), ROLES.index("lost"))
+    word, kind = np.full(len(document), -1), np.full(len(document), TOKEN_KINDS.index("lost"))
     for index, text in enumerate(texts):
         rows = slice(int(bounds[index]), int(bounds[index + 1]))
         found = align(text, spans[rows], words[index])
         has_word = found.word >= 0
         word[rows] = np.where(has_word, found.word + n_before[index], -1)
-        role[rows] = np.select([found.is_first, has_word, found.is_space], [0, 1, 2], 3)
+        kind[rows] = np.select([found.is_first, has_word, found.is_space], [0, 1, 2], 3)
     everything = [one for some in words for one in some]
     has_word = word >= 0
     texts_of_words = [text[one.start : one.end] for text, some in zip(texts, words, strict=True) for one in some]
@@ -69,7 +69,7 @@ def words_tables(documents: pa.Table, tokens: pa.Table, words: Sequence[Sequence
                 "document": document,
                 "position": tokens["position"].to_numpy(),
                 "word": pa.array(word, mask=~has_word),
-                "role": pa.DictionaryArray.from_arrays(role.astype(np.int32), pa.array(ROLES, pa.string())),
+                "role": pa.DictionaryArray.from_arrays(kind.astype(np.int32), pa.array(TOKEN_KINDS, pa.string())),
                 "scored": scored,
                 "is_boundary": is_boundary,
             }
@@ -85,8 +85,8 @@ class WordIndex:
     """Row of each text's first token among all tokens."""
     word_of_token: Int[np.ndarray, " token"]
     """Word of each token of the run; −1 for none."""
-    role_of_token: Int[np.ndarray, " token"]
-    """Index into ``ROLES``."""
+    kind_of_token: Int[np.ndarray, " token"]
+    """Index into ``TOKEN_KINDS``."""
     is_boundary: Bool[np.ndarray, " token"]
     """Whether each token shows that the word before it has ended."""
     document: Int[np.ndarray, " word"]
@@ -99,13 +99,13 @@ class WordIndex:
     @classmethod
     def from_tables(cls, words: pa.Table, token_words: pa.Table, n_documents: int) -> WordIndex:
         """From words.parquet and token_words.parquet."""
-        role = token_words["role"].combine_chunks()
-        place = np.array([ROLES.index(name) for name in role.dictionary.to_pylist()])
+        kind = token_words["role"].combine_chunks()
+        place = np.array([TOKEN_KINDS.index(name) for name in kind.dictionary.to_pylist()])
         n_tokens = words["tokens"].to_numpy()
         return cls(
             np.searchsorted(token_words["document"].to_numpy(), np.arange(n_documents + 1)),
             token_words["word"].fill_null(-1).to_numpy(),
-            place[role.indices.to_numpy()],
+            place[kind.indices.to_numpy()],
             token_words["is_boundary"].to_numpy(),
             words["document"].to_numpy(),
             words["upos"].to_pylist(),

@@ -127,15 +127,15 @@ def _exp(exponents: Tensor) -> Tensor:
 
 
 def slice_reducer(*, compiled: bool) -> Reducer:
-    """Both passes, compiled or in blocks of rows."""
+    """Both passes, compiled or in chunks of rows."""
     if not compiled:
-        return Reducer(intact_probabilities, _reduce_by_blocks)
+        return Reducer(intact_probabilities, _reduce_by_chunks)
     # without the shape checks that tests wrap around them
     passes = (torch.compile(inspect.unwrap(one), dynamic=True) for one in (intact_probabilities, reduce_slice))
     return Reducer(*passes)
 
 
-def _reduce_by_blocks(
+def _reduce_by_chunks(
     logits: Tensor,
     intact_logits: Tensor,
     probabilities: Tensor,
@@ -146,10 +146,10 @@ def _reduce_by_blocks(
 ) -> Running:
     if logits.device.type != "cpu":
         return reduce_slice(logits, intact_logits, probabilities, targets, places, running, starts)
-    blocks = []
+    chunks = []
     for start in range(0, len(logits), _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
         so_far = Running(*(part[rows] for part in running))
         parts = (logits[rows], intact_logits[rows], probabilities[rows], targets[rows])
-        blocks.append(reduce_slice(*parts, places, so_far, starts))
-    return Running(*(torch.cat(of_blocks) for of_blocks in zip(*blocks, strict=True)))
+        chunks.append(reduce_slice(*parts, places, so_far, starts))
+    return Running(*(torch.cat(of_chunks) for of_chunks in zip(*chunks, strict=True)))

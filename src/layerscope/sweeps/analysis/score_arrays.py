@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 
 
 @dataclass(frozen=True)
-class ScoreBlock:
+class ScoreArrays:
     """The scores of one shard."""
 
     document: Int[np.ndarray, " token"]
@@ -34,13 +34,13 @@ class ScoreBlock:
     boundary_nats: Float[np.ndarray, "variant token"] | None = None
     """−ln p(a token that starts a word comes here, whichever); None where it was not recorded."""
 
-    def of_variants(self, rows: list[int]) -> ScoreBlock:
+    def of_variants(self, rows: list[int]) -> ScoreArrays:
         """The same tokens with only some of the variants."""
         by_variant = ("nll_nats", "kl_nats", "is_top1", "agrees_with_intact", "top1_id")
         return replace(self, **{name: getattr(self, name)[rows] for name in by_variant})
 
 
-def score_blocks(shards: Iterable[pa.Table], variants: Sequence[str]) -> Iterator[ScoreBlock]:
+def score_arrays(shards: Iterable[pa.Table], variants: Sequence[str]) -> Iterator[ScoreArrays]:
     """Each shard with its variants in the order given.
 
     Args:
@@ -61,7 +61,7 @@ def score_blocks(shards: Iterable[pa.Table], variants: Sequence[str]) -> Iterato
             in_rows: np.ndarray = values.reshape(len(order), n_tokens)[order]
             return in_rows
 
-        yield ScoreBlock(
+        yield ScoreArrays(
             document=shard["document"].to_numpy()[:n_tokens],
             position=shard["position"].to_numpy()[:n_tokens],
             nll_nats=rows("nll_nats"),

@@ -1,6 +1,6 @@
 """Scores added up by part of speech: what every table of parts of speech is made from, gathered in one scan of the scores.
 
-Units: whole words (NLL summed over a word's tokens, correct if every token is), first tokens (choosing the word) and
+Items: whole words (NLL summed over a word's tokens, correct if every token is), first tokens (choosing the word) and
 continuations (spelling it); where boundaries were recorded, also words with their ends counted in (see ``corrected``).
 
 Axes: ``variant``, ``group`` (a tag, or a pair of them), ``document``.
@@ -15,35 +15,35 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from layerscope.language.words import UPOS_TAGS
-from layerscope.sweeps.analysis.blocks import ScoreBlock
-from layerscope.sweeps.analysis.words import ROLES, WordIndex
+from layerscope.sweeps.analysis.score_arrays import ScoreArrays
+from layerscope.sweeps.analysis.words import TOKEN_KINDS, WordIndex
 
-UNITS = ("word", "first", "continuation")
+ITEMS = ("word", "first", "continuation")
 CORRECTED = "corrected"
 START = "START"
 """In the place of a tag, before the first word of a text."""
 
 
 @dataclass(frozen=True)
-class UnitSums:
-    """Sums over the units of each group."""
+class ItemSums:
+    """Sums over the items of each group."""
 
     nll_nats: Float[np.ndarray, "group variant document"]
     """Σ NLL by document, for the bootstrap."""
     counts: Int[np.ndarray, "group document"]
-    """Units."""
+    """Items."""
     correct: Float[np.ndarray, "group variant"]
-    """Units whose every token is the argmax."""
+    """Items whose every token is the argmax."""
     agreeing: Float[np.ndarray, "group variant"]
-    """Units whose every argmax is the intact model's."""
+    """Items whose every argmax is the intact model's."""
     kl_nats: Float[np.ndarray, "group variant"]
     """Σ KL(intact ‖ variant)."""
     not_finite: Int[np.ndarray, "group variant"]
-    """Units whose NLL is not a finite number."""
+    """Items whose NLL is not a finite number."""
 
     @classmethod
-    def zeros(cls, n_groups: int, n_variants: int, n_documents: int) -> UnitSums:
-        """Before the first block."""
+    def zeros(cls, n_groups: int, n_variants: int, n_documents: int) -> ItemSums:
+        """Before the first shard."""
         by_variant = (n_groups, n_variants)
         return cls(
             np.zeros((n_groups, n_variants, n_documents)),
@@ -54,53 +54,53 @@ class UnitSums:
             np.zeros(by_variant, dtype=np.int64),
         )
 
-    def add(self, units: Units, group: Int[np.ndarray, " unit"]) -> None:
-        """Add some units of one block; those of group −1 are in none."""
+    def add(self, items: Items, group: Int[np.ndarray, " item"]) -> None:
+        """Add some items of one shard; those of group −1 are in none."""
         there = np.flatnonzero(group >= 0)
         n_documents = self.counts.shape[1]
-        cell = group[there] * n_documents + units.document[there]
+        cell = group[there] * n_documents + items.document[there]
         order = np.argsort(cell, kind="stable")
         there, cells = there[order], cell[order]
         if len(there) == 0:
             return
         starts = np.flatnonzero(np.diff(cells, prepend=-1))
         at_group, at_document = np.divmod(cells[starts], n_documents)
-        # a text lies in one block, so each cell is written once
-        self.nll_nats[at_group, :, at_document] = np.add.reduceat(units.nll_nats[:, there], starts, axis=1).T
+        # a text lies in one shard, so each cell is written once
+        self.nll_nats[at_group, :, at_document] = np.add.reduceat(items.nll_nats[:, there], starts, axis=1).T
         self.counts[at_group, at_document] = np.diff(np.append(starts, len(cells)))
         groups, first = np.unique(group[there], return_index=True)
         for sums, values in (
-            (self.correct, units.is_correct),
-            (self.agreeing, units.agrees),
-            (self.kl_nats, units.kl_nats),
-            (self.not_finite, ~np.isfinite(units.nll_nats)),
+            (self.correct, items.is_correct),
+            (self.agreeing, items.agrees),
+            (self.kl_nats, items.kl_nats),
+            (self.not_finite, ~np.isfinite(items.nll_nats)),
         ):
             sums[groups] += np.add.reduceat(values[:, there], first, axis=1, dtype=sums.dtype).T
 
-    def pooled(self, members: list[list[int]]) -> UnitSums:
+    def pooled(self, members: list[list[int]]) -> ItemSums:
         """The same over unions of groups, one for each list of members."""
 
         def pool(values: np.ndarray) -> np.ndarray:
             return np.stack([values[some].sum(axis=0) for some in members])
 
-        return UnitSums(*(pool(getattr(self, name)) for name in self.__dataclass_fields__))
+        return ItemSums(*(pool(getattr(self, name)) for name in self.__dataclass_fields__))
 
 
 @dataclass(frozen=True)
-class Units:
-    """Words or tokens of one block with what was measured on them."""
+class Items:
+    """Words or tokens of one shard with what was measured on them."""
 
-    index: Int[np.ndarray, " unit"]
+    index: Int[np.ndarray, " item"]
     """The word that each is, or belongs to."""
-    document: Int[np.ndarray, " unit"]
+    document: Int[np.ndarray, " item"]
     """Text of each."""
-    nll_nats: Float[np.ndarray, "variant unit"]
+    nll_nats: Float[np.ndarray, "variant item"]
     """Summed over a word's tokens."""
-    kl_nats: Float[np.ndarray, "variant unit"]
+    kl_nats: Float[np.ndarray, "variant item"]
     """Summed over a word's tokens."""
-    is_correct: Bool[np.ndarray, "variant unit"]
+    is_correct: Bool[np.ndarray, "variant item"]
     """Whether every token is the argmax."""
-    agrees: Bool[np.ndarray, "variant unit"]
+    agrees: Bool[np.ndarray, "variant item"]
     """Whether every argmax is the intact model's."""
 
 
@@ -120,8 +120,8 @@ class TokenCounts:
     """Σ NLL of each of the four, by their names."""
 
 
-def corrected(block: ScoreBlock, index: WordIndex) -> ScoreBlock:
-    """The block with each word's end counted to the word itself.
+def corrected(shard: ScoreArrays, index: WordIndex) -> ScoreArrays:
+    """The shard with each word's end counted to the word itself.
 
     A leading-space token says two things at once: that the word before has ended, and which word comes. The first of them,
     −ln p(a token that starts a word), is moved from the token to the one before it. The total stays, but for what is moved to
@@ -129,24 +129,24 @@ def corrected(block: ScoreBlock, index: WordIndex) -> ScoreBlock:
 
     Source: Pimentel & Meister 2024 (arXiv 2406.14561), Oh & Schuler 2024 (arXiv 2406.10851).
     """
-    assert block.boundary_nats is not None
-    of_end = np.where(index.is_boundary[index.rows(block.document, block.position)], block.boundary_nats, 0.0)
-    follows = (np.diff(block.document) == 0) & (np.diff(block.position) == 1)
-    nll = block.nll_nats - of_end
+    assert shard.boundary_nats is not None
+    of_end = np.where(index.is_boundary[index.rows(shard.document, shard.position)], shard.boundary_nats, 0.0)
+    follows = (np.diff(shard.document) == 0) & (np.diff(shard.position) == 1)
+    nll = shard.nll_nats - of_end
     nll[:, :-1] += of_end[:, 1:] * follows
-    return replace(block, nll_nats=nll)
+    return replace(shard, nll_nats=nll)
 
 
-def words_of_block(block: ScoreBlock, index: WordIndex) -> Units:
+def words_of_shard(shard: ScoreArrays, index: WordIndex) -> Items:
     """The words that count, each with the sum of its tokens."""
-    word = index.word_of_token[index.rows(block.document, block.position)]
+    word = index.word_of_token[index.rows(shard.document, shard.position)]
     counted = np.flatnonzero((word >= 0) & index.is_whole[word])
     order = counted[np.argsort(word[counted], kind="stable")]
     starts = np.flatnonzero(np.diff(word[order], prepend=-1))
-    n_variants = len(block.nll_nats)
+    n_variants = len(shard.nll_nats)
     if len(order) == 0:
         none = np.zeros((n_variants, 0))
-        return Units(order, order, none, none, none > 0, none > 0)
+        return Items(order, order, none, none, none > 0, none > 0)
     words = word[order][starts]
 
     def summed(values: np.ndarray) -> np.ndarray:
@@ -157,64 +157,65 @@ def words_of_block(block: ScoreBlock, index: WordIndex) -> Units:
         result: np.ndarray = np.logical_and.reduceat(values[:, order], starts, axis=1)
         return result
 
-    return Units(
+    return Items(
         words,
         index.document[words],
-        summed(block.nll_nats),
-        summed(block.kl_nats),
-        every(block.is_top1),
-        every(block.agrees_with_intact),
+        summed(shard.nll_nats),
+        summed(shard.kl_nats),
+        every(shard.is_top1),
+        every(shard.agrees_with_intact),
     )
 
 
-def tokens_of_block(block: ScoreBlock, index: WordIndex, role: str) -> Units:
-    """The tokens of words that count in one role, ``first`` or ``continuation``."""
-    rows = index.rows(block.document, block.position)
+def tokens_of_shard(shard: ScoreArrays, index: WordIndex, kind: str) -> Items:
+    """The tokens of words that count, of one kind, ``first`` or ``continuation``."""
+    rows = index.rows(shard.document, shard.position)
     word = index.word_of_token[rows]
-    chosen = np.flatnonzero((index.role_of_token[rows] == ROLES.index(role)) & index.is_whole[word])
-    return Units(
+    chosen = np.flatnonzero((index.kind_of_token[rows] == TOKEN_KINDS.index(kind)) & index.is_whole[word])
+    return Items(
         word[chosen],
-        block.document[chosen].astype(np.int64),
-        block.nll_nats[:, chosen].astype(np.float64),
-        block.kl_nats[:, chosen].astype(np.float64),
-        block.is_top1[:, chosen],
-        block.agrees_with_intact[:, chosen],
+        shard.document[chosen].astype(np.int64),
+        shard.nll_nats[:, chosen].astype(np.float64),
+        shard.kl_nats[:, chosen].astype(np.float64),
+        shard.is_top1[:, chosen],
+        shard.agrees_with_intact[:, chosen],
     )
 
 
-def sum_units(
-    blocks: Iterable[ScoreBlock], index: WordIndex, n_variants: int, pair_of_word: Int[np.ndarray, " word"]
-) -> tuple[dict[str, UnitSums], UnitSums, TokenCounts]:
+def sum_items(
+    shards: Iterable[ScoreArrays], index: WordIndex, n_variants: int, pair_of_word: Int[np.ndarray, " word"]
+) -> tuple[dict[str, ItemSums], ItemSums, TokenCounts]:
     """One scan over the scores.
 
     Args:
-        blocks: of the whole run.
+        shards: of the whole run.
         index: from words.parquet and token_words.parquet.
-        n_variants: rows of each block.
+        n_variants: rows of each shard.
         pair_of_word: group of each word among the pairs of tags; −1 for none.
 
     Returns:
-        Sums by part of speech for each unit, in the order of ``UPOS_TAGS``; sums of words by pair of tags; where tokens went.
+        Sums by part of speech for each kind of item, in the order of ``UPOS_TAGS``; sums of words by pair of tags; where tokens
+        went.
     """
     n_documents = len(index.start_of_document) - 1
     tag_of_word = np.array([UPOS_TAGS.index(tag) for tag in index.upos], dtype=np.int64)
-    by_unit = {unit: UnitSums.zeros(len(UPOS_TAGS), n_variants, n_documents) for unit in UNITS}
-    by_pair = UnitSums.zeros(int(pair_of_word.max(initial=-1)) + 1, n_variants, n_documents)
+    by_item = {item: ItemSums.zeros(len(UPOS_TAGS), n_variants, n_documents) for item in ITEMS}
+    by_pair = ItemSums.zeros(int(pair_of_word.max(initial=-1)) + 1, n_variants, n_documents)
     counts = TokenCounts(nll_nats={name: np.zeros(n_variants) for name in ("in_words", "in_partial_words", "space", "lost")})
-    for block in blocks:
-        if block.boundary_nats is not None:
-            if CORRECTED not in by_unit:
-                by_unit[CORRECTED] = UnitSums.zeros(len(UPOS_TAGS), n_variants, n_documents)
-            whole = words_of_block(corrected(block, index), index)
-            by_unit[CORRECTED].add(whole, tag_of_word[whole.index])
-        words = words_of_block(block, index)
-        by_unit["word"].add(words, tag_of_word[words.index])
+    for shard in shards:
+        if shard.boundary_nats is not None:
+            if CORRECTED not in by_item:
+                by_item[CORRECTED] = ItemSums.zeros(len(UPOS_TAGS), n_variants, n_documents)
+            whole = words_of_shard(corrected(shard, index), index)
+            by_item[CORRECTED].add(whole, tag_of_word[whole.index])
+        words = words_of_shard(shard, index)
+        by_item["word"].add(words, tag_of_word[words.index])
         by_pair.add(words, pair_of_word[words.index])
-        for role in UNITS[1:]:
-            tokens = tokens_of_block(block, index, role)
-            by_unit[role].add(tokens, tag_of_word[tokens.index])
-        _count(block, index, counts)
-    return by_unit, by_pair, counts
+        for kind in ITEMS[1:]:
+            tokens = tokens_of_shard(shard, index, kind)
+            by_item[kind].add(tokens, tag_of_word[tokens.index])
+        _count(shard, index, counts)
+    return by_item, by_pair, counts
 
 
 def pairs_of_tags(index: WordIndex, *, fewest: int = 1) -> tuple[list[tuple[str, str]], Int[np.ndarray, " word"]]:
@@ -239,15 +240,15 @@ def pairs_of_tags(index: WordIndex, *, fewest: int = 1) -> tuple[list[tuple[str,
     return [(tags[code // len(tags)], tags[code % len(tags)]) for code in codes[kept]], place[code]
 
 
-def _count(block: ScoreBlock, index: WordIndex, counts: TokenCounts) -> None:
-    rows = index.rows(block.document, block.position)
-    word, role = index.word_of_token[rows], index.role_of_token[rows]
+def _count(shard: ScoreArrays, index: WordIndex, counts: TokenCounts) -> None:
+    rows = index.rows(shard.document, shard.position)
+    word, kind = index.word_of_token[rows], index.kind_of_token[rows]
     is_whole = (word >= 0) & index.is_whole[word]
     for name, chosen in (
         ("in_words", is_whole),
         ("in_partial_words", (word >= 0) & ~is_whole),
-        ("space", role == ROLES.index("space")),
-        ("lost", role == ROLES.index("lost")),
+        ("space", kind == TOKEN_KINDS.index("space")),
+        ("lost", kind == TOKEN_KINDS.index("lost")),
     ):
         setattr(counts, name, getattr(counts, name) + int(chosen.sum()))
-        counts.nll_nats[name] += block.nll_nats[:, chosen].sum(axis=1, dtype=np.float64)
+        counts.nll_nats[name] += shard.nll_nats[:, chosen].sum(axis=1, dtype=np.float64)
