@@ -42,12 +42,13 @@ def copies(runs: TinyRuns, tmp_path_factory: pytest.TempPathFactory) -> dict[str
         ("pos {tagged}", "median ΔNLL"),
         ("compare {tagged} {plain} --family removal --anyway --output-dir {figures}", "most fragile"),
         ("stability {contrast} --k 5 --resamples 19 --positions edit", "what changes least"),
+        ("figures {tagged} --language en --format svg", "files: "),
         ("report {tagged} {plain} {contrast} --output {page.html}", "Report: "),
     ],
     ids=lambda text: text.split()[0],
 )
 def test_without_torch(copies: dict[str, str], arguments: str, printed: str) -> None:
-    filled = [copies.get(part.strip("{}"), part) for part in arguments.split()]
+    filled = [copies[part[1:-1]] if part.startswith("{") else part for part in arguments.split()]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src"), "COLUMNS": "120"}
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT, *filled], env=environment, capture_output=True, text=True, check=False

@@ -11,6 +11,10 @@ FEWEST_BLOCKS = 10
 """Blocks of templates that it needs."""
 FEWEST_PAIRS_A_DIMENSION = 200
 """Pairs that inference over single dimensions needs."""
+FEWEST_SCORED_PAIRS, FEWEST_SCORED_TEMPLATES = 20, 5
+"""Pairs with a right side, and templates of them, that an intervention's verdict needs."""
+FEWEST_SETS = 200
+"""Random sets that it is held against at least."""
 
 
 def is_enough(n_pairs: int, n_blocks: int) -> bool:

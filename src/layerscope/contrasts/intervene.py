@@ -27,6 +27,7 @@ from layerscope.contrasts.engine.ablation import Replacement, Units
 from layerscope.contrasts.engine.intervention import Ablation, Ablations, measure_pairs, measure_text
 from layerscope.contrasts.engine.pair_batches import PairBatch, can_share, make_batches
 from layerscope.contrasts.engine.reference import Reference
+from layerscope.contrasts.enough import FEWEST_SETS
 from layerscope.contrasts.finished import FinishedContrast
 from layerscope.contrasts.reference import ReferenceText, find_reference
 from layerscope.contrasts.tables import INTERVENTION
@@ -46,7 +47,6 @@ from layerscope.stats.matching import covariate_balance
 
 REPLACEMENTS: tuple[Replacement, ...] = ("mean", "resample")
 COVARIATES = ("spread", "size", "unembedding")
-FEWEST_SETS = 200
 Members = Literal["all", "meaning", "grammar"]
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from layerscope.contrasts.analysis.intervention import (
-    FEWEST_SETS,
     InterventionEffects,
     Measured,
     Placed,
@@ -17,6 +16,7 @@ from layerscope.contrasts.analysis.intervention import (
     intervention_effects,
     verdict,
 )
+from layerscope.contrasts.enough import FEWEST_SETS
 
 SPREAD = np.linspace(-0.1, 0.1, 200)
 

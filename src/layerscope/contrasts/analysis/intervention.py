@@ -17,11 +17,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from layerscope.bilingual import Bilingual
+from layerscope.contrasts.enough import FEWEST_SCORED_PAIRS, FEWEST_SCORED_TEMPLATES, FEWEST_SETS
 from layerscope.stats.bootstrap import bootstrap_ratio
 from layerscope.stats.permutation import permutation_p
 
-FEWEST_PAIRS, FEWEST_TEMPLATES, FEWEST_SETS = 20, 5, 200
-"""With fewer there is no inference."""
 LEVEL = 0.05
 """Of every p-value in a verdict."""
 
@@ -152,7 +151,7 @@ def intervention_effects(
 def conclusion(effects: InterventionEffects) -> Conclusion:
     """What the effects amount to; every p-value is held against ``LEVEL``."""
     did, damage = effects.did, effects.damage
-    if did.n_items < FEWEST_PAIRS or did.n_groups < FEWEST_TEMPLATES or len(did.random_effects) < FEWEST_SETS:
+    if did.n_items < FEWEST_SCORED_PAIRS or did.n_groups < FEWEST_SCORED_TEMPLATES or len(did.random_effects) < FEWEST_SETS:
         return "too few"
     if not np.isfinite([did.p_greater, did.low, damage.p_greater, effects.did_p_given_damage]).all():
         return "not finite"
@@ -182,8 +181,9 @@ def _verdict_en(effects: InterventionEffects) -> str:
     match conclusion(effects):
         case "too few":
             return (
-                f"No inference: it needs {FEWEST_PAIRS} pairs with a right side from {FEWEST_TEMPLATES} templates and "
-                f"{FEWEST_SETS} random sets, and there are {did.n_items} pairs from {did.n_groups} templates and {n_sets} sets."
+                f"No inference: it needs {FEWEST_SCORED_PAIRS} pairs with a right side from {FEWEST_SCORED_TEMPLATES} "
+                f"templates and {FEWEST_SETS} random sets, and there are {did.n_items} pairs from {did.n_groups} templates and "
+                f"{n_sets} sets."
             )
         case "not finite":
             return "No inference: some effects, or what they are compared with, are not finite numbers."
@@ -223,7 +223,8 @@ def _verdict_ja(effects: InterventionEffects) -> str:
     match conclusion(effects):
         case "too few":
             return (
-                f"推論は行わない：正しい側のあるペアが {FEWEST_PAIRS} 組以上、テンプレートが {FEWEST_TEMPLATES} 種以上、"
+                f"推論は行わない：正しい側のあるペアが {FEWEST_SCORED_PAIRS} 組以上、"
+                f"テンプレートが {FEWEST_SCORED_TEMPLATES} 種以上、"
                 f"無作為な集合が {FEWEST_SETS} 個以上必要だが、{did.n_items} 組、{did.n_groups} 種、{n_sets} 個しかない。"
             )
         case "not finite":
