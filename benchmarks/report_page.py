@@ -49,7 +49,8 @@ from layerscope.sweeps.record import SweepRecord
 from layerscope.sweeps.tables import DOCUMENTS, LAYERS, POS, PROXIES, SCORES, TOKEN_WORDS, TOKENS, VOCABULARY
 from tests.made_up_records import DATA, MODEL, contrast_record, sweep_record
 
-N_LAYERS, WIDTH, TOKENS_A_DOCUMENT = 250
+N_LAYERS, WIDTH = 30, 576
+TOKENS_A_DOCUMENT = 250
 SITES, POSITIONS = ("resid_post", "attn_out", "mlp_out"), ("edit", "edit+1", "edit+2", "edit+3", "detection", "last")
 MEANING = ("adjective", "location", "negation", "number", "subject")
 GRAMMAR = (
@@ -289,7 +290,7 @@ def make_contrast(folder: Path, n_pairs: int) -> Path:
     one = dict.fromkeys(("did_nats", "accuracy", "damage_nats", "change_nats", "gap_nats"), effect)
     said = {name: {"en": "A verdict.", "ja": "判定。"} for name in ("mean", "resample")}
     written = {"request": {}, "site": SITES[0], "position": POSITIONS[1], "units": [], "conclusion": {}, "verdict": said}
-    directory.write_json("intervention.json", {**written, "effects": {"mean": one, "resample": one}})
+    directory.write_json("intervention.json", {**written, "balance": {}, "effects": {"mean": one, "resample": one}})
     directory.finish(record)
     return folder
 

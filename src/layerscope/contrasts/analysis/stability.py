@@ -64,12 +64,12 @@ def place_tables(place: Place, k: int, *, n_resamples: int, generator: np.random
         if name in sets:
             frames.setdefault(SPREAD_EXPLAINS.name, []).append(_spread_rows(name, scores, place.spread))
     for scale in ("percentile", "raw"):
-        n_resamples = n_resamples if scale == "percentile" else 0
-        found = consistency(groups[scale], k, generator=generator, n_resamples=n_resamples)
+        n_drawn = n_resamples if scale == "percentile" else 0
+        found = consistency(groups[scale], k, generator=generator, n_resamples=n_drawn)
         if found is None:
             continue
-        share = layer_shares(groups[scale], k * len(place.spread), generator=generator, n_resamples=n_resamples)
-        types_found = type_specificity(groups[scale], generator=generator, n_resamples=n_resamples)
+        share = layer_shares(groups[scale], k * len(place.spread), generator=generator, n_resamples=n_drawn)
+        types_found = type_specificity(groups[scale], generator=generator, n_resamples=n_drawn)
         rows = {
             CONSISTENCY.name: consistency_rows(found, groups[scale], k),
             LAYER_AGREEMENT.name: layer_agreement_rows(found),
