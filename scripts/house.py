@@ -54,11 +54,10 @@ def picture() -> str:
     floors = floors_of(graph, ROOT)
     for number, rooms in zip(range(len(floors), 0, -1), floors, strict=True):
         for index, room in enumerate(rooms):
-            n_modules = len(graph.find_descendants(room))
-            name = f"{_short(room)}/ ({n_modules})" if n_modules else _short(room)
-            said = textwrap.wrap(_first_sentence(room), _WIDTH - 20)
-            lines.append(f"{number if index == 0 else ' '}  {name:<16} {said[0]}")
-            lines += [f"   {'':<16} {more}" for more in said[1:]]
+            name = f"{_short(room)}/" if graph.find_children(room) else _short(room)
+            said = textwrap.wrap(_first_sentence(room), _WIDTH - 17)
+            lines.append(f"{number if index == 0 else ' '}  {name:<13} {said[0]}")
+            lines += [f"   {'':<13} {more}" for more in said[1:]]
     lines += ["", *_beside(*([f"{_short(wing)}/", *_wing(graph, wing)] for wing in WINGS))]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 

@@ -8,19 +8,16 @@ from pathlib import Path
 import pytest
 
 from layerscope.cli.main import main
+from layerscope.contrasts.drawing import of_intervention, of_stability
+from layerscope.contrasts.figures.units import STABILITY_FIGURES
 from layerscope.contrasts.finished import FinishedContrast
 from layerscope.contrasts.stability import StabilityRequest, find_stability
 from layerscope.draw import draw_figures
 from layerscope.figures.files import own_language
+from layerscope.sweeps.drawing import by_layer, by_part_of_speech
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.parts_of_speech import TagRequest, tag_run
 from tests.tiny_runs import TinyRuns
-
-SWEPT = {"removal", "exchange", "removal+exchange", "accuracy", "proxies"}
-TAGGED = {f"{name}_{family}" for name in ("pos", "pos_classes", "pos_difficulty") for family in ("removal", "exchange")}
-STABILITY = {
-    "heatmap", "stable_dimensions", "scatter", "consistency", "layer_profile", "layer_shares", "contraction", "divergence",
-}  # fmt: skip
 
 
 @pytest.fixture
@@ -41,16 +38,33 @@ def stems(folder: Path, language: str) -> set[str]:
     return {name.rpartition("_")[0] for name in names(folder) if f"_{language}." in name}
 
 
+def drawn_by(draw) -> set[str]:
+    """Names of figures that a run's tables give material for."""
+    return set(draw(language="en"))
+
+
+@pytest.fixture(scope="module")
+def swept(runs: TinyRuns) -> set[str]:
+    return drawn_by(by_layer(FinishedRun.open(runs.tagged)))
+
+
+@pytest.fixture(scope="module")
+def of_words(runs: TinyRuns) -> set[str]:
+    return drawn_by(by_part_of_speech(FinishedRun.open(runs.tagged)))
+
+
 def test_jobs_draw_nothing(runs: TinyRuns) -> None:
     assert not any((path / "figures").exists() for path in (*runs.all, runs.bare))
 
 
-def test_everything_of_a_sweep(tagged: Path) -> None:
+def test_everything_of_a_sweep(tagged: Path, swept: set[str], of_words: set[str]) -> None:
     told: list[tuple[str, int, int]] = []
     written = draw_figures(tagged, languages=("en", "ja"), progress=lambda *one: told.append(one))
     assert {path.name for path in written} == names(tagged)
-    assert stems(tagged, "en") == stems(tagged, "ja") == SWEPT | TAGGED
-    assert len(written) == 4 * len(SWEPT | TAGGED), "two languages, two formats"
+    assert stems(tagged, "en") == stems(tagged, "ja") == swept | of_words
+    assert {"removal", "exchange"} <= swept
+    assert {"pos_removal", "pos_classes_exchange"} <= of_words
+    assert len(written) == 4 * len(swept | of_words), "two languages, two formats"
     assert all(path.stat().st_size > 1000 for path in written)
     assert told == [("Drawing: layers", 0, 2), ("Drawing: parts of speech", 1, 2), ("Drawing", 2, 2)]
 
@@ -63,13 +77,16 @@ def test_the_same_tables_give_the_same_bytes(tagged: Path) -> None:
 
 def test_everything_of_a_contrast(contrast: Path) -> None:
     draw_figures(contrast, languages=("ja",), formats=("svg",))
-    assert names(contrast) == {f"{name}_ja.svg" for name in {*STABILITY, "intervention"}}
+    run = FinishedContrast.open(contrast)
+    stability, intervention = drawn_by(of_stability(run)), drawn_by(of_intervention(run))
+    assert names(contrast) == {f"{name}_ja.svg" for name in stability | intervention}
+    assert {"heatmap", "consistency"} <= stability <= set(STABILITY_FIGURES)
 
 
-def test_one_language_by_default_that_of_the_locale(tagged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_language_by_default_that_of_the_locale(tagged: Path, swept: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("layerscope.draw.own_language", lambda: "ja")
     draw_figures(tagged, of=("layers",), formats=("png",))
-    assert names(tagged) == {f"{name}_ja.png" for name in SWEPT}
+    assert names(tagged) == {f"{name}_ja.png" for name in swept}
 
 
 @pytest.mark.parametrize(
@@ -89,16 +106,18 @@ def test_the_language_of_the_locale(environment: dict[str, str], language: str) 
 
 def test_a_run_without_analysis_has_what_its_tables_allow(runs: TinyRuns, tmp_path: Path) -> None:
     plain = Path(shutil.copytree(runs.plain, tmp_path / "plain"))
+    assert by_part_of_speech(FinishedRun.open(plain)) is None
     draw_figures(plain, languages=("en",), formats=("png",))
-    assert names(plain) == {f"{name}_en.png" for name in ("removal", "accuracy", "proxies", "variants")}
+    assert names(plain) == {f"{name}_en.png" for name in drawn_by(by_layer(FinishedRun.open(plain)))}
+    assert of_stability(FinishedContrast.open(runs.bare)) is of_intervention(FinishedContrast.open(runs.bare)) is None
     assert draw_figures(runs.bare) == []
 
 
-def test_figures_of_earlier_tables_go(tagged: Path, contrast: Path) -> None:
+def test_figures_of_earlier_tables_go(tagged: Path, contrast: Path, swept: set[str]) -> None:
     """A new analysis leaves no figure of the one before, in any language."""
     draw_figures(tagged, languages=("en", "ja"), formats=("png",))
     tag_run(FinishedRun.open(tagged), TagRequest())
-    assert names(tagged) == {f"{name}_{language}.png" for name in SWEPT for language in ("en", "ja")}
+    assert names(tagged) == {f"{name}_{language}.png" for name in swept for language in ("en", "ja")}
     draw_figures(contrast, languages=("en", "ja"), formats=("png",))
     find_stability(FinishedContrast.open(contrast), StabilityRequest(k=4, n_resamples=0, positions=("edit",)))
     assert names(contrast) == {"intervention_en.png", "intervention_ja.png"}
@@ -110,12 +129,14 @@ def run(*arguments: str) -> None:
     assert ended.value.code == 0
 
 
-def test_the_command(tagged: Path, runs: TinyRuns, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command(
+    tagged: Path, runs: TinyRuns, swept: set[str], of_words: set[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     run("figures", str(tagged), "--language", "ja", "--format", "svg")
-    assert names(tagged) == {f"{name}_ja.svg" for name in SWEPT | TAGGED}
-    assert capsys.readouterr().out.strip() == f"{len(SWEPT | TAGGED)} files: {tagged / 'figures'}"
+    assert names(tagged) == {f"{name}_ja.svg" for name in swept | of_words}
+    assert capsys.readouterr().out.strip() == f"{len(swept | of_words)} files: {tagged / 'figures'}"
     run("figures", str(tagged), "--language", "both", "--format", "png")
-    assert names(tagged) == {f"{name}_{ending}" for name in SWEPT | TAGGED for ending in ("ja.svg", "en.png", "ja.png")}, (
+    assert names(tagged) == {f"{name}_{ending}" for name in swept | of_words for ending in ("ja.svg", "en.png", "ja.png")}, (
         "what was drawn before stays"
     )
     capsys.readouterr()
@@ -139,7 +160,7 @@ def test_unknown_choices(tagged: Path, capsys: pytest.CaptureFixture[str], argum
 
 
 @pytest.mark.parametrize(("asked", "languages"), [("en", {"en"}), ("both", {"en", "ja"}), ("none", set())])
-def test_a_job_draws_in_the_languages_asked_for(tagged: Path, asked: str, languages: set[str]) -> None:
+def test_a_job_draws_in_the_languages_asked_for(tagged: Path, of_words: set[str], asked: str, languages: set[str]) -> None:
     run("pos", str(tagged), "--figures", asked)
     found = names(tagged) if (tagged / "figures").exists() else set()
-    assert found == {f"{name}_{language}.{form}" for name in TAGGED for language in languages for form in ("png", "svg")}
+    assert found == {f"{name}_{language}.{form}" for name in of_words for language in languages for form in ("png", "svg")}

@@ -9,6 +9,7 @@ import pytest
 
 from layerscope.cli.main import main
 from layerscope.results.directory import RunDirectory
+from layerscope.results.schema import SCHEMA_VERSION as NOW
 from tests.made_up_records import contrast_manifest, sweep_manifest
 
 COMMANDS = {
@@ -40,7 +41,10 @@ def ends(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
     [
         ("cut short", "is damaged and cannot be read: give the command that made the run again with --force."),
         ("foreign", "is not a manifest of layerscope: name a folder that one of its commands printed, or give"),
-        ("newer", "has tables of version 3 and this is version 2: install a newer layerscope, or give the command"),
+        (
+            "newer",
+            f"has tables of version {NOW + 1} and this is version {NOW}: install a newer layerscope, or give",
+        ),
         ("a field missing", "(environment: field required): name a folder that it printed, or give the command"),
     ],
 )
@@ -50,7 +54,7 @@ def test_in_every_command(command: str, kind: str, said: str, tmp_path: Path, ti
     texts = {
         "cut short": json.dumps(whole)[:-40],
         "foreign": json.dumps({"name": "theme", "short_name": "theme", "start_url": "/"}),
-        "newer": json.dumps(whole | {"schema_version": 3}),
+        "newer": json.dumps(whole | {"schema_version": NOW + 1}),
         "a field missing": json.dumps({name: value for name, value in whole.items() if name != "environment"}),
     }
     for name in ("run", "other"):
@@ -74,7 +78,7 @@ def test_where_a_sweep_would_go_on(kind: str, tiny_checkpoint: Path, text_file: 
     texts = {
         "cut short": path.read_text(encoding="utf-8")[:200],
         "foreign": "{}",
-        "newer": json.dumps(whole | {"schema_version": 3}),
+        "newer": json.dumps(whole | {"schema_version": NOW + 1}),
         "a field missing": json.dumps(whole | {"request": {"model": "m"}}),
     }
     path.write_text(texts[kind], encoding="utf-8")

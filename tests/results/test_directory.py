@@ -17,6 +17,7 @@ from layerscope.contrasts.record import ContrastRecord
 from layerscope.errors import RunError
 from layerscope.report.write import open_run
 from layerscope.results.directory import RunDirectory, run_slug
+from layerscope.results.schema import SCHEMA_VERSION as NOW
 from layerscope.results.schema import Table
 from layerscope.sweeps import tables as sweep_tables
 from layerscope.sweeps.finished import FinishedRun
@@ -157,8 +158,8 @@ BAD_MANIFESTS = {
     "a list": ("[1, 2]", "is not a manifest of layerscope: name a folder that one of its commands printed"),
     "somebody else's": (json.dumps({"name": "app", "version": 3}), "is not a manifest of layerscope"),
     "a request that is none": (json.dumps(sweep_manifest() | {"request": 7}), "is not a manifest of layerscope"),
-    "older": (json.dumps(sweep_manifest(schema_version=1)), "tables of version 1 and this is version 2: give the command"),
-    "newer": (json.dumps(sweep_manifest(schema_version=3)), "tables of version 3 and this is version 2: install a newer"),
+    "older": (json.dumps(sweep_manifest(schema_version=NOW - 1)), f"version {NOW - 1} and this is version {NOW}: give"),
+    "newer": (json.dumps(sweep_manifest(schema_version=NOW + 1)), f"version {NOW + 1} and this is version {NOW}: install"),
     "a field missing": (
         json.dumps(sweep_manifest(model={"name": "m"})), r"no manifest of 'layerscope sweep' \(model.family: field required\)",
     ),

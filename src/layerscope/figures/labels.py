@@ -206,6 +206,12 @@ def labelled_groups() -> list[str]:
     return [key.removeprefix("group:") for key in _LABELS if key.startswith("group:")]
 
 
+def family_axis_label(family: str, language: Language) -> str:
+    """What stands at a layer axis of one family; a family without words of its own has the general ones."""
+    name = family.partition(":")[0]
+    return label(name if name in _LABELS else "layers", language)
+
+
 def position_label(position: str, language: Language) -> str:
     """Where in a pair: ``edit``, ``edit+1``, ``detection`` or ``last``."""
     name, plus, number = position.partition("+")

@@ -21,6 +21,7 @@ from layerscope.contrasts.figures.agreement import Place, agreement_by_layer
 from layerscope.contrasts.figures.intervention import OUTCOMES, intervention_figures
 from layerscope.contrasts.figures.movement import contraction_by_layer
 from layerscope.contrasts.figures.units import (
+    STABILITY_FIGURES,
     difference_against_spread,
     points_shown,
     smallest_of_neighbours,
@@ -55,7 +56,7 @@ ROLES = {
     "determiner-noun-agreement": "grammar",
     "a-subtype-of-somebody-else-with-a-long-name": "grammar",
 }
-NAMES = ("heatmap", "stable_dimensions", "scatter", "consistency", "layer_profile", "layer_shares", "contraction", "divergence")
+NAMES = STABILITY_FIGURES
 
 
 def frame(table: Table, rows: list[dict[str, Any]]) -> pd.DataFrame:

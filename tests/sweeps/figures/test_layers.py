@@ -8,7 +8,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from layerscope.figures.labels import _LABELS, label
+from layerscope.figures.labels import _LABELS, family_axis_label, label
 from layerscope.figures.style import plain_number
 from layerscope.paths.families import FAMILIES
 from layerscope.sweeps.figures.layers import sweep_figures
@@ -120,6 +120,11 @@ def test_every_family_and_label_has_both_languages() -> None:
     for family in FAMILIES:
         assert label(f"name:{family}:3", "ja").endswith("3")
     assert all(english and japanese for english, japanese in _LABELS.values())
+
+
+def test_a_family_without_words_of_its_own_has_the_general_ones_at_its_axis() -> None:
+    assert family_axis_label("block-removal:3", "en") == label("block-removal", "en") != label("layers", "en")
+    assert family_axis_label("skip-exchange", "ja") == label("layers", "ja")
 
 
 def test_of_many_variants_a_figure_shows_those_that_hurt_most_and_least_and_says_so() -> None:

@@ -22,7 +22,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from layerscope.bilingual import Language
-from layerscope.figures.labels import label, tag_label
+from layerscope.figures.labels import family_axis_label, label, tag_label
 from layerscope.figures.style import (
     COLOURS,
     GREY,
@@ -210,11 +210,12 @@ def _x_axis(axes: Axes, family: str, view: View, language: Language, *, n_ticks:
 
 def _x_label(family: str, view: View, language: Language) -> str:
     if view.axis == "layer":
-        return label(family, language)
-    name = family.partition(":")[0]
-    return label(
-        {"exchange": "depth:exchange", "block-removal": "depth:middle", "parallel": "depth:middle"}.get(name, "depth"), language
-    )
+        return family_axis_label(family, language)
+    own = {
+        "exchange": "depth:exchange",
+        **dict.fromkeys(("removal", "repetition", "attention-removal", "mlp-removal"), "depth"),
+    }
+    return label(own.get(family.partition(":")[0], "depth:middle"), language)
 
 
 def _value_label(view: View, language: Language, *, per_word: bool) -> str:

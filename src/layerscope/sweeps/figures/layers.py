@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from layerscope.bilingual import Language
-from layerscope.figures.labels import label
+from layerscope.figures.labels import family_axis_label, label
 from layerscope.figures.style import (
     BLUE,
     COLOURS,
@@ -80,7 +80,7 @@ def perplexity_by_layer(layers: pd.DataFrame, families: list[str], caption: str,
         axes.plot(rows["span_first"], rows["ppl"], color=colour, marker=marker, label=label(f"name:{family}", language))
     log_axis(axes, "y")
     axes.set_ylabel(label("ppl", language))
-    layer_axis(axes, label(families[0] if len(families) == 1 else "layers", language))
+    layer_axis(axes, family_axis_label(families[0], language) if len(families) == 1 else label("layers", language))
     axes.set_title(caption, color=GREY)
     band = Patch(facecolor=GREY, alpha=0.25, label=label("interval", language))
     axes.legend(handles=[*axes.get_legend_handles_labels()[0], band], loc="best")

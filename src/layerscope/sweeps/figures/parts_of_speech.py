@@ -14,7 +14,7 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import FuncFormatter
 
 from layerscope.bilingual import Language
-from layerscope.figures.labels import label, tag_label
+from layerscope.figures.labels import family_axis_label, label, tag_label
 from layerscope.figures.style import (
     BLUE,
     GREEN,
@@ -80,7 +80,7 @@ def effects_by_tag_and_layer(words: pd.DataFrame, family: str, caption: str, lan
     names = [f"{tag_label(tag, language)} ({n:,}){mark}" for tag, n, mark in zip(tags, counts, marks, strict=True)]
     axes.set_yticks(range(len(tags)), names)
     _layer_ticks(axes, [int(layer) for layer in effect.columns])
-    axes.set_xlabel(label(family, language))
+    axes.set_xlabel(family_axis_label(family, language))
     axes.set_title(caption, color=GREY)
     _colour_bar(figure, image, axes, label("delta_word", language))
     note = label("note:uncertain", language) + (f"\n{label('note:few', language)}" if any(marks) else "")
@@ -103,7 +103,7 @@ def classes_by_layer(pos: pd.DataFrame, family: str, caption: str, language: Lan
         signed_log_axis(axes, shown["delta_nll_nats"])
         axes.set_ylabel(label(f"delta_{unit}", language))
         axes.tick_params(labelbottom=axes is panels[-1])
-        layer_axis(axes, label(family, language) if axes is panels[-1] else "")
+        layer_axis(axes, family_axis_label(family, language) if axes is panels[-1] else "")
     panels[0].set_title(caption, color=GREY)
     panels[0].legend(loc="best")
     return figure
