@@ -11,8 +11,10 @@ from layerscope.cli.main import main
 from layerscope.contrasts.drawing import of_intervention, of_stability
 from layerscope.contrasts.figures.units import STABILITY_FIGURES
 from layerscope.contrasts.finished import FinishedContrast
+from layerscope.contrasts.intervene import InterveneRequest, intervene
 from layerscope.contrasts.stability import StabilityRequest, find_stability
 from layerscope.draw import draw_figures
+from layerscope.errors import RunError
 from layerscope.figures.files import own_language
 from layerscope.sweeps.drawing import by_layer, by_part_of_speech
 from layerscope.sweeps.finished import FinishedRun
@@ -164,3 +166,67 @@ def test_a_job_draws_in_the_languages_asked_for(tagged: Path, of_words: set[str]
     run("pos", str(tagged), "--figures", asked)
     found = names(tagged) if (tagged / "figures").exists() else set()
     assert found == {f"{name}_{language}.{form}" for name in of_words for language in languages for form in ("png", "svg")}
+
+
+def test_what_is_not_drawn_of_a_run_is_refused(tagged: Path) -> None:
+    with pytest.raises(RunError, match="Of this run are drawn layers and parts of speech; got 'part of speech'. Did you mean"):
+        draw_figures(tagged, of=["part of speech"])
+
+
+def test_an_intervention_takes_its_own_figure_away(contrast: Path) -> None:
+    draw_figures(contrast, languages=("en", "ja"), formats=("svg",))
+    before = names(contrast)
+    intervene(FinishedContrast.open(contrast), InterveneRequest(stable=3, n_sets=2, max_pairs=4, text_tokens=20))
+    assert before - names(contrast) == {"intervention_en.svg", "intervention_ja.svg"}
+    assert len(names(contrast)) == len(before) - 2
+
+
+def test_a_comparison_leaves_no_figure_of_an_earlier_one(runs: TinyRuns, tmp_path: Path) -> None:
+    arguments = ["compare", str(runs.tagged), str(runs.plain), "--anyway", "--unit", "bits", "--output-dir", str(tmp_path)]
+    run(*arguments, "--figures", "both")
+    assert {path.suffix for path in tmp_path.glob("*_delta_ja.*")} == {".png", ".svg"}
+    (tmp_path / "notes_en.md").write_text("mine")
+    run(*arguments, "--figures", "en")
+    assert list(tmp_path.glob("*_ja.*")) == []
+    assert (tmp_path / "removal_delta_en.png").is_file()
+    run(*arguments, "--figures", "none")
+    assert [path.name for path in tmp_path.glob("*_en.*")] == ["notes_en.md"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "said"),
+    [
+        (("stability", "{contrast}", "--k", "4", "--resamples", "0", "--positions", "edit"), "heatmap", "Tables, reading"),
+        (("intervene", "{contrast}", "--stable", "3", "--sets", "2", "--max-pairs", "4", "--text-tokens", "20"),
+         "intervention", "Table"),
+        (("pos", "{tagged}"), "pos_removal", "Tables"),
+    ],
+)  # fmt: skip
+def test_a_command_says_what_it_left(
+    tagged: Path, contrast: Path, arguments: tuple[str, ...], name: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    filled = [part.format(tagged=tagged, contrast=contrast) for part in arguments]
+    folder = Path(filled[1])
+    run(*filled, "--figures", "none")
+    assert capsys.readouterr().out.splitlines()[-1] == f"{said}: {folder}"
+    assert not (folder / "figures").exists()
+    run(*filled, "--figures", "ja")
+    assert capsys.readouterr().out.splitlines()[-1] == f"{said} and figures: {folder}"
+    assert {path.name for path in (folder / "figures").glob(f"{name}_*")} == {f"{name}_ja.png", f"{name}_ja.svg"}
+
+
+def test_a_finished_sweep_gets_the_figures_that_it_lacks(
+    tiny_checkpoint: Path, text_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As one that was killed while drawing; its numbers are not computed again."""
+    arguments = ("sweep", "--model", str(tiny_checkpoint), "--dataset", str(text_file), "--experiment", "removal")
+    arguments += ("--output-dir", str(tmp_path / "out"))
+    run(*arguments, "--figures", "none")
+    (manifest,) = (tmp_path / "out").rglob("manifest.json")
+    assert capsys.readouterr().out.splitlines()[-1].startswith("Results: ")
+    assert not (manifest.parent / "figures").exists()
+    written = manifest.stat().st_mtime_ns
+    run(*arguments, "--figures", "ja")
+    assert capsys.readouterr().out.startswith("Already finished: ")
+    assert "removal_ja.png" in names(manifest.parent)
+    assert manifest.stat().st_mtime_ns == written

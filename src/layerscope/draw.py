@@ -8,6 +8,7 @@ from pathlib import Path
 from layerscope.bilingual import Language
 from layerscope.contrasts import drawing as contrast_drawing
 from layerscope.contrasts.finished import FinishedContrast
+from layerscope.errors import RunError, did_you_mean
 from layerscope.figures.files import FORMATS, Format, own_language, write_figures
 from layerscope.progress import Progress, nobody_asks
 from layerscope.runs import open_run
@@ -36,7 +37,7 @@ def draw_figures(
         The files written; none where nothing has been analysed yet.
 
     Raises:
-        RunError: the folder is no finished run, or its figures cannot be written.
+        RunError: the folder is no finished run, nothing of the name is drawn of it, or its figures cannot be written.
 
     Examples:
         >>> run = Path("results/removal/my_model_texts_nall")
@@ -47,6 +48,9 @@ def draw_figures(
     run = open_run(path)
     drawings = contrast_drawing.DRAWN if isinstance(run, FinishedContrast) else sweep_drawing.DRAWN
     written: list[Path] = []
+    for name in of or ():
+        if name not in drawings:
+            raise RunError(f"Of this run are drawn {' and '.join(drawings)}; got '{name}'.{did_you_mean(name, drawings)}")
     wanted = [name for name in drawings if of is None or name in of]
     for done, name in enumerate(wanted):
         progress(f"Drawing: {name}", done, len(wanted))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from layerscope.cli.main import main
-from layerscope.pairs.format import read_pairs
+from layerscope.pairs.format import read_pairs, write_pairs
+from layerscope.pairs.pair import MinimalPair
 
 
 def run(*arguments: str) -> int:
@@ -81,3 +85,18 @@ def test_errors_are_one_sentence(
     assert run(*arguments, "-o", str(tmp_path / "pairs.jsonl")) == 2
     assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_the_model_library_keeps_quiet(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    """In a process of its own, as the library's bars are switched off for a whole process."""
+    pair = MinimalPair.from_sentences(
+        "She is here.", "She was here.", type="meaning", subtype="mine", right=None, template="t", source="test"
+    )
+    write_pairs([pair], tmp_path / "pairs.jsonl")
+    words = ["pairs", "judge", str(tmp_path / "pairs.jsonl"), "--model", str(tiny_checkpoint)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
+    done = subprocess.run(
+        [sys.executable, "-m", "layerscope.cli.main", *words], env=environment, capture_output=True, text=True, check=True
+    )
+    assert "Judged by" in done.stdout
+    assert "Loading weights" not in done.stderr

@@ -13,11 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from layerscope.contrasts.analysis.exact_zeros import zero_share
 from layerscope.contrasts.blocks import group_blocks
 from layerscope.contrasts.engine.difference_sums import Percentiles
 from layerscope.contrasts.engine.groups import ContrastPlan, contrast_group
 from layerscope.contrasts.engine.pair_batches import can_share
 from layerscope.contrasts.engine.reference import Reference, measure_reference
+from layerscope.contrasts.finished import with_todays_roles
 from layerscope.contrasts.groups import PARTS, file_pairs, group_pairs, template_pairs, with_prefix
 from layerscope.contrasts.prepare import ContrastRequest, prepare_contrast
 from layerscope.contrasts.record import ContrastRecord, GroupRecord
@@ -590,3 +592,10 @@ def test_a_file_of_first_words_has_controls_under_a_bos(tmp_path: Path) -> None:
     assert len(groups["subject"].checked) == len(first)
     with pytest.raises(PairError, match=r"No pair can be compared under this tokenizer \(first token: 24\)"):
         group_pairs(file_pairs(tmp_path / "pairs.jsonl", without, prefix="", seed=1), without, aligned=False)
+
+
+def test_roles_of_the_first_version_are_read_as_todays() -> None:
+    groups = pd.DataFrame({"role": ["reference", "ladder", "meaning"], "pairs": [50, 12, 50], "zero_share": [0.0, 1.0, 0.0]})
+    today = with_todays_roles(groups)
+    assert today["role"].tolist() == ["reference", "bound", "meaning"]
+    assert zero_share(today) == 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,12 +11,13 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from layerscope.cli.console import FIGURES, consoles, languages_of, one_of, say, split_names
+from layerscope.cli.console import FIGURES, consoles, languages_of, one_of, say, split_names, with_figures
 from layerscope.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from layerscope.bilingual import Language
     from layerscope.sweeps.compare import Comparison
 
 
@@ -56,10 +58,10 @@ def compare(
     with errors.status("Comparing …"):
         comparison = compare_runs(runs, request)
         draw_comparison(comparison, languages)
-    show_comparison(comparison)
+    show_comparison(comparison, languages=languages)
 
 
-def show_comparison(comparison: Comparison) -> None:
+def show_comparison(comparison: Comparison, *, languages: Sequence[Language] | None = None) -> None:
     """Print where each model is fragile and how alike the models are."""
     _, out = consoles()
     for family in dict.fromkeys(comparison.fragility["family"]):
@@ -67,7 +69,7 @@ def show_comparison(comparison: Comparison) -> None:
         out.print(_correlation(comparison.correlation, family))
     for note in comparison.notes:
         say(out, note)
-    say(out, f"Figures and tables: {comparison.folder}")
+    say(out, f"{with_figures('Tables', languages)}: {comparison.folder}")
 
 
 def _fragility(comparison: Comparison, family: str) -> Table:

@@ -96,6 +96,19 @@ def draw(console: Console, run: Path, languages: Sequence[Language] | None, *, o
         draw_figures(run, languages=languages, of=(of,))
 
 
+def draw_missing(console: Console, run: Path, languages: Sequence[Language] | None, *, of: str) -> None:
+    """Draw a finished run in those languages in which it has no figure, as one that was killed while drawing."""
+    from layerscope.figures.files import own_language
+
+    wanted = (own_language(),) if languages is None else languages
+    draw(console, run, [one for one in wanted if not any((run / "figures").glob(f"*_{one}.*"))], of=of)
+
+
+def with_figures(what: str, languages: Sequence[Language] | None) -> str:
+    """``Tables and figures``, or ``Tables`` where none was drawn."""
+    return what if languages is not None and not languages else f"{what} and figures"
+
+
 def split_names(text: str | None) -> tuple[str, ...]:
     """Names joined by commas; none of them empty.
 

@@ -11,7 +11,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from layerscope.cli.console import FIGURES, consoles, draw, languages_of, one_of, progress_bar, say
+from layerscope.cli.console import FIGURES, consoles, draw, languages_of, one_of, progress_bar, say, with_figures
 from layerscope.errors import DataError
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def show_intervention(
         say(out, f"The random sets are not matched within 0.1 SD on: {shown}.")
     for replace, verdict in found.verdicts.items():
         say(out, f"{replace}: {verdict.of(language)}")
-    say(out, f"Table and figures: {run.directory.path}")
+    say(out, f"{with_figures('Table', languages)}: {run.directory.path}")
 
 
 def _effects(run: FinishedContrast, found: Intervention, *, width: int) -> Table:

@@ -52,11 +52,13 @@ def make(
         raise PairError(f"--per-type is 1 or more and --seed 0 or more; got {per_type} and {seed}.")
     from layerscope.models.gguf import cache_folder
     from layerscope.models.pair_tokenizer import load_pair_tokenizer
+    from layerscope.models.quiet import quieten_transformers
     from layerscope.pairs.chat.prompts import ChatRequest
     from layerscope.pairs.making import make_from_chat, make_from_templates, subtypes_of_templates
     from layerscope.pairs.subtypes import PUBLISHED_SUBTYPES
 
     asked = split_names(subtypes)
+    quieten_transformers()
     with progress_bar(errors, "Making pairs …") as progress:
         decides = None if tokenizer is None else load_pair_tokenizer(tokenizer)
         if source == "templates":
@@ -142,8 +144,10 @@ def check(
     os.environ["TOKENIZERS_PARALLELISM"] = "true"  # nothing is forked here
     kept: Any = one_of("--keep", keep, ("usable", "aligned", "all"), PairError)
     from layerscope.models.pair_tokenizer import load_pair_tokenizer
+    from layerscope.models.quiet import quieten_transformers
     from layerscope.pairs.files import CheckCounts, check_file
 
+    quieten_transformers()
     with errors.status("Checking …"):
         counts = CheckCounts(tokenizer)
         n_kept = check_file(path, load_pair_tokenizer(tokenizer), counts, keep=kept, output=output)
@@ -164,7 +168,9 @@ def judge(
     errors, out = consoles()
     from layerscope.judging import judge_file
     from layerscope.models.loading import LoadOptions
+    from layerscope.models.quiet import quieten_transformers
 
+    quieten_transformers()
     with errors.status("Judging …"):
         judged = judge_file(path, model, LoadOptions(dtype=dtype), output=output)
     _show_judgement(out, judged, model, show)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from layerscope.cli.console import FIGURES, consoles, draw, languages_of, say
+from layerscope.cli.console import FIGURES, consoles, draw, languages_of, say, with_figures
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +51,7 @@ def show_pos(path: Path, request: TagRequest, *, languages: Sequence[Language] |
     table = run.directory.read_table(POS).to_pandas()
     _show_tags(out, table, run)
     _show_counts(out, tagged)
-    say(out, f"Tables and figures: {run.directory.path}")
+    say(out, f"{with_figures('Tables', languages)}: {run.directory.path}")
 
 
 def _show_tags(out: Console, pos: pd.DataFrame, run: FinishedRun) -> None:

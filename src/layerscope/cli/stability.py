@@ -11,7 +11,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from layerscope.cli.console import FIGURES, consoles, draw, languages_of, one_of, progress_bar, say, split_names
+from layerscope.cli.console import FIGURES, consoles, draw, languages_of, one_of, progress_bar, say, split_names, with_figures
 from layerscope.errors import DataError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def show_stability(
     draw(errors, path, languages, of="stability")
     out.print(_ranking(run, found))
     say(out, found.reading.of(language))
-    say(out, f"Tables, reading and figures: {run.directory.path}")
+    say(out, f"{with_figures('Tables, reading', languages)}: {run.directory.path}")
 
 
 def _ranking(run: FinishedContrast, found: Stability) -> Table:

@@ -14,7 +14,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from layerscope.cli.console import FIGURES, consoles, draw, languages_of, one_of, progress_bar, say, split_names
+from layerscope.cli.console import (
+    FIGURES,
+    consoles,
+    draw,
+    draw_missing,
+    languages_of,
+    one_of,
+    progress_bar,
+    say,
+    split_names,
+    with_figures,
+)
 from layerscope.errors import DataError, ModelError
 
 if TYPE_CHECKING:
@@ -157,10 +168,11 @@ def show_sweep(
     with progress_bar(errors, "Loading the model …", on_start=lambda: _show_plan(out, prepared)) as progress:
         ran = run_sweep(prepared, force=force, progress=progress)
     if not ran:
+        draw_missing(errors, prepared.directory.path, languages, of="layers")
         say(out, f"Already finished: {prepared.directory.path} (--force runs it again).")
         return
     draw(errors, prepared.directory.path, languages, of="layers")
-    _show_result(out, prepared)
+    _show_result(out, prepared, with_figures("Results", languages))
 
 
 def _show_plan(console: Console, prepared: PreparedSweep) -> None:
@@ -192,7 +204,7 @@ def _until(prepared: PreparedSweep) -> str:
     )
 
 
-def _show_result(console: Console, prepared: PreparedSweep) -> None:
+def _show_result(console: Console, prepared: PreparedSweep, what: str) -> None:
     from layerscope.sweeps.tables import LAYERS, PROXIES
 
     layers = prepared.directory.read_table(LAYERS).to_pandas()
@@ -203,7 +215,7 @@ def _show_result(console: Console, prepared: PreparedSweep) -> None:
     for line in _findings(layers, proxies):
         say(console, line)
     _show_unscored(console, prepared)
-    say(console, f"Results and figures: {prepared.directory.path}")
+    say(console, f"{what}: {prepared.directory.path}")
 
 
 def _layers_table(layers: pd.DataFrame, prepared: PreparedSweep, *, width: int) -> Table:

@@ -65,8 +65,7 @@ class FinishedContrast(OpenedRun[ContrastRecord]):
     @cached_property
     def groups(self) -> pd.DataFrame:
         """One row a group, in the order in which they were run."""
-        groups = self.table(GROUPS)
-        return groups.assign(role=groups["role"].astype(str).replace("ladder", "bound"))  # as version 0.1.0 called it
+        return with_todays_roles(self.table(GROUPS))
 
     @cached_property
     def pairs(self) -> pd.DataFrame:
@@ -140,3 +139,8 @@ class FinishedContrast(OpenedRun[ContrastRecord]):
         """A group's blocks at one place; None if none of its pairs has the position."""
         rows = self.directory.read_part(BLOCKS, index, site=site, position=position)
         return group_blocks(rows, self.n_layers) if rows.num_rows else None
+
+
+def with_todays_roles(groups: pd.DataFrame) -> pd.DataFrame:
+    """The table ``groups`` with roles as they are called now, whichever version wrote it."""
+    return groups.assign(role=groups["role"].astype(str).replace("ladder", "bound"))

@@ -17,7 +17,7 @@ from layerscope.contrasts.engine.difference_sums import Percentiles
 from layerscope.contrasts.engine.groups import ContrastPlan, GroupContrast, PairValues, contrast_group
 from layerscope.contrasts.engine.pair_batches import can_share
 from layerscope.contrasts.engine.reference import Reference
-from layerscope.contrasts.finished import NOT_COMPARED
+from layerscope.contrasts.finished import NOT_COMPARED, with_todays_roles
 from layerscope.contrasts.groups import PairGroup
 from layerscope.contrasts.prepare import PreparedContrast
 from layerscope.contrasts.record import ContrastedModelRecord, ContrastRecord, GroupRecord, MeasuredTextRecord
@@ -223,7 +223,7 @@ def _warn_of_zeros(prepared: PreparedContrast) -> None:
     """Say it where half precision makes differences vanish."""
     if prepared.record.dtype == "float32":
         return
-    groups = pa.concat_tables(prepared.directory.parts(GROUPS)).to_pandas()
+    groups = with_todays_roles(pa.concat_tables(prepared.directory.parts(GROUPS)).to_pandas())
     share = zero_share(groups)
     if share is not None and share > ZEROS_TOLD:
         log.warning(

@@ -1,4 +1,8 @@
-"""Figures into files: which languages and formats, and each file whole, with the same bytes whenever its table is the same."""
+"""Figures into files: which languages and formats, and each file whole.
+
+The same table drawn in the same formats gives the same bytes; an SVG drawn without its PNG may differ in a last digit, since
+the layout is settled again for each file.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +54,6 @@ def write_figures(
     for name, figure in figures.items():
         for form in formats:
             path = folder / f"{name}_{language}.{form}"
-            # the same table, the same bytes
             with whole_file(path) as unfinished, mpl.rc_context({"svg.hashsalt": f"{name}_{language}"}):
                 figure.savefig(unfinished, format=form, **options[form])
             written.append(path)

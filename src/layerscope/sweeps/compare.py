@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,9 @@ from layerscope.sweeps.figures.layers import layer_families
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.run_names import distinct_names
 from layerscope.sweeps.tables import FRAGILITY, POS, PROFILE_CORRELATION
+
+_FIGURE = re.compile(r".+_(delta|ppl)(_tags)?_(en|ja)\.(png|svg)")
+"""Names of a comparison's figures."""
 
 
 @dataclass(frozen=True)
@@ -189,6 +193,9 @@ def write_comparison(
     correlation = correlation_table(models, families, tags=tags, anyway=anyway)
     for table, data in ((FRAGILITY, fragility), (PROFILE_CORRELATION, correlation)):
         _write_table(folder / table.name, data)
+    for figure in folder.iterdir():
+        if _FIGURE.fullmatch(figure.name):  # of an earlier comparison, whose tables are gone
+            figure.unlink(missing_ok=True)
     if anyway is not None:
         notes = [f"Not comparable, and shown because --anyway asks for it: {anyway}.", *notes]
     if all(model.words is not None for model in models) and not tags:

@@ -1,4 +1,4 @@
-"""Everything that the analysis of one site and position needs of a run, read once."""
+"""Everything that the analysis of one site and position needs of a run, as one value."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Figures of a contrast run: which units change least, on the primary scale and the raw one, and what their spread explains.
 
 Tables come as data frames, scores of units as arrays [layer, dim]; a unit is a dimension of a layer. Agreement and layers are
-drawn in ``stability``, contraction and divergence in ``movement``.
+drawn in ``agreement``, contraction and divergence in ``movement``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Figures of several models over one axis: all scored tokens together, and one small panel a part of speech.
 
-Functions take the lines of ``analysis.curves`` and return figures. On an axis of relative depth a variant lies at the middle of
-the layers that it touches, divided by the number of layers − 1.
+Functions take the lines of ``analysis.comparison.curves`` and return figures. On an axis of relative depth a variant lies at
+the middle of the layers that it touches, divided by the number of layers − 1.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def comparison_figures(curves: pd.DataFrame, view: View, scored: Scored, *, lang
     """Every figure, by name.
 
     Args:
-        curves: from ``analysis.curves``; models in the order of the legend.
+        curves: from ``analysis.comparison.curves``; models in the order of the legend.
         view: what was drawn, over what and in which unit.
         scored: what the models were scored on.
         language: of all words.
