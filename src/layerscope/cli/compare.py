@@ -11,7 +11,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from layerscope.cli.console import FIGURES, consoles, languages_of, one_of, say, split_names, with_figures
+from layerscope.cli.console import FIGURES, consoles, languages_of, one_of, say, split_names
 from layerscope.errors import DataError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def show_comparison(comparison: Comparison, *, languages: Sequence[Language] | N
         out.print(_correlation(comparison.correlation, family))
     for note in comparison.notes:
         say(out, note)
-    say(out, f"{with_figures('Tables', languages)}: {comparison.folder}")
+    say(out, f"{'Tables' if languages == () else 'Figures and tables'}: {comparison.folder}")
 
 
 def _fragility(comparison: Comparison, family: str) -> Table:
