@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from layerscope.draw import draw_figures
 from layerscope.errors import DataError, ModelError, PathError, RunError
+from layerscope.models.loading import LoadOptions
 from layerscope.results.directory import find_run
 from layerscope.sweeps.broken_words import WordsRequest, find_broken_words
 from layerscope.sweeps.finished import FinishedRun
@@ -19,6 +21,7 @@ from layerscope.sweeps.parts_of_speech import TagRequest, tag_run
 from layerscope.sweeps.prepare import SweepRequest, prepare_sweep
 from layerscope.sweeps.run import run_sweep
 from layerscope.sweeps.tables import POS, SCORES, TOKEN_WORDS, TRANSITIONS, VOCABULARY, WORDS
+from tests.checkpoints import save_tiny_llama
 from tests.conllu import SENTENCES
 
 TEXTS = ["The dog chased a cat 🙂 quickly.", "Ten   cafe\u0301s can't close!", "  \n ", "a", "She opened a can. They can go."]
@@ -65,6 +68,58 @@ def test_tables_and_totals(run: FinishedRun) -> None:
         assert everything.loc[variant, "nll_nats"] * everything.loc[variant, "items"] == pytest.approx(of_words, rel=1e-12)
     transitions = run.directory.read_table(TRANSITIONS).to_pandas()
     assert transitions[transitions["variant"] == "intact"]["words"].sum() == len(whole)
+
+
+@pytest.mark.parametrize("bos", ["never", "always"])
+def test_the_first_word_counts_where_something_stands_before_it(tmp_path: Path, bos: str) -> None:
+    """Against an independent count: characters are bytes are tokens here, so words can be cut out of the scores by hand."""
+    model = save_tiny_llama(tmp_path / "tiny", adds_bos=True)
+    lines = ["Rain fell.", "Snow melted.", "Birds sang loudly."]
+    (tmp_path / "three.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    request = SweepRequest(
+        str(model), str(tmp_path / "three.txt"), paths=("0,2-3",), options=LoadOptions(bos=bos), output_dir=tmp_path
+    )
+    prepared = prepare_sweep(request)
+    run_sweep(prepared)
+    run = FinishedRun.open(prepared.directory.path)
+    tagged = tag_run(run, TagRequest())
+    assert (tagged.words.counted, tagged.words.without_context, tagged.words.words) == (
+        (10, 0, 10) if bos == "always" else (7, 3, 10)
+    )
+    assert tagged.aligned == 1.0
+    scores = pd.concat(shard.to_pandas() for shard in run.directory.parts(SCORES))
+    scores = scores[scores["variant"] == "intact"].set_index(["document", "position"])["nll_nats"].astype(float)
+    texts, n_prefix = run.documents["text"].to_pylist(), int(bos == "always")
+    expected = {"NOUN": [], "PUNCT": []}
+    for document, text in enumerate(texts):
+        first, last = text.split(" ")[0], len(text) - 1
+        if n_prefix:
+            expected["NOUN"].append(sum(scores[document, place + 1] for place in range(len(first))))
+        expected["PUNCT"].append(scores[document, last + n_prefix])
+    words = run.directory.read_table(WORDS).to_pandas()
+    pos = run.directory.read_table(POS).to_pandas()
+    pos = pos[(pos["unit"] == "word") & (pos["variant"] == "intact")].set_index("tag")
+    assert {words["upos"][row] for row in words.index[words["char_start"] == 0]} <= {"NOUN", "PROPN"}
+    nouns = pos.loc[[tag for tag in ("NOUN", "PROPN") if tag in pos.index]]
+    assert nouns["items"].sum() == len(expected["NOUN"])
+    assert (nouns["items"] * nouns["nll_nats"]).sum() == pytest.approx(sum(expected["NOUN"]), rel=1e-6)
+    assert pos.loc["PUNCT", "nll_nats"] == pytest.approx(np.mean(expected["PUNCT"]), rel=1e-6)
+    draw_figures(run.directory.path)
+
+
+def test_texts_whose_words_are_one_token_each(tmp_path: Path) -> None:
+    """No word has a continuation: a part of speech without any is no error."""
+    model = save_tiny_llama(tmp_path / "tiny", adds_bos=True)
+    (tmp_path / "single.txt").write_text("a b c\nd e f\nI , .\n", encoding="utf-8")
+    for chosen in ({"paths": ("0,2-3",)}, {"experiments": ("removal",)}):
+        request = SweepRequest(str(model), str(tmp_path / "single.txt"), output_dir=tmp_path, **chosen)
+        prepared = prepare_sweep(request)
+        run_sweep(prepared)
+        run = FinishedRun.open(prepared.directory.path)
+        # the byte tokenizer gives every space a token, which belongs to no word
+        assert tag_run(run, TagRequest()).words.counted == 9
+        assert "continuation" not in set(run.directory.read_table(POS)["unit"].to_pylist())
+        draw_figures(run.directory.path)
 
 
 def test_words_that_broke_and_mended(run: FinishedRun, tmp_path: Path) -> None:

@@ -91,9 +91,16 @@ def _show_tags(out: Console, pos: pd.DataFrame, run: FinishedRun) -> None:
 
 
 def _show_counts(out: Console, tagged: TaggedRun) -> None:
-    counts = tagged.counts
+    words, counts = tagged.words, tagged.counts
+    reasons = (
+        (words.without_context, "the first of a text, with nothing before it"),
+        (words.without_token, "no token of their own"),
+        (words.past_context, "past the model's context"),
+        (words.as_context, "scored in an earlier window"),
+    )
+    others = "; ".join(f"{n:,} {reason}" for n, reason in reasons if n)
     say(
         out,
-        f"Tags: {tagged.tagger}. {tagged.words_counted:,} of {tagged.words:,} words counted (the others have a token that is "
-        f"not scored); {tagged.aligned:.2%} of the scored tokens aligned, {counts.lost:,} not; {counts.space:,} white space.",
+        f"Tags: {tagged.tagger}. {words.counted:,} of {words.words:,} words counted{f' (not: {others})' if others else ''}; "
+        f"{tagged.aligned:.2%} of the scored tokens aligned, {counts.lost:,} not; {counts.space:,} white space.",
     )

@@ -16,7 +16,7 @@ from layerscope.language.taggers import load_tagger
 from layerscope.language.words import Word
 from layerscope.sweeps.analysis.item_sums import TokenCounts, pairs_of_tags, sum_items
 from layerscope.sweeps.analysis.parts_of_speech import pos_table, transitions_table
-from layerscope.sweeps.analysis.words import WordIndex, words_tables
+from layerscope.sweeps.analysis.words import WordCounts, WordIndex, words_tables
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.tables import POS, TOKEN_WORDS, TRANSITIONS, WORDS
 
@@ -39,10 +39,8 @@ class TaggedRun:
 
     tagger: str
     """Name and version, or the treebank's file name."""
-    words: int
-    """Words found."""
-    words_counted: int
-    """Words whose every token is scored."""
+    words: WordCounts
+    """Words found: those that count, and why the others do not."""
     counts: TokenCounts
     """Where the scored tokens went."""
 
@@ -76,7 +74,7 @@ def tag_run(run: FinishedRun, request: TagRequest) -> TaggedRun:
     for table, data in ((WORDS, words_of_run), (TOKEN_WORDS, token_words), (POS, pos), (TRANSITIONS, transitions)):
         directory.write_table(table, data)
     directory.remove_figures("pos_", "transitions_")
-    tagged = TaggedRun(name, index.is_whole.size, int(index.is_whole.sum()), counts)
+    tagged = TaggedRun(name, WordCounts.of(words_of_run, token_words, run.documents), counts)
     directory.write_json("pos.json", _record(tagged, request))
     return tagged
 
@@ -104,12 +102,18 @@ def find_words(run: FinishedRun, documents: Sequence[Document], request: TagRequ
 
 
 def _record(tagged: TaggedRun, request: TagRequest) -> dict[str, Any]:
-    counts = tagged.counts
+    counts, words = tagged.counts, tagged.words
     return {
         "tagger": tagged.tagger,
         "language": request.language,
-        "words": tagged.words,
-        "words_counted": tagged.words_counted,
+        "words": words.words,
+        "words_counted": words.counted,
+        "words_not_counted": {
+            "no_token_of_their_own": words.without_token,
+            "first_token_without_context": words.without_context,
+            "past_the_context_length": words.past_context,
+            "scored_in_an_earlier_window": words.as_context,
+        },
         "scored_tokens": {
             "in_words": counts.in_words,
             "in_partial_words": counts.in_partial_words,

@@ -143,8 +143,14 @@ TOKEN_WORDS = Table(
     (
         Column("document", pa.int32(), "-", "Row of documents.parquet."),
         Column("position", pa.int32(), "-", "As in tokens.parquet."),
-        Column("word", pa.int32(), "-", "Row of words.parquet; missing for white space and lost tokens.", True),
-        Column("role", NAMES, "-", "first, continuation, space (white space only) or lost (no word found)."),
+        Column(
+            "word",
+            pa.int32(),
+            "-",
+            "Row of words.parquet; missing where there is none: see role.",
+            True,
+        ),
+        Column("role", NAMES, "-", "first, continuation, space (white space only), lost (no word found) or prefix (a BOS)."),
         Column("scored", pa.bool_(), "-", "As in tokens.parquet."),
         Column("is_boundary", pa.bool_(), "-", "Whether it shows that the word before it, which ends in a letter, has ended."),
     ),

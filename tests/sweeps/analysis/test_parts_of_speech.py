@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from scipy import stats
 
@@ -15,7 +16,7 @@ from layerscope.sweeps.analysis.broken_words import frequency_bands
 from layerscope.sweeps.analysis.item_sums import corrected, pairs_of_tags, sum_items, words_of_shard
 from layerscope.sweeps.analysis.parts_of_speech import pos_table, published_word, transitions_table
 from layerscope.sweeps.analysis.score_arrays import ScoreArrays, score_arrays
-from layerscope.sweeps.analysis.words import WordIndex, words_tables
+from layerscope.sweeps.analysis.words import WordCounts, WordIndex, words_tables
 from layerscope.sweeps.tables import DOCUMENTS, SCORES, TOKENS
 from tests.made_up_runs import made_up_run
 
@@ -39,20 +40,7 @@ def small_run() -> tuple[WordIndex, ScoreArrays, list[tuple[str, str]], np.ndarr
     """Two texts; the first token of each has no context. NLLs are 1, 2, 3, … intact and twice that without layer 0."""
     lengths = [len(spans) for spans in SPANS]
     document, position = np.repeat([0, 1], lengths), np.concatenate([np.arange(n) for n in lengths])
-    flat = np.concatenate([np.array(spans) for spans in SPANS])
-    documents = DOCUMENTS.build(
-        {
-            "document": [0, 1], "name": ["a", "b"], "text": TEXTS, "tokens": lengths, "tokens_scored": [n - 1 for n in lengths],
-            "tokens_without_context": [1, 1], "tokens_as_context": [0, 0], "tokens_cut": [0, 0], "bytes_scored": [1, 1],
-        }
-    )  # fmt: skip
-    tokens = TOKENS.build(
-        {
-            "document": document, "position": position, "id": position, "text": ["x"] * len(document),
-            "char_start": flat[:, 0], "char_end": flat[:, 1], "scored": position > 0,
-            "starts_word": [not text[a:b][:1].isalpha() for text, spans in zip(TEXTS, SPANS, strict=True) for a, b in spans],
-        }
-    )  # fmt: skip
+    documents, tokens = tables_of(TEXTS, [0, 0], [np.array(spans) for spans in SPANS], position > 0)
     words, token_words = words_tables(documents, tokens, WORDS)
     index = WordIndex.from_tables(words, token_words, 2)
     scored = np.flatnonzero(position > 0)
@@ -86,6 +74,77 @@ def test_every_token_is_counted_once_and_the_nlls_add_up() -> None:
     assert sorted(pairs) == sorted(
         [("DET", "NOUN"), ("NOUN", "AUX"), ("AUX", "VERB"), ("VERB", "PUNCT"), ("NOUN", "VERB"), ("VERB", "ADP")]
     )
+
+
+@pytest.mark.parametrize("n_prefix", [0, 1, 2])
+def test_what_stands_before_a_text_is_no_part_of_its_first_word(n_prefix: int) -> None:
+    """The same text with nothing, a BOS, or two tokens before it; the span of a BOS is (0, 0), where word 0 begins."""
+    text, words = TEXTS[1], [WORDS[1]]
+    spans = np.array([(0, 0)] * n_prefix + SPANS[1])
+    position = np.arange(len(spans))
+    documents, tokens = tables_of([text], [n_prefix], [spans], position >= max(n_prefix, 1))
+    words_of_run, token_words = words_tables(documents, tokens, words)
+    own = token_words.to_pandas()[n_prefix:]
+    assert token_words["role"].to_pylist()[:n_prefix] == ["prefix"] * n_prefix
+    assert own["word"].tolist()[:3] == [0, 1, 1]
+    assert own["role"].tolist() == ["first", "first", "continuation", "first", "space", "first", "continuation"]
+    assert words_of_run["tokens"].to_pylist() == [1, 2, 1, 2]
+    counts = WordCounts.of(words_of_run, token_words, documents)
+    assert (counts.counted, counts.without_context, counts.words) == ((4, 0, 4) if n_prefix else (3, 1, 4))
+    index = WordIndex.from_tables(words_of_run, token_words, 1)
+    at = np.flatnonzero(position >= max(n_prefix, 1))
+    nll = np.arange(1.0, len(at) + 1)[None]
+    shard = ScoreArrays(np.zeros(len(at), dtype=int), at, nll, nll, nll > 0, nll > 0, np.zeros((1, len(at)), dtype=int))
+    units = words_of_shard(shard, index)
+    # A 1 | ·c 2, an 3 | ran 4 | white space 5 | ·o 6, ff 7; without a BOS "A" is not scored and all are one less
+    assert units.nll_nats[0].tolist() == ([1, 2 + 3, 4, 6 + 7] if n_prefix else [1 + 2, 3, 5 + 6])
+
+
+def test_words_that_do_not_count_are_told_apart_by_reason() -> None:
+    """A full stop and a quotation mark in one token, a text past the context, and one whose beginning another window scored."""
+    texts = ['He said "no."', "One two three", "One two three"]
+    spans = [
+        np.array([(0, 2), (2, 7), (7, 9), (9, 11), (11, 13)]),
+        np.array([(0, 0), (0, 3), (3, 7), (7, 13)]),
+        np.array([(0, 0), (0, 3), (3, 7), (7, 13)]),
+    ]
+    words = [
+        [Word(a, b, "X", "X", 0) for a, b in ((0, 2), (3, 7), (8, 9), (9, 11), (11, 12), (12, 13))],
+        *([[Word(a, b, "X", "X", 0) for a, b in ((0, 3), (4, 7), (8, 13))]] * 2),
+    ]
+    scored = [[False, *[True] * 4], [False, True, True, False], [False, False, True, True]]
+    documents, tokens = tables_of(texts, [0, 1, 1], spans, np.concatenate(scored), cut=[0, 1, 0])
+    words_of_run, token_words = words_tables(documents, tokens, words)
+    counts = WordCounts.of(words_of_run, token_words, documents)
+    assert counts == WordCounts(counted=8, without_token=1, without_context=1, past_context=1, as_context=1)
+    assert counts.words == sum(map(len, words))
+    assert int(WordIndex.from_tables(words_of_run, token_words, 3).is_whole.sum()) == counts.counted
+
+
+def tables_of(
+    texts: list[str], n_prefix: list[int], spans: list[np.ndarray], scored: np.ndarray, cut: list[int] | None = None
+) -> tuple[pa.Table, pa.Table]:
+    """documents.parquet and tokens.parquet of some texts, by hand."""
+    n = len(texts)
+    lengths = [len(some) for some in spans]
+    flat = np.concatenate(spans)
+    zeros = [0] * n
+    documents = DOCUMENTS.build(
+        {
+            "document": range(n), "name": [str(i) for i in range(n)], "text": texts,
+            "tokens": [length - prefix for length, prefix in zip(lengths, n_prefix, strict=True)], "tokens_scored": zeros,
+            "tokens_without_context": zeros, "tokens_as_context": zeros, "tokens_cut": cut or zeros, "bytes_scored": zeros,
+        }
+    )  # fmt: skip
+    document, position = np.repeat(np.arange(n), lengths), np.concatenate([np.arange(length) for length in lengths])
+    tokens = TOKENS.build(
+        {
+            "document": document, "position": position, "id": position, "text": ["x"] * len(flat), "char_start": flat[:, 0],
+            "char_end": flat[:, 1], "scored": scored,
+            "starts_word": [not texts[row][a:b][:1].isalpha() for row, (a, b) in zip(document, flat, strict=True)],
+        }
+    )  # fmt: skip
+    return documents, tokens
 
 
 def test_a_words_end_is_moved_to_the_word_that_it_ends() -> None:

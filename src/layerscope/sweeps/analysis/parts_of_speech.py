@@ -39,6 +39,8 @@ def pos_table(by_item: dict[str, ItemSums], layers: pd.DataFrame, resampling: Re
         classes = sums.pooled([[UPOS_TAGS.index(tag) for tag in tags] for tags in CLASSES.values()])
         for kind, names, some in (("tag", UPOS_TAGS, sums), ("class", tuple(CLASSES), classes)):
             there = np.flatnonzero(some.counts.sum(axis=1))
+            if len(there) == 0:  # texts whose words all have one token have no continuations
+                continue
             rows = _effects([names[group] for group in there], _chosen(some, there), classes, layers, resampling)
             frames.append(rows.assign(unit=unit, kind=kind))
     table = pd.concat(frames, ignore_index=True)
