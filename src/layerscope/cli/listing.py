@@ -16,7 +16,8 @@ def models() -> None:
     table.add_column("what it is")
     table.add_column("here", justify="center")
     for model in BUILT_IN.values():
-        table.add_row(model.name, model.description, "yes" if model.find() else f"no: {model.install}")
+        what = f"{model.description}. Licence: {model.licence}"
+        table.add_row(model.name, what, "yes" if model.find() else f"no: {model.install}")
     table.add_row("ORG/NAME", "any decoder-only model on the Hugging Face Hub, such as meta-llama/Meta-Llama-3-8B", "fetched")
     table.add_row("DIRECTORY", "a local checkpoint: config.json, tokenizer, .safetensors", "-")
     table.add_row("FILE.gguf", "a GGUF file, converted once into a cache of safetensors", "-")

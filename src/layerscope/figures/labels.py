@@ -66,6 +66,9 @@ _LABELS: dict[str, Bilingual] = {
     "differs:bos": Bilingual("BOS", "BOS"),
     "differs:context": Bilingual("context length", "文脈長"),
     "differs:tokens": Bilingual("tokens", "トークン"),
+    "remark:bos": Bilingual(
+        "first tokens count only for models trained with a BOS", "先頭トークンを数えるのは BOS 付きで学習されたモデルだけ"
+    ),
     "differs:tagger": Bilingual("tagger", "品詞タガー"),
     "layer": Bilingual("Layer", "層"),
     "interval_bands": Bilingual("Bands: 95% interval. ", "帯：95% 区間。"),

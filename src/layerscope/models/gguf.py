@@ -28,6 +28,12 @@ def cache_folder() -> Path:
     return (Path(named) if named else Path(base) / "layerscope").expanduser()
 
 
+def kept(digest: str) -> Path | None:
+    """The folder of a model that was converted before; None if there is none."""
+    folder = cache_folder() / "gguf" / digest
+    return folder if (folder / "config.json").is_file() else None
+
+
 def converted(gguf_file: Path, digest: str) -> Path:
     """The folder with the converted model; converted now if it is not there yet.
 
@@ -39,7 +45,7 @@ def converted(gguf_file: Path, digest: str) -> Path:
         ModelError: transformers cannot read it, or the cache cannot be written.
     """
     folder = cache_folder() / "gguf" / digest
-    if (folder / "config.json").is_file():
+    if kept(digest) is not None:
         return folder
     log.warning("Converting %s to safetensors, once, into %s (about 20 s for 135 M parameters).", gguf_file.name, folder)
     try:

@@ -7,9 +7,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from layerscope.builtin import BUILT_IN
+from layerscope.builtin import BUILT_IN, BuiltIn
 from layerscope.errors import ModelError, did_you_mean
-from layerscope.models.gguf import converted
+from layerscope.models.gguf import cache_folder, converted, kept
+from layerscope.models.pieces import put_together
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -50,10 +51,7 @@ def resolve_model(name: str, revision: str | None = None) -> ModelSource:
     if revision is not None:
         raise ModelError(f"--revision belongs to models on the Hub; '{name}' is local.")
     if name in BUILT_IN:
-        found = BUILT_IN[name].find()
-        if found is None:
-            raise ModelError(f"The built-in model '{name}' ships in a package that is not installed: {BUILT_IN[name].install}")
-        path = found
+        return _built_in(BUILT_IN[name])
     if path.suffix == ".gguf":
         digest = file_sha256(path)
         return ModelSource(name, str(converted(path, digest)), None, f"sha256:{digest}")
@@ -63,6 +61,20 @@ def resolve_model(name: str, revision: str | None = None) -> ModelSource:
     raise ModelError(
         f"A model is a built-in name, a directory, a .gguf file or an id on the Hub; '{name}' is another kind of file."
     )
+
+
+def _built_in(model: BuiltIn) -> ModelSource:
+    pieces = model.find()
+    if not pieces:
+        raise ModelError(f"The built-in model '{model.name}' ships in a package that is not installed: {model.install}")
+    digest = model.sha256 if len(pieces) > 1 else file_sha256(pieces[0])
+    if (folder := kept(digest)) is None:
+        if len(pieces) > 1:
+            with put_together(model.name, pieces, digest, folder=cache_folder()) as whole:
+                folder = converted(whole, digest)
+        else:
+            folder = converted(pieces[0], digest)
+    return ModelSource(model.name, str(folder), None, f"sha256:{digest}")
 
 
 def file_sha256(path: Path) -> str:

@@ -74,8 +74,9 @@ def find_differences(runs: Sequence[FinishedRun], names: Sequence[str], scored: 
             found.append(Difference("protocol", f"the protocol is {one} in {its_name} and {other} in {name}"))
         if texts.texts != its_texts.texts:
             found.append(Difference("texts", _differing_texts(first, its_name, its_texts, run, name, texts)))
-        if bool(first.record.request.prefix_ids) != bool(run.record.request.prefix_ids):
-            with_bos, without = (its_name, name) if first.record.request.prefix_ids else (name, its_name)
+        asked = (first.record.request, run.record.request)
+        if bool(asked[0].prefix_ids) != bool(asked[1].prefix_ids) and {request.bos for request in asked} != {"auto"}:
+            with_bos, without = (its_name, name) if asked[0].prefix_ids else (name, its_name)
             sentence = f"{with_bos} has a BOS before every text, which makes its first token count, and {without} has none"
             found.append(Difference("bos", sentence))
         if texts.texts == its_texts.texts and (texts.is_cut or its_texts.is_cut):
@@ -83,6 +84,27 @@ def find_differences(runs: Sequence[FinishedRun], names: Sequence[str], scored: 
             if n_other:
                 found.append(Difference("context", _differing_context(first, its_name, run, name, n_other, len(texts.texts))))
     return found
+
+
+def differing_models(runs: Sequence[FinishedRun], names: Sequence[str]) -> Difference | None:
+    """Whether some of the models were trained with a BOS and some without: each was then swept as it was trained.
+
+    Args:
+        runs: finished.
+        names: how messages call them.
+    """
+    requests = [run.record.request for run in runs]
+    by_training = [name for name, request in zip(names, requests, strict=True) if request.bos == "auto"]
+    trained_with = [name for name, request in zip(names, requests, strict=True) if request.prefix_ids and name in by_training]
+    without = [name for name in by_training if name not in trained_with]
+    if not trained_with or not without:
+        return None
+    verb = "was" if len(trained_with) == 1 else "were"
+    sentence = (
+        f"{' and '.join(trained_with)} {verb} trained with a BOS, so that the first token of each text counts there, and "
+        f"{' and '.join(without)} without"
+    )
+    return Difference("bos", sentence)
 
 
 def differing_tokens(names: Sequence[str], scored: Sequence[ScoredTexts]) -> Difference | None:

@@ -18,7 +18,14 @@ from layerscope.errors import RunError
 from layerscope.results.directory import RunDirectory
 from layerscope.sweeps.analysis.comparison import Axis, ComparedModel, Measure, Unit, View, curves, often_everywhere
 from layerscope.sweeps.analysis.fragility import correlation_table, fragility_table
-from layerscope.sweeps.comparable import Difference, ScoredTexts, check_comparable, differing_tokens, find_differences
+from layerscope.sweeps.comparable import (
+    Difference,
+    ScoredTexts,
+    check_comparable,
+    differing_models,
+    differing_tokens,
+    find_differences,
+)
 from layerscope.sweeps.figures.comparison import Scored
 from layerscope.sweeps.figures.layers import layer_families
 from layerscope.sweeps.finished import FinishedRun
@@ -106,12 +113,16 @@ def compare_runs(paths: Sequence[Path], request: CompareRequest) -> Comparison:
         )
         for run, name, path, of_run in zip(runs, names, paths, words, strict=True)
     ]
+    own_bos = differing_models(runs, names)
     if tokens is not None and unit == "bits":
         notes = [f"In bits per byte: {tokens.sentence}.", *notes]
+    if own_bos is not None:
+        notes = [f"Each model as it was trained: {own_bos.sentence}.", *notes]
     about = Scored(
         dataset=" / ".join(dict.fromkeys(run.dataset for run in runs)),
         documents=_if_same([run.documents.num_rows for run in runs]),
         tokens=_if_same([model.tokens_scored for model in models]),
+        remarks=() if own_bos is None else (own_bos.kind,),
     )
     view = View(request.measure, unit, request.axis or common_axis(models))
     return write_comparison(models, families, view, about, differences=differences, notes=notes, folder=request.output_dir)

@@ -386,7 +386,8 @@ def test_a_real_model_agrees_with_its_own_hidden_states(real_decoder: Decoder) -
     texts = [("She is very tired today.", "She was very tired today."), ("The cat sat on the mat.", "The cat sat on the hat.")]
     pairs = []
     for one, other in texts:
-        ids = tuple(np.asarray(encode(text).ids, dtype=np.int64) for text in (one, other))
+        prefix = real_decoder.encoder.prefix_ids
+        ids = tuple(np.asarray([*prefix, *encode(text).ids], dtype=np.int64) for text in (one, other))
         (edit,) = np.flatnonzero(ids[0] != ids[1])
         last = max(len(ids[0]) - 2, int(edit))
         pairs.append(PlacedPair(ids, int(edit), (int(edit) + 1,) * 2, (last, last)))

@@ -55,6 +55,8 @@ class Scored:
     """Scored tokens."""
     differences: tuple[str, ...] = ()
     """What is not comparable and was asked for all the same: keys of ``labels`` after ``differs:``."""
+    remarks: tuple[str, ...] = ()
+    """What differs because the models do: keys of ``labels`` after ``remark:``."""
 
 
 def comparison_figures(curves: pd.DataFrame, view: View, scored: Scored, *, language: Language) -> dict[str, Figure]:
@@ -230,7 +232,7 @@ def _caption(family: str, scored: Scored, language: Language) -> str:
     parts = [label(f"name:{family}", language), *textwrap.wrap(scored.dataset or "", _LONGEST_CAPTION)]
     for number, name in ((scored.documents, "texts"), (scored.tokens, "tokens")):
         parts += [] if number is None else [f"{number:,} {label(name, language)}"]
-    lines = _filled(parts, " · ")
+    lines = [*_filled(parts, " · "), *(label(f"remark:{name}", language) for name in scored.remarks)]
     if scored.differences:
         different = [label(f"differs:{name}", language) for name in scored.differences]
         lines += [label("not_comparable", language), *_filled(different, ", " if language == "en" else "、")]
