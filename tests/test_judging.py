@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from layerscope.contrasts.engine.intervention import measure_pairs
 from layerscope.contrasts.engine.pair_batches import make_batches, run_batch
 from layerscope.contrasts.engine.pair_scores import score_pairs
-from layerscope.judging import judge_pairs, sentence_nll
+from layerscope.corpora.windows import EncodedText
+from layerscope.judging import JudgedPair, judge_pairs, judged_line, sentence_nll
 from layerscope.models.decoder import Decoder
+from layerscope.models.encoder import TextEncoder
 from layerscope.models.pair_tokenizer import pair_tokenizer
 from layerscope.models.sites import SiteMap
 from layerscope.pairs.checking import check_pairs
@@ -64,3 +69,49 @@ def test_a_pairs_preference_is_one_number_wherever_it_is_computed(tiny_decoder) 
     order = list(batch.members)
     np.testing.assert_allclose(scored[1] - scored[0], (judged[1] - judged[0])[order], atol=1e-4)
     np.testing.assert_allclose(outcome[1] - outcome[0], judged[1] - judged[0], atol=1e-4)
+
+
+@pytest.mark.parametrize("right", [1, 2])
+def test_two_equal_sentences_are_a_tie_in_whichever_batches_they_fall(tiny_decoder: Decoder, right: int) -> None:
+    """Both sides of a pair have the same length; what stands beside them decides how batches are cut."""
+    others = [_pair("x" * (3 * n) + " a", "x" * (2 * n) + " bb", right=right) for n in range(1, 150)]
+    equal = [_pair(f"Same {'y' * n}.", f"Same {'y' * n}.", right=right) for n in range(60)]
+    judged = list(judge_pairs(tiny_decoder, [pair for two in zip(others, equal, strict=False) for pair in two]))[1::2]
+    assert len(judged) == 60
+    assert all(one.is_tie and one.agrees is None and one.prefers == 0 for one in judged)
+    assert all(json.loads(judged_line(one, "m"))["judge"]["tie"] for one in judged)
+
+
+@pytest.mark.parametrize(
+    ("nll", "right", "is_tie", "agrees"),
+    [
+        ((3.0, 3.0), 1, True, None),
+        ((3.0, 3.0), None, False, None),  # neither is wrong: nothing to judge
+        ((3.0, 4.0), 1, False, True),
+        ((3.0, 4.0), 2, False, False),
+        ((math.nan, math.nan), 1, False, None),  # no token to score
+        ((math.inf, math.inf), 1, False, None),
+        ((math.inf, 2.0), 2, False, None),
+    ],
+)
+def test_a_tie_is_neither_right_nor_wrong(nll: tuple[float, float], right: int | None, is_tie: bool, agrees: bool) -> None:
+    judged = JudgedPair(_pair("She is here.", "She are here.", right=right), nll)
+    assert (judged.is_tie, judged.agrees) == (is_tie, agrees)
+    assert json.loads(judged_line(judged, "m"))["judge"]["nll_nats"] == [x if math.isfinite(x) else None for x in nll]
+
+
+def test_sentences_of_the_same_tokens_tie_though_their_texts_differ(tiny_decoder: Decoder) -> None:
+    assert tiny_decoder.encoder is not None
+
+    class LowerCase(TextEncoder):
+        def encode(self, text: str) -> EncodedText:
+            return super().encode(text.lower())
+
+    lower_case = LowerCase(tiny_decoder.encoder.tokenizer, tiny_decoder.encoder.prefix_ids)
+    decoder = replace(tiny_decoder, encoder=lower_case)
+    (judged,) = judge_pairs(decoder, [_pair("We saw Rome.", "we saw rome.", right=1)])
+    assert judged.is_tie
+
+
+def _pair(first: str, second: str, *, right: int | None) -> MinimalPair:
+    return MinimalPair.from_sentences(first, second, type="grammar", subtype="tense", right=right, template="t", source="test")

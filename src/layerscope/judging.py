@@ -43,9 +43,18 @@ class JudgedPair:
         return 1 if first < second else 2 if second < first else 0
 
     @property
+    def is_tie(self) -> bool:
+        """Whether one side is wrong and both are exactly as likely, as two equal sentences are."""
+        return self._is_judged and self.prefers == 0
+
+    @property
     def agrees(self) -> bool | None:
-        """Whether the likelier sentence is the right one; None where neither is wrong or nothing could be scored."""
-        return None if self.pair.right is None or np.isnan(self.nll_nats).any() else self.prefers == self.pair.right
+        """Whether the likelier sentence is the right one; None for a tie, or where neither is wrong or can be scored."""
+        return self.prefers == self.pair.right if self._is_judged and self.prefers else None
+
+    @property
+    def _is_judged(self) -> bool:
+        return self.pair.right is not None and bool(np.isfinite(self.nll_nats).all())
 
 
 def judge_pairs(decoder: Decoder, pairs: Iterable[MinimalPair]) -> Iterator[JudgedPair]:
@@ -65,15 +74,19 @@ def judge_pairs(decoder: Decoder, pairs: Iterable[MinimalPair]) -> Iterator[Judg
 
 
 def sentence_nll(decoder: Decoder, sentences: Sequence[str]) -> Float[np.ndarray, " sentence"]:
-    """Σ NLL over each sentence's scored tokens, in nats; NaN for sentences without one."""
+    """Σ NLL over each sentence's scored tokens, in nats; NaN for sentences without one.
+
+    Sentences of the same tokens are scored once: in batches of different shapes they would differ by a rounding error.
+    """
     assert decoder.encoder is not None, "a judge reads text"
     encoder = decoder.encoder
     windows = [make_window(str(i), encoder.encode(text), encoder.prefix_ids) for i, text in enumerate(sentences)]
-    nll = np.full(len(sentences), np.nan)
-    for shard in make_shards(windows, _BATCH_TOKENS):
+    nll, seen = np.full(len(sentences), np.nan), dict[bytes, int]()
+    first_alike = [seen.setdefault(window.ids.tobytes(), index) for index, window in enumerate(windows)]
+    for shard in make_shards(windows, _BATCH_TOKENS, documents=list(seen.values())):
         tokens, of_token = shard_nll(decoder, shard)
         nll[list(shard.documents)] = tokens.row_sums(of_token, len(shard.windows))
-    return nll
+    return nll[first_alike]
 
 
 def _judge(decoder: Decoder, pairs: list[MinimalPair]) -> Iterator[JudgedPair]:
@@ -97,5 +110,5 @@ def judge_file(path: Path, model: str, options: LoadOptions, *, output: Path | N
 
 def judged_line(judged: JudgedPair, model: str) -> str:
     """A pair as a line of its file, with the judge's numbers under ``judge``."""
-    nll = [None if math.isnan(value) else value for value in judged.nll_nats]
-    return to_line(judged.pair, judge={"model": model, "nll_nats": nll, "agrees": judged.agrees})
+    nll = [value if math.isfinite(value) else None for value in judged.nll_nats]
+    return to_line(judged.pair, judge={"model": model, "nll_nats": nll, "agrees": judged.agrees, "tie": judged.is_tie})

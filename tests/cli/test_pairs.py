@@ -47,6 +47,27 @@ def test_made_checked_judged_and_written_in_the_published_layout(
     assert [pair.sentence1 for pair in read_pairs(tmp_path / "back.jsonl")] == [pair.sentence1 for pair in read_pairs(pairs)]
 
 
+def test_ties_are_counted_apart(tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Three ties (one has no right side and is not judged) and a pair that can only agree or disagree."""
+    sentences = [("It is so.", "It is so.", 1), ("Not now.", "Not now.", 2), ("Go on.", "Go on.", None), ("I am.", "I is.", 1)]
+    write_pairs(
+        [
+            MinimalPair.from_sentences(one, other, type="grammar", subtype="s", right=right, template="t", source="test")
+            for one, other, right in sentences
+        ],
+        tmp_path / "pairs.jsonl",
+    )
+    judged = tmp_path / "judged.jsonl"
+    assert run("judge", str(tmp_path / "pairs.jsonl"), "--model", str(tiny_checkpoint), "-o", str(judged)) == 0
+    shown = capsys.readouterr().out
+    (row,) = [line.split() for line in shown.splitlines() if line.split()[:2] == ["grammar", "s"]]
+    agreeing = [json.loads(line)["judge"]["agrees"] for line in judged.read_text(encoding="utf-8").splitlines()]
+    assert agreeing[:3] == [None, None, None]
+    assert row[2:6] == ["4", "3", "100.0%" if agreeing[3] else "0.0%", "2"]
+    assert "2 ties, both sides being exactly as likely, such as:" in shown
+    assert ("wrong side is the likelier" in shown) == (not agreeing[3])
+
+
 def test_a_table_is_imported_by_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "table.csv").write_text("good,bad\nIt is late now.,It was late now.\n", encoding="utf-8")
     names = ["--column", "sentence1=good", "--column", "sentence2=bad", "--set", "type=grammar", "--set", "subtype=tense"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -162,7 +163,7 @@ def judge(
     model: Annotated[str, typer.Option(help="The judge: built-in name, directory, .gguf file or Hub id.")],
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Write all pairs with both NLLs.")] = None,
     dtype: Annotated[str, typer.Option(help="auto (as stored), float32, bfloat16 or float16.")] = "auto",
-    show: Annotated[int, typer.Option(help="Pairs to print whose wrong side the judge prefers.")] = 5,
+    show: Annotated[int, typer.Option(help="Pairs to print whose wrong side the judge prefers, and ties.")] = 5,
 ) -> None:
     """Ask a model which sentence of each pair is likelier, and flag pairs whose wrong side it prefers."""
     errors, out = consoles()
@@ -242,26 +243,32 @@ def _by_usefulness(verdict: str) -> tuple[int, str]:
 def _show_judgement(out: Console, judged: list[JudgedPair], model: str, show: int) -> None:
     table = Table(
         title=Text(f"Judged by {model}"),
-        caption="agrees: the likelier sentence is the right one; gap: NLL of the second sentence − that of the first, nats",
+        caption="agrees: the likelier sentence is the right one, of those judged that are no tie; "
+        "gap: NLL of the second sentence − that of the first, nats",
         box=box.SIMPLE_HEAD,
     )
     for name in ("type", "subtype"):
         table.add_column(name)
-    for name in ("pairs", "judged", "agrees", "median gap"):
+    for name in ("pairs", "judged", "agrees", "ties", "median gap"):
         table.add_column(name, justify="right")
     groups: dict[tuple[str, str], list[JudgedPair]] = {}
     for one in judged:
         groups.setdefault((one.pair.type, one.pair.subtype), []).append(one)
     for (type_name, subtype), some in groups.items():
         opinions = [one.agrees for one in some if one.agrees is not None]
-        gaps = sorted(one.nll_nats[1] - one.nll_nats[0] for one in some if one.nll_nats[0] == one.nll_nats[0])
+        gaps = sorted(gap for one in some if math.isfinite(gap := one.nll_nats[1] - one.nll_nats[0]))
+        ties = sum(one.is_tie for one in some)
         share = f"{sum(opinions) / len(opinions):.1%}" if opinions else "-"
         middle = f"{gaps[len(gaps) // 2]:+.2f}" if gaps else "-"
-        table.add_row(type_name, subtype, f"{len(some):,}", f"{len(opinions):,}", share, middle)
+        table.add_row(type_name, subtype, f"{len(some):,}", f"{len(opinions) + ties:,}", share, f"{ties:,}", middle)
     out.print(table)
-    flagged = [one for one in judged if one.agrees is False]
-    if flagged:
-        say(out, f"{len(flagged):,} pairs whose wrong side is the likelier one" + (", such as:" if show else "."))
-    for one in flagged[:show]:
+    _show_some(out, [one for one in judged if one.agrees is False], "pairs whose wrong side is the likelier one", show)
+    _show_some(out, [one for one in judged if one.is_tie], "ties, both sides being exactly as likely", show)
+
+
+def _show_some(out: Console, some: list[JudgedPair], what: str, show: int) -> None:
+    if some:
+        say(out, f"{len(some):,} {what}" + (", such as:" if show else "."))
+    for one in some[:show]:
         first, second = one.nll_nats
         say(out, f"  {first:.1f} “{one.pair.sentence1}” / {second:.1f} “{one.pair.sentence2}”")
