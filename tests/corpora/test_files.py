@@ -78,6 +78,23 @@ def test_conllu_sentences_and_documents(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "line"), [("a.txt", "Rain."), ("a.raw", "Rain."), ("a.cor", "Rain."), ("a.jsonl", '{"text": "Rain."}')]
+)
+def test_a_mark_of_utf8_is_not_scored(tmp_path: Path, name: str, line: str) -> None:
+    (tmp_path / name).write_text(f"\ufeff{line}\n", encoding="utf-8")
+    assert [text.rstrip("\n") for text in texts(tmp_path / name)] == ["Rain."]
+    assert "\ufeff" not in "".join(texts(tmp_path / name, "documents"))
+
+
+def test_conllu_with_a_mark_and_other_white_space(tmp_path: Path) -> None:
+    """A line of blanks parts sentences; U+2028 in a form parts nothing."""
+    path = tmp_path / "a.conllu"
+    token = "\t_\t_\t_\t_\t_\t_\t_\t_\n"
+    path.write_text(f"\ufeff# sent_id = one\n1\ta\u2028b{token} \t\n\n1\tc{token}", encoding="utf-8")
+    assert [(d.name, d.text) for d in read_file(path, "lines")] == [("one", "a\u2028b"), ("a.conllu[1]", "c")]
+
+
 def test_wikitext_rows_are_as_the_hub_serves_them(tmp_path: Path) -> None:
     path = tmp_path / "wiki.test.raw"
     path.write_bytes(b" \r\n = Title = \r\n \r\n Some text . \r\n")
@@ -136,12 +153,22 @@ def test_validation_goes_by_two_names(tmp_path: Path, word: str) -> None:
         ("empty.txt", b"", "at least one text that is not blank"),
         ("blank.txt", b"\n \n\n", "at least one text that is not blank"),
         ("latin.txt", b"caf\xe9", "A text file is UTF-8; .* is not, at byte 3"),
-        ("bad.jsonl", b'{"text": "a"}\n{"text": \n', "line 2 is not"),
+        ("wide.txt", "Rain fell.\n".encode("utf-16"), "and looks like UTF-16"),
+        ("wide.raw", "Rain fell.\n".encode("utf-16"), "and looks like UTF-16"),
+        ("old.txt", b"one\rtwo\r", "has carriage returns alone"),
+        ("bad.jsonl", b'{"text": "a"}\n{"text": \n', "Line 2 of '.*' is no JSON"),
+        ("deep.jsonl", b'{"text": "a"}\n' + b"[" * 2000, "Line 2 of '.*' is nested more than 100 deep"),
+        ("long.jsonl", b'{"text": "a", "id": ' + b"7" * 5000 + b"}", "Line 1 of '.*' has a number that no float holds"),
+        ("list.jsonl", b'["text"]', "Line 1 of '.*' is no JSON object"),
         ("none.jsonl", b'{"body": "a"}\n', "line 1 has none"),
         ("number.jsonl", b'{"text": 3}\n', "line 1 has none"),
         ("half.jsonl", b'{"text": "\\ud800"}\n', "half of a surrogate pair"),
         ("bad.parquet", b"not parquet", "cannot be read as Parquet"),
-        ("bad.conllu", b"1\tI\n\n", "A CoNLL-U token has ten columns"),
+        ("bad.conllu", b"\n1\tI\n\n", "A CoNLL-U token has ten columns, .* the sentence at line 2 of '.*' has one with fewer"),
+        ("word.conllu", CONLLU.encode() + b"word\n", f"the sentence at line {CONLLU.count(chr(10)) + 1} of '.*' is none"),
+        ("long.conllu", b"9" * 5000 + b"\tI\t_\t_\t_\t_\t_\t_\t_\t_\n", "the sentence at line 1 of '.*' is none"),
+        ("head.conllu", b"1\tI\t_\t_\t_\t_\t" + b"9" * 5000 + b"\t_\t_\t_\n", "the sentence at line 1 of '.*' is none"),
+        ("latin.conllu", b"# text = caf\xe9\n", "A text file is UTF-8; .* at byte 12"),
     ],
 )
 def test_files_that_cannot_be_read(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from layerscope.errors import PairError
+from layerscope.errors import DataError, PairError
 from layerscope.pairs.files import write_published
 from layerscope.pairs.format import write_pairs
 from layerscope.pairs.importing import import_blimp, import_published, import_table
@@ -49,13 +49,14 @@ def test_the_real_blimp_is_read_whole() -> None:
     ("text", "message"),
     [
         ("{", "Line 1 of '.*' is no JSON"),
+        ('{"UID": ' + "1" * 5000 + "}", "Line 1 of '.*' has a number that no float holds"),
         ("[1]", "Line 1 of '.*' is no JSON object"),
         ("{}", "sentence_good, sentence_bad, UID"),
     ],
 )
 def test_broken_blimp_names_its_line(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text(text)
-    with pytest.raises(PairError, match=message):
+    with pytest.raises((PairError, DataError), match=message):
         list(import_blimp(tmp_path))
     with pytest.raises(PairError, match="BLiMP is a .jsonl file or a folder of them"):
         list(import_blimp(tmp_path / "nothing"))
@@ -75,7 +76,7 @@ def test_tables_by_column_names(suffix: str, tmp_path: Path) -> None:
     else:
         mark = "," if suffix == ".csv" else "\t"
         path.write_text(
-            "\ufeff" + "\n".join(mark.join(f'"{cell}"' for cell in row) for row in [("good", "bad", "kind"), *TABLE]),
+            "\ufeff" + "\n".join(mark.join(row) for row in [("good", "bad", "kind"), *TABLE]),
             encoding="utf-8",
         )
     columns = {"sentence1": "good", "sentence2": "bad", "subtype": "kind"}
@@ -86,6 +87,16 @@ def test_tables_by_column_names(suffix: str, tmp_path: Path) -> None:
     assert next(import_table(path, columns, {"type": "grammar", "right": "2"})).right == 2
     with pytest.raises(PairError, match="has no 'sentence1': name the column with --column sentence1=NAME"):
         list(import_table(path, {}, {"type": "grammar"}))
+
+
+def test_a_table_whose_rows_do_not_fit_gives_no_pair_of_theirs(tmp_path: Path) -> None:
+    """Cells that run together, or are cut at a comma, would be scored as if somebody had written them."""
+    head = "sentence1,sentence2,type,subtype\n"
+    (tmp_path / "x.csv").write_text(f"{head}Well, it is late.,Well, it was late.,grammar,tense\n")
+    with pytest.raises(DataError, match="each of the 4 columns; line 2 of '.*' has 6: quote cells that hold a comma"):
+        list(import_table(tmp_path / "x.csv", {}, {}))
+    (tmp_path / "x.tsv").write_text(head.replace(",", "\t") + '"Go" is it.\t"Go" was it.\tgrammar\ttense\n' * 2)
+    assert [pair.sentence1 for pair in import_table(tmp_path / "x.tsv", {}, {})] == ['"Go" is it.'] * 2
 
 
 def test_what_a_table_may_not_be(tmp_path: Path) -> None:
@@ -138,3 +149,18 @@ def test_what_is_not_laid_out_so_names_the_place(content: object, message: str, 
     (tmp_path / "published.json").write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(PairError, match=message):
         list(import_published(tmp_path / "published.json"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "'.*' is no JSON"),
+        ('{"diff_token_type": ' * 1000, "'.*' is nested more than 100 deep"),
+        (r'{"diff_token_type": {"\ud800": {}}}', "'.*' holds half of a surrogate pair"),
+    ],
+)
+@pytest.mark.parametrize("read", [import_published, lambda path: import_table(path, {}, {})], ids=["published", "table"])
+def test_json_that_cannot_be_read_is_named(read, text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=message):
+        list(read(tmp_path / "x.json"))

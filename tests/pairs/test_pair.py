@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layerscope.errors import PairError
-from layerscope.pairs.format import from_line, read_pairs, to_line, write_pairs
+from layerscope.errors import DataError, PairError
+from layerscope.pairs.format import from_record, read_pairs, to_line, write_pairs
 from layerscope.pairs.pair import MinimalPair, find_edit
 from layerscope.pairs.subtypes import SUBTYPES
 
@@ -60,7 +60,7 @@ def test_every_example_is_a_pair_of_its_subtype() -> None:
     for subtype in SUBTYPES.values():
         if subtype.name != "unrelated":
             pair = pair_of(*subtype.example, type=subtype.type, subtype=subtype.name)
-            assert from_line(to_line(pair)) == pair
+            assert from_record(json.loads(to_line(pair))) == pair
 
 
 def test_the_id_depends_on_content_alone() -> None:
@@ -95,21 +95,38 @@ def test_what_is_no_pair_is_refused_with_its_line(fields: dict, message: str, tm
         next(pairs)
 
 
-@pytest.mark.parametrize("line", [b"{", b"[]", b"\xff\xfe"])
-def test_a_broken_line_is_named(line: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b"{", "Line 1 of '.*' is no JSON"),
+        (b"[]", "Line 1 of '.*' is no pair: a line is a JSON object; this is list"),
+        (b"a\xff", "A text file is UTF-8; '.*' is not, at byte 1"),
+        (b"[" * 1000 + b"]" * 1000, "Line 1 of '.*' is nested more than 100 deep"),
+        (b'{"edit1": [0, ' + b"9" * 5000 + b"]}", "Line 1 of '.*' has a number that no float holds"),
+        (b'{"sentence1": "\\ud800"}', "Line 1 of '.*' holds half of a surrogate pair"),
+    ],
+)
+def test_a_broken_line_is_named(line: bytes, message: str, tmp_path: Path) -> None:
     path = tmp_path / "pairs.jsonl"
     path.write_bytes(line + b"\n")
-    with pytest.raises(PairError, match="Line 1 of"):
+    with pytest.raises((PairError, DataError), match=message):
         list(read_pairs(path))
     with pytest.raises(PairError, match="there is none at"):
         list(read_pairs(tmp_path / "none.jsonl"))
+
+
+def test_a_mark_of_utf8_is_no_part_of_the_first_line(tmp_path: Path) -> None:
+    pair = pair_of("She ran.", "He ran.")
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("\ufeff" + to_line(pair) + "\r\n", encoding="utf-8")
+    assert list(read_pairs(path)) == [pair]
 
 
 def test_a_missing_field_is_named() -> None:
     record = json.loads(to_line(pair_of("She ran.", "He ran.")))
     del record["template"]
     with pytest.raises(PairError, match="template missing"):
-        from_line(json.dumps(record))
+        from_record(record)
 
 
 def test_unicode_quotes_and_spaces_survive(tmp_path: Path) -> None:

@@ -335,8 +335,11 @@ def test_summaries_alone_are_refused_by_what_they_say(run, tmp_path: Path) -> No
     assert "dataset is few in four and lee in six" in refused(one, alone(six, tmp_path / "3", dataset="lee"))
     assert "documents is 12 in four and 13 in six" in refused(one, alone(six, tmp_path / "4", documents=13))
     (tmp_path / "text.json").write_text("no JSON", encoding="utf-8")
-    assert refused(one, tmp_path / "text.json").endswith("text.json' is not JSON: name the file that a run wrote.")
-    assert "missing.json' cannot be read (No such file or directory)." in refused(one, tmp_path / "missing.json")
+    assert "--json_files names ppl.json files that runs wrote. '" in refused(one, tmp_path / "text.json")
+    assert "text.json' is no JSON (Expecting value at character 1)" in refused(one, tmp_path / "text.json")
+    (tmp_path / "huge.json").write_text(f'{{"original": {{"avg_ppl": 1{"0" * 400}}}}}', encoding="utf-8")
+    assert "huge.json' has a number that no float holds" in refused(one, tmp_path / "huge.json")
+    assert "missing.json' cannot be read (No such file or directory)" in refused(one, tmp_path / "missing.json")
     original = {"avg_ppl": 300.0}
     text_means = alone(six, tmp_path / "5", tokens_scored=99, original=original)
     assert "four has 290 and six has 99, and not every file has bits_per_byte" in refused(one, text_means)

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from layerscope.cli.console import consoles, one_of, progress_bar, say, split_names
 from layerscope.errors import DataError, ModelError
+from layerscope.reading import whole_number
 
 if TYPE_CHECKING:
     from layerscope.contrasts.prepare import ContrastRequest, PreparedContrast
@@ -95,9 +96,10 @@ def contrast(
 
 
 def _layer(text: str) -> int:
-    if not text.isdecimal():
+    number = whole_number(text)
+    if number is None:
         raise DataError(f"--values takes layer numbers joined by commas; got '{text}'.")
-    return int(text)
+    return number
 
 
 def show_contrast(request: ContrastRequest, *, dry_run: bool = False, force: bool = False) -> None:

@@ -27,6 +27,7 @@ from layerscope.cli.console import (
     with_figures,
 )
 from layerscope.errors import DataError, ModelError
+from layerscope.reading import whole_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,9 +143,10 @@ def parse_samples(text: str) -> int | None:
     """
     if text == "all":
         return None
-    if not text.lstrip("-").isdigit():
+    number = whole_number(text)
+    if number is None:
         raise DataError(f"--max-samples is a number or 'all'; got '{text}'.")
-    return int(text)
+    return number
 
 
 def show_sweep(

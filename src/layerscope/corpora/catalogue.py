@@ -12,6 +12,7 @@ from layerscope.corpora.hub import HubSource, load_texts
 from layerscope.corpora.protocols import Unit
 from layerscope.corpora.windows import Document
 from layerscope.errors import DataError, did_you_mean
+from layerscope.reading import local_path
 
 _WIKI_SPLITS = ("train", "validation", "test")
 _WEBTEXT = "https://openaipublic.blob.core.windows.net/gpt-2/output-dataset/v1/webtext.{}.jsonl"
@@ -119,7 +120,7 @@ def resolved_split(name: str, split: str | None) -> str | None:
 
 
 def _local_path(name: str) -> Path:
-    path = Path(name).expanduser()
+    path = local_path(name)
     if path.suffix in READERS or path.exists():
         return path
     raise DataError(

@@ -1,15 +1,13 @@
 """Local files as documents: .txt, .jsonl, .parquet, .conllu and WikiText's .raw. Text is taken as it stands.
 
-A line ends at LF or CRLF; nothing else ends one, and nothing inside one is touched.
+How files are read (UTF-8, lines, JSON) is told in ``reading``; nothing inside a text is touched.
 """
 
 from __future__ import annotations
 
-import io
 import itertools
-import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import conllu
@@ -19,6 +17,7 @@ import pyarrow.parquet as pq
 from layerscope.corpora.protocols import Unit
 from layerscope.corpora.windows import Document
 from layerscope.errors import DataError
+from layerscope.reading import read_json_lines, read_lines, read_text
 
 _WIKI_TITLE = re.compile(r" = [^=](?:.*[^=])? = ")
 
@@ -40,27 +39,21 @@ def read_file(path: Path, unit: Unit) -> list[Document]:
     return READERS[path.suffix](path, unit)
 
 
-def split_lines(text: str) -> list[str]:
-    """Lines without their ends; a final line end starts no further line."""
-    lines = re.split(r"\r?\n", text)
-    return lines[:-1] if lines[-1] == "" else lines
-
-
 def _read_txt(path: Path, unit: Unit) -> list[Document]:
-    text = _read_text(path)
     if unit == "documents":
+        text = read_text(path)
         return [Document(path.name, text)] if text else []
-    return _numbered(path.name, split_lines(text))
+    return _read_plain_lines(path, unit)
 
 
 def _read_plain_lines(path: Path, _: Unit) -> list[Document]:
     """A text a line, whatever the unit: gensim's ``.cor``."""
-    return _numbered(path.name, split_lines(_read_text(path)))
+    return _numbered(path.name, [line for _, line in read_lines(path)])
 
 
 def _read_wikitext(path: Path, unit: Unit) -> list[Document]:
     """WikiText as the Hub serves it: a row a line, its line feed kept, a line of blanks as the empty text."""
-    rows = [f"{line}\n" if line.strip() else "" for line in split_lines(_read_text(path))]
+    rows = [f"{line}\n" if line.strip() else "" for _, line in read_lines(path)]
     return _numbered(path.name, rows if unit == "lines" else wikitext_articles(rows))
 
 
@@ -74,16 +67,10 @@ def wikitext_articles(rows: list[str]) -> list[str]:
 
 def _read_jsonl(path: Path, _: Unit) -> list[Document]:
     texts = []
-    for number, line in enumerate(split_lines(_read_text(path)), start=1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError(f"Each line of '{path}' is a JSON object; line {number} is not ({error.msg}).") from error
-        if not isinstance(record, dict) or not isinstance(record.get("text"), str):
+    for number, record in read_json_lines(path):
+        if not isinstance(record.get("text"), str):
             raise DataError(f"Each line of '{path}' has a string named 'text'; line {number} has none.")
-        texts.append(_checked(record["text"], path, number))
+        texts.append(record["text"])
     return _numbered(path.name, texts)
 
 
@@ -101,13 +88,44 @@ def _read_parquet(path: Path, _: Unit) -> list[Document]:
     return _numbered(path.name, texts)
 
 
+def conllu_sentences(path: Path) -> list[conllu.TokenList]:
+    """The sentences of a CoNLL-U file.
+
+    Raises:
+        DataError: it cannot be read, or a sentence is none; the line that it begins at is named.
+    """
+    sentences = []
+    for begins, lines in _blocks(path):
+        where = f"the sentence at line {begins} of '{path}'"
+        try:
+            found = conllu.parse("\n".join(lines))
+        except (conllu.exceptions.ParseException, ValueError) as error:  # ValueError: numbers of thousands of digits
+            raise DataError(
+                f"A CoNLL-U file holds sentences; {where} is none ({_first_line(error)}): mend it there."
+            ) from error
+        for sentence in found:
+            if any({"id", "form", "misc"} - token.keys() for token in sentence):
+                raise DataError(f"A CoNLL-U token has ten columns, joined by tabs; {where} has one with fewer.")
+            sentences.append(sentence)
+    return sentences
+
+
+def _blocks(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Lines between blank ones, with the number of their first."""
+    begins, lines = 1, list[str]()
+    for number, line in read_lines(path):
+        if line.strip():
+            begins = begins if lines else number
+            lines.append(line)
+        elif lines:
+            yield begins, lines
+            lines = []
+    if lines:
+        yield begins, lines
+
+
 def _read_conllu(path: Path, unit: Unit) -> list[Document]:
-    try:
-        sentences = list(conllu.parse_incr(io.StringIO(_read_text(path))))
-    except conllu.exceptions.ParseException as error:
-        raise DataError(f"'{path}' cannot be read as CoNLL-U: {str(error).splitlines()[0]}") from error
-    if any({"id", "form", "misc"} - token.keys() for sentence in sentences for token in sentence):
-        raise DataError(f"A CoNLL-U token has ten columns, joined by tabs; '{path}' has one with fewer.")
+    sentences = conllu_sentences(path)
     if unit == "lines":
         return [Document(s.metadata.get("sent_id") or f"{path.name}[{i}]", sentence_text(s)) for i, s in enumerate(sentences)]
     documents: list[tuple[str, list[str]]] = []
@@ -144,21 +162,8 @@ READERS: dict[str, Callable[[Path, Unit], list[Document]]] = {
 }
 
 
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(f"A text file is UTF-8; '{path}' is not, at byte {error.start}.") from error
-    except OSError as error:
-        raise DataError(f"'{path}' cannot be read: {error.strerror}.") from error
-
-
-def _checked(text: str, path: Path, number: int) -> str:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise DataError(f"Text is valid Unicode; line {number} of '{path}' holds half of a surrogate pair.") from error
-    return text
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or "no message").splitlines()[0][:160].rstrip(".")
 
 
 def _numbered(name: str, texts: list[str]) -> list[Document]:

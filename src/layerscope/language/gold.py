@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import conllu
 
-from layerscope.corpora.files import sentence_text
+from layerscope.corpora.files import conllu_sentences, sentence_text
 from layerscope.corpora.windows import Document
 from layerscope.errors import DataError
 from layerscope.language.words import UPOS_TAGS, Word
@@ -23,9 +22,9 @@ def gold_words(path: Path, documents: Sequence[Document]) -> list[list[Word]]:
         documents: sentences of the file, or its documents, as ``load_documents`` reads them; any of them, in any order.
 
     Raises:
-        DataError: a text is not in the file, or its words are not in its text.
+        DataError: the file is no CoNLL-U, a text is not in it, or its words are not in its text.
     """
-    sentences = [_sentence_words(sentence, path) for sentence in conllu.parse_incr(io.StringIO(path.read_text("utf-8")))]
+    sentences = [_sentence_words(sentence, path) for sentence in conllu_sentences(path)]
     by_text: dict[str, list[Word]] = {}
     for text, words in sentences:
         by_text.setdefault(text, words)

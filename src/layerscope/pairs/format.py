@@ -22,6 +22,7 @@ from typing import Any
 from layerscope.atomic import whole_file
 from layerscope.errors import PairError
 from layerscope.pairs.pair import MinimalPair
+from layerscope.reading import parse_json, read_lines
 
 SCHEMA = "layerscope-pair/1"
 _FIELDS = tuple(field.name for field in fields(MinimalPair))
@@ -46,16 +47,18 @@ def read_pairs(path: Path) -> Iterator[MinimalPair]:
 
     Raises:
         PairError: no such file, or a line that is no pair; its number is named.
+        DataError: a line that is no JSON, or no UTF-8.
     """
     if not path.is_file():
         raise PairError(f"Pairs are read from a JSON Lines file; there is none at '{path}'.")
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                try:
-                    yield from_line(line.decode("utf-8"))
-                except (PairError, UnicodeDecodeError) as error:
-                    raise PairError(f"Line {number} of '{path}' is no pair: {error}") from error
+    for number, line in read_lines(path):
+        if line.strip():
+            place = f"Line {number} of '{path}'"
+            record = parse_json(line, place)
+            try:
+                yield from_record(record)
+            except PairError as error:
+                raise PairError(f"{place} is no pair: {error}") from error
 
 
 def to_line(pair: MinimalPair, **additions: Any) -> str:
@@ -64,16 +67,12 @@ def to_line(pair: MinimalPair, **additions: Any) -> str:
     return json.dumps(record, ensure_ascii=False)
 
 
-def from_line(line: str) -> MinimalPair:
-    """The pair of one line.
+def from_record(record: Any) -> MinimalPair:
+    """The pair that one line says.
 
     Raises:
         PairError: it is no JSON object, another version's, or a field is missing or of the wrong kind.
     """
-    try:
-        record: Any = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise PairError(f"a line is a JSON object; this is not ({error.msg} at character {error.pos})") from error
     if not isinstance(record, dict):
         raise PairError(f"a line is a JSON object; this is {type(record).__name__}")
     if record.get("schema") != SCHEMA:

@@ -4,8 +4,6 @@ but whole JSON documents; a line that cannot be read is named.
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +11,7 @@ from typing import Any, Literal
 from layerscope.errors import PairError
 from layerscope.pairs.pair import MinimalPair
 from layerscope.pairs.subtypes import SUBTYPES
+from layerscope.reading import read_json, read_json_lines, read_table
 
 TABLES = (".csv", ".tsv", ".json", ".jsonl")
 _BLIMP_FIELDS = ("sentence_good", "sentence_bad", "UID", "linguistics_term")
@@ -33,6 +32,7 @@ def import_blimp(path: Path) -> Iterator[MinimalPair]:
 
     Raises:
         PairError: no such file, or a line without BLiMP's fields.
+        DataError: a line that is no JSON object, or no UTF-8.
 
     Source: Warstadt et al. 2020, "BLiMP: The Benchmark of Linguistic Minimal Pairs for English" (arXiv 1912.00582).
     """
@@ -40,7 +40,7 @@ def import_blimp(path: Path) -> Iterator[MinimalPair]:
     if not files or not all(file.is_file() for file in files):
         raise PairError(f"BLiMP is a .jsonl file or a folder of them; there is none at '{path}'.")
     for file in files:
-        for number, record in _json_lines(file):
+        for number, record in read_json_lines(file):
             missing = [name for name in _BLIMP_FIELDS if not isinstance(record.get(name), str)]
             if missing:
                 raise PairError(f"Line {number} of '{file}' is no pair of BLiMP's: {', '.join(missing)} missing.")
@@ -72,6 +72,7 @@ def import_table(path: Path, columns: Mapping[str, str], values: Mapping[str, st
 
     Raises:
         PairError: an unknown field or suffix, a row without a field that a pair needs, or a value that it cannot have.
+        DataError: the file is no table, as ``reading`` says, or no JSON.
     """
     unknown = [name for name in [*columns, *values] if name not in _COLUMNS]
     if unknown:
@@ -107,12 +108,10 @@ def import_published(path: Path) -> Iterator[MinimalPair]:
     Each of the pairs is an object with ``sentence1`` and ``sentence2``.
 
     Raises:
-        PairError: the file is no JSON, or not laid out so; the place is named.
+        PairError: the file is not laid out so; the place is named.
+        DataError: it cannot be read, or is no JSON.
     """
-    try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise PairError(f"'{path}' cannot be read as JSON: {error}") from error
+    content = read_json(path)
     types = _object(content, "diff_token_type", path, "the file")
     for type_name in types:
         subtypes = _object(types, type_name, path, "diff_token_type")
@@ -174,34 +173,11 @@ def _object(content: Any, name: str, path: Path, place: str) -> dict[str, Any]:
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Rows with their numbers: lines for JSON Lines and tables (the header is line 1), places from 0 in an array."""
     if path.suffix == ".jsonl":
-        yield from _json_lines(path)
+        yield from read_json_lines(path)
     elif path.suffix == ".json":
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise PairError(f"'{path}' cannot be read as JSON: {error}") from error
+        content = read_json(path)
         if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
             raise PairError(f"A .json table is an array of objects; '{path}' is not.")
         yield from enumerate(content)
     else:
-        with path.open(encoding="utf-8-sig", newline="") as lines:
-            table = csv.DictReader(lines, delimiter="\t" if path.suffix == ".tsv" else ",")
-            try:
-                for row in table:
-                    yield table.line_num, row
-            except (csv.Error, UnicodeDecodeError) as error:
-                raise PairError(f"Line {table.line_num + 1} of '{path}' cannot be read: {error}.") from error
-
-
-def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                record = json.loads(line.decode("utf-8"))
-            except ValueError as error:
-                raise PairError(f"Line {number} of '{path}' is no JSON: {error}.") from error
-            if not isinstance(record, dict):
-                raise PairError(f"Line {number} of '{path}' is no JSON object.")
-            yield number, record
+        yield from read_table(path)

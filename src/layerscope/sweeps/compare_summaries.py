@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from layerscope.corpora.catalogue import dataset_label
 from layerscope.errors import DataError, RunError
+from layerscope.reading import read_json
 from layerscope.results.directory import RunDirectory
 from layerscope.sweeps.analysis.comparison import ComparedModel, Unit, View
 from layerscope.sweeps.analysis.published_summary import PublishedSummary, by_text_means, read_summary
@@ -68,11 +68,9 @@ def compare_summaries(files: Sequence[Path], *, experiment: Literal["removal", "
 
 def _read(file: Path, experiment: str) -> PublishedSummary:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"--json_files names ppl.json files; '{file}' cannot be read ({error.strerror or error}).") from error
-    except ValueError as error:  # bytes that are no text, and text that is no JSON
-        raise DataError(f"--json_files names ppl.json files; '{file}' is not JSON: name the file that a run wrote.") from error
+        content = read_json(file)
+    except DataError as error:
+        raise DataError(f"--json_files names ppl.json files that runs wrote. {error}") from error
     return read_summary(content, family=experiment, source=str(file))
 
 

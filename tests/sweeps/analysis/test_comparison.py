@@ -218,6 +218,7 @@ def test_our_own_summary_comes_back_with_its_bytes() -> None:
         ({"perplexity": 3}, "'x.json' has no 'original': name a run's ppl.json."),
         (foreign(removed={}), "A comparison of removal needs 'removed' in every ppl.json; 'x.json' has none"),
         (foreign(removed={"block_1": {"avg_ppl": 2}}), "named such as layer_3; 'x.json' has 'block_1'"),
+        (foreign(removed={f"layer_{'1' * 5000}": {"avg_ppl": 2}}), "named such as layer_3; 'x.json' has 'layer_1111"),
         (foreign(removed={"layer_1": {"ppl": 2}}), "has 'avg_ppl'; 'x.json' has none in 'removed.layer_1'"),
         (foreign(removed={"layer_1": 2.0}), "has 'avg_ppl'; 'x.json' has none in 'removed.layer_1'"),
         (foreign(original={"avg_ppl": "low"}), "'avg_ppl' is a number; 'x.json' has 'low' in 'original'"),

@@ -14,11 +14,10 @@ from layerscope.errors import DataError
 from layerscope.paths.path import LayerPath
 
 _VARIANTS = {
-    "removal": ("removed", re.compile(r"layer_(\d+)", re.ASCII)),
-    "exchange": ("exchanged", re.compile(r"layer_(\d+)_with_(\d+)", re.ASCII)),
+    "removal": ("removed", re.compile(r"layer_(\d{1,6})", re.ASCII)),
+    "exchange": ("exchanged", re.compile(r"layer_(\d{1,6})_with_(\d{1,6})", re.ASCII)),
 }
 _FACTS = {"model_name": str, "dataset": str, "protocol": str, "documents": int, "tokens_scored": int}
-_IN_WORDS = {str: "text", int: "a whole number"}
 _IN_WORDS = {str: "text", int: "a whole number"}
 _NUMBERS = {
     "nll_nats": "nll_nats",
