@@ -61,11 +61,62 @@ def test_ties_are_counted_apart(tiny_checkpoint: Path, tmp_path: Path, capsys: p
     assert run("judge", str(tmp_path / "pairs.jsonl"), "--model", str(tiny_checkpoint), "-o", str(judged)) == 0
     shown = capsys.readouterr().out
     (row,) = [line.split() for line in shown.splitlines() if line.split()[:2] == ["grammar", "s"]]
-    agreeing = [json.loads(line)["judge"]["agrees"] for line in judged.read_text(encoding="utf-8").splitlines()]
+    written = [json.loads(line)["judge"] for line in judged.read_text(encoding="utf-8").splitlines()]
+    agreeing = [judge["agrees"] for judge in written]
     assert agreeing[:3] == [None, None, None]
+    assert [judge["tie"] for judge in written] == [True, True, False, False]
     assert row[2:6] == ["4", "3", "100.0%" if agreeing[3] else "0.0%", "2"]
     assert "2 ties, both sides being exactly as likely, such as:" in shown
     assert ("wrong side is the likelier" in shown) == (not agreeing[3])
+
+
+@pytest.fixture
+def blimp(tmp_path: Path) -> Path:
+    """Two paradigms of one subtype, two pairs each, in BLiMP's own files."""
+    folder = tmp_path / "blimp"
+    folder.mkdir()
+    for number in (1, 2):
+        lines = [
+            {"sentence_good": good, "sentence_bad": bad, "UID": f"number_{number}", "linguistics_term": "agreement"}
+            for good, bad in ((f"The {number} cats sit.", f"The {number} cats sits."), ("All go.", "All goes."))
+        ]
+        (folder / f"number_{number}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("protocol", "start", "before", "shown"),
+    [
+        ("plain", [], "", "Protocol plain: nothing before a sentence; a tie counts as neither right nor wrong."),
+        ("lm-eval", ["<bos>"], " ", "Protocol lm-eval: <bos> and a space before each sentence; a tie counts as right."),
+    ],
+)
+def test_a_folder_of_blimp_is_judged_by_a_named_protocol(
+    protocol: str,
+    start: list[str],
+    before: str,
+    shown: str,
+    blimp: Path,
+    tiny_checkpoint: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    output = tmp_path / "judged.jsonl"
+    asked = ["--model", str(tiny_checkpoint), "--protocol", protocol, "-o", str(output)]
+    assert run("judge", str(blimp), *asked) == 0
+    out = capsys.readouterr().out
+    assert "number_1" in out
+    assert "number_2" in out
+    records = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
+    assert [record["term"] for record in records] == ["number_1", "number_1", "number_2", "number_2"]
+    for record in records:
+        judge = record["judge"]
+        assert (judge["protocol"], judge["start"], judge["before"]) == (protocol, start, before)
+        assert judge["agrees"] == (judge["nll_nats"][0] < judge["nll_nats"][1])
+    accuracies = [sum(record["judge"]["agrees"] for record in some) / 2 for some in (records[:2], records[2:])]
+    assert f"Agrees in {sum(accuracies) / 2:.1%}, mean over 2 groups. {shown}" in out
+    assert run("judge", str(blimp / "number_1.jsonl"), *asked) == 0  # one paradigm
+    assert f"Agrees in {accuracies[0]:.1%}. {shown}" in capsys.readouterr().out
 
 
 def test_a_table_is_imported_by_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -98,6 +149,7 @@ def test_pairs_for_a_tokenizer_are_all_usable(
         (["import", "blimp", "nowhere"], "BLiMP is a .jsonl file or a folder of them"),
         (["check", "nowhere.jsonl", "--tokenizer", "smollm2-135m"], "Pairs are read from a JSON Lines file"),
         (["judge", "nowhere.jsonl", "--model", "smollm2-135m"], "Pairs are read from a JSON Lines file"),
+        (["judge", "x", "--model", "smollm2-135m", "--protocol", "lm_eval"], "judging is plain or lm-eval; got 'lm_eval'"),
     ],
 )
 def test_errors_are_one_sentence(

@@ -10,7 +10,8 @@ import pytest
 from layerscope.errors import DataError, PairError
 from layerscope.pairs.files import write_published
 from layerscope.pairs.format import write_pairs
-from layerscope.pairs.importing import import_blimp, import_published, import_table
+from layerscope.pairs.importing import import_blimp, import_published, import_table, read_ours_or_blimp
+from layerscope.pairs.pair import MinimalPair
 
 BLIMP = Path(__file__).parents[3] / "shared" / "data" / "blimp"
 
@@ -60,6 +61,42 @@ def test_broken_blimp_names_its_line(text: str, message: str, tmp_path: Path) ->
         list(import_blimp(tmp_path))
     with pytest.raises(PairError, match="BLiMP is a .jsonl file or a folder of them"):
         list(import_blimp(tmp_path / "nothing"))
+
+
+def test_files_of_ours_and_of_blimp_are_told_apart_by_their_first_line(tmp_path: Path) -> None:
+    ours = MinimalPair.from_sentences(
+        "She is here.", "She was here.", type="meaning", subtype="mine", right=None, template="t", source="test"
+    )
+    write_pairs([ours], tmp_path / "b.jsonl")
+    (tmp_path / "a.jsonl").write_text(f"\n\n{blimp_line()}\n")
+    (tmp_path / "README.md").write_text("no pairs")
+    (tmp_path / "c.jsonl").write_text("")
+    assert [pair.source for pair in read_ours_or_blimp(tmp_path)] == ["blimp", "test"]
+    assert list(read_ours_or_blimp(tmp_path / "b.jsonl")) == [ours]
+    assert list(read_ours_or_blimp(tmp_path / "a.jsonl")) == list(import_blimp(tmp_path / "a.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"{blimp_line()}\n{{}}\n", "Line 2 of '.*a.jsonl' is no pair of BLiMP's: sentence_good"),
+        ("{}\n", "Line 1 of '.*a.jsonl' is no pair: 'schema' is 'layerscope-pair/1'; got None"),
+        ("[1]\n", "Line 1 of '.*a.jsonl' is no pair: a line is a JSON object"),
+        ("{\n", "Line 1 of '.*a.jsonl' is no pair: a line is a JSON object"),
+    ],
+)
+def test_a_file_that_is_neither_names_its_line(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(text)
+    for path in (tmp_path, tmp_path / "a.jsonl"):
+        with pytest.raises(PairError, match=message):
+            list(read_ours_or_blimp(path))
+
+
+def test_pairs_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(PairError, match="A folder of pairs holds .jsonl files; '.*' has none."):
+        list(read_ours_or_blimp(tmp_path))
+    with pytest.raises(PairError, match="Pairs are read from a JSON Lines file; there is none at '.*nothing'"):
+        list(read_ours_or_blimp(tmp_path / "nothing"))
 
 
 TABLE = [("It is late now.", "It was late now.", "tense"), ("She is good at math.", "She is good in math.", "preposition")]

@@ -18,7 +18,7 @@ from layerscope.cli.console import consoles, one_of, progress_bar, say, split_na
 from layerscope.errors import PairError
 
 if TYPE_CHECKING:
-    from layerscope.judging import JudgedPair
+    from layerscope.judging import JudgedFile, JudgedPair
     from layerscope.pairs.files import CheckCounts
     from layerscope.pairs.making import MadePairs
     from layerscope.pairs.pair import MinimalPair
@@ -159,24 +159,33 @@ def check(
 
 @pairs.command()
 def judge(
-    path: Annotated[Path, typer.Argument(help="JSON Lines file of pairs.")],
+    path: Annotated[Path, typer.Argument(help="JSON Lines file of pairs, ours or BLiMP's, or a folder of them.")],
     model: Annotated[str, typer.Option(help="The judge: built-in name, directory, .gguf file or Hub id.")],
+    protocol: Annotated[
+        str,
+        typer.Option(
+            help="plain: sentences as they stand; lm-eval: as lm-evaluation-harness puts BLiMP's, after BOS and a space."
+        ),
+    ] = "plain",
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Write all pairs with both NLLs.")] = None,
     dtype: Annotated[str, typer.Option(help="auto (as stored), float32, bfloat16 or float16.")] = "auto",
     show: Annotated[int, typer.Option(help="Pairs to print whose wrong side the judge prefers, and ties.")] = 5,
 ) -> None:
     """Ask a model which sentence of each pair is likelier, and flag pairs whose wrong side it prefers."""
     errors, out = consoles()
+    from layerscope.pairs.judging_protocol import JudgingProtocol
+
+    asked = JudgingProtocol.parse(protocol)
     from layerscope.judging import judge_file
     from layerscope.models.loading import LoadOptions
     from layerscope.models.quiet import quieten_transformers
 
     quieten_transformers()
     with errors.status("Judging …"):
-        judged = judge_file(path, model, LoadOptions(dtype=dtype), output=output)
-    _show_judgement(out, judged, model, show)
+        judged = judge_file(path, model, LoadOptions(dtype=dtype), protocol=asked, output=output)
+    _show_judgement(out, judged, show)
     if output is not None:
-        say(out, f"{len(judged):,} pairs: {output}")
+        say(out, f"{len(judged.pairs):,} pairs: {output}")
 
 
 def _show_made(out: Console, made: MadePairs, output: Path) -> None:
@@ -240,30 +249,37 @@ def _by_usefulness(verdict: str) -> tuple[int, str]:
     return (names.index(verdict) if verdict in names else len(names), verdict)
 
 
-def _show_judgement(out: Console, judged: list[JudgedPair], model: str, show: int) -> None:
+def _show_judgement(out: Console, judged: JudgedFile, show: int) -> None:
     table = Table(
-        title=Text(f"Judged by {model}"),
-        caption="agrees: the likelier sentence is the right one, of those judged that are no tie; "
-        "gap: NLL of the second sentence − that of the first, nats",
+        title=Text(f"Judged by {judged.model}, protocol {judged.protocol.name}"),
+        caption="agrees: the likelier sentence is the right one; gap: NLL of the second sentence − that of the first, nats",
         box=box.SIMPLE_HEAD,
     )
-    for name in ("type", "subtype"):
-        table.add_column(name)
+    groups: dict[tuple[str, str, str], list[JudgedPair]] = {}
+    for one in judged.pairs:
+        groups.setdefault((one.pair.type, one.pair.subtype, one.pair.term), []).append(one)
+    n_names = 3 if any(term for _, _, term in groups) else 2
+    for name in ("type", "subtype", "term")[:n_names]:
+        table.add_column(name, overflow="fold")
     for name in ("pairs", "judged", "agrees", "ties", "median gap"):
         table.add_column(name, justify="right")
-    groups: dict[tuple[str, str], list[JudgedPair]] = {}
-    for one in judged:
-        groups.setdefault((one.pair.type, one.pair.subtype), []).append(one)
-    for (type_name, subtype), some in groups.items():
+    accuracies = []
+    for names, some in groups.items():
         opinions = [one.agrees for one in some if one.agrees is not None]
         gaps = sorted(gap for one in some if math.isfinite(gap := one.nll_nats[1] - one.nll_nats[0]))
-        ties = sum(one.is_tie for one in some)
-        share = f"{sum(opinions) / len(opinions):.1%}" if opinions else "-"
+        ties, n_judged = sum(one.is_tie for one in some), sum(one.is_judged for one in some)
+        if opinions:
+            accuracies.append(sum(opinions) / len(opinions))
+        share = f"{accuracies[-1]:.1%}" if opinions else "-"
         middle = f"{gaps[len(gaps) // 2]:+.2f}" if gaps else "-"
-        table.add_row(type_name, subtype, f"{len(some):,}", f"{len(opinions) + ties:,}", share, f"{ties:,}", middle)
+        table.add_row(*names[:n_names], f"{len(some):,}", f"{n_judged:,}", share, f"{ties:,}", middle)
     out.print(table)
-    _show_some(out, [one for one in judged if one.agrees is False], "pairs whose wrong side is the likelier one", show)
-    _show_some(out, [one for one in judged if one.is_tie], "ties, both sides being exactly as likely", show)
+    if accuracies:
+        mean = sum(accuracies) / len(accuracies)
+        of = "" if len(accuracies) == 1 else f", mean over {len(accuracies)} groups"
+        say(out, f"Agrees in {mean:.1%}{of}. {_how(judged)}")
+    _show_some(out, [one for one in judged.pairs if one.agrees is False], "pairs whose wrong side is the likelier one", show)
+    _show_some(out, [one for one in judged.pairs if one.is_tie], "ties, both sides being exactly as likely", show)
 
 
 def _show_some(out: Console, some: list[JudgedPair], what: str, show: int) -> None:
@@ -272,3 +288,11 @@ def _show_some(out: Console, some: list[JudgedPair], what: str, show: int) -> No
     for one in some[:show]:
         first, second = one.nll_nats
         say(out, f"  {first:.1f} “{one.pair.sentence1}” / {second:.1f} “{one.pair.sentence2}”")
+
+
+def _how(judged: JudgedFile) -> str:
+    """The protocol in words: what a number must be shown with to be compared."""
+    before = [*judged.start, *(["a space"] if judged.protocol.before else [])]
+    put = f"{' and '.join(before)} before each sentence" if before else "nothing before a sentence"
+    tie = "a tie counts as right" if judged.protocol.is_tie_right else "a tie counts as neither right nor wrong"
+    return f"Protocol {judged.protocol.name}: {put}; {tie}."

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from layerscope.errors import PairError
+from layerscope.pairs.format import read_pairs
 from layerscope.pairs.pair import MinimalPair
 from layerscope.pairs.subtypes import SUBTYPES
 from layerscope.reading import read_json, read_json_lines, read_table
@@ -59,6 +60,33 @@ def import_blimp(path: Path) -> Iterator[MinimalPair]:
                 source="blimp",
                 term=paradigm,
             )
+
+
+def read_ours_or_blimp(path: Path) -> Iterator[MinimalPair]:
+    """Pairs of a file in our own form or BLiMP's, or of a folder of such files, one after the other.
+
+    A file is BLiMP's if its first line has a ``sentence_good``.
+
+    Raises:
+        PairError: no such file, a folder without one, or a line that is no pair.
+    """
+    files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
+    if not files:
+        raise PairError(f"A folder of pairs holds .jsonl files; '{path}' has none.")
+    for file in files:
+        yield from import_blimp(file) if _is_blimp(file) else read_pairs(file)
+
+
+def _is_blimp(file: Path) -> bool:
+    if not file.is_file():
+        return False
+    with file.open("rb") as lines:
+        first = next((line for line in lines if line.strip()), b"")
+    try:
+        record = json.loads(first.decode("utf-8"))
+    except ValueError:
+        return False  # whoever reads the whole file says what is wrong with it
+    return isinstance(record, dict) and "sentence_good" in record
 
 
 def import_table(path: Path, columns: Mapping[str, str], values: Mapping[str, str]) -> Iterator[MinimalPair]:
