@@ -55,8 +55,10 @@ class JudgedPair:
 
     @property
     def agrees(self) -> bool | None:
-        """Whether the likelier sentence is the right one; None where neither is wrong or can be scored, and for a tie unless the
-        protocol takes it for right."""
+        """Whether the likelier sentence is the right one.
+
+        None where neither is wrong or can be scored, and for a tie, unless the protocol takes it for right.
+        """
         if not self.is_judged:
             return None
         if self.prefers == 0:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from layerscope.errors import PairError
+from layerscope.errors import DataError, PairError
 from layerscope.pairs.format import read_pairs
 from layerscope.pairs.pair import MinimalPair
 from layerscope.pairs.subtypes import SUBTYPES
@@ -78,15 +78,11 @@ def read_ours_or_blimp(path: Path) -> Iterator[MinimalPair]:
 
 
 def _is_blimp(file: Path) -> bool:
-    if not file.is_file():
-        return False
-    with file.open("rb") as lines:
-        first = next((line for line in lines if line.strip()), b"")
     try:
-        record = json.loads(first.decode("utf-8"))
-    except ValueError:
+        _, record = next(read_json_lines(file), (0, {}))
+    except DataError:
         return False  # whoever reads the whole file says what is wrong with it
-    return isinstance(record, dict) and "sentence_good" in record
+    return "sentence_good" in record
 
 
 def import_table(path: Path, columns: Mapping[str, str], values: Mapping[str, str]) -> Iterator[MinimalPair]:
