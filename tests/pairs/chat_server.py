@@ -27,12 +27,15 @@ class Reply:
     declared_length: int | None = None
     """A Content-Length other than the body's: the connection breaks in the middle."""
     finish: str = "stop"
+    message: dict[str, Any] = field(default_factory=dict)
+    """More of the message, such as tool calls."""
 
     @property
     def sent(self) -> bytes:
         if self.content is None:
             return self.body.encode("utf-8")
-        choice = {"index": 0, "finish_reason": self.finish, "message": {"role": "assistant", "content": self.content}}
+        message = {"role": "assistant", "content": self.content} | self.message
+        choice = {"index": 0, "finish_reason": self.finish, "message": message}
         return json.dumps({"id": "x", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice]}).encode(
             "utf-8"
         )
@@ -49,6 +52,8 @@ class ChatServer:
     base_url: str
     requests: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
     n_at_once: int = 0
     n_now: int = 0
 
@@ -65,7 +70,9 @@ def chat_server(script: Script) -> Iterator[ChatServer]:
             with lock:
                 number = len(seen.requests)
                 seen.requests.append(body)
-                seen.keys.append(self.headers["Authorization"].removeprefix("Bearer "))
+                seen.keys.append((self.headers["Authorization"] or "").removeprefix("Bearer "))
+                seen.paths.append(self.path)
+                seen.headers.append({name.lower(): value for name, value in self.headers.items()})
                 seen.n_now += 1
                 seen.n_at_once = max(seen.n_at_once, seen.n_now)
             reply = script(body, number)

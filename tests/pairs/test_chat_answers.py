@@ -53,7 +53,7 @@ def test_an_answer_cut_off_in_a_pair_gives_the_pairs_before_it_and_the_rest():
         ('{"pairs": ["A b."]}', "it has not the fields sentence1 and sentence2"),
         ('{"sentence1": "A b.", "sentence2": 3}', "sentence1 and sentence2 are not both text"),
         ('{"sentence1": "He said "no" to me.", "sentence2": "He said yes."}', "it cannot be read as JSON"),
-        ('{"sentence1": "A b.", "sentence1": "A c.", "sentence2": "A d."}', "it cannot be read as JSON"),
+        ('{"sentence1": "A b.", "sentence1": "A c.", "sentence2": "A d."}', "it says a name twice"),
         ("{'sentence1': 'A b.', 'sentence2': \"A c.\"}", "it cannot be read as JSON"),
         ("The cat sat. The dog sat.", "the answer holds no JSON with pairs"),
         ('{"pairs": []}', "the answer holds no JSON with pairs"),

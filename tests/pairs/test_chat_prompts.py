@@ -77,7 +77,7 @@ def test_prompt_files_that_cannot_be_used_are_named(tmp_path: Path):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"chat_model": " "}, "such as gpt-4o-mini; got an empty one"),
+        ({"chat_model": " "}, "such as gpt-4o-mini; got ' '."),
         ({"subtypes": ("tens",)}, "got 'tens'. Did you mean tense?"),
         ({"subtypes": ("identical",)}, "got 'identical'"),
         ({"subtypes": ()}, "one or more names, each once; got ''"),

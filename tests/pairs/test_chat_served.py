@@ -91,8 +91,10 @@ def test_every_piece_of_every_answer_is_a_pair_or_rejected(base_url: str, tmp_pa
     sys.stdout.write("\n" + "\n".join(lines) + "\n")
 
     answers = list(tmp_path.glob("*.json"))
-    assert 6 <= len(answers) == outcome.n_requests <= 9
+    assert 6 <= outcome.n_requests <= 9
+    assert len(answers) == outcome.n_requests - outcome.n_useless
     named = {pair.template for pair in outcome.pairs} | {piece.where.rpartition("#")[0] for piece in outcome.rejected}
-    assert {name.rpartition("/")[2] for name in named} == {path.name[:8] for path in answers}
+    assert {name.rpartition("/")[2] for name in named} >= {path.name[:8] for path in answers}
+    assert len(named) == outcome.n_requests
     assert all(piece.reason for piece in outcome.rejected)
-    assert (again.pairs, again.rejected, again.n_cached) == (outcome.pairs, outcome.rejected, len(answers))
+    assert (again.pairs, again.n_cached, again.n_requests) == (outcome.pairs, len(answers), 0)

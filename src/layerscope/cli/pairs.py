@@ -45,6 +45,13 @@ def make(
     max_requests: Annotated[int, typer.Option(help="Requests to the server at most, those sent again included.")] = 200,
     prompts: Annotated[Path | None, typer.Option(help="Folder with prompt files in place of ours.")] = None,
     temperature: Annotated[float, typer.Option(help="Of the server's sampling.")] = 1.0,
+    chat_option: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=VALUE in each request, over what we send, such as reasoning_effort=low; NAME=none leaves a name out; "
+            "repeatable."
+        ),
+    ] = None,
 ) -> None:
     """Make pairs. The key of a server comes from OPENAI_API_KEY, its address from OPENAI_BASE_URL; answers are kept."""
     errors, out = consoles()
@@ -54,11 +61,22 @@ def make(
     from layerscope.models.gguf import cache_folder
     from layerscope.models.pair_tokenizer import load_pair_tokenizer
     from layerscope.models.quiet import quieten_transformers
+    from layerscope.pairs.chat.options import read_options
     from layerscope.pairs.chat.prompts import ChatRequest
     from layerscope.pairs.making import make_from_chat, make_from_templates, subtypes_of_templates
     from layerscope.pairs.subtypes import PUBLISHED_SUBTYPES
 
     asked = split_names(subtypes)
+    request = ChatRequest(
+        chat_model,
+        subtypes=asked or PUBLISHED_SUBTYPES,
+        per_subtype=per_type,
+        seed=seed,
+        max_requests=max_requests,
+        prompt_dir=prompts,
+        temperature=temperature,
+        options=read_options(chat_option or []),
+    )
     quieten_transformers()
     with progress_bar(errors, "Making pairs …") as progress:
         decides = None if tokenizer is None else load_pair_tokenizer(tokenizer)
@@ -66,15 +84,6 @@ def make(
             names = asked or subtypes_of_templates()
             made = make_from_templates(output, per_subtype=per_type, subtypes=names, seed=seed, tokenizer=decides)
         else:
-            request = ChatRequest(
-                chat_model,
-                subtypes=asked or PUBLISHED_SUBTYPES,
-                per_subtype=per_type,
-                seed=seed,
-                max_requests=max_requests,
-                prompt_dir=prompts,
-                temperature=temperature,
-            )
             made = make_from_chat(
                 output,
                 request,
@@ -193,6 +202,8 @@ def _show_made(out: Console, made: MadePairs, output: Path) -> None:
     if made.chat is not None:
         budget = ", the budget is spent" if made.chat.is_budget_spent else ""
         say(out, f"{made.chat.n_requests:,} requests, {made.chat.n_cached:,} answers that were kept{budget}.")
+        if made.chat.n_useless:
+            say(out, f"{made.chat.n_useless:,} answers without a pair; they are not kept and asked for again the next time.")
         for subtype, count in made.chat.missing.items():
             say(out, f"{subtype}: {count:,} fewer than wanted.")
     for reason, count in sorted(made.rejected.items(), key=lambda item: -item[1]):

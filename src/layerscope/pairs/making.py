@@ -13,6 +13,7 @@ from pathlib import Path
 from layerscope.errors import PairError
 from layerscope.pairs.chat.prompts import ChatRequest
 from layerscope.pairs.chat.source import ChatOutcome, make_pairs_by_chat
+from layerscope.pairs.chat.usefulness import what_helps
 from layerscope.pairs.checking import check_pairs
 from layerscope.pairs.files import only_usable, write_lines
 from layerscope.pairs.format import write_pairs
@@ -74,7 +75,7 @@ def make_from_chat(
     With a tokenizer, of the model of that name, pairs that it cannot use are rejected too.
 
     Raises:
-        LayerscopeError: as ``make_pairs_by_chat``.
+        LayerscopeError: as ``make_pairs_by_chat``, and where no pair could be made; then no file of pairs is written.
     """
     outcome = make_pairs_by_chat(request, cache_dir=cache_dir, progress=progress)
     rejected = [asdict(one) for one in outcome.rejected]
@@ -92,10 +93,12 @@ def make_from_chat(
             for one in checked
             if not one.is_usable
         ]
-    write_pairs(pairs, output)
     rejected_path = output.with_name(f"{output.name}.rejected.jsonl") if rejected else None
     if rejected_path is not None:
         write_lines((json.dumps(one, ensure_ascii=False) for one in rejected), rejected_path)
+    if not pairs:
+        raise PairError(_why_none(Counter(str(one["reason"]) for one in rejected), rejected_path))
+    write_pairs(pairs, output)
     counts = Counter((pair.type, pair.subtype) for pair in pairs)
     return MadePairs(dict(counts), dict(Counter(one["reason"] for one in rejected)), rejected_path, outcome)
 
@@ -104,6 +107,17 @@ def subtypes_of_templates() -> tuple[str, ...]:
     """Every subtype that there is a file of templates for, those known by name first and in their order."""
     names = list(find_sources())
     return (*(name for name in SUBTYPES if name in names), *(name for name in names if name not in SUBTYPES))
+
+
+def _why_none(reasons: Counter[str], rejected_path: Path | None) -> str:
+    """Why there is not a single pair, and what to do."""
+    if not reasons:
+        return "Pairs come from answers, and the budget of requests (--max-requests) was spent before there was one: raise it."
+    ((reason, count),) = reasons.most_common(1)
+    return (
+        f"A file of pairs holds one or more, and no answer had any, {count:,} times because {reason}: {what_helps(reason)}; "
+        f"what came is in '{rejected_path}'."
+    )
 
 
 def _some(subtype: str, count: int, seed: int, tokenizer: PairTokenizer | None) -> Iterator[MinimalPair]:

@@ -102,7 +102,9 @@ def find_edit(sentence1: str, sentence2: str) -> tuple[tuple[int, int], tuple[in
     while n_before and _inside_word(sentence1, n_before, sentence2):
         n_before -= 1
     end1, end2 = len(sentence1) - n_after, len(sentence2) - n_after
-    while n_after and _is_word(sentence1[end1]) and (_is_word(sentence1[:end1][-1:]) or _is_word(sentence2[:end2][-1:])):
+    while (
+        n_after and _is_word(sentence1[end1]) and (_is_word(sentence1[end1 - 1 : end1]) or _is_word(sentence2[end2 - 1 : end2]))
+    ):
         n_after, end1, end2 = n_after - 1, end1 + 1, end2 + 1
     return (n_before, max(end1, n_before)), (n_before, max(end2, n_before))
 

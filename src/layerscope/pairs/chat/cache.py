@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from layerscope.atomic import whole_file
+from layerscope.atomic import remove_leftovers, whole_file
 from layerscope.errors import PairError, RunError
 from layerscope.pairs.chat.prompts import Prompt
 
@@ -20,9 +20,11 @@ class Answer:
     content: str
     """Its text as it came; of a refusal, the refusal."""
     finish: str
-    """Why it stopped, in the server's word: ``stop``, ``length``, ``content_filter``; may be empty."""
+    """Why it stopped, in the server's word: ``stop``, ``length``, ``content_filter``, or ``refusal``; may be empty."""
     format: str
     """How it was asked to answer: ``json_schema``, ``json_object`` or ``text``."""
+    left_out: tuple[str, ...] = ()
+    """Parameters that the server refused and that were not sent."""
 
 
 class AnswerCache:
@@ -30,14 +32,17 @@ class AnswerCache:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        remove_leftovers(folder)
 
     def find(self, prompt: Prompt) -> Answer | None:
         """The answer to this very prompt; None if there is none that can be read whole."""
         try:
             record = json.loads(self._path(prompt).read_text(encoding="utf-8"))
             if record["schema"] == SCHEMA and record["key"] == prompt.key:
-                return Answer(**{name: str(record["answer"][name]) for name in ("content", "finish", "format")})
-        except (OSError, ValueError, TypeError, KeyError):
+                answer = record["answer"]
+                left_out = tuple(str(name) for name in answer.get("left_out", ()))
+                return Answer(str(answer["content"]), str(answer["finish"]), str(answer["format"]), left_out)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             pass  # not there, or not ours: it is asked for again
         return None
 

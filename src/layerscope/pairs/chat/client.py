@@ -1,85 +1,37 @@
-"""One prompt to one answer: address and key, retries, the budget, and what a server cannot do. No cache, no pairs.
+"""One prompt to one answer: retries, the budget, and what a server cannot do. No cache, no pairs.
 
-The key is read from the environment and handed to the ``openai`` client; no message, log or value that is kept holds it.
+What a server says is shown in its own words, in a line; no message, log or value that is kept holds a secret.
 """
 
 from __future__ import annotations
 
 import asyncio
 import email.utils
-import ipaddress
-import json
+import logging
 import random
+import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Literal
-from urllib.parse import urlsplit
+from typing import Any
 
+import httpx2
 import openai
 
 from layerscope.errors import ServerError
 from layerscope.pairs.chat.cache import Answer
 from layerscope.pairs.chat.prompts import Prompt
+from layerscope.pairs.chat.server import Server, in_a_line
+from layerscope.pairs.chat.terms import Terms, format_of, read_refusal, what_changed, words_of
 
-OPENAI = "https://api.openai.com/v1"
-Format = Literal["json_schema", "json_object", "text"]
-FORMATS: tuple[Format, ...] = ("json_schema", "json_object", "text")
-"""How an answer is asked for; the next one where a server refuses."""
-_SECRET_LENGTH = 8
 _NO_KEY = "none"
 _REFUSED_KEY = (401, 403)
-_REFUSED_FORMAT = (400, 422, 501)
+_REFUSED_TERMS = (400, 422, 501)
 _TRANSIENT = (408, 409, 425, 429)
+_REDIRECTED = range(300, 400)
 
-
-@dataclass(frozen=True)
-class Server:
-    """Where requests go, and in whose name."""
-
-    base_url: str
-    """Address up to and without ``/chat/completions``."""
-    key: str = field(default="", repr=False)
-    """The account's key; empty if there is none."""
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Server:
-        """What ``OPENAI_BASE_URL`` and ``OPENAI_API_KEY`` say.
-
-        Raises:
-            ServerError: the address is none, or the key cannot be one.
-        """
-        server = cls(environment.get("OPENAI_BASE_URL", "").strip() or OPENAI, environment.get("OPENAI_API_KEY", "").strip())
-        if urlsplit(server.base_url).scheme not in ("http", "https") or not urlsplit(server.base_url).hostname:
-            raise ServerError(
-                f"OPENAI_BASE_URL is an address such as {OPENAI} or http://localhost:8000/v1; got "
-                f"'{server.hide(server.base_url)}'."
-            )
-        if not (server.key.isascii() and server.key.isprintable()):
-            raise ServerError(
-                "A key is of plain letters, digits and signs; OPENAI_API_KEY holds another character: copy it again."
-            )
-        return server
-
-    @property
-    def shown(self) -> str:
-        """The address for messages: no user, password or query."""
-        address = urlsplit(self.base_url)
-        return self.hide(f"{address.scheme}://{address.netloc.rpartition('@')[2]}{address.path}")
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether the server is on this machine."""
-        host = urlsplit(self.base_url).hostname or ""
-        try:
-            return ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            return host == "localhost"
-
-    def hide(self, text: str) -> str:
-        """The text without the key. Words of fewer than eight characters, such as ``EMPTY`` at home, are no secrets."""
-        return text.replace(self.key, "***") if len(self.key) >= _SECRET_LENGTH else text
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -114,8 +66,12 @@ class _TransientError(Exception):
         self.wait_seconds = wait_seconds
 
 
-class _FormatRefusedError(Exception):
-    """The server does not answer in this format."""
+class _TermsRefusedError(Exception):
+    """The server takes other terms; the text is what it said."""
+
+    def __init__(self, said: str, terms: Terms) -> None:
+        super().__init__(said)
+        self.terms = terms
 
 
 class ChatClient:
@@ -126,7 +82,7 @@ class ChatClient:
         self._left = max_requests
         self._timeout_seconds = timeout_seconds
         self._patience = patience
-        self._format: Format = FORMATS[0]
+        self._terms = Terms()
         self._client: openai.AsyncOpenAI | None = None
         self._jitter = random.Random()  # no result depends on how long a wait was
         self.n_requests = 0
@@ -153,12 +109,13 @@ class ChatClient:
         """
         n_attempts = 0
         while True:
-            form = self._format
+            terms = self._terms
             try:
-                answer = await self._send(prompt, form)
-            except _FormatRefusedError:
-                if self._format == form:  # no other request has found out meanwhile
-                    self._format = FORMATS[FORMATS.index(form) + 1]
+                answer = await self._send(prompt, terms)
+            except _TermsRefusedError as error:
+                if self._terms == terms:  # no other request has found out meanwhile
+                    self._terms = error.terms
+                    log.warning("%s refused a request (%s): %s.", self._server.shown, error, what_changed(terms, error.terms))
             except _TransientError as error:
                 n_attempts += 1
                 if n_attempts == self._patience.attempts:
@@ -178,109 +135,155 @@ class ChatClient:
         longest = min(patience.first_wait_seconds * 2 ** (n_attempts - 1), patience.longest_wait_seconds)
         await patience.sleep(max(longest * self._jitter.uniform(0.5, 1.0), asked_seconds))
 
-    async def _send(self, prompt: Prompt, form: Format) -> Answer:
+    async def _send(self, prompt: Prompt, terms: Terms) -> Answer:
         """One HTTP request."""
         if self._left == 0:
             raise BudgetSpentError
         client = self._connected()
         self._left -= 1
         self.n_requests += 1
+        body = terms.body(prompt)
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                response = await client.chat.completions.with_raw_response.create(**_body(prompt, form))
-                body = response.text
+                response = await client.chat.completions.with_raw_response.create(
+                    model=body["model"],
+                    messages=body["messages"],
+                    extra_headers={"Authorization": openai.omit, **headers} if (headers := self._server.headers) else None,
+                    extra_body={name: value for name, value in body.items() if name not in ("model", "messages")},
+                )
+                text = response.text
         except openai.APIStatusError as error:
-            raise self._refusal(error, form) from None  # the cause's text could hold the key
+            raise self._refusal(error.response, prompt, terms) from None  # the cause's text could hold the key
         except (openai.APITimeoutError, TimeoutError):
             raise _TransientError(f"no answer in {self._timeout_seconds:g} s") from None
         except openai.APIConnectionError as error:
-            if type(error.__cause__).__name__ == "ConnectError" and not self.has_answered:
-                raise ServerError(
-                    f"A chat server answers at OPENAI_BASE_URL; nothing does at {self._server.shown}. Start it, or set "
-                    "another address."
-                ) from None
-            raise _TransientError("the connection broke") from None
-        return self._answer(body, form)
+            raise self._no_connection(error) from None
+        content, finish = self._read(text)
+        return Answer(self._server.hide(content), finish, format_of(body), tuple(sorted(terms.left_out)))
 
     def _connected(self) -> openai.AsyncOpenAI:
         """The client, made for the first request.
 
         Raises:
-            ServerError: a key is needed, and there is none.
+            ServerError: a key is needed, and there is none; or a proxy that cannot be used.
         """
         if self._client is None:
-            if not self._server.key and not self._server.is_loopback:
+            server = self._server
+            if not server.headers and not server.is_loopback:
                 raise ServerError(
-                    f"Requests to {self._server.shown} need a key, and OPENAI_API_KEY is not set: set it, or name a server on "
+                    f"Requests to {server.shown} need a key, and OPENAI_API_KEY is not set: set it, or name a server on "
                     "this machine with OPENAI_BASE_URL."
                 )
+            try:
+                transport = openai.DefaultAsyncHttpxClient(follow_redirects=False)  # not with the key to wherever it leads
+            except (httpx2.InvalidURL, ImportError, OSError, ValueError) as error:
+                raise ServerError(
+                    "Proxy and certificates are those that the environment names (HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE), and "
+                    f"they cannot be used ({self._said(str(error))}): correct them, or name {server.shown} in NO_PROXY."
+                ) from None
             self._client = openai.AsyncOpenAI(
-                api_key=self._server.key or _NO_KEY,
-                base_url=self._server.base_url,
+                api_key=server.key or _NO_KEY,
+                base_url=server.base_url,
+                default_query=server.query,
                 max_retries=0,  # we retry, so that the budget counts every request
                 timeout=self._timeout_seconds,
+                http_client=transport,
             )
         return self._client
 
-    def _refusal(self, error: openai.APIStatusError, form: Format) -> Exception:
-        status = error.status_code
-        if status in _REFUSED_KEY:  # the server's own words may quote the key
+    def _no_connection(self, error: openai.APIConnectionError) -> Exception:
+        causes = list(_causes(error))
+        said = next((str(cause) for cause in reversed(causes) if str(cause)), "")
+        said = self._said(said) if said else "no message"
+        if any(isinstance(cause, ssl.SSLError) for cause in causes):
             return ServerError(
-                f"{self._server.shown} refused the key in OPENAI_API_KEY (HTTP {status}): set one that is valid there."
+                f"A server with https shows a valid certificate; {self._server.shown} does not ({said}): check "
+                "OPENAI_BASE_URL, or let SSL_CERT_FILE name the certificate of a proxy that you trust."
             )
-        if status in _REFUSED_FORMAT and form != FORMATS[-1]:
-            return _FormatRefusedError()
-        said = self._said(error)
-        if error.code == "insufficient_quota":
+        if isinstance(error.__cause__, httpx2.ConnectError) and not self.has_answered:
             return ServerError(
-                f"The account of OPENAI_API_KEY has no credit left at {self._server.shown} ({said}): top it up and run again."
+                f"A chat server answers at OPENAI_BASE_URL; nothing does at {self._server.shown} ({said}). Start it, or set "
+                "another address."
+            )
+        return _TransientError(f"the connection broke ({said})")
+
+    def _refusal(self, response: httpx2.Response, prompt: Prompt, terms: Terms) -> Exception:
+        status, server = response.status_code, self._server
+        refusal = read_refusal(response.text)
+        said = self._said(words_of(refusal))
+        if status in _REFUSED_KEY:
+            return ServerError(
+                f"{server.shown} refused the key in OPENAI_API_KEY, or what its account asks for (HTTP {status}: "
+                f"{server.hide_parts(said)}): set one that is valid there."
+            )
+        if status in _REDIRECTED:
+            return ServerError(
+                f"Requests with a key are not sent on; {server.shown} sends them to "
+                f"'{self._said(response.headers.get('location', '').partition('?')[0].rpartition('@')[2])}' (HTTP {status}): "
+                "set OPENAI_BASE_URL to the right address."
+            )
+        other = terms.after_refusal(prompt, refusal) if status in _REFUSED_TERMS else None
+        if other is not None:
+            return _TermsRefusedError(f"HTTP {status}: {said}", other)
+        if isinstance(refusal, dict) and "insufficient_quota" in (refusal.get("code"), _inner(refusal).get("code")):
+            return ServerError(
+                f"The account of OPENAI_API_KEY has no credit left at {server.shown} ({said}): top it up and run again."
             )
         if status in _TRANSIENT or (status >= 500 and status != 501):
-            return _TransientError(f"HTTP {status} ({said})", wait_seconds=_asked_wait(error.response.headers))
+            return _TransientError(f"HTTP {status} ({said})", wait_seconds=_asked_wait(response.headers))
         if status == 404:
             return ServerError(
-                f"The model or address is not known to {self._server.shown} (HTTP 404: {said}): check --chat-model and "
+                f"The model or address is not known to {server.shown} (HTTP 404: {said}): check --chat-model and "
                 "OPENAI_BASE_URL."
             )
         return ServerError(
-            f"{self._server.shown} refused the request (HTTP {status}: {said}): see its documentation for what it takes."
+            f"{server.shown} refused the request (HTTP {status}: {said}): see its documentation for what it takes, and leave "
+            "out what it does not with --chat-option NAME=none."
         )
 
-    def _said(self, error: openai.APIStatusError) -> str:
+    def _said(self, words: str) -> str:
         """The server's own words, in one line."""
-        said = error.message
-        if isinstance(error.body, dict):
-            said = next((str(error.body[name]) for name in ("message", "detail") if error.body.get(name)), said)
-        return " ".join(self._server.hide(said).split())[:200].rstrip(".") or "no message"
+        return in_a_line(self._server.hide(words)).rstrip(".") or "no message"
 
-    def _answer(self, body: str, form: Format) -> Answer:
-        """The answer in a response's body; what is no chat completion is worth another attempt."""
+    def _read(self, text: str) -> tuple[str, str]:
+        """What was written, and why it ended; what is no chat completion is worth another attempt."""
+        response: Any = read_refusal(text)
         try:
-            choice: Any = json.loads(body)["choices"][0]
+            choice = response["choices"][0]
             message = choice["message"]
-            content = message.get("content") or message.get("refusal") or ""
+            content = _text(message.get("content"))
             finish = choice.get("finish_reason") or ""
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            raise _TransientError("a response that is no chat completion") from None
-        if not isinstance(content, str) or not isinstance(finish, str):
-            raise _TransientError("a response that is no chat completion")
-        return Answer(self._server.hide(content), finish, form)
+            if not content.strip() and message.get("refusal"):
+                content, finish = str(message["refusal"]), "refusal"
+            elif not content.strip() and message.get("tool_calls"):
+                finish = "tool_calls"
+        except (LookupError, TypeError, AttributeError, ValueError):
+            raise _TransientError(f"a response that is no chat completion: {self._said(words_of(response))}") from None
+        return content, finish if isinstance(finish, str) else ""
 
 
-def _body(prompt: Prompt, form: Format) -> dict[str, Any]:
-    body: dict[str, Any] = {
-        "model": prompt.model,
-        "messages": [{"role": "user", "content": prompt.text}],
-        "temperature": prompt.temperature,
-    }
-    if prompt.max_tokens is not None:
-        body["max_completion_tokens"] = prompt.max_tokens
-    if form == "json_schema":
-        described = {"name": "minimal_pairs", "strict": True, "schema": prompt.schema}
-        body["response_format"] = {"type": "json_schema", "json_schema": described}
-    elif form == "json_object":
-        body["response_format"] = {"type": "json_object"}
-    return body
+def _text(content: Any) -> str:
+    """The text of a message, which some servers send in parts."""
+    if content is None:
+        return ""
+    if isinstance(content, list):
+        return "".join(_text(part.get("text")) for part in content if part.get("type", "text") == "text")
+    if not isinstance(content, str):
+        raise ValueError("no text")
+    return content
+
+
+def _inner(refusal: dict[str, Any]) -> dict[str, Any]:
+    error = refusal.get("error")
+    return error if isinstance(error, dict) else {}
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """What led to an error, the nearest first."""
+    cause = error.__cause__ or error.__context__
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
 
 def _asked_wait(headers: Mapping[str, str]) -> float:
@@ -290,5 +293,8 @@ def _asked_wait(headers: Mapping[str, str]) -> float:
         seconds = float(asked)
     except ValueError:
         date = email.utils.parsedate_tz(asked)
-        seconds = email.utils.mktime_tz(date) - time.time() if date else 0.0
+        try:
+            seconds = email.utils.mktime_tz(date) - time.time() if date else 0.0
+        except (ValueError, OverflowError):  # a year that no calendar has
+            seconds = 0.0
     return seconds if seconds > 0 else 0.0

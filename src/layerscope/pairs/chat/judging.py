@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from functools import lru_cache
 
 from layerscope.pairs.chat.answers import Received, read_answer
 from layerscope.pairs.chat.prompts import Prompt
@@ -22,7 +24,7 @@ CLOSED_CLASSES = {
     )),
 }  # fmt: skip
 """Subtypes of which both words are among a few, in lower case."""
-_WORD = re.compile(r"^(\W*)(.*?)(\W*)$", re.DOTALL)
+_CORE = re.compile(r"\w(?:.*\w)?", re.DOTALL)
 
 Key = frozenset[str]
 
@@ -47,7 +49,7 @@ def judge(received: Received, prompt: Prompt, *, seen: set[Key], known: set[Key]
     reason = _what_is_wrong(first, second, prompt.subtype)
     if reason:
         return reason
-    if key_of(first, second) in {key_of(*piece.sides) for piece in read_answer(prompt.text, prompt.fields) if piece.sides}:
+    if key_of(first, second) in _examples(prompt.text, prompt.fields):
         return "it is the example of the prompt"
     if key_of(first, second) in seen:
         return "it was there already"
@@ -61,8 +63,14 @@ def judge(received: Received, prompt: Prompt, *, seen: set[Key], known: set[Key]
         subtype=subtype.name,
         right=1 if subtype.is_judgeable else None,
         template=prompt.template,
-        source=prompt.source,
+        source=prompt.source(),
     )
+
+
+@lru_cache
+def _examples(text: str, fields: tuple[str, str]) -> frozenset[Key]:
+    """The pairs of a prompt."""
+    return frozenset(key_of(*piece.sides) for piece in read_answer(text, fields) if piece.sides)
 
 
 def _what_is_wrong(first: str, second: str, subtype: str) -> str:
@@ -70,8 +78,11 @@ def _what_is_wrong(first: str, second: str, subtype: str) -> str:
     words1, words2 = first.split(), second.split()
     if not words1 or not words2:
         return "a sentence is empty"
-    if any("\ud800" <= character <= "\udfff" for character in first + second):
+    kinds = {unicodedata.category(character) for character in set(first + second)}
+    if "Cs" in kinds:
         return "it holds half a character"
+    if "Cc" in kinds:
+        return "it holds a control character"
     if first == second:
         return "the sentences are the same"
     if len(words1) != len(words2):
@@ -95,9 +106,8 @@ def _what_is_wrong(first: str, second: str, subtype: str) -> str:
 
 def _parts(word: str) -> tuple[str, str, str]:
     """Punctuation before, the word, punctuation after."""
-    match = _WORD.match(word)
-    assert match is not None  # every part may be empty
-    return match[1], match[2], match[3]
+    core = _CORE.search(word)
+    return (word, "", "") if core is None else (word[: core.start()], core[0], word[core.end() :])
 
 
 def _spaced(sentence: str) -> str:

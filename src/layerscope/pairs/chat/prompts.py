@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from string import Template
 from typing import Any
 
 from layerscope.errors import PairError, did_you_mean
-from layerscope.pairs.subtypes import SUBTYPES
+from layerscope.pairs.chat.options import Options, check_options
+from layerscope.pairs.subtypes import PUBLISHED_SUBTYPES, SUBTYPES
 
-PUBLISHED = ("subject", "location", "adjective", "tense", "article", "preposition")
-"""The subtypes of the published method."""
 ASKABLE = tuple(name for name, subtype in SUBTYPES.items() if subtype.type != "control")
 """Subtypes that a server can be asked for; controls are made from other pairs."""
 OUR_PROMPTS = Path(__file__).parent / "prompts"
@@ -29,7 +29,7 @@ class ChatRequest:
 
     chat_model: str
     """The model's name on the server."""
-    subtypes: tuple[str, ...] = PUBLISHED
+    subtypes: tuple[str, ...] = PUBLISHED_SUBTYPES
     """Names of ``SUBTYPES`` that are no controls."""
     per_subtype: int = 50
     """Pairs wanted of each."""
@@ -49,10 +49,13 @@ class ChatRequest:
     """Of the sampling, 0 to 2."""
     max_tokens: int | None = None
     """Where an answer is cut off; None leaves that to the server."""
+    options: Options = field(default_factory=dict)
+    """What else a request holds, over what we send, such as ``{"reasoning_effort": "low"}``; None leaves a name out."""
 
     def __post_init__(self) -> None:
-        if not self.chat_model.strip():
-            raise PairError("A chat model has a name, such as gpt-4o-mini; got an empty one.")
+        check_options(self.options)
+        if not self.chat_model.strip() or not self.chat_model.isprintable():
+            raise PairError(f"A chat model has a name, such as gpt-4o-mini; got {self.chat_model!a}.")
         for name in self.subtypes:
             if name not in ASKABLE:
                 raise PairError(
@@ -91,21 +94,30 @@ class Prompt:
     """The request's seed."""
     number: int
     """The how-manieth request of its subtype, from 0."""
+    options: Options = field(default_factory=dict)
+    """What else is in the request; None leaves a name out."""
 
     @cached_property
     def key(self) -> str:
         """Hash (SHA-256) of everything above; the server's address and the key of the account are no part of it."""
-        return _digest(json.dumps(asdict(self)))
+        content = asdict(self)
+        if not self.options:
+            del content["options"]  # without any, answers are found that were kept before there were options
+        return _digest(json.dumps(content))
 
-    @property
-    def source(self) -> str:
-        """Source of the pairs of the answer."""
-        return f"openai:{self.model}"
+    def source(self, left_out: Collection[str] = ()) -> str:
+        """Source of the pairs of the answer: the model, and what was added to the request or left out of it.
+
+        Args:
+            left_out: what the server refused.
+        """
+        options = dict(self.options) | dict.fromkeys(left_out)
+        return f"openai:{self.model}" + "".join(f" {name}={_written(options[name])}" for name in sorted(options))
 
     @property
     def template(self) -> str:
         """Template of the pairs of the answer: what one answer gave is one unit of the bootstrap."""
-        return f"{self.source}/{self.subtype}/{self.key[:8]}"
+        return f"openai:{self.model}/{self.subtype}/{self.key[:8]}"
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -155,7 +167,15 @@ class PromptFiles:
             ) from error
         fields = ("acceptable", "unacceptable") if judged else ("sentence1", "sentence2")
         return Prompt(
-            request.chat_model, subtype, text, fields, request.temperature, request.max_tokens, seed=request.seed, number=number
+            request.chat_model,
+            subtype,
+            text,
+            fields,
+            request.temperature,
+            request.max_tokens,
+            seed=request.seed,
+            number=number,
+            options=request.options,
         )
 
     def _topics(self, request: ChatRequest, subtype: str, number: int) -> list[str]:
@@ -170,12 +190,23 @@ class PromptFiles:
 
     def _read(self, name: str) -> tuple[str, Path]:
         if name not in self._texts:
-            path = next(folder / name for folder in self._folders if (folder / name).is_file())
+            path = next((folder / name for folder in self._folders if (folder / name).is_file()), None)
+            if path is None:
+                raise PairError(
+                    f"Each subtype that is asked for has a prompt; write '{self._folders[0] / name}', which is missing."
+                )
             try:
                 self._texts[name] = path.read_text(encoding="utf-8"), path
             except UnicodeDecodeError as error:
                 raise PairError(f"A prompt is UTF-8 text; '{path}' is not (byte {error.start}).") from error
         return self._texts[name]
+
+
+def _written(value: Any) -> str:
+    """An option as on the command line."""
+    if value is None:
+        return "none"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _digest(text: str) -> str:

@@ -14,13 +14,14 @@ import numpy as np
 
 from layerscope.errors import PairError, did_you_mean
 from layerscope.pairs.pair import MinimalPair
+from layerscope.pairs.subtypes import PUBLISHED_SUBTYPES
 from layerscope.pairs.templates import subtypes
 from layerscope.pairs.templates.frame import SOURCE
 from layerscope.pairs.templates.source import FromFrames, FromPairs, Source, in_turn
 
 _ROUNDS = 50
-PUBLISHED = "published"
-"""Template of a subtype's example, which comes first."""
+PUBLISHED, EXAMPLE = "published", "example"
+"""Template of a subtype's example, which comes first: of the published subtypes, and of the others."""
 
 
 def find_sources() -> dict[str, Source]:
@@ -83,7 +84,7 @@ def _counted(pairs: Iterator[MinimalPair], subtype: str, n: int) -> Iterator[Min
 def _all_pairs(sources: dict[str, Source], name: str, seed: int) -> Iterator[MinimalPair]:
     source = sources[name]
     made = source.pairs(rng=_rng(seed, name)) if isinstance(source, FromFrames) else _changed(source, sources, seed)
-    return _after(_published(source), made)
+    return _after(_example(source), made)
 
 
 def _changed(source: FromPairs, sources: dict[str, Source], seed: int) -> Iterator[MinimalPair]:
@@ -97,14 +98,14 @@ def _after(first: MinimalPair, pairs: Iterator[MinimalPair]) -> Iterator[Minimal
     return in_turn([itertools.chain([first], pairs)])
 
 
-def _published(source: Source) -> MinimalPair:
+def _example(source: Source) -> MinimalPair:
     subtype = source.subtype
     return MinimalPair.from_sentences(
         *subtype.example,
         type=subtype.type,
         subtype=subtype.name,
         right=1 if subtype.has_wrong_side and subtype.is_judgeable else None,
-        template=PUBLISHED,
+        template=PUBLISHED if subtype.name in PUBLISHED_SUBTYPES else EXAMPLE,
         source=SOURCE,
     )
 
