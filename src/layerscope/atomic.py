@@ -26,7 +26,10 @@ def whole_file(path: Path) -> Iterator[Path]:
     unfinished = path.parent / f"{TEMPORARY_PREFIX}{os.getpid()}-{uuid.uuid4().hex[:8]}-{path.name}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.touch()
+        mode = unfinished.stat().st_mode & 0o777  # what the umask gives; some libraries keep their files from everybody else
         yield unfinished
+        unfinished.chmod(mode)
         unfinished.replace(path)
     except OSError as error:
         raise RunError(
