@@ -31,7 +31,10 @@ def whole_file(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_dead(path.parent.glob(f"{TEMPORARY_PREFIX}*"), of=path.name)
+        unfinished.touch()
+        mode = unfinished.stat().st_mode & 0o777  # what the umask gives; some libraries keep their files from everybody else
         yield unfinished
+        unfinished.chmod(mode)
         unfinished.replace(path)
     except OSError as error:
         raise RunError(

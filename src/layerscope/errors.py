@@ -9,9 +9,20 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_LONGEST_MESSAGE = 2000
+"""Characters; a rule, a value and a next step take some 300, and a list of what would have been right some more."""
+
 
 class LayerscopeError(Exception):
-    """Base of all errors that are the user's to mend; anything else is our bug."""
+    """Base of all errors that are the user's to mend; anything else is our bug.
+
+    Args:
+        message: the rule, the value received and the next step. Values are a stranger's, so that what a terminal would obey is
+            written out and what is longer than a page is shortened.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class PathError(LayerscopeError):
@@ -55,3 +66,22 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(name.lower(), list(known), n=3, cutoff=0.5)
     return f" Did you mean {' or '.join(near)}?" if near else ""
+
+
+def printable(text: str) -> str:
+    r"""A text that any terminal shows as it is: control characters written out, and the middle left out of a very long one.
+
+    Examples:
+        >>> printable("a name with \x1b[31m")
+        'a name with \\x1b[31m'
+    """
+    if len(text) > _LONGEST_MESSAGE:
+        half = _LONGEST_MESSAGE // 2
+        text = f"{text[:half]} … ({len(text) - 2 * half:,} characters) … {text[-half:]}"
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of another library says, on one line and without a full stop; its kind, if it says nothing."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].strip()[:240].rstrip(".")

@@ -124,9 +124,9 @@ def test_a_file_that_is_no_gguf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_converted_model_is_not_converted_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path))
-    (tmp_path / "gguf" / "abc").mkdir(parents=True)
-    (tmp_path / "gguf" / "abc" / "config.json").write_text("{}", encoding="utf-8")
-    assert converted(tmp_path / "any.gguf", "abc") == tmp_path / "gguf" / "abc"
+    (tmp_path / "gguf-2" / "abc").mkdir(parents=True)
+    (tmp_path / "gguf-2" / "abc" / "config.json").write_text("{}", encoding="utf-8")
+    assert converted([tmp_path / "any.gguf"], "abc") == tmp_path / "gguf-2" / "abc"
 
 
 FACTS = {"smollm2-135m": (30, 49152, 8192, ()), "gemma3-270m": (18, 262144, 32768, (2,))}

@@ -9,16 +9,26 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
-import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from layerscope.errors import ModelError
+from layerscope.errors import LayerscopeError, ModelError, RunError, first_line
+from layerscope.models.gguf_contents import check_metadata, check_tensors
+from layerscope.models.gguf_header import GgufHeader
+from layerscope.models.gguf_parts import join_parts, read_parts
+from layerscope.models.gguf_positions import set_positions
+from layerscope.models.weights_found import check_weights_found
+from layerscope.whole_folder import whole_folder
 
 log = logging.getLogger(__name__)
+
+_KEPT_UNDER = "gguf-2"
+"""Changed when an earlier conversion must not be believed: those under ``gguf`` could hold weights that were made up."""
+_JOINED = "joined.gguf"
 
 
 def cache_folder() -> Path:
@@ -30,51 +40,67 @@ def cache_folder() -> Path:
 
 def kept(digest: str) -> Path | None:
     """The folder of a model that was converted before; None if there is none."""
-    folder = cache_folder() / "gguf" / digest
+    folder = cache_folder() / _KEPT_UNDER / digest
     return folder if (folder / "config.json").is_file() else None
 
 
-def converted(gguf_file: Path, digest: str) -> Path:
+def converted(parts: Sequence[Path], digest: str) -> Path:
     """The folder with the converted model; converted now if it is not there yet.
 
     Args:
-        gguf_file: the file.
-        digest: its SHA-256, under which the result is kept.
+        parts: the file, or all parts of a model that was split, in their order.
+        digest: their SHA-256, under which the result is kept.
 
     Raises:
-        ModelError: transformers cannot read it, or the cache cannot be written.
+        ModelError: a weight is missing, transformers cannot read the file, or the cache cannot be written.
     """
-    folder = cache_folder() / "gguf" / digest
+    folder = cache_folder() / _KEPT_UNDER / digest
     if kept(digest) is not None:
         return folder
-    log.warning("Converting %s to safetensors, once, into %s (about 20 s for 135 M parameters).", gguf_file.name, folder)
+    headers = read_parts(parts)
+    check_metadata(headers)
+    log.warning("Converting %s to safetensors, once, into %s (about 20 s for 135 M parameters).", parts[0].name, folder)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=".converting-", dir=folder.parent))
-    except OSError as error:
+        with whole_folder(folder, replace=False) as unfinished:
+            file = parts[0]
+            if len(parts) > 1:
+                file = unfinished / _JOINED
+                join_parts(headers, file)
+            model, tokenizer = _read(file, headers)
+            if len(parts) > 1:
+                file.unlink()
+            model.save_pretrained(unfinished)
+            tokenizer.save_pretrained(unfinished)
+    except RunError as error:
+        reason = getattr(error.__cause__, "strerror", None) or error.__cause__
         raise ModelError(
-            f"The converted model is kept under '{folder.parent}', which cannot be written ({error.strerror}): "
-            "name another folder in LAYERSCOPE_CACHE."
+            f"The converted model is kept under '{folder.parent}', which cannot be written ({reason}): name another "
+            "folder in LAYERSCOPE_CACHE."
         ) from error
-    try:
-        _convert(gguf_file, unfinished)
-        if not (folder / "config.json").is_file():  # another process may have been faster
-            unfinished.rename(folder)
-    except (ValueError, KeyError, OSError, NotImplementedError) as error:
-        raise ModelError(f"'{gguf_file}' cannot be read as a GGUF model: {str(error).splitlines()[0]}") from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     return folder
 
 
-def _convert(gguf_file: Path, target: Path) -> None:
-    where, name = str(gguf_file.parent), gguf_file.name
-    loaded = AutoModelForCausalLM.from_pretrained(where, gguf_file=name, dtype=torch.float32)
-    config = loaded.config
+def _read(file: Path, headers: Sequence[GgufHeader]) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The model with its weights as plain tensors, and its tokenizer."""
+    where: dict[str, Any] = {"gguf_file": file.name, "local_files_only": True}
+    try:
+        config = AutoConfig.from_pretrained(file.parent, **where)
+        check_tensors(headers, config)
+        set_positions(config, headers)
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(file.parent, **where)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            file.parent, **where, config=config, dtype=torch.float32, ignore_mismatched_sizes=True, output_loading_info=True
+        )
+    except LayerscopeError:
+        raise
+    except Exception as error:  # of two readers and a library in Rust, on a stranger's file
+        raise ModelError(f"'{headers[0].path}' cannot be read as a GGUF model: {first_line(error)}.") from error
+    model, info = loaded
+    check_weights_found(str(headers[0].path), info)
+    config = model.config
     del config.quantization_config
     with torch.device("meta"):
-        plain = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
-    plain.load_state_dict(loaded.state_dict(), assign=True)
+        plain: PreTrainedModel = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+    plain.load_state_dict(model.state_dict(), assign=True)
     plain.tie_weights()
-    plain.save_pretrained(target)
-    AutoTokenizer.from_pretrained(where, gguf_file=name).save_pretrained(target)
+    return plain, tokenizer

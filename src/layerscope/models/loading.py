@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -20,12 +18,15 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from layerscope.connection import offline_if_unreachable
-from layerscope.errors import DeviceError, HubError, LayerscopeError, ModelError
+from layerscope.errors import DeviceError, ModelError
+from layerscope.models.adapters import merged, without_adapter
+from layerscope.models.checkpoint_files import check_settings, check_tokenizer_files
 from layerscope.models.checks import check_decoder
 from layerscope.models.decoder import Decoder
 from layerscope.models.encoder import BosPolicy, TextEncoder
-from layerscope.models.sources import ModelSource, resolve_model
+from layerscope.models.load_errors import loading
+from layerscope.models.sources import ModelSource, local_path, resolve_model
+from layerscope.models.weights_found import check_weights_found
 
 log = logging.getLogger(__name__)
 
@@ -90,16 +91,18 @@ def load_tokenizer(name: str, *, revision: str | None = None) -> PreTrainedToken
         ModelError: it cannot be found or loaded.
         HubError: the Hub is needed and cannot be reached.
     """
-    folder = Path(name).expanduser()
-    if (folder / "tokenizer_config.json").is_file() and not any(folder.glob("*.safetensors")):
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    folder = local_path(name)
+    if folder is not None and (folder / "tokenizer_config.json").is_file() and not any(folder.glob("*.safetensors")):
+        check_settings(folder)
+        with loading(ModelSource(name, str(folder), None, ""), "tokenizer"):
+            tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         return tokenizer
     return load_encoder(resolve_model(name, revision), LoadOptions()).tokenizer
 
 
 def load_config(source: ModelSource, options: LoadOptions) -> PretrainedConfig:
     """A model's configuration, without its weights."""
-    with _loading(source, "configuration") as local:
+    with loading(source, "configuration") as local:
         config: PretrainedConfig = AutoConfig.from_pretrained(
             source.location, revision=source.revision, trust_remote_code=options.trust_remote_code, local_files_only=local
         )
@@ -108,10 +111,17 @@ def load_config(source: ModelSource, options: LoadOptions) -> PretrainedConfig:
 
 def load_encoder(source: ModelSource, options: LoadOptions) -> TextEncoder:
     """A model's tokenizer with its BOS policy settled."""
-    with _loading(source, "tokenizer") as local:
+    location = source.location
+    if source.adapter is not None and (Path(source.adapter) / "tokenizer_config.json").exists():
+        check_settings(Path(source.adapter))
+        location = source.adapter  # training may have added tokens
+    if Path(location).is_dir():
+        check_tokenizer_files(Path(location))
+    with loading(source, "tokenizer") as local:
         tokenizer = AutoTokenizer.from_pretrained(
-            source.location, revision=source.revision, trust_remote_code=options.trust_remote_code, local_files_only=local
+            location, revision=source.revision, trust_remote_code=options.trust_remote_code, local_files_only=local
         )
+        tokenizer("a", add_special_tokens=False)  # settings of the wrong kind show here and not before
     return TextEncoder.from_tokenizer(tokenizer, options.bos)
 
 
@@ -124,20 +134,29 @@ def load_weights(source: ModelSource, config: PretrainedConfig, encoder: TextEnc
         "trust_remote_code": options.trust_remote_code,
         "revision": source.revision,
         "output_loading_info": True,
+        "ignore_mismatched_sizes": True,  # they are refused below, by name
     }
     device = resolve_device(options.device)
     if options.device_map is not None or device.type != "cpu" or options.quantize != "none":
         arguments["device_map"] = options.device_map or {"": str(device)}
     if options.quantize != "none":
         arguments["quantization_config"] = quantization_config(options.quantize)
-    with _loading(source, "weights") as local:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(source.location, local_files_only=local, **arguments)
+    if source.adapter is not None and options.quantize != "none":
+        raise ModelError(f"An adapter is merged into plain weights, and '{source.name}' is one: leave out --quantize.")
+    with ExitStack() as stack:
+        local = stack.enter_context(loading(source, "weights"))
+        location = source.location
+        if source.adapter == location:
+            location = str(stack.enter_context(without_adapter(Path(location))))
+        loaded: Any = AutoModelForCausalLM.from_pretrained(location, local_files_only=local, **arguments)
     model, info = loaded
-    missing = sorted(info["missing_keys"])
-    if missing:
+    check_weights_found(source.name, info)
+    if getattr(model, "_hf_peft_config_loaded", False):
         raise ModelError(
-            f"A checkpoint holds every weight of its model; '{source.name}' lacks {len(missing)}, the first is {missing[0]}."
+            f"An adapter is merged from a folder; '{source.name}' on the Hub has one: fetch it and give its folder."
         )
+    if source.adapter is not None:
+        model = merged(model, Path(source.adapter))
     decoder = Decoder(model, source.name, encoder)
     check_decoder(decoder)
     return decoder
@@ -155,8 +174,10 @@ def load_streamed(source: ModelSource, config: PretrainedConfig, encoder: TextEn
         raise ModelError(
             "Streaming reads plain weights onto one device: leave out --quantize, --device-map and --trust-remote-code."
         )
+    if source.adapter is not None:
+        raise ModelError(f"Streaming reads weights from one folder, and '{source.name}' is an adapter: leave out --stream.")
     device = resolve_device(options.device)
-    with _loading(source, "weights") as local:
+    with loading(source, "weights") as local:
         folder = Path(source.location) if source.is_local else Path(_snapshot(source, local_only=local))
         model = empty_model(config, resolve_dtype(options.dtype, config))
         streamed = StreamedLayers(model, folder, device)
@@ -233,45 +254,3 @@ def quantization_config(quantize: Quantization) -> BitsAndBytesConfig:
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=torch.bfloat16,
     )
-
-
-@contextmanager
-def _loading(source: ModelSource, what: str) -> Iterator[bool]:
-    """Turn what transformers raises into one sentence; gives True if only local files can be used."""
-    offline = False
-    try:
-        if source.is_local:
-            yield True
-        else:
-            with offline_if_unreachable() as offline:
-                yield offline
-    except LayerscopeError:
-        raise
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError, AttributeError, SafetensorError) as error:
-        raise _explained(error, source, what, offline) from error
-
-
-def _explained(error: Exception, source: ModelSource, what: str, offline: bool) -> LayerscopeError:
-    text = str(error)
-    first_line = (text.strip() or type(error).__name__).splitlines()[0][:240].rstrip(".")
-    if isinstance(error, torch.OutOfMemoryError):
-        return DeviceError(
-            f"The weights of '{source.name}' do not fit the device: take --dtype bfloat16, --quantize or --device-map auto."
-        )
-    if "trust_remote_code" in text:
-        return ModelError(
-            f"'{source.name}' needs code that comes with its checkpoint, which is not run unless you ask: read that code, "
-            "then add --trust-remote-code."
-        )
-    if not source.is_local and offline:
-        return HubError(
-            f"The model '{source.name}' is not on this machine and the Hugging Face Hub cannot be reached: connect and try "
-            "again, or give a local directory or .gguf file."
-        )
-    if not source.is_local and ("gated" in text or "401" in text or "403" in text):
-        return HubError(f"The Hub refuses '{source.name}': accept its licence there, then set HF_TOKEN or run 'hf auth login'.")
-    if not source.is_local and ("not a local folder" in text or "404" in text or "not a valid model identifier" in text):
-        return ModelError(f"Unknown model '{source.name}': the Hub has none of that name (or none that you may read).")
-    if "safetensors" in text:
-        return ModelError(f"Weights are read from safetensors only, because a pickle can run code; '{source.name}' has none.")
-    return ModelError(f"The {what} of '{source.name}' cannot be loaded: {first_line}.")

@@ -1,19 +1,22 @@
-"""From a name to files: built-in models, local directories, GGUF files, ids on the Hub. Nothing is loaded into a model here."""
+"""From a name to files: built-in models, local directories, GGUF files, adapters, ids on the Hub. Nothing is loaded here."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from layerscope.builtin import BUILT_IN, BuiltIn
 from layerscope.errors import ModelError, did_you_mean
+from layerscope.models.adapters import check_adapter, is_adapter
+from layerscope.models.checkpoint_files import INDEX, WEIGHTS, check_checkpoint, check_file
 from layerscope.models.gguf import cache_folder, converted, kept
+from layerscope.models.gguf_parts import find_parts
 from layerscope.models.pieces import put_together
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
-_PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+_LONGEST_ID = 96
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class ModelSource:
     """Branch, tag or commit on the Hub; None for local files."""
     fingerprint: str
     """``sha256:`` of the local files, or the id and revision on the Hub."""
+    adapter: str | None = None
+    """A local directory with an adapter that is merged into the weights."""
 
     @property
     def is_local(self) -> bool:
@@ -43,21 +48,41 @@ def resolve_model(name: str, revision: str | None = None) -> ModelSource:
         revision: on the Hub only.
 
     Raises:
-        ModelError: unknown name (with near names), no such file, a pickle checkpoint, or a revision of local files.
+        ModelError: unknown name (with near names), no such file, a folder that is no checkpoint, or a revision of local files.
     """
-    path = Path(name).expanduser()
-    if name not in BUILT_IN and not path.exists():
+    path = local_path(name)
+    if name not in BUILT_IN and path is None:
         return _on_the_hub(name, revision)
     if revision is not None:
         raise ModelError(f"--revision belongs to models on the Hub; '{name}' is local.")
     if name in BUILT_IN:
         return _built_in(BUILT_IN[name])
-    if path.suffix == ".gguf":
-        digest = file_sha256(path)
-        return ModelSource(name, str(converted(path, digest)), None, f"sha256:{digest}")
+    assert path is not None
+    try:
+        return _local(name, path)
+    except OSError as error:
+        raise ModelError(f"The model '{name}' cannot be read ({error.strerror or error}): check its permissions.") from error
+
+
+def local_path(name: str) -> Path | None:
+    """The file or folder of that name; None if there is none, or no such name is possible."""
+    try:
+        path = Path(name).expanduser()
+        return path if path.exists() else None
+    except (OSError, ValueError, RuntimeError):  # too long, not encodable, the home of a user who is not there
+        return None
+
+
+def _local(name: str, path: Path) -> ModelSource:
     if path.is_dir():
-        _refuse_pickles(path)
-        return ModelSource(name, str(path), None, f"sha256:{_folder_sha256(path)}")
+        return _adapted(name, path) if is_adapter(path) else _checkpoint(name, path)
+    if path.suffix == ".gguf":
+        parts = find_parts(path)
+        for part in parts:
+            check_file(part)
+        digests = [file_sha256(part) for part in parts]
+        digest = digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
+        return ModelSource(name, str(converted(parts, digest)), None, f"sha256:{digest}")
     raise ModelError(
         f"A model is a built-in name, a directory, a .gguf file or an id on the Hub; '{name}' is another kind of file."
     )
@@ -67,14 +92,39 @@ def _built_in(model: BuiltIn) -> ModelSource:
     pieces = model.find()
     if not pieces:
         raise ModelError(f"The built-in model '{model.name}' ships in a package that is not installed: {model.install}")
-    digest = model.sha256 if len(pieces) > 1 else file_sha256(pieces[0])
-    if (folder := kept(digest)) is None:
-        if len(pieces) > 1:
-            with put_together(model.name, pieces, digest, folder=cache_folder()) as whole:
-                folder = converted(whole, digest)
-        else:
-            folder = converted(pieces[0], digest)
-    return ModelSource(model.name, str(folder), None, f"sha256:{digest}")
+    if len(pieces) == 1:
+        return _local(model.name, pieces[0])
+    folder = kept(model.sha256)
+    if folder is None:
+        with put_together(model.name, pieces, model.sha256, folder=cache_folder()) as whole:
+            folder = converted([whole], model.sha256)
+    return ModelSource(model.name, str(folder), None, f"sha256:{model.sha256}")
+
+
+def _checkpoint(name: str, folder: Path) -> ModelSource:
+    check_checkpoint(folder)
+    return ModelSource(name, str(folder), None, f"sha256:{_folder_sha256(folder)}")
+
+
+def _adapted(name: str, folder: Path) -> ModelSource:
+    """An adapter with its base: that in the same folder if there is one, else that which it names."""
+    named, revision = check_adapter(folder)
+    if (folder / "config.json").exists() and ((folder / WEIGHTS).exists() or (folder / INDEX).exists()):
+        return replace(_checkpoint(name, folder), adapter=str(folder))
+    if named is None:
+        raise ModelError(
+            f"An adapter names its base in base_model_name_or_path; that of '{folder}' names none: add its folder."
+        )
+    try:
+        base = resolve_model(named, None if named in BUILT_IN or local_path(named) else revision)
+    except ModelError as error:
+        raise ModelError(f"'{name}' is an adapter of '{named}', which cannot be taken as its base. {error}") from error
+    if base.adapter is not None:
+        raise ModelError(
+            f"An adapter's base is a model; that of '{name}', '{named}', is an adapter itself: merge that one first."
+        )
+    digest = hashlib.sha256(f"{base.fingerprint}\n{_folder_sha256(folder)}".encode()).hexdigest()
+    return replace(base, name=name, fingerprint=f"sha256:{digest}", adapter=str(folder))
 
 
 def file_sha256(path: Path) -> str:
@@ -88,27 +138,13 @@ def _on_the_hub(name: str, revision: str | None) -> ModelSource:
     if looks_like_path:
         raise ModelError(f"No such model file or directory: '{name}'.")
     near = did_you_mean(name, BUILT_IN) if "/" not in name else ""
-    if not _HUB_ID.fullmatch(name) or near:
+    if len(name) > _LONGEST_ID or not _HUB_ID.fullmatch(name) or near:
         known = ", ".join(BUILT_IN)
         raise ModelError(
             f"Unknown model '{name}'.{near} Known: {known}, a directory, a .gguf file, or a Hub id such as "
             "meta-llama/Meta-Llama-3-8B."
         )
     return ModelSource(name, name, revision, f"{name}@{revision or 'main'}")
-
-
-def _refuse_pickles(folder: Path) -> None:
-    if not (folder / "config.json").is_file():
-        raise ModelError(f"A model directory holds config.json and safetensors; '{folder}' has no config.json.")
-    if any(folder.glob("*.safetensors")):
-        return
-    pickles = sorted(path.name for path in folder.iterdir() if path.suffix in _PICKLES)
-    if pickles:
-        raise ModelError(
-            f"Weights are read from safetensors only, because a pickle can run code; '{folder}' has {pickles[0]}: convert it "
-            "with save_pretrained on a machine where you trust it."
-        )
-    raise ModelError(f"A model directory holds config.json and safetensors; '{folder}' has no .safetensors file.")
 
 
 def _folder_sha256(folder: Path) -> str:
