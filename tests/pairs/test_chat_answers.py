@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import random
+from typing import Any
 
 import pytest
 
+from layerscope.pairs.chat import answers
 from layerscope.pairs.chat.answers import read_answer
 
 FIELDS = ("sentence1", "sentence2")
@@ -75,3 +78,96 @@ def test_a_broken_pair_does_not_hide_its_neighbours():
 def test_half_a_character_can_be_written_down():
     (piece,) = read_answer('{"sentence1": "\\ud83d", "sentence2": 1}', FIELDS)
     assert piece.text.encode("utf-8") == b'{"sentence1": "\\ud83d", "sentence2": 1}'
+
+
+def sides_brace_by_brace(text: str) -> list[tuple[str, str]]:
+    """Pairs in a text, found by trying to read an object from each brace on that lies in none that was read."""
+    text, found, start = answers._without_last_commas(text), [], -1
+    while (start := text.find("{", start + 1)) >= 0:
+        try:
+            value, end = json.JSONDecoder(strict=False).raw_decode(text, start)
+        except ValueError:
+            continue
+        waiting, start = [value], end - 1
+        while waiting:
+            value = waiting.pop()
+            if isinstance(value, dict) and set(FIELDS) <= set(value):
+                found.append(tuple(value[name] for name in FIELDS))
+            elif isinstance(value, dict | list):
+                waiting += reversed(list(value.values()) if isinstance(value, dict) else value)
+    return found
+
+
+def test_broken_answers_give_what_reading_them_brace_by_brace_gives():
+    rng = random.Random(0)
+    n_pairs = 0
+    for _ in range(2000):
+        words = [rng.choice(["saw", "{saw}", 'saw "it"']) for _ in range(rng.randint(1, 4))]
+        pairs = [{"sentence1": f"We {word} {i} here.", "sentence2": f"We see {i} here."} for i, word in enumerate(words)]
+        text = json.dumps(rng.choice([{"pairs": pairs}, pairs, {"a": {"b": pairs}}]), indent=rng.choice([None, 2]))
+        text = rng.choice(["", 'Here "they {are}: ', "```json\n"]) + text + rng.choice(["", " and {more}"])
+        for _ in range(rng.randint(0, 3)):
+            place = rng.randrange(len(text))
+            added = rng.choice(["", *'"{}[],:\\ax'])
+            text = rng.choice([text[:place] + added + text[place + rng.randint(0, 1) :], text[: place + 1]])
+        whole = [found for found in sides(text) if found]
+        n_pairs += len(whole)
+        assert whole == sides_brace_by_brace(text), text
+    assert n_pairs > 2000
+
+
+class Counted:
+    """The decoder, and how many characters it has read."""
+
+    def __init__(self, decoder: json.JSONDecoder) -> None:
+        self.decoder = decoder
+        self.n_read = 0
+
+    def raw_decode(self, text: str, start: int) -> tuple[Any, int]:
+        try:
+            value, end = self.decoder.raw_decode(text, start)
+        except json.JSONDecodeError as error:
+            self.n_read += error.pos - start
+            raise
+        except RecursionError:
+            self.n_read += 1000 * len('{"a":')  # that many levels of the texts below
+            raise
+        self.n_read += end - start
+        return value, end
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param('{"a":' * 4000, id="deep"),
+        pytest.param('{"a":' * 4000 + "1" + "}" * 4000, id="deep and closed"),
+        pytest.param('{"a":[' * 40 + '{"k":1},' * 2000, id="deep, then wide"),
+        pytest.param('[{"a":"b{' * 2000, id="braces in strings"),
+        pytest.param('{"a":1,"b":{' * 2000, id="objects without an end"),
+        pytest.param('{"' * 10_000, id="braces and quotes"),
+        pytest.param('{"x' * 7000, id="strings without an end"),
+        pytest.param('{"a":"' + '\\"{' * 7000, id="escaped quotes"),
+        pytest.param('{"a":"\\x' * 2500, id="escapes that are none"),
+        pytest.param("{" * 20_000, id="braces"),
+        pytest.param("[" * 20_000, id="brackets"),
+        pytest.param('{"a":' + "9" * 20_000 + "}", id="a number of twenty thousand digits"),
+        pytest.param('{"' + "k" * 20_000 + '":1}', id="a long name"),
+        pytest.param('{"sentence1": NaN, "sentence2": -Infinity}', id="no numbers"),
+        pytest.param('{"sentence1": "\\ud83d", "sentence2": "\ud83d"}', id="halves of characters"),
+        pytest.param("</think>" * 2000, id="thinking"),
+    ],
+)
+def test_any_text_is_read_a_few_times_at_most(text: str, monkeypatch: pytest.MonkeyPatch):
+    counted = Counted(answers._DECODER)
+    monkeypatch.setattr(answers, "_DECODER", counted)
+    pieces = read_answer(text, FIELDS)
+    assert pieces
+    assert "".join(piece.text for piece in pieces).encode("utf-8") is not None
+    assert counted.n_read <= 5 * len(text)
+
+
+def test_the_rest_of_an_answer_of_broken_objects_is_one_piece():
+    pieces = read_answer('{"x": y} ' * 1500, FIELDS)
+    assert len(pieces) == 1001
+    assert pieces[-1].text == ('{"x": y} ' * 500)
+    assert {piece.reason for piece in pieces} == {"it cannot be read as JSON"}

@@ -46,6 +46,8 @@ def test_articles_and_meaning_have_no_right_side():
         ("We sat in a park.", "We sat big a park.", "preposition", "'in' and 'big' are not both words of the kind preposition"),
         ("Then he saw us.", "Then it saw us.", "pronoun-gender", "'he' and 'it' are not both words of the kind pronoun-gender"),
         ("We sat in a \ud83d.", "We sat in a car.", "location", "it holds half a character"),
+        ("We sat in a p\x1b[31mark.", "We sat in a car.", "location", "it holds a control character"),
+        ("We sat in a park\0.", "We sat in a car.", "location", "it holds a control character"),
     ],
 )
 def test_each_fault_has_its_reason(first: str, second: str, subtype: str, reason: str):
@@ -66,3 +68,11 @@ def test_the_example_of_each_prompt_is_a_pair_and_not_a_new_one(subtype: str):
     elsewhere = dataclasses.replace(prompt, text="")
     assert isinstance(judge(example, elsewhere, seen=set(), known=set()), MinimalPair)
     assert all(sentence in prompt.text for sentence in SUBTYPES[subtype].example)
+
+
+def test_punctuation_is_what_is_before_the_first_and_after_the_last_letter():
+    assert judged('We saw "-dogs-"! here.', 'We saw "-ca-ts-"! here.').sentence2 == 'We saw "-ca-ts-"! here.'
+    assert judged('We saw "-dogs-"! here.', 'We saw "-cats-!" here.') == "the punctuation differs, too"
+    assert judged("We saw -- here.", "We saw cat here.") == "the punctuation differs, too"
+    long = "a" + "!" * 30_000 + "b"  # takes minutes where the time is the square of the length
+    assert judged(f"We saw {long} here.", f"We saw {long}c here.").sentence2.startswith("We saw a!")

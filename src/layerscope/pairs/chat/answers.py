@@ -16,8 +16,8 @@ _STRING = r'"(?:[^"\\]|\\.)*"?'
 _STRING_OR_LAST_COMMA = re.compile(r'("(?:[^"\\\n]|\\.)*"?)|,(?=\s*[}\]])')
 _STRING_OR_BRACKET = re.compile(rf"{_STRING}|[{{}}\[\]]", re.DOTALL)
 _BEGINNING = re.compile(r'\{\s*["}]')
-_DEEPEST = 50
-"""Brackets within brackets at which one that are too deep to be read are cut; pairs lie three deep."""
+_DEEPEST = 250
+"""Brackets within brackets after which those that are too deep to be read are begun anew; pairs lie three deep."""
 _MOST_BROKEN = 1000
 """Objects that break off, after which the rest of an answer is one piece."""
 
