@@ -10,7 +10,6 @@ import json
 import multiprocessing
 import os
 import random
-import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -25,8 +24,9 @@ from tests.pairs.chat_server import ChatServer, Reply, chat_server
 N_KILLS = int(os.environ.get("LAYERSCOPE_TEST_KILLS", "4"))
 WANTED = dataclasses.replace(REQUEST, per_subtype=12, concurrency=2)
 """Twelve prompts."""
-LONGEST_SECONDS = 0.5
-"""Rather more than a run takes from its first request on."""
+MOST_REQUESTS = 6
+"""After so many requests at most a run is killed, at any moment between this one and the next."""
+SECONDS_PER_REQUEST = 0.02
 
 
 def make_pairs(base_url: str, folder: Path) -> None:
@@ -39,18 +39,18 @@ def rather_slow(body: dict[str, Any], number: int) -> Reply:
     """One pair more than is asked for, so that something is rejected, too."""
     reply = good(body, number)
     assert reply.content is not None
-    return dataclasses.replace(reply, content=reply.content + '{"broken": "', delay_seconds=0.02)
+    return dataclasses.replace(reply, content=reply.content + '{"broken": "', delay_seconds=SECONDS_PER_REQUEST)
 
 
-def started(server: ChatServer, folder: Path) -> multiprocessing.process.BaseProcess:
-    """A process that has sent a request, or has ended."""
+def started(server: ChatServer, folder: Path, *, n_requests: int = 1) -> multiprocessing.process.BaseProcess:
+    """A process that has sent so many requests, or has ended."""
     n_before = len(server.requests)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["layerscope.pairs.making", "tests.pairs.test_chat_kills"])
     process = context.Process(target=make_pairs, args=(server.base_url, folder))
     process.start()
-    while len(server.requests) == n_before and process.is_alive():
-        time.sleep(0.002)
+    while len(server.requests) < n_before + n_requests and process.is_alive():
+        time.sleep(0.001)
     return process
 
 
@@ -74,9 +74,9 @@ def test_a_run_killed_at_any_moment_goes_on_where_it_was(tmp_path: Path, seed: i
         for _ in range(N_KILLS):
             kept = prompts_kept(tmp_path / "killed")
             n_before = len(server.requests)
-            process = started(server, tmp_path / "killed")
-            time.sleep(moments.uniform(0, LONGEST_SECONDS))
-            os.kill(process.pid, signal.SIGKILL)
+            process = started(server, tmp_path / "killed", n_requests=moments.randint(0, MOST_REQUESTS))
+            time.sleep(moments.uniform(0, 2 * SECONDS_PER_REQUEST))
+            process.kill()
             process.join()
             # nothing that is on disk is asked for again
             assert not kept & {body["messages"][0]["content"] for body in server.requests[n_before:]}

@@ -67,20 +67,22 @@ def make(
     from layerscope.pairs.subtypes import PUBLISHED_SUBTYPES
 
     asked = split_names(subtypes)
-    request = ChatRequest(
-        chat_model,
-        subtypes=asked or PUBLISHED_SUBTYPES,
-        per_subtype=per_type,
-        seed=seed,
-        max_requests=max_requests,
-        prompt_dir=prompts,
-        temperature=temperature,
-        options=read_options(chat_option or []),
-    )
+    request = None
+    if source == "openai":  # refused before a tokenizer is loaded
+        request = ChatRequest(
+            chat_model,
+            subtypes=asked or PUBLISHED_SUBTYPES,
+            per_subtype=per_type,
+            seed=seed,
+            max_requests=max_requests,
+            prompt_dir=prompts,
+            temperature=temperature,
+            options=read_options(chat_option or []),
+        )
     quieten_transformers()
     with progress_bar(errors, "Making pairs …") as progress:
         decides = None if tokenizer is None else load_pair_tokenizer(tokenizer)
-        if source == "templates":
+        if request is None:
             names = asked or subtypes_of_templates()
             made = make_from_templates(output, per_subtype=per_type, subtypes=names, seed=seed, tokenizer=decides)
         else:
