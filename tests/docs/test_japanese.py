@@ -12,6 +12,7 @@ PAGES = {
     "README.ja.md": "README.md",
     "docs/ja/getting-started.md": "docs/getting-started.md",
     "docs/ja/method.md": "docs/method.md",
+    "docs/ja/comparable.md": "docs/comparable.md",
     "docs/ja/troubleshooting.md": "docs/troubleshooting.md",
 }
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
