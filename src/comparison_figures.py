@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from layerscope.cli.main import exit_on_error
+from layerscope.cli.ending import exit_on_error
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import argparse
 import os
 from pathlib import Path
 
-from layerscope.cli.main import exit_on_error
+from layerscope.cli.ending import GOES_ON, exit_on_error
 from layerscope.cli.sweep import show_sweep
 
 
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--output_dir", type=Path, default=Path("results"))
     parser.add_argument("--gpu_id", default="0", help="GPU to use, such as 0 or 0,1; the CPU where there is none")
     options = parser.parse_args()
-    exit_on_error(lambda: _run(options))
+    exit_on_error(lambda: _run(options), stands=GOES_ON)
 
 
 def _run(options: argparse.Namespace) -> None:

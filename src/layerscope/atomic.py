@@ -25,9 +25,10 @@ def whole_file(path: Path) -> Iterator[Path]:
     What a killed process left of the same file goes away, too.
 
     Raises:
-        RunError: the disk is full, or the folder cannot be written.
+        RunError: the disk is full, the folder cannot be written, or ``path`` is no file.
     """
     unfinished = path.parent / f"{TEMPORARY_PREFIX}{os.getpid()}-{uuid.uuid4().hex[:8]}-{path.name}"
+    check_place(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_dead(path.parent.glob(f"{TEMPORARY_PREFIX}*"), of=path.name)
@@ -43,6 +44,25 @@ def whole_file(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             unfinished.unlink(missing_ok=True)
+
+
+def check_place(path: Path) -> None:
+    """Refuse a place where no file can be written, before anything is computed for it.
+
+    Raises:
+        RunError: it is a folder or a device, or the nearest folder that is there takes no new files.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            kind = "is a folder" if path.is_dir() else "is a device"
+            raise RunError(f"'{path}' cannot be written (it {kind}): name a file.")
+        nearest = next(parent for parent in path.absolute().parents if parent.exists())
+        if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+            raise RunError(
+                f"'{path}' cannot be written ('{nearest}' is no folder that takes files): name another place for it."
+            )
+    except OSError as error:
+        raise RunError(f"'{path}' cannot be written ({error.strerror or error}): name another place for it.") from error
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -8,14 +8,13 @@ finite checks that. Everything that is refused names file and line.
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
-
-import numpy as np
 
 from layerscope.errors import DataError
 
@@ -35,6 +34,7 @@ _BYTE_ORDER_MARKS = (
     (b"\xfe\xff", "UTF-16"),
 )
 _JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)  # one that is not closed goes to the end: linear in time
+_BRACKET = re.compile(r"[\[\]{}]")
 _HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 
@@ -262,9 +262,8 @@ def _refuse_reading(path: Path, error: OSError | ValueError) -> NoReturn:
 
 def _depth(text: str) -> int:
     """Objects and arrays inside each other, at most."""
-    bare = np.frombuffer(_JSON_STRING.sub("", text).encode("utf-8", "surrogatepass"), dtype=np.uint8)
-    opens, closes = np.isin(bare, list(b"[{")), np.isin(bare, list(b"]}"))
-    return int(np.cumsum(opens.astype(np.int64) - closes).max(initial=0))
+    brackets = _BRACKET.findall(_JSON_STRING.sub("", text))
+    return max(itertools.accumulate(1 if bracket in "[{" else -1 for bracket in brackets), default=0)
 
 
 def _int(text: str) -> int:

@@ -194,6 +194,14 @@ def test_unknown_split() -> None:
         load_documents("wiki-text-2", "lines", split="tset")
 
 
+@pytest.mark.parametrize("split", ["../evil", "..", "a/b", "/etc/x", "", ".hidden", "a\\b", "test\n"])
+def test_a_split_names_no_other_folder(tmp_path: Path, split: str) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "evil.jsonl").write_text('{"text": "not to be read"}\n', encoding="utf-8")
+    with pytest.raises(DataError, match="A split is a name of letters, digits, dots and hyphens, such as test; got '"):
+        load_documents("bookcorpus", "lines", split=split, data_dir=tmp_path / "data")
+
+
 def test_split_that_is_not_in_the_folder(tmp_path: Path) -> None:
     (tmp_path / "wiki.test.raw").write_text("x", encoding="utf-8")
     with pytest.raises(DataError, match="is wiki.train.raw in .* which has wiki.test.raw"):

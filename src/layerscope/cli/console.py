@@ -15,6 +15,7 @@ from rich.logging import RichHandler
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from layerscope.cli.ending import check_stopped, let_go
 from layerscope.errors import DataError
 from layerscope.progress import Progress
 
@@ -22,12 +23,20 @@ if TYPE_CHECKING:
     from layerscope.bilingual import Language
 
 
+class _Printer(Console):
+    """A console whose reader may leave: the work goes on, and what else is printed goes nowhere."""
+
+    def on_broken_pipe(self) -> None:
+        """In place of rich's own, which ends the process."""
+        let_go(self.file)
+
+
 def consoles() -> tuple[Console, Console]:
     """Standard error, for progress and notes, and standard output, for results.
 
     Names are text on both, never markup. The package's own notes come as plain lines on standard error.
     """
-    errors, out = Console(stderr=True, markup=False), Console(markup=False)
+    errors, out = _Printer(stderr=True, markup=False), _Printer(markup=False)
     handler = RichHandler(console=errors, show_time=False, show_path=False, show_level=False)
     logger = logging.getLogger("layerscope")
     logger.handlers, logger.propagate = [handler], False
@@ -59,6 +68,7 @@ def progress_bar(console: Console, waiting: str, *, on_start: Callable[[], None]
         task = bar.add_task("", total=None)
 
         def show(what: str, done: int, total: int) -> None:
+            check_stopped()
             if not bar.live.is_started:
                 status.stop()
                 on_start()

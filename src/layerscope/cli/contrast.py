@@ -25,7 +25,7 @@ def contrast(
         Path | None,
         typer.Option(help="JSON Lines of 'layerscope pairs'; without it, pairs are made from templates for the tokenizer."),
     ] = None,
-    per_subtype: Annotated[int, typer.Option(help="Template pairs of each subtype.")] = 200,
+    per_subtype: Annotated[int, typer.Option(max=1_000_000, help="Template pairs of each subtype.")] = 200,
     subtypes: Annotated[str | None, typer.Option(help="Of template pairs, joined by commas; all if not given.")] = None,
     sites: Annotated[
         str, typer.Option(help="Joined by commas: resid_post, update, read, attn_out, mlp_out.")

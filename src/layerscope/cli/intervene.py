@@ -27,7 +27,9 @@ def intervene(
     position: Annotated[str | None, typer.Option(help="Of the run: where the units are chosen.")] = None,
     layer: Annotated[int | None, typer.Option(help="Choose them in this layer only.")] = None,
     types: Annotated[str, typer.Option(help="Whose pairs choose them: all, meaning or grammar.")] = "all",
-    sets: Annotated[int, typer.Option(help="Random sets, matched on spread, mean size and unembedding weight.")] = 200,
+    sets: Annotated[
+        int, typer.Option(max=100_000, help="Random sets, matched on spread, mean size and unembedding weight.")
+    ] = 200,
     max_pairs: Annotated[int, typer.Option(help="Pairs with a wrong side that are scored, and half as many of meaning.")] = 60,
     text_tokens: Annotated[int, typer.Option(help="Tokens of neutral text that are scored.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of the halves, the sets and everything drawn.")] = 42,

@@ -1,27 +1,27 @@
-"""``layerscope``: one subcommand a file. Errors that are the user's to mend end as one sentence and exit code 2."""
+"""``layerscope``: one subcommand a file."""
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import typer
 from typer.main import get_command
 
 from layerscope.cli.compare import compare
 from layerscope.cli.contrast import contrast
+from layerscope.cli.ending import GOES_ON, STARTS_OVER, exit_on_error
 from layerscope.cli.export import export
 from layerscope.cli.figures import figures
 from layerscope.cli.intervene import intervene
 from layerscope.cli.listing import datasets, models
+from layerscope.cli.options import checked
 from layerscope.cli.pairs import pairs
 from layerscope.cli.pos import pos
 from layerscope.cli.report import report
 from layerscope.cli.stability import stability
 from layerscope.cli.sweep import sweep
 from layerscope.cli.words import words
-from layerscope.errors import LayerscopeError
 
 app = typer.Typer(
     name="layerscope",
@@ -31,19 +31,18 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.command()(sweep)
-app.command()(pos)
-app.command()(words)
-app.command()(compare)
-app.command()(contrast)
-app.command()(stability)
-app.command()(intervene)
-app.command()(figures)
-app.command()(report)
-app.command()(export)
+for command in (sweep, pos, words, compare, contrast, stability, intervene, figures, report, export):
+    app.command()(checked(command))
 app.add_typer(pairs, name="pairs")
 app.command()(models)
 app.command()(datasets)
+
+_STANDS = {
+    "sweep": GOES_ON,
+    "contrast": GOES_ON,
+    "pairs make": "answers of a server are kept, and the same command asks for the others",
+}
+"""Of a command that was stopped, where more stands than files that are whole."""
 
 
 @app.callback()
@@ -53,37 +52,23 @@ def _root() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the ``layerscope`` command."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    exit_on_error(lambda: _run(given), stands=_stands(given))
+
+
+def _stands(given: Sequence[str]) -> str:
+    """What is left of a command that a signal stopped, and how to go on."""
+    return next((said for name, said in _STANDS.items() if given[: len(name.split())] == name.split()), STARTS_OVER)
+
+
+def _run(given: list[str]) -> object:
+    """Parse and run, signals and broken pipes left to whoever ends the process."""
     command = get_command(app)
-    exit_on_error(
-        lambda: command.main(list(sys.argv[1:] if arguments is None else arguments), "layerscope", standalone_mode=False)
-    )
-
-
-def exit_on_error(run: Callable[[], object]) -> None:
-    """Run a command and end the process as the command line promises: 0, 2 for a user's error, 130 when interrupted."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
-        outcome = run()
-    except LayerscopeError as error:
-        _end(str(error))
-    except KeyboardInterrupt:
-        print("Interrupted; a sweep goes on where it stopped when the same command is given again.", file=sys.stderr)
-        raise SystemExit(130) from None
-    except BrokenPipeError:
-        os._exit(0)
-    except Exception as error:
-        if type(error).__name__ == "Abort":
-            raise SystemExit(130) from None
-        if not hasattr(error, "format_message"):  # click's own errors have it; anything else is a bug, shown whole
-            raise
-        _end(error.format_message())
-    else:
-        raise SystemExit(outcome if isinstance(outcome, int) else 0)
-
-
-def _end(message: str) -> None:
-    print(f"layerscope: {message}", file=sys.stderr)
-    raise SystemExit(2)
+        with command.make_context("layerscope", given) as context:
+            return command.invoke(context)
+    except typer.Exit as ended:
+        return ended.exit_code
 
 
 if __name__ == "__main__":

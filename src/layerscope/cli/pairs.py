@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from layerscope.cli.console import consoles, one_of, progress_bar, say, split_names
+from layerscope.cli.options import checked
 from layerscope.errors import PairError
 
 if TYPE_CHECKING:
@@ -30,10 +31,11 @@ _TOKENIZER = typer.Option(help="Model whose tokenizer decides: built-in name, di
 
 
 @pairs.command()
+@checked
 def make(
     output: Annotated[Path, _OUTPUT],
     source: Annotated[str, typer.Option(help="templates (no network) or openai (any compatible server).")] = "templates",
-    per_type: Annotated[int, typer.Option(help="Pairs of each subtype.")] = 200,
+    per_type: Annotated[int, typer.Option(max=1_000_000, help="Pairs of each subtype.")] = 200,
     subtypes: Annotated[
         str | None, typer.Option(help="Joined by commas; all for templates, the six published ones for openai.")
     ] = None,
@@ -98,6 +100,7 @@ def make(
 
 
 @pairs.command("import")
+@checked
 def import_(
     kind: Annotated[
         str, typer.Argument(help="blimp (a file or folder), table (.csv, .tsv, .json, .jsonl) or published (JSON).")
@@ -128,6 +131,7 @@ def import_(
 
 
 @pairs.command()
+@checked
 def export(
     path: Annotated[Path, typer.Argument(help="JSON Lines file of pairs.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="JSON file to write.")],
@@ -141,6 +145,7 @@ def export(
 
 
 @pairs.command()
+@checked
 def check(
     path: Annotated[Path, typer.Argument(help="JSON Lines file of pairs.")],
     tokenizer: Annotated[str, _TOKENIZER],
@@ -169,6 +174,7 @@ def check(
 
 
 @pairs.command()
+@checked
 def judge(
     path: Annotated[Path, typer.Argument(help="JSON Lines file of pairs, ours or BLiMP's, or a folder of them.")],
     model: Annotated[str, typer.Option(help="The judge: built-in name, directory, .gguf file or Hub id.")],

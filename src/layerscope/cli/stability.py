@@ -25,7 +25,9 @@ _SHOWN = 10
 def stability(
     run: Annotated[Path, typer.Argument(help="Run directory of 'layerscope contrast'.")],
     k: Annotated[int, typer.Option("--k", help="Dimensions a layer that count as those that change least.")] = 50,
-    resamples: Annotated[int, typer.Option(help="Bootstrap draws, and as many permutations; 0 for values alone.")] = 200,
+    resamples: Annotated[
+        int, typer.Option(max=1_000_000, help="Bootstrap draws, and as many permutations; 0 for values alone.")
+    ] = 200,
     sites: Annotated[str | None, typer.Option(help="Of the run, joined by commas; all if not given.")] = None,
     positions: Annotated[str | None, typer.Option(help="Of the run, joined by commas; all if not given.")] = None,
     seed: Annotated[int, typer.Option(help="Of the resampling.")] = 42,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,11 +78,12 @@ DATASETS = {
     )
 }
 
+_SPLIT = re.compile(r"\w[\w.-]*")
 _SPLIT_NAMES = {"valid": "validation", "validation": "valid", "dev": "validation"}
 
 
-def load_documents(name: str, unit: Unit, *, split: str | None = None, data_dir: Path | None = None) -> list[Document]:
-    """Every text of a data set, in its order.
+def load_documents(name: str, unit: Unit, *, split: str | None = None, data_dir: Path | None = None) -> Sequence[Document]:
+    """Every text of a data set, in its order; those of a Parquet file are read when they are asked for.
 
     Args:
         name: an entry of ``DATASETS``, or the path of a local file.
@@ -97,6 +99,8 @@ def load_documents(name: str, unit: Unit, *, split: str | None = None, data_dir:
         >>> [document.text for document in ls.load_documents("texts.txt", "lines")][:2]
         ['The cat sat on the mat.', 'It rained all day in the small town.']
     """
+    if split is not None and not _SPLIT.fullmatch(split):
+        raise DataError(f"A split is a name of letters, digits, dots and hyphens, such as test; got '{split}'.")
     if name not in DATASETS:
         path = _local_path(name)
         if split is not None:
@@ -129,7 +133,7 @@ def _local_path(name: str) -> Path:
     )
 
 
-def _load_named(entry: DatasetEntry, unit: Unit, split: str, data_dir: Path | None) -> list[Document]:
+def _load_named(entry: DatasetEntry, unit: Unit, split: str, data_dir: Path | None) -> Sequence[Document]:
     if entry.hub is None:
         if split != entry.default_split:
             raise DataError(f"The data set '{entry.name}' has the split {entry.default_split}; got '{split}'.")

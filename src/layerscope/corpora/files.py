@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import conllu
-import pyarrow as pa
-import pyarrow.parquet as pq
 
+from layerscope.corpora.parquet import ParquetTexts
 from layerscope.corpora.protocols import Unit
 from layerscope.corpora.windows import Document
 from layerscope.errors import DataError
@@ -22,7 +21,7 @@ from layerscope.reading import read_json_lines, read_lines, read_text
 _WIKI_TITLE = re.compile(r" = [^=](?:.*[^=])? = ")
 
 
-def read_file(path: Path, unit: Unit) -> list[Document]:
+def read_file(path: Path, unit: Unit) -> Sequence[Document]:
     """Read a local file.
 
     Args:
@@ -74,18 +73,8 @@ def _read_jsonl(path: Path, _: Unit) -> list[Document]:
     return _numbered(path.name, texts)
 
 
-def _read_parquet(path: Path, _: Unit) -> list[Document]:
-    try:
-        names = pq.read_schema(path).names
-        if "text" not in names:
-            raise DataError(f"A Parquet data set has a column named 'text'; '{path}' has {', '.join(names) or 'none'}.")
-        texts = pq.read_table(path, columns=["text"]).column("text").to_pylist()
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"'{path}' cannot be read as Parquet: {str(error).splitlines()[0]}") from error
-    missing = [number for number, text in enumerate(texts) if not isinstance(text, str)]
-    if missing:
-        raise DataError(f"Each row of '{path}' has a string in 'text'; row {missing[0]} has {texts[missing[0]]!r}.")
-    return _numbered(path.name, texts)
+def _read_parquet(path: Path, _: Unit) -> ParquetTexts:
+    return ParquetTexts(path)
 
 
 def conllu_sentences(path: Path) -> list[conllu.TokenList]:
@@ -152,7 +141,7 @@ def sentence_text(sentence: conllu.TokenList) -> str:
     return "".join(pieces).rstrip(" ")
 
 
-READERS: dict[str, Callable[[Path, Unit], list[Document]]] = {
+READERS: dict[str, Callable[[Path, Unit], Sequence[Document]]] = {
     ".txt": _read_txt,
     ".jsonl": _read_jsonl,
     ".parquet": _read_parquet,

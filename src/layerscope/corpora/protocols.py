@@ -16,8 +16,9 @@ import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, cast
 
+from layerscope.corpora.parquet import ParquetTexts
 from layerscope.corpora.windows import Document, Encode, EncodedText, Window, make_window
 from layerscope.errors import DataError
 
@@ -46,8 +47,8 @@ class Protocol:
         """
         if text in ("lines", "documents"):
             return cls(text)  # type: ignore[arg-type]
-        windows = re.fullmatch(r"windows:(\d+)", text, re.ASCII)
-        strided = re.fullmatch(r"strided:(\d+)/(\d+)", text, re.ASCII)
+        windows = re.fullmatch(r"windows:(\d{1,9})", text, re.ASCII)
+        strided = re.fullmatch(r"strided:(\d{1,9})/(\d{1,9})", text, re.ASCII)
         if windows and int(windows[1]) >= 2:
             return cls("windows", int(windows[1]), int(windows[1]))
         if strided and int(strided[1]) >= 2 and 1 <= int(strided[2]) < int(strided[1]):
@@ -129,7 +130,10 @@ def draw(population: Sequence[T], max_samples: int | None, seed: int) -> list[T]
     """A sample without replacement, in the order drawn; all, in their own order, where no more are there than asked for."""
     if max_samples is None or max_samples >= len(population):
         return list(population)
-    return [population[index] for index in random.Random(seed).sample(range(len(population)), max_samples)]
+    drawn = random.Random(seed).sample(range(len(population)), max_samples)
+    if isinstance(population, ParquetTexts):
+        return cast(list[T], population.take(drawn))
+    return [population[index] for index in drawn]
 
 
 def _whole_windows(joined: EncodedText, protocol: Protocol, prefix_ids: tuple[int, ...]) -> tuple[list[Window], int]:

@@ -223,7 +223,9 @@ def resolve_device(name: str) -> torch.device:
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     kind, _, index = name.partition(":")
-    if kind not in ("cpu", "cuda", "mps") or (index and not (kind == "cuda" and index.isdigit())):
+    if kind not in ("cpu", "cuda", "mps") or (
+        index and not (kind == "cuda" and index.isascii() and index.isdigit() and len(index) < 5)
+    ):
         raise DeviceError(f"A device is auto, cpu, cuda, cuda:N or mps; got '{name}'.")
     if kind == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -97,8 +97,8 @@ class Family:
     """Called with the number of layers, then the argument's numbers."""
 
 
-_NONE, _NUMBER, _RANGE = re.compile(r""), re.compile(r"(\d+)", re.ASCII), re.compile(r"(\d+)-(\d+)", re.ASCII)
-_SEED_AND_RANGE = re.compile(r"(\d+)(?::(\d+)-(\d+))?", re.ASCII)
+_NONE, _NUMBER, _RANGE = re.compile(r""), re.compile(r"(\d{1,9})", re.ASCII), re.compile(r"(\d{1,9})-(\d{1,9})", re.ASCII)
+_SEED_AND_RANGE = re.compile(r"(\d{1,18})(?::(\d{1,9})-(\d{1,9}))?", re.ASCII)
 
 FAMILIES = {
     family.name: family

@@ -20,10 +20,10 @@ from typing import cast
 from layerscope.errors import PathError
 from layerscope.paths.steps import LayerStep, ParallelStep, Part, Step
 
-_MEMBER = re.compile(r"(\d+)(?:\.(attn|mlp))?", re.ASCII)
-_RANGE = re.compile(r"(\d+)-(\d+)", re.ASCII)
+_MEMBER = re.compile(r"(\d{1,18})(?:\.(attn|mlp))?", re.ASCII)
+_RANGE = re.compile(r"(\d{1,18})-(\d{1,18})", re.ASCII)
 _ITEM = re.compile(r"\([^()]*\)|[^,()]+")
-_LONGEST_RANGE = 100_000
+_LONGEST_PATH = 100_000
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,12 @@ class LayerPath:
         items = _ITEM.findall(compact)
         if not items or ",".join(items) != compact:
             raise PathError(f"A path is layers, ranges and groups joined by commas, such as '0-9,11-31'; got '{text}'.")
-        return cls(tuple(step for item in items for step in _parse_item(item, text)))
+        steps: list[Step] = []
+        for item in items:
+            steps += _parse_item(item, text)
+            if len(steps) > _LONGEST_PATH:
+                raise PathError(f"A path has at most {_LONGEST_PATH:,} steps; this one has more by '{item}'.")
+        return cls(tuple(steps))
 
     def check_fits(self, n_layers: int) -> None:
         """Raise PathError if the path visits a layer that a model of ``n_layers`` layers does not have."""
@@ -115,8 +120,8 @@ def _parse_item(item: str, whole: str) -> tuple[Step, ...]:
     first, last = int(as_range[1]), int(as_range[2])
     if first > last:
         raise PathError(f"A range ascends; '{item}' in '{whole}' does not: write its layers out, such as '{first},{last}'.")
-    if last - first >= _LONGEST_RANGE:
-        raise PathError(f"A range has at most {_LONGEST_RANGE} layers; '{item}' in '{whole}' is longer.")
+    if last - first >= _LONGEST_PATH:
+        raise PathError(f"A range has at most {_LONGEST_PATH} layers; '{item}' in '{whole}' is longer.")
     return tuple(LayerStep(layer) for layer in range(first, last + 1))
 
 

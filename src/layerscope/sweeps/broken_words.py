@@ -17,7 +17,7 @@ from layerscope.sweeps.analysis.words import WordIndex
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.tables import TOKEN_WORDS, VOCABULARY, WORDS
 
-_RANGE = re.compile(r"(\d+)(-(\d*))?", re.ASCII)
+_RANGE = re.compile(r"(\d{1,9})(-(\d{0,9}))?", re.ASCII)
 
 
 @dataclass(frozen=True)
