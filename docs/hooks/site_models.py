@@ -7,7 +7,15 @@ from functools import cache
 from site_markdown import table
 
 from tests import tiny_models
-from tests.models import test_architectures, test_export, test_head, test_refusals, test_sites, test_streaming
+from tests.models import (
+    test_architectures,
+    test_export,
+    test_head,
+    test_refusals,
+    test_sites,
+    test_streaming,
+    test_streaming_checkpoints,
+)
 
 TINY = tiny_models.TINY
 _RULES = {
@@ -40,7 +48,7 @@ def families(_: str) -> str:
                 _which(settings_of, test_sites.WITH_HALVES),
                 "whole" if set(settings_of) & test_head.WHOLE else "by slices",
                 _which(settings_of, test_export.EXPORTED),
-                _which(settings_of, test_streaming.FAMILIES),
+                _which(settings_of, [*test_streaming.FAMILIES, *test_streaming_checkpoints.FAMILIES]),
             )
         )
     head = ("family", "settings", "half layers", "`attn_out`, `mlp_out`", "output matrix", "export tried", "`--stream` tried")

@@ -15,6 +15,7 @@ from transformers import (
     AutoTokenizer,
     BitsAndBytesConfig,
     PretrainedConfig,
+    PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
@@ -25,6 +26,7 @@ from layerscope.models.checks import check_decoder
 from layerscope.models.decoder import Decoder
 from layerscope.models.encoder import BosPolicy, TextEncoder
 from layerscope.models.load_errors import loading
+from layerscope.models.memory import check_weights_fit, weight_memory
 from layerscope.models.sources import ModelSource, local_path, resolve_model
 from layerscope.models.weights_found import check_weights_found
 
@@ -126,7 +128,53 @@ def load_encoder(source: ModelSource, options: LoadOptions) -> TextEncoder:
 
 
 def load_weights(source: ModelSource, config: PretrainedConfig, encoder: TextEncoder | None, options: LoadOptions) -> Decoder:
-    """Weights on their device, and the checks at load."""
+    """Weights on their device, and the checks at load.
+
+    Raises:
+        DeviceError: they do not fit it.
+        ModelError: it cannot be loaded or swept.
+    """
+    _check_fits(source, config, options, streamed=False)
+    decoder = Decoder(_load_model(source, config, options), source.name, encoder)
+    check_decoder(decoder)
+    return decoder
+
+
+def load_streamed(source: ModelSource, config: PretrainedConfig, encoder: TextEncoder | None, options: LoadOptions) -> Decoder:
+    """A decoder whose layers are read from disk each time they run, and the checks at load, which run them a few times.
+
+    Raises:
+        DeviceError: two layers and what lies outside the layers do not fit it.
+        ModelError: it cannot be loaded or swept, its weights are not plain ones, or streaming them gives another model.
+    """
+    from layerscope.models.resident_part import first_layers_config, take_over
+    from layerscope.models.streaming import StreamedLayers, checkpoint_files, empty_model, quiet_load
+
+    if options.quantize != "none" or options.device_map is not None or options.trust_remote_code:
+        raise ModelError(
+            "Streaming reads plain weights onto one device: leave out --quantize, --device-map and --trust-remote-code."
+        )
+    if source.adapter is not None:
+        raise ModelError(f"Streaming reads weights from one folder, and '{source.name}' is an adapter: leave out --stream.")
+    _check_not_quantised(source, config)
+    _check_fits(source, config, options, streamed=True)
+    device = resolve_device(options.device)
+    with loading(source, "weights") as local:
+        model = empty_model(config, resolve_dtype(options.dtype, config), device)
+        with quiet_load():
+            resident = _load_model(source, first_layers_config(config, model), options)
+        files = checkpoint_files(source.location, config, revision=source.revision, local_only=local)
+        streamed = StreamedLayers(model, files, device)
+        trace = take_over(resident, model, streamed.prefixes)
+        del resident
+        decoder = Decoder(model, source.name, encoder, streamed=streamed)
+        trace.check(decoder)
+    check_decoder(decoder)
+    return decoder
+
+
+def _load_model(source: ModelSource, config: PretrainedConfig, options: LoadOptions) -> PreTrainedModel:
+    """A model of a configuration from a checkpoint, every weight from the file."""
     arguments: dict[str, Any] = {
         "config": config,
         "dtype": resolve_dtype(options.dtype, config),
@@ -149,53 +197,41 @@ def load_weights(source: ModelSource, config: PretrainedConfig, encoder: TextEnc
         if source.adapter == location:
             location = str(stack.enter_context(without_adapter(Path(location))))
         loaded: Any = AutoModelForCausalLM.from_pretrained(location, local_files_only=local, **arguments)
-    model, info = loaded
-    check_weights_found(source.name, info)
+    model: PreTrainedModel = loaded[0]
+    check_weights_found(source.name, loaded[1])
     if getattr(model, "_hf_peft_config_loaded", False):
         raise ModelError(
             f"An adapter is merged from a folder; '{source.name}' on the Hub has one: fetch it and give its folder."
         )
     if source.adapter is not None:
         model = merged(model, Path(source.adapter))
-    decoder = Decoder(model, source.name, encoder)
-    check_decoder(decoder)
-    return decoder
+    return model
 
 
-def load_streamed(source: ModelSource, config: PretrainedConfig, encoder: TextEncoder | None, options: LoadOptions) -> Decoder:
-    """A decoder whose layers are read from disk each time they run, and the checks at load, which run them a few times.
-
-    Raises:
-        ModelError: it cannot be loaded or swept, or its weights are not plain safetensors.
-    """
-    from layerscope.models.streaming import StreamedLayers, empty_model, move_buffers
-
-    if options.quantize != "none" or options.device_map is not None or options.trust_remote_code:
-        raise ModelError(
-            "Streaming reads plain weights onto one device: leave out --quantize, --device-map and --trust-remote-code."
-        )
-    if source.adapter is not None:
-        raise ModelError(f"Streaming reads weights from one folder, and '{source.name}' is an adapter: leave out --stream.")
+def _check_fits(source: ModelSource, config: PretrainedConfig, options: LoadOptions, *, streamed: bool) -> None:
+    if options.device_map is not None:  # spreads what does not fit
+        return
     device = resolve_device(options.device)
-    with loading(source, "weights") as local:
-        folder = Path(source.location) if source.is_local else Path(_snapshot(source, local_only=local))
-        model = empty_model(config, resolve_dtype(options.dtype, config))
-        streamed = StreamedLayers(model, folder, device)
-        move_buffers(model, device)
-    decoder = Decoder(model, source.name, encoder, streamed=streamed)
-    check_decoder(decoder)
-    return decoder
-
-
-def _snapshot(source: ModelSource, *, local_only: bool) -> str:
-    from huggingface_hub import snapshot_download
-
-    return snapshot_download(
-        source.location,
-        revision=source.revision,
-        allow_patterns=["*.safetensors", "*.json"],
-        local_files_only=local_only,
+    memory = weight_memory(
+        config,
+        resolve_dtype(options.dtype, config),
+        stored=resolve_dtype("auto", config),
+        device_type=device.type,
+        quantize=options.quantize,
+        streamed=streamed,
     )
+    check_weights_fit(source.name, memory, device)
+
+
+def _check_not_quantised(source: ModelSource, config: PretrainedConfig) -> None:
+    for some in (config, config.get_text_config(decoder=True)):
+        settings = getattr(some, "quantization_config", None)
+        if settings is not None:
+            method = settings.get("quant_method") if isinstance(settings, dict) else getattr(settings, "quant_method", None)
+            raise ModelError(
+                f"Streaming reads plain weights; those of '{source.name}' are stored in a quantised form "
+                f"({getattr(method, 'value', method) or 'of no name'}): leave out --stream."
+            )
 
 
 def resolve_dtype(name: str, config: PretrainedConfig) -> torch.dtype:

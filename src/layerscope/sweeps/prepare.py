@@ -24,6 +24,7 @@ from layerscope.errors import DataError, DeviceError
 from layerscope.models.decoder import context_length
 from layerscope.models.encoder import TextEncoder
 from layerscope.models.loading import LoadOptions, load_config, load_encoder, resolve_device, resolve_dtype
+from layerscope.models.memory import available_memory
 from layerscope.models.skeleton import count_layers, count_parameters
 from layerscope.models.sources import ModelSource, resolve_model
 from layerscope.paths.families import build_variants, check_family
@@ -32,7 +33,7 @@ from layerscope.paths.path import LayerPath
 from layerscope.paths.plan import SweepPlan, plan_sweep
 from layerscope.results.directory import RunDirectory, run_slug
 from layerscope.stats.looks import Looks, plan_looks
-from layerscope.sweeps.engine.memory import MemoryEstimate, available_memory, bytes_a_state, estimate_memory
+from layerscope.sweeps.engine.memory import MemoryEstimate, bytes_a_state, estimate_memory
 from layerscope.sweeps.record import SweepRequestRecord
 
 BATCH_TOKENS = {"cpu": 4096, "mps": 4096, "cuda": 8192}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,11 +10,10 @@ from transformers import PretrainedConfig
 
 from layerscope.engine.next_token import logits_bytes
 from layerscope.models.loading import resolve_dtype
-from layerscope.models.skeleton import WINDOW, count_parameters
+from layerscope.models.memory import weight_memory
 from layerscope.paths.plan import SweepPlan
 from layerscope.sweeps.engine.walk import group_size
 
-_BYTES_A_WEIGHT = {"int8": 1.0, "nf4": 0.56}
 _RUNTIME_BYTES = 600 * 2**20
 """Interpreter, torch, transformers, matplotlib; on an accelerator its own libraries, measured nowhere yet."""
 _COMPILER_BYTES = 400 * 2**20
@@ -76,53 +74,20 @@ def estimate_memory(
     kept = plan.peak_states * state if stream_bytes is None else max(plan.peak_states * state, stream_bytes)
     on_host = device_type == "cpu"
     runtime = _RUNTIME_BYTES + (_COMPILER_BYTES if compiled and on_host else 0)
-    counts = count_parameters(config)
-    if counts is None:
+    model = weight_memory(
+        config,
+        dtype,
+        stored=resolve_dtype("auto", config),
+        device_type=device_type,
+        quantize=quantize,
+        streamed=stream_bytes is not None,
+    )
+    if model is None:
         return MemoryEstimate(None, kept + layer, held + chunk, runtime, 0)
-    resident = counts.total if stream_bytes is None else counts.outside + (WINDOW + 1) * max(counts.layers)
-    weights = int(resident * _BYTES_A_WEIGHT.get(quantize, dtype.itemsize))
-    stored = resolve_dtype("auto", config)
-    loading = counts.total * stored.itemsize + (weights if stored != dtype or quantize != "none" else 0)
-    is_mapped = on_host and stream_bytes is None
-    return MemoryEstimate(weights, kept + layer, held + chunk, runtime, loading if is_mapped else 0)
+    return MemoryEstimate(model.weights, kept + layer, held + chunk, runtime, model.loading)
 
 
 def bytes_a_state(config: PretrainedConfig, dtype: torch.dtype) -> int:
     """Of one position's hidden state."""
     text_config: Any = config.get_text_config(decoder=True)
     return int(text_config.hidden_size) * dtype.itemsize
-
-
-def available_memory(device: torch.device) -> int | None:
-    """Bytes that can still be had on a device; None where nobody knows."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    if device.type != "cpu":
-        return None
-    import psutil
-
-    free = int(psutil.virtual_memory().available)
-    limits = [limit - used for limit, used in (_cgroup_memory(), _address_space()) if limit is not None]
-    return min([free, *limits])
-
-
-def _cgroup_memory() -> tuple[int | None, int]:
-    """Limit and use of the container, where there is one."""
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
-        used = Path("/sys/fs/cgroup/memory.current").read_text(encoding="ascii")
-        return (None if limit == "max" else int(limit)), int(used)
-    except (OSError, ValueError):
-        return None, 0
-
-
-def _address_space() -> tuple[int | None, int]:
-    """Limit and use of this process's address space, where ``ulimit -v`` set one."""
-    try:
-        import resource
-
-        import psutil
-    except ImportError:  # Windows has no such limit
-        return None, 0
-    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-    return (None if soft == resource.RLIM_INFINITY else soft), int(psutil.Process().memory_info().vms)
