@@ -3,44 +3,49 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from safetensors import SafetensorError
 
 from layerscope.errors import RunError
+from layerscope.lock import alone
+
+_UNFINISHED, _REPLACED = ".unfinished-", ".replaced-"
 
 
 @contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
     """Give an empty folder to write to; it takes the place of ``folder`` if the block ends well and goes away if not.
 
+    What a killed process left of the same folder goes away, too.
+
     Raises:
-        RunError: the disk is full, or the place cannot be written.
+        RunError: the disk is full, the place cannot be written, or another process is writing it.
     """
     folder = folder.expanduser().resolve()
-    unfinished = folder.parent / f".unfinished-{os.getpid()}-{uuid.uuid4().hex[:8]}-{folder.name}"
-    made = [parent for parent in folder.parents if not parent.exists()]
-    try:
-        unfinished.mkdir(parents=True)
-        yield unfinished
-        _move(unfinished, folder)
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise RunError(f"'{folder}' cannot be written ({reason}): make room, or name another --output-dir.") from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        with suppress(OSError):  # the first that holds something ends it
-            for parent in made:
-                parent.rmdir()
+    with alone(folder) as is_held:
+        if is_held:
+            _remove_leftovers(folder)
+        unfinished = folder.parent / f"{_UNFINISHED}{os.getpid()}-{uuid.uuid4().hex[:8]}-{folder.name}"
+        try:
+            unfinished.mkdir(parents=True)
+            yield unfinished
+            _move(unfinished, folder)
+        except (OSError, SafetensorError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise RunError(f"'{folder}' cannot be written ({reason}): make room, or name another --output-dir.") from error
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _move(unfinished: Path, folder: Path) -> None:
     """Into place; what was there before goes away once the new folder stands."""
-    before = unfinished.with_name(f"{unfinished.name}-before")
+    before = unfinished.with_name(unfinished.name.replace(_UNFINISHED, _REPLACED, 1))
     if folder.exists():
         folder.rename(before)
     try:
@@ -50,3 +55,14 @@ def _move(unfinished: Path, folder: Path) -> None:
             before.rename(folder)
         raise
     shutil.rmtree(before, ignore_errors=True)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Delete what killed processes left of a folder; nobody is writing it any more, because it is held."""
+    of_folder = re.compile(rf"({re.escape(_UNFINISHED)}|{re.escape(_REPLACED)})\d+-[0-9a-f]{{8}}-{re.escape(folder.name)}")
+    left = [path for path in folder.parent.iterdir() if of_folder.fullmatch(path.name)] if folder.parent.is_dir() else []
+    for path in left:
+        if path.name.startswith(_REPLACED) and not folder.exists():  # its process was killed between the two moves
+            path.rename(folder)
+        else:
+            shutil.rmtree(path, ignore_errors=True)
