@@ -68,7 +68,12 @@ def check_place(path: Path) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write strict JSON, atomically: numbers that are not finite are refused."""
     with whole_file(path) as unfinished:
-        unfinished.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+        unfinished.write_text(json_text(value), encoding="utf-8")
+
+
+def json_text(value: Any) -> str:
+    """Strict JSON: numbers that are not finite are refused."""
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -223,6 +223,30 @@ def test_a_killed_run_goes_on_and_ends_the_same(request_for, tmp_path: Path) -> 
         pd.testing.assert_frame_equal(one[name], other[name], check_exact=True)
 
 
+@pytest.mark.parametrize("status", ["running", "finished"])
+def test_a_part_that_is_not_as_it_was_written_is_made_again(request_for, status: str, caplog) -> None:
+    prepared = prepare_contrast(request_for(values=(1,)))
+    run_contrast(prepared)
+    path = prepared.directory.path
+    before = tables_of(prepared, VALUES)
+    manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+    if status == "running":
+        (path / "manifest.json").write_text(json.dumps({**manifest, "status": status}), encoding="utf-8")
+    for table, index in ((DIFFERENCES, 4), (VALUES, 5), (BLOCKS, 6)):  # the group's last part is whole
+        part = path / table.name / f"shard-{index:05d}.parquet"
+        content = bytearray(part.read_bytes())
+        content[len(content) // 3] ^= 4
+        part.write_bytes(content)
+    (path / REFERENCE.name).write_bytes(b"")
+    ran: list[str] = []
+    assert run_contrast(prepare_contrast(request_for(values=(1,))), progress=lambda what, *_: ran.append(what)) is True
+    names = [group.name for group in prepared.groups]
+    assert {one.removeprefix("Comparing pairs: ") for one in ran} == {*names[:2], *names[4:7]}
+    assert "differences/shard-00004.parquet' is not as it was written: it is made again." in caplog.text
+    for name, table in tables_of(prepared, VALUES).items():
+        pd.testing.assert_frame_equal(table, before[name], check_exact=True)
+
+
 def test_a_finished_run_does_nothing_and_another_one_is_refused(request_for) -> None:
     assert run_contrast(prepare_contrast(request_for())) is True
     prepared = prepare_contrast(request_for())
@@ -290,12 +314,15 @@ def test_the_reference_is_kept_and_not_measured_again(
     other_batches = find_reference(sites, text, fingerprint="f", batch_tokens=60)
     assert len(measured) == 5
     assert not same(other_batches, first), "other texts come first"
-    kept.write_bytes(b"damaged")
-    assert same(find_reference(sites, text, fingerprint="f", batch_tokens=200), first)
-    assert len(measured) == 6
+    content = bytearray(kept.read_bytes())
+    content[-3] ^= 64
+    for number, damage in enumerate((b"damaged", bytes(content)), start=6):
+        kept.write_bytes(damage)
+        assert same(find_reference(sites, text, fingerprint="f", batch_tokens=200), first)
+        assert len(measured) == number
     texts.write_text(texts.read_text(encoding="utf-8").replace("Line", "Lane"), encoding="utf-8")
     find_reference(sites, text, fingerprint="f", batch_tokens=200)
-    assert len(measured) == 7
+    assert len(measured) == 8
 
 
 def test_a_cache_that_cannot_be_written_costs_a_warning(

@@ -379,5 +379,5 @@ def test_a_run_that_is_not_finished_or_another_is_refused(run: FinishedContrast,
 
 def test_a_run_that_lost_a_part_is_refused(run: FinishedContrast) -> None:
     (run.directory.path / GROUPS.name / "shard-00002.parquet").unlink()
-    with pytest.raises(RunError, match=r"lacks groups/shard-00002.parquet: run it again with --force\."):
+    with pytest.raises(RunError, match=r"groups/shard-00002.parquet' is missing: the command that made the run, given"):
         find_stability(run, StabilityRequest(k=K, n_resamples=0))

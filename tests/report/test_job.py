@@ -10,6 +10,7 @@ import pytest
 
 from layerscope.errors import RunError
 from layerscope.report.write import open_run, write_report
+from layerscope.results.digests import SUMS
 from layerscope.sweeps.tables import TOKEN_WORDS
 from tests.report.unpack import page_data, table_of
 from tests.tiny_runs import CLOSING, MODEL, SITES, TinyRuns
@@ -27,7 +28,8 @@ def copied(run: Path, place: Path) -> Path:
 
 
 def changed(run: Path, **changes: object) -> Path:
-    """The run with another manifest."""
+    """The run with another manifest, and nothing that vouches for it."""
+    (run / SUMS).unlink()
     path = run / "manifest.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps({**manifest, **changes}), encoding="utf-8")

@@ -19,6 +19,7 @@ from layerscope.draw import draw_figures
 from layerscope.errors import DataError, DeviceError, RunError
 from layerscope.models.loading import LoadOptions
 from layerscope.paths.families import build_variants
+from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.in_memory import sweep
 from layerscope.sweeps.prepare import SweepRequest, check_memory, prepare_sweep
 from layerscope.sweeps.record import SweepRecord
@@ -161,6 +162,79 @@ def test_a_killed_run_resumes_without_repeating_work_and_ends_the_same(
     assert one.keys() == other.keys()
     for name in one:
         pd.testing.assert_frame_equal(one[name], other[name], check_exact=True)
+
+
+def flip(path: Path) -> None:
+    """One bit, where values lie."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 4
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("status", ["running", "finished"])
+def test_a_shard_that_is_not_as_it_was_written_is_made_again(request_for, status: str, caplog) -> None:
+    prepared = prepare_sweep(request_for())
+    run_sweep(prepared)
+    directory = prepared.directory
+    before = tables_of(directory)
+    shards = sorted((directory.path / "scores").iterdir())
+    assert len(shards) >= 4
+    if status == "running":
+        manifest = json.loads((directory.path / "manifest.json").read_text(encoding="utf-8"))
+        (directory.path / "manifest.json").write_text(json.dumps({**manifest, "status": status}), encoding="utf-8")
+    flip(shards[0])
+    shards[1].write_bytes(shards[2].read_bytes())
+    (directory.path / "spans" / shards[3].name).unlink()
+    flip(directory.path / "layers.parquet")
+    if status == "finished":
+        with pytest.raises(RunError, match="layers.parquet' is not as it was written: the command that made the run, given"):
+            _ = FinishedRun.open(directory.path).layers
+    kept = {path: path.stat().st_mtime_ns for path in shards[4:]}
+    assert run_sweep(prepare_sweep(request_for())) is True
+    assert f"'{shards[0]}' is not as it was written: it is made again." in caplog.text
+    assert directory.record(SweepRecord).shards_resumed == len(prepared.shards) - 3
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept, "what is whole is not run again"
+    for name, table in tables_of(directory).items():
+        pd.testing.assert_frame_equal(table, before[name], check_exact=True)
+    assert run_sweep(prepare_sweep(request_for())) is False
+    subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"], cwd=directory.path, check=True)
+
+
+def test_a_run_of_version_0_1_that_goes_on_is_checked_from_then_on(request_for) -> None:
+    prepared = prepare_sweep(request_for())
+    run_sweep(prepared)
+    path = prepared.directory.path
+    (path / "SHA256SUMS").unlink()
+    assert run_sweep(prepare_sweep(request_for())) is False, "a finished one is believed"
+    assert len(FinishedRun.open(path).layers) > 1
+    manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+    (path / "manifest.json").write_text(json.dumps({**manifest, "status": "running"}), encoding="utf-8")
+    assert run_sweep(prepare_sweep(request_for())) is True
+    assert prepared.directory.record(SweepRecord).shards_resumed == 0, "what nothing vouches for is made again"
+    assert prepared.directory.digests.fault("layers.parquet") is None
+
+
+def test_a_directory_that_another_process_writes_is_refused(request_for, tmp_path: Path) -> None:
+    prepared = prepare_sweep(request_for())
+    with prepared.directory.alone(), pytest.raises(RunError, match="Only one process at a time writes to "):
+        run_sweep(prepared, force=True)
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_directory_that_is_a_symbolic_link_is_forced(request_for, tmp_path: Path) -> None:
+    prepared = prepare_sweep(request_for())
+    path, real = prepared.directory.path, tmp_path / "on another disk"
+    run_sweep(prepared)
+    before = tables_of(prepared.directory)
+    path.rename(real)
+    path.symlink_to(real)
+    (real / "scores" / "shard-00099.parquet").write_bytes(b"of another run")
+    assert run_sweep(prepare_sweep(request_for()), force=True) is True
+    assert path.is_symlink()
+    assert not (real / "scores" / "shard-00099.parquet").exists()
+    for name, table in tables_of(prepared.directory).items():
+        pd.testing.assert_frame_equal(table, before[name], check_exact=True)
+    assert sorted(one.name for one in path.parent.iterdir()) == [path.name]
 
 
 def test_tables_can_be_made_again_without_a_model(request_for) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,7 +30,7 @@ Draw = Callable[..., dict[str, Figure]]
 
 def of_stability(run: FinishedContrast) -> Draw | None:
     """What ``layerscope stability`` found; None where it did not run."""
-    found = _json(run, "stability.json")
+    found = run.directory.read_json("stability.json", made_by="layerscope stability", needs=["request"])
     if found is None:
         return None
     ranking = run.directory.read_table(RANKING).to_pandas()
@@ -69,7 +67,8 @@ def of_stability(run: FinishedContrast) -> Draw | None:
 
 def of_intervention(run: FinishedContrast) -> Draw | None:
     """What ``layerscope intervene`` found; None where it did not run."""
-    found, table = _json(run, "intervention.json"), _table(run, INTERVENTION)
+    found = run.directory.read_json("intervention.json", made_by="layerscope intervene", needs=["effects"])
+    table = _table(run, INTERVENTION)
     if found is None or table is None:
         return None
     accuracy = found["effects"]["mean"]["accuracy_intact"]
@@ -81,15 +80,7 @@ DRAWN: dict[str, Callable[[FinishedContrast], Draw | None]] = {"stability": of_s
 
 
 def _table(run: FinishedContrast, table: Table) -> pd.DataFrame | None:
-    if not (run.directory.path / table.name).is_file():
+    if not run.directory.has_table(table):
         return None
     found: pd.DataFrame = run.directory.read_table(table).to_pandas()
-    return found
-
-
-def _json(run: FinishedContrast, name: str) -> dict[str, Any] | None:
-    path = run.directory.path / name
-    if not path.is_file():
-        return None
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found

@@ -110,7 +110,8 @@ def intervene(run: FinishedContrast, request: InterveneRequest, progress: Progre
     """Choose, ablate, compare; writes intervention.parquet and intervention.json into the run directory.
 
     Raises:
-        LayerscopeError: the request does not fit the run, the model cannot be loaded, or no pair can be scored.
+        LayerscopeError: the request does not fit the run, the model cannot be loaded, no pair can be scored, or another process
+            writes to the run directory.
 
     Examples:
         >>> run = ls.FinishedContrast.open(Path("results/contrast/my_model_pairs_nall"))
@@ -118,6 +119,11 @@ def intervene(run: FinishedContrast, request: InterveneRequest, progress: Progre
         >>> len(found.layer), found.verdicts["mean"].en[:13]
         (5, 'No inference:')
     """
+    with run.directory.alone():
+        return _intervene(run, request, progress)
+
+
+def _intervene(run: FinishedContrast, request: InterveneRequest, progress: Progress) -> Intervention:
     site, position = _check(run, request)
     generator = np.random.default_rng(request.seed)
     found_units = choose_units(

@@ -119,22 +119,35 @@ def _path(decoder: Decoder, sites: SiteMap, text: ReferenceText, texts: list[str
 
 
 def _read(path: Path, sites: SiteMap) -> Reference | None:
+    """What was kept; None where nothing was, or where it is not as it was written."""
     try:
         with safe_open(path, framework="numpy") as stored:
             about = stored.metadata()
             arrays = {part: {site: stored.get_tensor(f"{site}.{part}") for site in sites.sites} for part in _PARTS}
-    except (OSError, SafetensorError, KeyError, TypeError):
+        found = Reference(int(about["n_tokens"]), int(about["n_sinks"]), **arrays)
+        return found if about["sha256"] == _digest(found) else None
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
         return None
-    return Reference(int(about["n_tokens"]), int(about["n_sinks"]), **arrays)
 
 
 def _write(path: Path, reference: Reference) -> None:
-    arrays = {
-        f"{site}.{part}": np.ascontiguousarray(array) for part in _PARTS for site, array in getattr(reference, part).items()
-    }
     try:
         with whole_file(path) as unfinished:
-            about = {"n_tokens": str(reference.n_tokens), "n_sinks": str(reference.n_sinks)}
-            save_file(arrays, unfinished, metadata=about)
+            about = {"n_tokens": str(reference.n_tokens), "n_sinks": str(reference.n_sinks), "sha256": _digest(reference)}
+            save_file(_arrays(reference), unfinished, metadata=about)
     except RunError as error:  # a cache that cannot be written costs the next run some seconds
         log.warning("The reference spread is not kept: %s", error)
+
+
+def _arrays(reference: Reference) -> dict[str, np.ndarray]:
+    return {
+        f"{site}.{part}": np.ascontiguousarray(array) for part in _PARTS for site, array in getattr(reference, part).items()
+    }
+
+
+def _digest(reference: Reference) -> str:
+    """Of all that it holds, because every contrast of the model is read on it."""
+    digest = hashlib.sha256(f"{reference.n_tokens} {reference.n_sinks}".encode())
+    for name, array in sorted(_arrays(reference).items()):
+        digest.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())
+    return digest.hexdigest()

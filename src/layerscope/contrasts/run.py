@@ -35,10 +35,15 @@ from layerscope.models.decoder import Decoder
 from layerscope.models.loading import load_streamed, load_weights
 from layerscope.models.sites import SiteMap
 from layerscope.progress import Progress, nobody_asks
+from layerscope.results.directory import RunDirectory
 from layerscope.results.environment import environment, package_versions
 from layerscope.results.schema import SCHEMA_VERSION, gaps
 
 log = logging.getLogger(__name__)
+
+_IN_PARTS = (PAIRS, PREDICTIONS, MOVEMENT, VALUES, BLOCKS, DIFFERENCES, GROUPS)
+_OWN = tuple(table.name for table in (REFERENCE, *_IN_PARTS))
+"""Files and folders that a run writes itself; others are added by commands that read it."""
 
 
 def run_contrast(prepared: PreparedContrast, *, force: bool = False, progress: Progress = nobody_asks) -> bool:
@@ -63,8 +68,13 @@ def run_contrast(prepared: PreparedContrast, *, force: bool = False, progress: P
         >>> ls.run_contrast(ls.prepare_contrast(request))
         True
     """
+    with prepared.directory.alone():
+        return _run(prepared, force=force, progress=progress)
+
+
+def _run(prepared: PreparedContrast, *, force: bool, progress: Progress) -> bool:
     directory = prepared.directory
-    if not force and directory.check_resumable(ContrastRecord, prepared.record, package_versions()):
+    if not force and directory.check_resumable(ContrastRecord, prepared.record, package_versions(), own=_OWN):
         return False
     load = load_streamed if prepared.request.stream else load_weights
     decoder = load(prepared.source, prepared.config, prepared.encoder, prepared.request.options)
@@ -110,7 +120,7 @@ def run_groups(prepared: PreparedContrast, sites: SiteMap, plan: ContrastPlan, p
         pairs = np.arange(first_pair, first_pair + len(group.checked))
         first_pair += len(pairs)
         # the scale that everything is read on is not kept on disk: its controls run again
-        if group.role != "reference" and directory.has_part(GROUPS, index):
+        if group.role != "reference" and _is_written(directory, group, index, plan):
             done += len(pairs)
             continue
         values: list[PairValues] = []
@@ -133,6 +143,14 @@ def run_groups(prepared: PreparedContrast, sites: SiteMap, plan: ContrastPlan, p
             references.append(contrast.sums.histogram)
             percentiles = Percentiles.from_histograms(*references)
         _write_group(prepared, index, contrast, pairs=pairs, plan=plan, values=values)
+
+
+def _is_written(directory: RunDirectory, group: PairGroup, index: int, plan: ContrastPlan) -> bool:
+    """Whether a group was finished before: ``groups``, which is written last, has its part, and what came before is whole."""
+    absent = [BLOCKS] if group.role in NOT_COMPARED else []
+    if not (plan.keep_layers and group.checked):
+        absent.append(VALUES)
+    return all(directory.has_part(table, index) for table in reversed(_IN_PARTS) if table not in absent)
 
 
 def _write_group(

@@ -77,7 +77,8 @@ def find_stability(run: FinishedContrast, request: StabilityRequest, progress: P
     """Write every table and the reading into the run directory.
 
     Raises:
-        RunError: k does not fit the model, or the run lacks a site or position that is asked for, or pairs that have one.
+        RunError: k does not fit the model, the run lacks a site or position that is asked for, or pairs that have one, or
+            another process writes to the run directory.
 
     Examples:
         >>> run = ls.FinishedContrast.open(Path("results/contrast/my_model_pairs_nall"))
@@ -85,6 +86,11 @@ def find_stability(run: FinishedContrast, request: StabilityRequest, progress: P
         >>> found.site, found.reading.en.splitlines()[4]
         ('resid_post', '## Scale')
     """
+    with run.directory.alone():
+        return _find_stability(run, request, progress)
+
+
+def _find_stability(run: FinishedContrast, request: StabilityRequest, progress: Progress) -> Stability:
     sites, positions = _check(run, request)
     places = [(site, position) for site in sites for position in positions]
     parts: dict[str, list[pd.DataFrame]] = {}

@@ -189,6 +189,7 @@ RANKING = Table(
         Column("relative", pa.float64(), "0..2", "Relative."),
         Column("spread", pa.float64(), "activation", "σ over ordinary text."),
     ),
+    made_by="layerscope stability",
 )
 
 SPREAD_EXPLAINS = Table(
@@ -202,6 +203,7 @@ SPREAD_EXPLAINS = Table(
         Column("layer", pa.int16(), "-", "Missing: all layers together.", True),
         Column("spearman", pa.float64(), "-1..1", "Rank correlation of the scale with the dimension's own spread.", True),
     ),
+    made_by="layerscope stability",
 )
 
 CONSISTENCY = Table(
@@ -230,6 +232,7 @@ CONSISTENCY = Table(
             "layers_above_chance", pa.int32(), "layers", "Layers whose overlap is above the hypergeometric (q < 0.05).", True
         ),
     ),
+    made_by="layerscope stability",
 )
 
 LAYER_AGREEMENT = Table(
@@ -251,6 +254,7 @@ LAYER_AGREEMENT = Table(
         _P,
         _Q,
     ),
+    made_by="layerscope stability",
 )
 
 LAYER_SPECIFICITY = Table(
@@ -272,6 +276,7 @@ LAYER_SPECIFICITY = Table(
         Column("distance", pa.float64(), "0..1", "Of the whole set: ½ Σ |share − control| over layers."),
         Column("distance_p", pa.float64(), "0..1", "Its permutation p.", True),
     ),
+    made_by="layerscope stability",
 )
 
 TYPE_SPECIFICITY = Table(
@@ -291,6 +296,7 @@ TYPE_SPECIFICITY = Table(
         Column("subtype_q", pa.float64(), "0..1", "After Benjamini-Hochberg over places.", True),
         Column("type_q", pa.float64(), "0..1", "Likewise.", True),
     ),
+    made_by="layerscope stability",
 )
 
 DIMENSIONS = Table(
@@ -309,6 +315,7 @@ DIMENSIONS = Table(
         _P,
         _Q,
     ),
+    made_by="layerscope stability",
 )
 
 CONTRACTION = Table(
@@ -332,6 +339,7 @@ CONTRACTION = Table(
         _P,
         _Q,
     ),
+    made_by="layerscope stability",
 )
 
 DIVERGENCE = Table(
@@ -345,6 +353,7 @@ DIVERGENCE = Table(
         Column("low", pa.float64(), "nats", "Lower end of its 95 % interval, bootstrap over blocks.", True),
         Column("high", pa.float64(), "nats", "Upper end.", True),
     ),
+    made_by="layerscope stability",
 )
 
 PREFERENCES = Table(
@@ -356,6 +365,7 @@ PREFERENCES = Table(
         Column("agreed", pa.float64(), "0..1", "Share whose right side is the likelier."),
         Column("disagreeing", pa.list_(pa.int32()), "-", "Rows of the table pairs whose wrong side is the likelier."),
     ),
+    made_by="layerscope stability",
 )
 
 INTERVENTION = Table(
@@ -367,6 +377,7 @@ INTERVENTION = Table(
         Column("set", pa.int32(), "-", "0: the stable set; from 1: random sets."),
         Column("value", pa.float64(), "-", "Ablated less intact."),
     ),
+    made_by="layerscope intervene",
 )
 
 STABILITY_TABLES = (

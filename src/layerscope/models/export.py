@@ -84,6 +84,7 @@ def export_path(
     _check_weights(decoder)
     silent = {step: find_silent_weights(decoder, step) for step in steps if step.part != "whole"}
     with whole_folder(folder) as unfinished:
+        check_export_folder(folder, force=force)  # another process may have written it meanwhile
         _save(decoder, steps, silent, unfinished)
         agreement = check_reloaded(decoder, path, folder=unfinished)
         report = ExportReport(

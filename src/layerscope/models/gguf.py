@@ -62,6 +62,8 @@ def converted(parts: Sequence[Path], digest: str) -> Path:
     log.warning("Converting %s to safetensors, once, into %s (about 20 s for 135 M parameters).", parts[0].name, folder)
     try:
         with whole_folder(folder, replace=False) as unfinished:
+            if kept(digest) is not None:  # another process made it meanwhile
+                return folder
             file = parts[0]
             if len(parts) > 1:
                 file = unfinished / _JOINED

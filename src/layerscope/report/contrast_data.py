@@ -25,6 +25,8 @@ PAIRS = 600
 """Pairs shown one by one, at most."""
 SCALES = ("percentile", "z", "relative")
 """Kept; the raw scale is z times σ."""
+INTERVENTION_SHOWN = ("site", "position", "units", "verdict", "effects", "conclusion", "request", "balance")
+"""Of intervention.json."""
 _SETS = ("meaning", "grammar", "control")
 _TABLES: dict[str, tuple[str, ...]] = {
     "ranking": (
@@ -171,9 +173,7 @@ def _intervention(tables: ContrastTables, packing: Packing) -> dict[str, Any] | 
     if tables.intervention is None or tables.random_sets is None:
         return None
     found = tables.intervention
-    kept = {
-        name: found[name] for name in ("site", "position", "units", "verdict", "effects", "conclusion", "request", "balance")
-    }
+    kept = {name: found[name] for name in INTERVENTION_SHOWN}
     return {**rounded(kept), "sets": packing.table(tables.random_sets)}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from layerscope.contrasts.finished import FinishedContrast
 from layerscope.contrasts.tables import INTERVENTION, STABILITY_TABLES
 from layerscope.errors import RunError
 from layerscope.progress import Progress, nobody_asks
-from layerscope.report.contrast_data import ContrastTables, contrast_data
+from layerscope.report.contrast_data import INTERVENTION_SHOWN, ContrastTables, contrast_data
 from layerscope.report.packing import Packing
 from layerscope.report.page import page
 from layerscope.report.provenance import provenance
@@ -124,11 +123,11 @@ def _folder(run: FinishedRun | FinishedContrast) -> str:
 
 def _sweep(run: FinishedRun, packing: Packing, *, share: float) -> dict[str, Any]:
     directory = run.directory
-    pos = directory.read_table(POS).to_pandas() if (directory.path / POS.name).is_file() else None
+    pos = directory.read_table(POS).to_pandas() if directory.has_table(POS) else None
     proxies = directory.read_table(PROXIES).to_pandas()
     found = sweep_data(run.layers, proxies, pos, n_layers=run.record.model.layers, packing=packing)
     vocabulary = directory.read_table(VOCABULARY).to_pydict()
-    has_words = (directory.path / TOKEN_WORDS.name).is_file()
+    has_words = directory.has_table(TOKEN_WORDS)
     text = text_data(
         run.documents.to_pandas(),
         run.tokens.to_pandas(),
@@ -143,13 +142,13 @@ def _sweep(run: FinishedRun, packing: Packing, *, share: float) -> dict[str, Any
 
 
 def _contrast(run: FinishedContrast, packing: Packing, *, share: float) -> dict[str, Any]:
-    directory = run.directory.path
+    directory = run.directory
     stability = {
-        table.name.removesuffix(".parquet"): run.directory.read_table(table).to_pandas()
+        table.name.removesuffix(".parquet"): directory.read_table(table).to_pandas()
         for table in STABILITY_TABLES
-        if (directory / table.name).is_file()
+        if directory.has_table(table)
     }
-    intervention = _json(directory / "intervention.json")
+    intervention = directory.read_json("intervention.json", made_by="layerscope intervene", needs=INTERVENTION_SHOWN)
     tables = ContrastTables(
         run.groups,
         run.pairs,
@@ -157,9 +156,9 @@ def _contrast(run: FinishedContrast, packing: Packing, *, share: float) -> dict[
         run.predictions,
         {site: run.spread(site) for site in run.sites},
         stability,
-        _json(directory / "stability.json") or {},
+        directory.read_json("stability.json", made_by="layerscope stability", needs=["request"]) or {},
         intervention,
-        run.directory.read_table(INTERVENTION).to_pandas() if intervention is not None else None,
+        directory.read_table(INTERVENTION).to_pandas() if intervention is not None else None,
     )
     found = contrast_data(
         tables, run.cells, _places(run, stability.get("ranking")), positions=run.positions, packing=packing, share=share
@@ -176,13 +175,6 @@ def _places(run: FinishedContrast, ranking: pd.DataFrame | None) -> list[tuple[s
     sites, positions = (list(dict.fromkeys(place[axis] for place in some)) for axis in (0, 1))
     main = main_place(sites, positions)
     return sorted(places, key=lambda place: (place != main, place not in analysed))
-
-
-def _json(path: Path) -> dict[str, Any] | None:
-    if not path.is_file():
-        return None
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
 
 
 def _missing_of_contrast(run: FinishedContrast) -> list[str]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,13 +17,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import ValidationError
+from pydantic_core import from_json
 
-from layerscope.atomic import is_leftover, remove_leftovers, whole_file, write_json
+from layerscope.atomic import is_leftover, json_text, remove_leftovers, whole_file
 from layerscope.errors import RunError
+from layerscope.lock import alone
+from layerscope.results.digests import Digests
 from layerscope.results.record import RequestRecord, RunRecord
 from layerscope.results.schema import SCHEMA_VERSION, Table
 
+log = logging.getLogger(__name__)
+
 MANIFEST = "manifest.json"
+_PART = re.compile(r"shard-(\d{5,})\.parquet")
 Record = TypeVar("Record", bound=RunRecord)
 
 
@@ -30,6 +39,19 @@ class RunDirectory:
 
     path: Path
     """``<output-dir>/<experiment>/<slug>``."""
+
+    @cached_property
+    def digests(self) -> Digests:
+        """What its files were when they were written."""
+        return Digests(self.path)
+
+    def alone(self) -> AbstractContextManager[bool]:
+        """Hold the directory against other processes while a block writes to it; reading needs no such thing.
+
+        Raises:
+            RunError: another process holds it.
+        """
+        return alone(self.path)
 
     def check_writable(self) -> None:
         """Refuse a place that cannot be written, before anything is computed.
@@ -82,7 +104,7 @@ class RunDirectory:
         if not path.is_file():
             return None
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            found = from_json(path.read_bytes(), allow_inf_nan=False)
         except (OSError, ValueError) as error:
             raise RunError(
                 f"'{path}' is damaged and cannot be read: give the command that made the run again with --force."
@@ -102,15 +124,20 @@ class RunDirectory:
             )
         # runs of layerscope 0.1.0 say what they are in the request, and only contrasts do
         found.setdefault("kind", found["request"].get("kind", "sweep"))
+        if not isinstance(found["kind"], str):
+            raise RunError(f"'{path}' does not say what kind of run it is: give the command that made it again with --force.")
         return found
 
-    def check_resumable(self, kind: type[RunRecord], request: RequestRecord, packages: dict[str, str | None]) -> bool:
-        """Whether the run asked for is finished here already.
+    def check_resumable(
+        self, kind: type[RunRecord], request: RequestRecord, packages: dict[str, str | None], *, own: Sequence[str] = ()
+    ) -> bool:
+        """Whether the run asked for is finished here already, and whole.
 
         Args:
             kind: of run.
             request: everything asked for that decides the numbers.
             packages: versions that decide their last bits; a run goes on with those that it began with.
+            own: files and folders that the run itself writes; one that is finished goes on where they are not as written.
 
         Returns:
             True if it is finished; False if it is yet to start or can go on.
@@ -120,7 +147,7 @@ class RunDirectory:
         """
         before = self.record(kind)
         if before is None:
-            if self.path.is_dir() and any(not is_leftover(entry) for entry in self.path.iterdir()):
+            if self.path.is_dir() and any(not is_leftover(entry) for entry in self.path.iterdir()):  # of a kill at the start
                 raise RunError(
                     f"'{self.path}' holds files that are no run: name another --output-dir, or use --force to delete them."
                 )
@@ -131,7 +158,8 @@ class RunDirectory:
                 f"'{self.path}' holds another run ({'; '.join(differing)}): name another --output-dir, or use --force to "
                 "replace it."
             )
-        is_finished = before.status == "finished"
+        faults = self._faults([MANIFEST, *own]) if before.status == "finished" else []
+        is_finished = before.status == "finished" and not faults
         began_with = before.environment.packages
         changed = [name for name, version in packages.items() if began_with.get(name, version) != version]
         if changed and not is_finished:
@@ -140,17 +168,39 @@ class RunDirectory:
                 f"A run goes on with the packages that it began with; '{self.path}' began with {name} {began_with[name]} and "
                 f"this is {packages[name]}: install that version, or use --force to run again."
             )
+        for fault in faults:
+            log.warning("'%s' %s: it is made again.", *fault)
         return is_finished
 
+    def _faults(self, own: Sequence[str]) -> list[tuple[Path, str]]:
+        """Which of some files and folders are not as they were written, and what is wrong with each."""
+        there = [name for name in own if (self.path / name).is_file()]
+        there += [self._name(path) for name in own for path in (self.path / name).glob("shard-*.parquet")]
+        names = dict.fromkeys([*there, *(name for name in self.digests.names() if name.split("/")[0] in own)])
+        faults = {name: self.digests.fault(name) for name in names}
+        return [(self.path / name, fault) for name, fault in faults.items() if fault is not None]
+
     def clear(self) -> None:
-        """Delete the run, if there is one."""
-        if self.path.is_dir():
-            shutil.rmtree(self.path)
+        """Delete the run, if there is one; a folder that a symbolic link points to is emptied."""
+        if not self.path.is_dir():
+            return
+        try:
+            # the manifest first, so that a kill leaves no run that looks finished
+            for entry in sorted(self.path.iterdir(), key=lambda entry: entry.name != MANIFEST):
+                if entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry)
+                else:
+                    entry.unlink(missing_ok=True)
+        except OSError as error:
+            raise RunError(
+                f"'{self.path}' cannot be replaced ({error.strerror or error}): delete it, or name another --output-dir."
+            ) from error
 
     def start(self, record: RunRecord) -> None:
         """Make the folder and write the manifest of a run that has begun."""
         remove_leftovers(self.path)
         self.write_json(MANIFEST, record.model_dump(mode="json"))
+        self.digests.begin()
 
     def finish(self, record: RunRecord, **found: object) -> None:
         """Write the manifest of a run that is complete, with what only the end shows; the last thing a run does."""
@@ -163,22 +213,37 @@ class RunDirectory:
     def remove_table(self, table: Table) -> None:
         """Delete a table that is not sharded, if it is there."""
         (self.path / table.name).unlink(missing_ok=True)
+        self.digests.forget(table.name)
+
+    def has_table(self, table: Table) -> bool:
+        """True if a table that is not sharded was written; one that is gone since is an error for whoever reads it."""
+        return (self.path / table.name).is_file() or table.name in self.digests.names()
 
     def read_table(self, table: Table) -> pa.Table:
         """Read a table that is not sharded.
 
         Raises:
-            RunError: it is not there.
+            RunError: it is not there, or not as it was written.
         """
-        path = self.path / table.name
-        if not path.is_file():
+        if not self.has_table(table):
             raise RunError(f"'{self.path}' has no {table.name}: is it a finished run directory?")
-        return pq.read_table(path)
+        with self._opened(table, self.path / table.name) as file:
+            return file.read()
 
     def has_part(self, table: Table, index: int, *, n_rows: int | None = None) -> bool:
-        """True if a part of a table was written before, whole, and with that many rows where a number is given."""
+        """True if a part of a table was written before, is as it was written, and has that many rows where a number is given.
+
+        One that is there and not as it was written is told of: whoever asks will write it again.
+        """
+        path = self._part_path(table, index)
+        if not path.is_file():
+            return False
+        fault = self.digests.fault(self._name(path))
+        if fault is not None:
+            log.warning("'%s' %s: it is made again.", path, fault)
+            return False
         try:
-            found = pq.read_metadata(self._part_path(table, index)).num_rows
+            found = pq.read_metadata(path).num_rows
         except (pa.ArrowException, OSError):
             return False
         return n_rows is None or bool(found == n_rows)
@@ -198,30 +263,60 @@ class RunDirectory:
         """Read one part, or those of its rows whose columns have the values wanted.
 
         Raises:
-            RunError: it is not there.
+            RunError: it is not there, or not as it was written.
         """
-        path = self._part_path(table, index)
-        if not path.is_file():
-            raise RunError(f"'{self.path}' lacks {table.name}/{path.name}: run it again with --force.")
-        with pq.ParquetFile(path) as part:
+        with self._opened(table, self._part_path(table, index)) as part:
             data = part.read_row_groups(_row_groups(part.metadata, wanted))
         for name, value in wanted.items():
             data = data.filter(pc.equal(data[name], value))
         return data
 
+    def n_parts(self, table: Table) -> int:
+        """How many parts a table was written in."""
+        there = [path.name for path in (self.path / table.name).glob("shard-*.parquet")]
+        there += [name.removeprefix(f"{table.name}/") for name in self.digests.names()]
+        numbers = [int(found[1]) for found in map(_PART.fullmatch, there) if found is not None]
+        return max(numbers, default=-1) + 1
+
     def parts(self, table: Table, n_parts: int | None = None) -> Iterator[pa.Table]:
-        """The first parts of a table in their order; all that there are if no number is given."""
-        n_there = len(list((self.path / table.name).glob("shard-*.parquet")))
-        for index in range(n_there if n_parts is None else n_parts):
-            yield pq.read_table(self._part_path(table, index))
+        """The first parts of a table in their order; all that were written if no number is given.
+
+        Raises:
+            RunError: one is not there, or not as it was written.
+        """
+        for index in range(self.n_parts(table) if n_parts is None else n_parts):
+            yield self.read_part(table, index)
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a JSON file beside the tables."""
-        write_json(self.path / name, value)
+        self.write_text(name, json_text(value))
+
+    def read_json(self, name: str, *, made_by: str, needs: Sequence[str] = ()) -> dict[str, Any] | None:
+        """Read a JSON file beside the tables; None where there was none.
+
+        Args:
+            name: of the file.
+            made_by: the command that writes it.
+            needs: names that it must have.
+
+        Raises:
+            RunError: it is gone, not as it was written, or no JSON object with those names.
+        """
+        path = self.path / name
+        if not path.is_file() and name not in self.digests.names():
+            return None
+        self._check_intact(path, made_by)
+        try:
+            found = from_json(path.read_bytes(), allow_inf_nan=False)
+        except (OSError, ValueError):
+            found = None
+        if not isinstance(found, dict) or any(one not in found for one in needs):
+            raise RunError(f"'{path}' is damaged and cannot be read: {self._next_step(made_by)}.")
+        return found
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file beside the tables."""
-        with whole_file(self.path / name) as unfinished:
+        with self._whole(self.path / name) as unfinished:
             unfinished.write_text(text, encoding="utf-8")
 
     @property
@@ -235,14 +330,64 @@ class RunDirectory:
             if path.name.startswith(names):
                 path.unlink(missing_ok=True)
 
+    def check_intact(self) -> None:
+        """Refuse a manifest that is not as it was written.
+
+        Raises:
+            RunError: its name, what is wrong with it, and what makes it again.
+        """
+        self._check_intact(self.path / MANIFEST, None)
+
+    def _check_intact(self, path: Path, made_by: str | None) -> None:
+        fault = self.digests.fault(self._name(path))
+        if fault is not None:
+            raise RunError(f"'{path}' {fault}: {self._next_step(made_by)}.")
+
+    def _next_step(self, made_by: str | None) -> str:
+        """What makes a file again."""
+        if made_by is not None:
+            return f"'{made_by} {self.path}' makes it again"
+        if self.digests.are_kept():
+            return "the command that made the run, given again, makes it again and keeps the rest"
+        return "give the command that made the run again with --force"
+
+    @contextmanager
+    def _opened(self, table: Table, path: Path) -> Iterator[pq.ParquetFile]:
+        """A Parquet file that is as it was written and has the columns of its table."""
+        self._check_intact(path, table.made_by)
+        if not path.is_file():
+            raise RunError(f"'{path}' is missing: {self._next_step(table.made_by)}.")
+        try:
+            with pq.ParquetFile(path) as file:
+                if file.schema_arrow.names != [column.name for column in table.columns]:
+                    raise RunError(f"'{path}' holds another table: {self._next_step(table.made_by)}.")
+                yield file
+        except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+            raise RunError(f"'{path}' is damaged and cannot be read: {self._next_step(table.made_by)}.") from error
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.path).as_posix()
+
     def _part_path(self, table: Table, index: int) -> Path:
-        return self.path / table.name / f"shard-{index:05d}.parquet"
+        return self.path / table.name / _part_name(index)
+
+    @contextmanager
+    def _whole(self, path: Path) -> Iterator[Path]:
+        """A temporary path to write to, which becomes ``path``, with its digest."""
+        with whole_file(path) as unfinished:
+            yield unfinished
+            self.digests.note(self._name(path), unfinished)
+        self.digests.settle(self._name(path))
 
     def _write_parquet(self, path: Path, data: pa.Table, rows_together: int | None = None) -> None:
-        with whole_file(path) as unfinished:
+        with self._whole(path) as unfinished:
             names = [field.name for field in data.schema if pa.types.is_dictionary(field.type)]
             # other columns are numbers: looking for values that repeat takes longer than writing them
             pq.write_table(data, unfinished, compression="zstd", row_group_size=rows_together, use_dictionary=names)
+
+
+def _part_name(index: int) -> str:
+    return f"shard-{index:05d}.parquet"
 
 
 def _row_groups(metadata: pq.FileMetaData, wanted: dict[str, str]) -> list[int]:

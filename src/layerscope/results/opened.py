@@ -36,7 +36,7 @@ def open_finished(path: Path, kind: type[Record]) -> tuple[RunDirectory, Record]
         kind: of run that it must hold.
 
     Raises:
-        RunError: there is no run, it is of another kind, or it is not finished.
+        RunError: there is no run, it is of another kind, it is not finished, or its manifest is not as it was written.
     """
     directory = RunDirectory(path)
     there, wanted = directory.kind(), kind.model_fields["kind"].default
@@ -50,4 +50,5 @@ def open_finished(path: Path, kind: type[Record]) -> tuple[RunDirectory, Record]
     assert record is not None, "there is a manifest"
     if record.status != "finished":
         raise RunError(f"The run in '{path}' is not finished: give the same '{kind.made_by}' command again, and it goes on.")
+    directory.check_intact()
     return directory, record

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 class RecordPart(BaseModel):
     """A part of a manifest. Fields that it does not know are passed over: a later version may have added them."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class RequestRecord(RecordPart):

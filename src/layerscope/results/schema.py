@@ -42,6 +42,8 @@ class Table:
     """What one row is."""
     columns: tuple[Column, ...]
     """In the order on disk."""
+    made_by: str | None = None
+    """The command that adds it to a finished run; None where the run itself writes it."""
 
     @property
     def schema(self) -> pa.Schema:

@@ -66,7 +66,7 @@ def find_broken_words(run: FinishedRun, request: WordsRequest, *, output: Path |
     fewest, most = _parsed(request.frequency)
     if output is not None and output.suffix not in (".csv", ".parquet"):
         raise DataError(f"Words are written to a .csv or .parquet file; got '{output}'.")
-    if not (run.directory.path / WORDS.name).is_file():
+    if not run.directory.has_table(WORDS):
         raise DataError(f"'{run.directory.path}' has no words yet: run 'layerscope pos {run.directory.path}' first.")
     table = run.directory.read_table(WORDS)
     index = WordIndex.from_tables(table, run.directory.read_table(TOKEN_WORDS), run.documents.num_rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ import pyarrow.parquet as pq
 
 from layerscope.atomic import whole_file, write_json
 from layerscope.errors import RunError
+from layerscope.lock import alone
 from layerscope.results.directory import RunDirectory
 from layerscope.sweeps.analysis.comparison import Axis, ComparedModel, Measure, Unit, View, curves, often_everywhere
 from layerscope.sweeps.analysis.fragility import correlation_table, fragility_table
@@ -195,8 +195,22 @@ def write_comparison(
         folder: made if it is not there.
 
     Raises:
-        RunError: the folder cannot be written.
+        RunError: the folder cannot be written, or another process writes to it.
     """
+    with alone(folder):
+        return _write_comparison(models, families, view, scored, differences=differences, notes=notes, folder=folder)
+
+
+def _write_comparison(
+    models: Sequence[ComparedModel],
+    families: Sequence[str],
+    view: View,
+    scored: Scored,
+    *,
+    differences: Sequence[Difference],
+    notes: Sequence[str],
+    folder: Path,
+) -> Comparison:
     tags = often_everywhere(models)
     kinds = tuple(dict.fromkeys(difference.kind for difference in differences))
     anyway = "; ".join(difference.sentence for difference in differences) or None
@@ -252,11 +266,8 @@ def _words(runs: Sequence[FinishedRun], *, anyway: bool) -> tuple[list[pd.DataFr
 
 def _tagging(run: FinishedRun) -> dict[str, Any] | None:
     """pos.json, which is written last; None where the run is not tagged."""
-    path = run.directory.path / "pos.json"
-    if not path.is_file() or not (run.directory.path / POS.name).is_file():
-        return None
-    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return record
+    record = run.directory.read_json("pos.json", made_by="layerscope pos", needs=["tagger"])
+    return record if run.directory.has_table(POS) else None
 
 
 def _write_table(path: Path, data: pa.Table) -> None:

@@ -29,7 +29,7 @@ def by_layer(run: FinishedRun) -> Draw:
 
 def by_part_of_speech(run: FinishedRun) -> Draw | None:
     """What ``layerscope pos`` found; None where it did not run."""
-    if not all((run.directory.path / table.name).is_file() for table in (POS, TRANSITIONS)):
+    if not all(run.directory.has_table(table) for table in (POS, TRANSITIONS)):
         return None
     pos, transitions = (run.directory.read_table(table).to_pandas() for table in (POS, TRANSITIONS))
     return partial(pos_figures, pos, transitions, layer_families(run.layers), model=run.model, dataset=run.dataset)

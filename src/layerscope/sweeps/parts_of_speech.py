@@ -55,8 +55,14 @@ def tag_run(run: FinishedRun, request: TagRequest) -> TaggedRun:
     """Write words.parquet, token_words.parquet, pos.parquet, transitions.parquet, and pos.json into a run directory.
 
     Raises:
-        LayerscopeError: there is no such tagger, or the gold file does not hold the run's texts.
+        LayerscopeError: there is no such tagger, the gold file does not hold the run's texts, or another process writes to the
+            run directory.
     """
+    with run.directory.alone():
+        return _tag_run(run, request)
+
+
+def _tag_run(run: FinishedRun, request: TagRequest) -> TaggedRun:
     documents = [
         Document(name, text)
         for name, text in zip(run.documents["name"].to_pylist(), run.documents["text"].to_pylist(), strict=True)

@@ -70,9 +70,9 @@ def run_rounds(prepared: PreparedSweep, decoder: Decoder, progress: Progress) ->
 
 
 def _is_written(directory: RunDirectory, shard: Shard, n_variants: int) -> bool:
-    """Whether a shard was finished before: its scores, which are written last, are there, whole."""
-    return directory.has_part(SPANS, shard.index) and directory.has_part(
-        SCORES, shard.index, n_rows=n_variants * shard.n_scored
+    """Whether a shard was finished before: its scores, which are written last, are there, and both tables as written."""
+    return directory.has_part(SCORES, shard.index, n_rows=n_variants * shard.n_scored) and directory.has_part(
+        SPANS, shard.index
     )
 
 

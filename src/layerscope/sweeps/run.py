@@ -22,6 +22,10 @@ from layerscope.sweeps.rows import documents_table, tokens_table, vocabulary_tab
 from layerscope.sweeps.runner import compile_as_asked, load_as_asked
 from layerscope.sweeps.tables import DOCUMENTS, LAYERS, PROXIES, SCORES, SPANS, TOKENS, VOCABULARY
 
+_SUMMARY = "ppl.json"
+_OWN = (*(table.name for table in (SCORES, SPANS, DOCUMENTS, TOKENS, VOCABULARY, LAYERS, PROXIES)), _SUMMARY)
+"""Files and folders that a run writes itself; others are added by commands that read it."""
+
 
 def run_sweep(prepared: PreparedSweep, *, force: bool = False, progress: Progress = nobody_asks) -> bool:
     """Run a prepared sweep, or what is left of it.
@@ -45,8 +49,13 @@ def run_sweep(prepared: PreparedSweep, *, force: bool = False, progress: Progres
         >>> sorted(path.name for path in prepared.directory.path.glob("*.parquet"))[:2]
         ['documents.parquet', 'layers.parquet']
     """
+    with prepared.directory.alone():
+        return _run(prepared, force=force, progress=progress)
+
+
+def _run(prepared: PreparedSweep, *, force: bool, progress: Progress) -> bool:
     directory = prepared.directory
-    if not force and directory.check_resumable(SweepRecord, prepared.record, package_versions()):
+    if not force and directory.check_resumable(SweepRecord, prepared.record, package_versions(), own=_OWN):
         return False
     check_memory(prepared)
     decoder = load_as_asked(prepared)
@@ -97,7 +106,7 @@ def tabulate(prepared: PreparedSweep, *, rounds: int | None = None) -> None:
     directory.write_table(LAYERS, layers)
     directory.write_table(PROXIES, proxies)
     directory.write_json(
-        "ppl.json",
+        _SUMMARY,
         ppl_summary(layers.to_pandas(), model_name=request.model, dataset=request.dataset, protocol=prepared.record.protocol),
     )
 

@@ -135,6 +135,7 @@ WORDS = Table(
         Column("tokens", pa.int32(), "tokens", "Tokens that belong to it; 0 where a token that it shares went to a neighbour."),
         Column("tokens_scored", pa.int32(), "tokens", "Those of them that are scored; a word counts if all are."),
     ),
+    made_by="layerscope pos",
 )
 
 TOKEN_WORDS = Table(
@@ -154,6 +155,7 @@ TOKEN_WORDS = Table(
         Column("scored", pa.bool_(), "-", "As in tokens.parquet."),
         Column("is_boundary", pa.bool_(), "-", "Whether it shows that the word before it, which ends in a letter, has ended."),
     ),
+    made_by="layerscope pos",
 )
 
 _UNIT = "word, first (tokens that begin a word), continuation (the others) or corrected (words, their ends counted in)."
@@ -191,6 +193,7 @@ POS = Table(
         Column("change", NAMES, "-", "Published words: improved or degraded by 10 %, largely so by 50 %; else unchanged."),
         Column("not_finite", pa.int64(), "units", "Units whose NLL overflowed in the model's dtype."),
     ),
+    made_by="layerscope pos",
 )
 
 TRANSITIONS = Table(
@@ -213,6 +216,7 @@ TRANSITIONS = Table(
         Column("p_value", pa.float64(), "0..1", "Two-sided bootstrap p of delta_nll_nats = 0.", True),
         Column("q_value", pa.float64(), "0..1", "After Benjamini-Hochberg over variants × transitions that have a p.", True),
     ),
+    made_by="layerscope pos",
 )
 
 VOCABULARY = Table(
