@@ -66,6 +66,14 @@ def test_an_empty_span_inside_a_word_is_part_of_it_and_elsewhere_is_lost() -> No
     assert lost(found).tolist() == [False, False, True, True, False]
 
 
+def test_a_space_that_a_tokenizer_reads_before_a_text_is_white_space() -> None:
+    # sentencepiece's lone ▁ before an emoji, then the emoji's bytes
+    found = align("🦥 a", np.array([(0, 0), (0, 1), (0, 1), (1, 3)]), words_at((0, 1), (2, 3)))
+    assert found.word.tolist() == [-1, 0, 0, 1]
+    assert found.is_first.tolist() == [False, True, False, True]
+    assert found.is_space.tolist() == [True, False, False, False]
+
+
 def test_text_that_no_word_covers_is_lost() -> None:
     assert lost(align("a § b", np.array([(0, 1), (1, 3), (3, 5)]), words_at((0, 1), (4, 5)))).tolist() == [False, True, False]
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
 from layerscope.errors import ModelError
 from layerscope.models.encoder import TextEncoder, spans_by_bytes
@@ -65,6 +67,18 @@ def test_empty_offsets_are_rebuilt_from_bytes() -> None:
     object.__setattr__(encoder, "prefix_ids", ())
     # one byte a token: a, two of é, the space, four of the face, the line feed
     assert encoder.encode(text).spans.tolist() == [[0, 1], [1, 2], [1, 2], [2, 3], *[[3, 4]] * 4, [4, 5]]
+
+
+@pytest.mark.parametrize(("text", "first"), [("🦥 a", [0, 0]), (" a", [0, 2]), ("a", [0, 1]), ("▁", [0, 1])])
+def test_a_space_of_the_tokenizers_own_covers_no_character(text: str, first: list[int]) -> None:
+    """Where another token begins at the first character, a lone ▁ before it stands for nothing of the text."""
+    vocabulary = {"<unk>": 0, "▁": 1, "a": 2, "▁a": 3, **{f"<0x{byte:02X}>": 4 + byte for byte in range(256)}}
+    inner = Tokenizer(models.BPE(vocab=vocabulary, merges=[("▁", "a")], unk_token="<unk>", byte_fallback=True))
+    inner.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
+    encoder = TextEncoder.from_tokenizer(PreTrainedTokenizerFast(tokenizer_object=inner, unk_token="<unk>"))
+    encoded = encoder.encode(text)
+    assert encoded.spans[0].tolist() == first
+    assert encoded.spans[:, 1].max() == len(text)
 
 
 def test_tokens_that_are_not_the_texts_bytes_give_no_spans() -> None:

@@ -2,7 +2,8 @@
 
 White space counts for nothing: a token's span is taken without the white space at its ends, so a leading-space token belongs to
 the word that follows the space. A token goes to the word with which it shares most characters (the first of equals). Several
-tokens may share one character, as the bytes of an emoji do.
+tokens may share one character, as the bytes of an emoji do. An empty span at the start of a text is a space that the tokenizer
+reads before it: white space, too.
 
 Axes: ``token`` (of one text), ``char``.
 """
@@ -42,8 +43,8 @@ def align(text: str, spans: Int[np.ndarray, "token 2"], words: Sequence[Word]) -
     for index, word in enumerate(words):
         word_of_char[word.start : word.end] = index
     starts, ends = _without_space(text, spans)
-    is_space = (ends <= starts) & (spans[:, 1] > spans[:, 0])
-    is_empty = spans[:, 1] <= spans[:, 0]
+    is_empty = (spans[:, 1] <= spans[:, 0]) & (spans[:, 1] > 0)
+    is_space = (ends <= starts) & ~is_empty
     word_of_token = np.where(is_space | is_empty, -1, word_of_char[starts])
     # the first and the last character decide for nearly all tokens; those that lie across a border are counted out
     last = word_of_char[np.maximum(ends - 1, 0)]

@@ -56,6 +56,8 @@ class TextEncoder:
             if not _cover(spans, text):  # Llama 3's are empty in some versions of tokenizers
                 rebuilt = spans_by_bytes(text, list(self.tokenizer.convert_ids_to_tokens(ids)))
                 spans = spans if rebuilt is None else rebuilt
+            if self._begins_with_a_space_of_its_own(ids, spans):
+                spans[0] = 0
             return EncodedText(text, np.asarray(ids, dtype=np.int64), spans)
         ids = self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         return EncodedText(text, np.asarray(ids, dtype=np.int64), self._spans_by_decoding(text, ids))
@@ -101,6 +103,14 @@ class TextEncoder:
                 f"Word boundaries need a tokenizer whose words begin with a space; {with_space:,} of the {n_tokens:,} tokens "
                 "of this one do: leave --word-boundaries out."
             )
+
+    def _begins_with_a_space_of_its_own(self, ids: list[int], spans: Int[np.ndarray, "seq 2"]) -> bool:
+        """Whether the first token is a space that the tokenizer reads before a text, where no longer token has it.
+
+        Sentencepiece's do so before a character that they write in bytes; the space is given the span of that character.
+        """
+        shares_character = len(ids) > 1 and bool(spans[1, 0] == 0 < spans[0, 1])
+        return shares_character and not self.token_text(ids[0]).strip()
 
     @cached_property
     def _is_byte_level(self) -> bool:

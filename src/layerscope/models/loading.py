@@ -12,7 +12,6 @@ import torch
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
-    AutoTokenizer,
     BitsAndBytesConfig,
     PretrainedConfig,
     PreTrainedModel,
@@ -28,6 +27,7 @@ from layerscope.models.encoder import BosPolicy, TextEncoder
 from layerscope.models.load_errors import loading
 from layerscope.models.memory import check_weights_fit, weight_memory
 from layerscope.models.sources import ModelSource, local_path, resolve_model
+from layerscope.models.tokenizer_files import TOKENIZER_FILES, read_tokenizer
 from layerscope.models.weights_found import check_weights_found
 
 log = logging.getLogger(__name__)
@@ -94,12 +94,15 @@ def load_tokenizer(name: str, *, revision: str | None = None) -> PreTrainedToken
         HubError: the Hub is needed and cannot be reached.
     """
     folder = local_path(name)
-    if folder is not None and (folder / "tokenizer_config.json").is_file() and not any(folder.glob("*.safetensors")):
+    if folder is not None and _holds_tokenizer_only(folder):
         check_settings(folder)
         with loading(ModelSource(name, str(folder), None, ""), "tokenizer"):
-            tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        return tokenizer
+            return read_tokenizer(folder, local_files_only=True)
     return load_encoder(resolve_model(name, revision), LoadOptions()).tokenizer
+
+
+def _holds_tokenizer_only(folder: Path) -> bool:
+    return any((folder / file).is_file() for file in TOKENIZER_FILES) and not any(folder.glob("*.safetensors"))
 
 
 def load_config(source: ModelSource, options: LoadOptions) -> PretrainedConfig:
@@ -120,7 +123,7 @@ def load_encoder(source: ModelSource, options: LoadOptions) -> TextEncoder:
     if Path(location).is_dir():
         check_tokenizer_files(Path(location))
     with loading(source, "tokenizer") as local:
-        tokenizer = AutoTokenizer.from_pretrained(
+        tokenizer = read_tokenizer(
             location, revision=source.revision, trust_remote_code=options.trust_remote_code, local_files_only=local
         )
         tokenizer("a", add_special_tokens=False)  # settings of the wrong kind show here and not before
