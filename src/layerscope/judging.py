@@ -16,6 +16,7 @@ from jaxtyping import Float
 
 from layerscope.corpora.windows import make_window
 from layerscope.engine.batching import make_shards
+from layerscope.engine.finite import check_intact
 from layerscope.engine.next_token import shard_nll
 from layerscope.models.decoder import Decoder
 from layerscope.models.loading import LoadOptions, load_decoder
@@ -77,6 +78,9 @@ def sentence_nll(decoder: Decoder, sentences: Sequence[str]) -> Float[np.ndarray
     """Σ NLL over each sentence's scored tokens, in nats; NaN for sentences without one.
 
     Sentences of the same tokens are scored once: in batches of different shapes they would differ by a rounding error.
+
+    Raises:
+        ModelError: the judge's predictions are no numbers.
     """
     assert decoder.encoder is not None, "a judge reads text"
     encoder = decoder.encoder
@@ -85,6 +89,7 @@ def sentence_nll(decoder: Decoder, sentences: Sequence[str]) -> Float[np.ndarray
     first_alike = [seen.setdefault(window.ids.tobytes(), index) for index, window in enumerate(windows)]
     for shard in make_shards(windows, _BATCH_TOKENS, documents=list(seen.values())):
         tokens, of_token = shard_nll(decoder, shard)
+        check_intact(decoder, shard, of_token)
         nll[list(shard.documents)] = tokens.row_sums(of_token, len(shard.windows))
     return nll[first_alike]
 
