@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
-from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
 
 BOS_ID = 256
 
@@ -48,4 +49,30 @@ def save_tiny_llama(folder: Path, *, n_layers: int = 4, context: int = 512, adds
     else:
         config.save_pretrained(folder)
         torch.save(model.state_dict(), folder / "pytorch_model.bin")
+    return folder
+
+
+def save_shifting_llama(folder: Path, shifts: Sequence[float], *, dtype: torch.dtype = torch.float16, loud: str = "") -> Path:
+    """A random Llama whose layers each add a number of their own to the first dimension; its sum may leave float16's range.
+
+    Args:
+        folder: new.
+        shifts: one a layer.
+        dtype: in which it is stored.
+        loud: characters whose embedding is 60,000 in that dimension.
+    """
+    save_tiny_llama(folder, n_layers=len(shifts))
+    config = AutoConfig.from_pretrained(folder)
+    config.mlp_bias = True
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    loaded = AutoModelForCausalLM.from_config(config)
+    loaded.load_state_dict(model.state_dict(), strict=False)
+    with torch.no_grad():
+        for layer, shift in zip(loaded.model.layers, shifts, strict=True):
+            for bias in (layer.mlp.gate_proj.bias, layer.mlp.up_proj.bias, layer.mlp.down_proj.bias):
+                bias.zero_()
+            layer.mlp.down_proj.bias[0] = shift
+        for token in byte_tokenizer()(loud)["input_ids"]:
+            loaded.model.embed_tokens.weight[token, 0] = 60_000.0
+    loaded.to(dtype).save_pretrained(folder)
     return folder

@@ -16,6 +16,7 @@ from jaxtyping import Float
 
 from layerscope.corpora.windows import make_window
 from layerscope.engine.batching import make_shards
+from layerscope.engine.finite import check_intact
 from layerscope.engine.next_token import shard_nll
 from layerscope.errors import ModelError
 from layerscope.models.decoder import Decoder
@@ -117,7 +118,7 @@ def sentence_nll(
     Sentences of the same tokens are scored once: in batches of different shapes they would differ by a rounding error.
 
     Raises:
-        ModelError: the protocol needs a start token and the tokenizer has none.
+        ModelError: the protocol needs a start token and the tokenizer has none, or the judge's predictions are no numbers.
     """
     assert decoder.encoder is not None, "a judge reads text"
     encoder, prefix = decoder.encoder, start_ids(decoder.encoder, protocol)
@@ -126,6 +127,7 @@ def sentence_nll(
     first_alike = [seen.setdefault(window.ids.tobytes(), index) for index, window in enumerate(windows)]
     for shard in make_shards(windows, _BATCH_TOKENS, documents=list(seen.values())):
         tokens, of_token = shard_nll(decoder, shard)
+        check_intact(decoder, shard, of_token)
         nll[list(shard.documents)] = tokens.row_sums(of_token, len(shard.windows))
     return nll[first_alike]
 

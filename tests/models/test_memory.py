@@ -14,7 +14,7 @@ from layerscope.models.loading import LoadOptions, load_config, load_streamed, l
 from layerscope.models.memory import check_weights_fit, weight_memory
 from layerscope.models.sources import resolve_model
 from layerscope.pairs.format import write_pairs
-from layerscope.pairs.pair import MinimalPair
+from tests.letter_pairs import pairs_of_names
 from tests.tiny_models import build_tiny
 
 
@@ -81,7 +81,7 @@ def test_a_device_map_spreads_what_does_not_fit(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        "contrast --model {model} --subtypes identical --per-subtype 4 --output-dir {out}",
+        "contrast --model {model} --pairs {pairs} --output-dir {out}",
         "pairs judge {pairs} --model {model} -o {out}",
         "export --model {model} --path 0-2 --output-dir {out}",
     ],
@@ -89,8 +89,7 @@ def test_a_device_map_spreads_what_does_not_fit(tmp_path: Path) -> None:
 def test_commands_refuse_before_they_load(
     tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
-    pair = MinimalPair.from_sentences("I am.", "I is.", type="grammar", subtype="s", right=1, template="t", source="test")
-    write_pairs([pair], tmp_path / "pairs.jsonl")
+    write_pairs(pairs_of_names(), tmp_path / "pairs.jsonl")
     filled = command.format(model=tiny_checkpoint, pairs=tmp_path / "pairs.jsonl", out=tmp_path / "out")
     with pytest.raises(SystemExit) as ended:
         main(filled.split())

@@ -116,6 +116,17 @@ def test_needs_says_what_cannot_be_told_from_nothing() -> None:
     assert "3 個のうち 2 個は効果なしと区別できない" in said["ja"]
 
 
+def test_needs_names_nothing_as_costly_that_may_be_nothing() -> None:
+    """The helper's intervals are ± 0.1."""
+    said = needs(family([0.0, 0.0, 0.05], q=[1.0, 1.0, 0.6]))
+    assert said["en"].startswith(
+        "None costs anything: no interval lies above 0. The largest is removal-2 (+0.05 [-0.05, +0.15]) nats a token."
+    )
+    assert said["ja"].startswith("影響があると言える変種はない（区間が 0 より上にあるものはない）。最大は removal-2（+0.05 [")
+    said = needs(family([2.0, 0.09, 0.08, 0.0, 0.0, 0.0], q=[0.01, 0.2, 0.3, 1.0, 1.0, 1.0]))
+    assert said["en"].startswith("Costs most: removal-0 (+2 [+1.9, +2.1]) nats a token. Costs least:")
+
+
 def test_needs_without_a_test_says_so() -> None:
     said = needs(family([1.0, 0.5]))
     assert said["en"].startswith(

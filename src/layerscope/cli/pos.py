@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich import box
@@ -63,7 +63,8 @@ def _show_tags(out: Console, pos: pd.DataFrame, run: FinishedRun) -> None:
             continue
         table = Table(
             title=Text(f"{run.model} on {run.dataset}: {family}"),
-            caption="nats per word; differs: variants whose effect on the tag differs from that on other words (q < 0.05)",
+            caption="nats per word; hurts most: of those whose interval lies above 0, in brackets where there is none; "
+            "differs: variants whose effect on the tag differs from that on other words (q < 0.05)",
             box=box.SIMPLE_HEAD,
         )
         is_wide = out.width >= 100
@@ -73,21 +74,38 @@ def _show_tags(out: Console, pos: pd.DataFrame, run: FinishedRun) -> None:
         for tag, some in rows.groupby("tag", observed=True, sort=False):
             if some["kind"].iloc[0] == "class" and tag == "open":
                 table.add_section()
-            ranked = some.sort_values("delta_nll_nats")
-            worst, least = ranked.iloc[-1], ranked.iloc[0]
+            ranked = some[some["not_finite"] == 0].sort_values("delta_nll_nats")
             differs = int((some["contrast_q_value"] < 0.05).sum())
             table.add_row(
                 f"{tag}{' *' if some['is_few'].iloc[0] else ''}",
                 f"{some['items'].iloc[0]:,}",
                 f"{some['intact_nll_nats'].iloc[0]:.2f}",
-                f"{some['delta_nll_nats'].median():+.3f}",
-                f"{worst['variant']} {worst['delta_nll_nats']:+.2f}",
-                *((f"{least['variant']} {least['delta_nll_nats']:+.2f}",) if is_wide else ()),
+                "–" if ranked.empty else f"{ranked['delta_nll_nats'].median():+.3f}",
+                _hurts_most(ranked),
+                *(("–" if ranked.empty else _effect(ranked.iloc[0]),) if is_wide else ()),
                 f"{differs} / {len(some)}" if some["kind"].iloc[0] == "tag" else "",
             )
         out.print(table)
     if bool(words["is_few"].any()):
         say(out, "*: fewer than 200 words.")
+    broken = words.loc[words["not_finite"] > 0, "variant"].unique().tolist()
+    if broken:
+        say(out, f"Left out where their NLL is not finite: {', '.join(broken[:5])}{', …' if len(broken) > 5 else ''}.")
+
+
+def _hurts_most(ranked: pd.DataFrame) -> str:
+    """The variant with the largest effect, if that can be told from nothing."""
+    if ranked.empty:
+        return "–"
+    low = ranked["delta_nll_low_nats"]
+    if low.isna().all():
+        return f"({_effect(ranked.iloc[-1])})"
+    hurting = ranked[low > 0]
+    return "none" if hurting.empty else _effect(hurting.iloc[-1])
+
+
+def _effect(row: pd.Series[Any]) -> str:
+    return f"{row['variant']} {row['delta_nll_nats']:+.2f}"
 
 
 def _show_counts(out: Console, tagged: TaggedRun) -> None:

@@ -214,7 +214,7 @@ def _show_result(console: Console, prepared: PreparedSweep, what: str) -> None:
     console.print(_layers_table(layers, prepared, width=console.width))
     if prepared.request.until_ci is not None:
         say(console, _precision(prepared, prepared.request.until_ci))
-    for line in _findings(layers, proxies):
+    for line in _findings(layers, proxies, prepared.record.dtype):
         say(console, line)
     _show_unscored(console, prepared)
     say(console, f"{what}: {prepared.directory.path}")
@@ -240,6 +240,9 @@ def _layers_table(layers: pd.DataFrame, prepared: PreparedSweep, *, width: int) 
             table.add_section()
             family = row["family"]
         is_intact = row["family"] == "intact"
+        if row["tokens_not_finite"]:
+            table.add_row(row["variant"], "not finite", *["-"] * (len(table.columns) - 2))
+            continue
         low, high = row["delta_nll_low_nats"], row["delta_nll_high_nats"]
         cells = [
             row["variant"],
@@ -269,19 +272,27 @@ def _precision(prepared: PreparedSweep, asked: float) -> str:
     return f"All {found.cap:,} texts taken and ±{found.asked_nats:g} nats not reached: {widest}; {looked}."
 
 
-def _findings(layers: pd.DataFrame, proxies: pd.DataFrame) -> list[str]:
+def _findings(layers: pd.DataFrame, proxies: pd.DataFrame, dtype: str) -> list[str]:
+    """A line a family, and one of the variants that overflowed."""
+    from layerscope.sweeps.analysis.summary import harm
+
     lines = []
     for family in dict.fromkeys(layers["family"]):
-        rows = layers[layers["family"] == family].sort_values("delta_nll_nats")
+        rows = layers[layers["family"] == family]
         if family == "intact" or len(rows) < 3:
             continue
-        worst, least = rows.iloc[-1], rows.iloc[0]
         rho = proxies.loc[(proxies["family"] == family) & (proxies["proxy"] == "block_influence"), "spearman"].iloc[0]
         note = "" if rho is None or rho != rho else f"; block influence ranks them with ρ = {rho:.2f}"
-        lines.append(
-            f"{family}: {worst['variant']} hurts most ({worst['delta_nll_nats']:+.3f} nats), {least['variant']} least "
-            f"({least['delta_nll_nats']:+.3f}){note}."
+        lines.append(f"{family}: {harm(rows)}{note}.")
+    broken = layers[layers["tokens_not_finite"] > 0]
+    if len(broken):
+        n_tokens = int(layers["tokens_scored"].iloc[0])
+        named = ", ".join(
+            f"{row['variant']} ({row['tokens_not_finite']:,} of {n_tokens:,} tokens)"
+            for row in broken.head(5).to_dict("records")
         )
+        more = f" and {len(broken) - 5} more" if len(broken) > 5 else ""
+        lines.append(f"Not finite in {dtype}: {named}{more}; a wider --dtype may have numbers for them.")
     return lines
 
 

@@ -31,6 +31,9 @@ from layerscope.contrasts.rows import (
     values_table,
 )
 from layerscope.contrasts.tables import BLOCKS, DIFFERENCES, GROUPS, MOVEMENT, PAIRS, PREDICTIONS, REFERENCE, VALUES
+from layerscope.corpora.windows import make_window
+from layerscope.engine.batching import make_shards
+from layerscope.engine.finite import check_texts
 from layerscope.models.decoder import Decoder
 from layerscope.models.loading import load_streamed, load_weights
 from layerscope.models.sites import SiteMap
@@ -78,6 +81,7 @@ def _run(prepared: PreparedContrast, *, force: bool, progress: Progress) -> bool
         return False
     load = load_streamed if prepared.request.stream else load_weights
     decoder = load(prepared.source, prepared.config, prepared.encoder, prepared.request.options)
+    check_first_pairs(decoder, prepared.groups, batch_tokens=prepared.batch_tokens)
     sites = SiteMap(decoder, prepared.sites)
     if force:
         directory.clear()
@@ -98,6 +102,21 @@ def _run(prepared: PreparedContrast, *, force: bool, progress: Progress) -> bool
     directory.finish(record, seconds=round(time.perf_counter() - started, 2))
     _warn_of_zeros(prepared)
     return True
+
+
+def check_first_pairs(decoder: Decoder, groups: Sequence[PairGroup], *, batch_tokens: int) -> None:
+    """Refuse a model that predicts a pair of some group in something else than numbers.
+
+    Raises:
+        ModelError: the first layer that does.
+    """
+    assert decoder.encoder is not None, "pairs are text"
+    encoder = decoder.encoder
+    firsts = [group.checked[0].pair for group in groups if group.checked]
+    sentences = [sentence for pair in firsts for sentence in (pair.sentence1, pair.sentence2)]
+    windows = [make_window(sentence, encoder.encode(sentence), encoder.prefix_ids) for sentence in sentences]
+    for shard in make_shards(windows, batch_tokens):
+        check_texts(decoder, shard)
 
 
 def unembedding_weight(decoder: Decoder, width: int) -> np.ndarray:

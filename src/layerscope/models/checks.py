@@ -5,6 +5,8 @@
    other's keys and values fail it, because a path would then feed a layer stale ones.
 3. Layout: the hidden state has a row a text and a column a position, so that scored tokens are found in it.
 4. Replay: recording, running the intact path and injecting gives the model's own logits.
+
+Before all of them: weights and predictions are numbers (``finite.py``).
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from torch import Tensor
 
 from layerscope.errors import ModelError
 from layerscope.models.decoder import Decoder, Recording
+from layerscope.models.finite import check_weights, final_states, overflow
 from layerscope.paths.path import LayerPath
 
 _PROBE_SHAPE = (2, 12)
@@ -31,6 +34,7 @@ def check_decoder(decoder: Decoder) -> None:
     Raises:
         ModelError: the rule that fails, the model's family, and by how much.
     """
+    check_weights(decoder)
     ids = probe_ids(decoder)
     try:
         own = decoder.logits(ids)
@@ -39,6 +43,9 @@ def check_decoder(decoder: Decoder) -> None:
             f"A decoder must predict from token ids alone; '{_family(decoder)}' does not ({_first_line(error)}), so it cannot "
             "be swept."
         ) from error
+    if bool(own.isnan().any()) or bool(own.isposinf().any()):  # −∞ is a token that a model rules out
+        final_states(decoder, ids)
+        raise overflow(decoder, "the output matrix")
     _check_causal(decoder, ids, own)
     try:
         recording = decoder.record(ids)

@@ -94,8 +94,13 @@ def needs(family: pd.DataFrame) -> dict[str, str]:
     most, least = ranked.head(n_named), ranked.tail(n_named).iloc[::-1]
     unsure = int((ranked["q_value"] >= _LEVEL).sum())
     tested = int(ranked["q_value"].notna().sum())
-    english = f"Costs most: {_listed(most, 'en')}. Costs least: {_listed(least, 'en')}."
-    japanese = f"影響が最大：{_listed(most, 'ja')}。影響が最小：{_listed(least, 'ja')}。"
+    if ranked["delta_nll_low_nats"].isna().all() or (ranked["delta_nll_low_nats"] > 0).any():
+        most = most[~(most["delta_nll_low_nats"] <= 0)]  # what has an interval costs something if that lies above 0
+        english = f"Costs most: {_listed(most, 'en')}. Costs least: {_listed(least, 'en')}."
+        japanese = f"影響が最大：{_listed(most, 'ja')}。影響が最小：{_listed(least, 'ja')}。"
+    else:
+        english = f"None costs anything: no interval lies above 0. The largest is {_listed(ranked.head(1), 'en')}."
+        japanese = f"影響があると言える変種はない（区間が 0 より上にあるものはない）。最大は {_listed(ranked.head(1), 'ja')}。"
     if tested and unsure:
         english += f" {unsure} of {tested} cannot be told from no effect (q ≥ 0.05)."
         japanese += f"{tested} 個のうち {unsure} 個は効果なしと区別できない（q ≥ 0.05）。"

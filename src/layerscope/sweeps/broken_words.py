@@ -73,8 +73,11 @@ def find_broken_words(run: FinishedRun, request: WordsRequest, *, output: Path |
     vocabulary = run.directory.read_table(VOCABULARY)
     words = words_of_variant(run.scores(), table, index, variants.index(request.variant), vocabulary)
     words = words if request.tag is None else words[words["upos"] == request.tag]
-    bands = frequency_bands(words)
-    words = words[words["frequency"].between(fewest, most) & np.isfinite(words["delta_nll_nats"])]
+    is_finite = np.isfinite(words["delta_nll_nats"])
+    bands = frequency_bands(words[is_finite])
+    asked = words["frequency"].between(fewest, most)
+    n_broken = int((asked & ~is_finite).sum())
+    words = words[asked & is_finite]
     changed = words[words["delta_nll_nats"] < 0] if request.mended else words[words["delta_nll_nats"] > 0]
     changed = changed.sort_values("delta_nll_nats", ascending=request.mended, kind="stable")
     ranked = _with_sentences(changed, table.to_pandas(), run)
@@ -83,7 +86,8 @@ def find_broken_words(run: FinishedRun, request: WordsRequest, *, output: Path |
             ranked.to_csv(unfinished, index=False) if output.suffix == ".csv" else ranked.to_parquet(unfinished, index=False)
     what = "mended" if request.mended else "broke"
     shares = f"{len(ranked):,} of {len(words):,}"
-    title = f"{run.model} on {run.dataset}: {request.tag or 'words'} that {what} at {request.variant} ({shares})"
+    left_out = f"; {n_broken:,} more have no finite NLL there" if n_broken else ""
+    title = f"{run.model} on {run.dataset}: {request.tag or 'words'} that {what} at {request.variant} ({shares}{left_out})"
     return BrokenWords(title, ranked, bands)
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from layerscope.corpora.protocols import Protocol, cut_windows
 from layerscope.corpora.windows import Document
 from layerscope.engine.batching import make_shards
+from layerscope.engine.finite import check_intact, check_texts
 from layerscope.errors import ModelError
 from layerscope.models.decoder import Decoder
 from layerscope.paths.plan import plan_sweep
@@ -68,6 +69,7 @@ def sweep(
 
     Raises:
         DataError: nothing in the texts can be scored.
+        ModelError: the model's own predictions are no numbers.
         PathError: a variant does not fit the model.
 
     Examples:
@@ -94,6 +96,7 @@ def sweep(
     check_scorable(corpus.windows)
     check_tokens_fit(decoder, corpus.windows)
     shards = make_shards(corpus.windows, batch_tokens or BATCH_TOKENS[decoder.device.type])
+    check_texts(decoder, shards[0])
     total, done, scores, spans = len(shards) * work_steps(plan), 0, [], []
 
     def advance(steps: int) -> None:
@@ -103,6 +106,7 @@ def sweep(
 
     for shard in shards:
         result = walk_shard(decoder, plan, shard, advance=advance)
+        check_intact(decoder, shard, result.scores.nll_nats[0])
         scores.append(scores_table(result, plan.variants))
         spans.append(spans_table(result))
     totals = sum_by_document(documents_table(corpus.windows), scores, [variant.name for variant in plan.variants])

@@ -10,6 +10,7 @@ import numpy as np
 
 from layerscope.corpora.windows import Window
 from layerscope.engine.batching import Shard
+from layerscope.engine.finite import check_intact
 from layerscope.models.decoder import Decoder
 from layerscope.progress import Progress
 from layerscope.results.directory import RunDirectory
@@ -60,6 +61,7 @@ def run_rounds(prepared: PreparedSweep, decoder: Decoder, progress: Progress) ->
             else:
                 pending.append(shard)
         for result in runner(pending, advance):
+            check_intact(decoder, result.shard, result.scores.nll_nats[0])
             directory.write_part(SPANS, result.shard.index, spans_table(result))
             directory.write_part(SCORES, result.shard.index, scores_table(result, plan.variants))  # last: see _is_written
         rounds += 1

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from layerscope.corpora.protocols import WindowedCorpus
 from layerscope.corpora.windows import Window
+from layerscope.engine.finite import check_texts
 from layerscope.errors import ModelError, RunError
 from layerscope.models.decoder import Decoder, context_length
 from layerscope.paths.plan import SweepPlan
@@ -61,6 +62,7 @@ def _run(prepared: PreparedSweep, *, force: bool, progress: Progress) -> bool:
     decoder = load_as_asked(prepared)
     check_paths_run(decoder, prepared.plan)
     check_tokens_fit(decoder, prepared.corpus.windows)
+    check_texts(decoder, prepared.shards[0])
     compile_as_asked(prepared, decoder)
     if force:
         directory.clear()
