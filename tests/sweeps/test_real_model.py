@@ -96,6 +96,8 @@ def test_words_and_tags_against_an_independent_count(real_model: str, real_decod
                 sum(not text[at].isspace() for at in range(max(start, word.idx), min(end, word.idx + len(word))))
                 for word in words
             ]
+            if not any(shared):  # white space only
+                continue
             mine, at = int(np.argmax(shared)), place + len(prefix) - 1
             entry = sums.setdefault(mine, [0.0, 0.0])
             for side in (0, 1):  # the first token of a text without a BOS has no probability, and so its word has none
