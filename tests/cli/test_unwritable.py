@@ -1,0 +1,97 @@
+"""A place that takes no files, and a disk that is full: one sentence in every command that writes, and nothing half-written."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from layerscope.cli.main import main
+from tests.tiny_runs import TinyRuns
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    *progress, said = capsys.readouterr().err.strip().splitlines()
+    assert ended.value.code == 2
+    assert said.startswith("layerscope: ")
+    assert "Traceback" not in "".join(progress)
+    return said
+
+
+@pytest.mark.parametrize("place", ["under a file", "a folder", "a device"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "sweep --model {checkpoint} --dataset {texts} --output-dir {place}",
+        "contrast --model {checkpoint} --reference-dataset {texts} --output-dir {place}",
+        "export --model {checkpoint} --path 0,1 --output-dir {place}",
+        "pairs make --per-type 1 --subtypes tense -o {place}",
+        "pairs import table {table} -o {place}",
+        "pairs export {pairs} -o {place}",
+        "pairs check {pairs} --tokenizer {checkpoint} -o {place}",
+        "pairs judge {pairs} --model {checkpoint} -o {place}",
+        "report {nothing} -o {place}.html",
+        "words {nothing} --variant removal-1 --output {place}",
+    ],
+)
+def test_a_place_that_takes_no_files(
+    command: str, place: str, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "texts.txt").write_text("Rain fell on the town.\n", encoding="utf-8")
+    (tmp_path / "table.csv").write_text("sentence1,sentence2,type,subtype\nIt is.,It was.,grammar,tense\n", encoding="utf-8")
+    (tmp_path / "pairs.jsonl").touch()
+    before = sorted(tmp_path.iterdir())
+    path = {"under a file": tmp_path / "texts.txt" / "out", "a folder": tmp_path, "a device": Path("/dev/null")}[place]
+    is_of_folders = "--output-dir" in command
+    if (is_of_folders and place == "a folder") or (place != "under a file" and ".html" in command):
+        pytest.skip("that is a place")
+    said = refused(
+        capsys,
+        *(
+            part.format(
+                checkpoint=tiny_checkpoint, texts=tmp_path / "texts.txt", table=tmp_path / "table.csv", place=path,
+                pairs=tmp_path / "pairs.jsonl", nothing=tmp_path / "nothing",
+            )
+            for part in command.split()
+        ),
+    )  # fmt: skip
+    assert str(path) in said
+    assert any(
+        words in said for words in ("cannot be written", "is not a folder that can be written", "is a file: name another")
+    )
+    assert sorted(tmp_path.iterdir()) == before
+    assert Path("/dev/null").is_char_device()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "pos {tagged}",
+        "words {tagged} --variant removal-1 --output {folder}/words.csv",
+        "compare {tagged} {plain} --family removal --anyway --output-dir {folder}/compared",
+        "stability {contrast} --k 5 --resamples 3 --positions edit",
+        "figures {tagged} --language en --format svg",
+        "report {tagged} --output {folder}/page.html",
+    ],
+    ids=lambda text: text.split()[0],
+)
+def test_a_full_disk(
+    command: str, runs: TinyRuns, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies = {name: tmp_path / name for name in ("tagged", "plain", "contrast")}
+    for name, path in copies.items():
+        shutil.copytree(getattr(runs, name), path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "replace", full)
+    said = refused(capsys, *(part.format(folder=tmp_path, **copies) for part in command.split()))
+    assert "cannot be written (No space left on device): make room, or name another place for it." in said
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()} == before
