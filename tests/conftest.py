@@ -57,6 +57,22 @@ def tiny_decoder(tiny_checkpoint: Path):
     return load_decoder(str(tiny_checkpoint))
 
 
+@pytest.fixture(scope="session", params=[False, True], ids=["without-bos", "with-bos"])
+def either_checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny checkpoint, as a model that was trained without a BOS and as one with: the same weights."""
+    from tests.checkpoints import save_tiny_llama
+
+    return save_tiny_llama(tmp_path_factory.mktemp("either") / "tiny-llama", adds_bos=request.param)
+
+
+@pytest.fixture(scope="session")
+def either_decoder(either_checkpoint: Path):
+    """Both of them, loaded as a user would load them."""
+    from layerscope.models.loading import load_decoder
+
+    return load_decoder(str(either_checkpoint))
+
+
 @pytest.fixture
 def text_file(tmp_path: Path) -> Iterator[Path]:
     """Three short texts, a line each."""

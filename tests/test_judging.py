@@ -37,32 +37,32 @@ HARNESS = Path(__file__).with_name("lm_eval_blimp.json")
 SENTENCES = ["The keys are here.", "The keys is here.", "A", "One more sentence, and a longer one 🙂."]
 
 
-def test_a_sentences_nll_is_the_naive_sum(tiny_decoder: Decoder) -> None:
-    assert tiny_decoder.encoder is not None
-    found = sentence_nll(tiny_decoder, SENTENCES)
+def test_a_sentences_nll_is_the_naive_sum(either_decoder: Decoder) -> None:
+    assert either_decoder.encoder is not None
+    found = sentence_nll(either_decoder, SENTENCES)
     for sentence, nll in zip(SENTENCES, found, strict=True):
-        ids = [*tiny_decoder.encoder.prefix_ids, *tiny_decoder.encoder.encode(sentence).ids.tolist()]
+        ids = [*either_decoder.encoder.prefix_ids, *either_decoder.encoder.encode(sentence).ids.tolist()]
         if len(ids) < 2:
             assert math.isnan(nll)
         else:
-            np.testing.assert_allclose(nll, naive_scores(tiny_decoder.model, ids).nll.sum(), rtol=1e-5)
+            np.testing.assert_allclose(nll, naive_scores(either_decoder.model, ids).nll.sum(), rtol=1e-5)
 
 
-def test_the_likelier_sentence_is_preferred(tiny_decoder: Decoder) -> None:
-    nll = sentence_nll(tiny_decoder, SENTENCES[:2])
+def test_the_likelier_sentence_is_preferred(either_decoder: Decoder) -> None:
+    nll = sentence_nll(either_decoder, SENTENCES[:2])
     for right in (1, 2, None):
         pair = MinimalPair.from_sentences(
             *SENTENCES[:2], type="grammar", subtype="tense", right=right, template="t", source="test"
         )
-        (judged,) = judge_pairs(tiny_decoder, [pair])
+        (judged,) = judge_pairs(either_decoder, [pair])
         np.testing.assert_allclose(judged.nll_nats, nll, rtol=1e-6)
         assert judged.prefers == (1 if nll[0] < nll[1] else 2)
         assert judged.agrees == (None if right is None else judged.prefers == right)
 
 
-def test_a_pairs_preference_is_one_number_wherever_it_is_computed(tiny_decoder) -> None:
+def test_a_pairs_preference_is_one_number_wherever_it_is_computed(either_decoder) -> None:
     """The judge's whole sentences, a contrast's scores and an intervention's outcome: what both sides share cancels."""
-    tokenizer = pair_tokenizer(tiny_decoder.encoder)
+    tokenizer = pair_tokenizer(either_decoder.encoder)
     pairs = [
         MinimalPair.from_sentences(one, other, type="grammar", subtype="tense", right=1, template="t", source="test")
         for one, other in (
@@ -71,11 +71,11 @@ def test_a_pairs_preference_is_one_number_wherever_it_is_computed(tiny_decoder) 
             ("So we saw a map.", "So we saw a mat."),
         )
     ]
-    judged = np.array([one.nll_nats for one in judge_pairs(tiny_decoder, pairs)]).T
+    judged = np.array([one.nll_nats for one in judge_pairs(either_decoder, pairs)]).T
     placed = [place(checked, tokenizer) for checked in check_pairs(pairs, tokenizer)]
-    sites = SiteMap(tiny_decoder, ["resid_post"])
+    sites = SiteMap(either_decoder, ["resid_post"])
     (batch,) = make_batches(placed, 1000)
-    scored = score_pairs(tiny_decoder, batch, run_batch(sites, batch).final).sentence_nats
+    scored = score_pairs(either_decoder, batch, run_batch(sites, batch).final).sentence_nats
     outcome = measure_pairs(sites, [batch], [None]).sentence_nats[0]
     order = list(batch.members)
     np.testing.assert_allclose(scored[1] - scored[0], (judged[1] - judged[0])[order], atol=1e-4)
@@ -83,11 +83,11 @@ def test_a_pairs_preference_is_one_number_wherever_it_is_computed(tiny_decoder) 
 
 
 @pytest.mark.parametrize("right", [1, 2])
-def test_two_equal_sentences_are_a_tie_in_whichever_batches_they_fall(tiny_decoder: Decoder, right: int) -> None:
+def test_two_equal_sentences_are_a_tie_in_whichever_batches_they_fall(either_decoder: Decoder, right: int) -> None:
     """Both sides of a pair have the same length; what stands beside them decides how batches are cut."""
     others = [_pair("x" * (3 * n) + " a", "x" * (2 * n) + " bb", right=right) for n in range(1, 150)]
     equal = [_pair(f"Same {'y' * n}.", f"Same {'y' * n}.", right=right) for n in range(60)]
-    judged = list(judge_pairs(tiny_decoder, [pair for two in zip(others, equal, strict=False) for pair in two]))[1::2]
+    judged = list(judge_pairs(either_decoder, [pair for two in zip(others, equal, strict=False) for pair in two]))[1::2]
     assert len(judged) == 60
     assert all(one.is_tie and one.agrees is None and one.prefers == 0 for one in judged)
 
@@ -109,15 +109,15 @@ def test_a_tie_is_neither_right_nor_wrong(nll: tuple[float, float], right: int |
     assert (judged.is_tie, judged.agrees) == (is_tie, agrees)
 
 
-def test_sentences_of_the_same_tokens_tie_though_their_texts_differ(tiny_decoder: Decoder) -> None:
-    assert tiny_decoder.encoder is not None
+def test_sentences_of_the_same_tokens_tie_though_their_texts_differ(either_decoder: Decoder) -> None:
+    assert either_decoder.encoder is not None
 
     class LowerCase(TextEncoder):
         def encode(self, text: str) -> EncodedText:
             return super().encode(text.lower())
 
-    lower_case = LowerCase(tiny_decoder.encoder.tokenizer, tiny_decoder.encoder.prefix_ids)
-    decoder = replace(tiny_decoder, encoder=lower_case)
+    lower_case = LowerCase(either_decoder.encoder.tokenizer, either_decoder.encoder.prefix_ids)
+    decoder = replace(either_decoder, encoder=lower_case)
     (judged,) = judge_pairs(decoder, [_pair("We saw Rome.", "we saw rome.", right=1)])
     assert judged.is_tie
 

@@ -22,9 +22,9 @@ def run(*arguments: str) -> int:
 
 
 def test_made_checked_judged_and_written_in_the_published_layout(
-    tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    either_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pairs, model = tmp_path / "pairs.jsonl", str(tiny_checkpoint)
+    pairs, model = tmp_path / "pairs.jsonl", str(either_checkpoint)
     assert run("make", "--per-type", "5", "--subtypes", "tense,subject", "--seed", "3", "-o", str(pairs)) == 0
     assert "10 pairs" in capsys.readouterr().out
     first = [pair.id for pair in read_pairs(pairs)]
@@ -47,7 +47,7 @@ def test_made_checked_judged_and_written_in_the_published_layout(
     assert [pair.sentence1 for pair in read_pairs(tmp_path / "back.jsonl")] == [pair.sentence1 for pair in read_pairs(pairs)]
 
 
-def test_ties_are_counted_apart(tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ties_are_counted_apart(either_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Three ties (one has no right side and is not judged) and a pair that can only agree or disagree."""
     sentences = [("It is so.", "It is so.", 1), ("Not now.", "Not now.", 2), ("Go on.", "Go on.", None), ("I am.", "I is.", 1)]
     write_pairs(
@@ -58,7 +58,7 @@ def test_ties_are_counted_apart(tiny_checkpoint: Path, tmp_path: Path, capsys: p
         tmp_path / "pairs.jsonl",
     )
     judged = tmp_path / "judged.jsonl"
-    assert run("judge", str(tmp_path / "pairs.jsonl"), "--model", str(tiny_checkpoint), "-o", str(judged)) == 0
+    assert run("judge", str(tmp_path / "pairs.jsonl"), "--model", str(either_checkpoint), "-o", str(judged)) == 0
     shown = capsys.readouterr().out
     (row,) = [line.split() for line in shown.splitlines() if line.split()[:2] == ["grammar", "s"]]
     written = [json.loads(line)["judge"] for line in judged.read_text(encoding="utf-8").splitlines()]
@@ -127,9 +127,9 @@ def test_a_table_is_imported_by_names(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_pairs_for_a_tokenizer_are_all_usable(
-    tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    either_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pairs, model = tmp_path / "pairs.jsonl", str(tiny_checkpoint)
+    pairs, model = tmp_path / "pairs.jsonl", str(either_checkpoint)
     assert run("make", "--per-type", "2", "--subtypes", "identical", "--tokenizer", model, "-o", str(pairs)) == 0
     assert all(pair.sentence1 == pair.sentence2 for pair in read_pairs(pairs))
     # one token a byte: a and the have different lengths

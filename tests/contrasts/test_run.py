@@ -57,12 +57,21 @@ def texts(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def request_for(tiny_checkpoint: Path, tmp_path: Path, texts: Path):
+    return requests_for(tiny_checkpoint, tmp_path, texts)
+
+
+@pytest.fixture
+def request_for_either(either_checkpoint: Path, tmp_path: Path, texts: Path):
+    return requests_for(either_checkpoint, tmp_path, texts)
+
+
+def requests_for(model: Path, tmp_path: Path, texts: Path):
     def make(pairs: list[MinimalPair] | None = None, name: str = "pairs.jsonl", **changes) -> ContrastRequest:
         path = tmp_path / name
         if pairs is not None or not path.exists():
             write_pairs(pairs_of_places() if pairs is None else pairs, path)
         options = {
-            "model": str(tiny_checkpoint),
+            "model": str(model),
             "pairs": path,
             "sites": SITES,
             "positions": POSITIONS,
@@ -90,8 +99,8 @@ def described(schema: pa.Schema) -> list[tuple]:
     return [*columns, (schema.metadata[b"layerscope_table"], schema.metadata[b"schema_version"])]
 
 
-def test_a_run_leaves_every_table_as_declared_and_the_engines_numbers(request_for, tiny_decoder) -> None:
-    prepared = prepare_contrast(request_for())
+def test_a_run_leaves_every_table_as_declared_and_the_engines_numbers(request_for_either, either_decoder) -> None:
+    prepared = prepare_contrast(request_for_either())
     said: list[tuple[str, int, int]] = []
     assert run_contrast(prepared, progress=lambda *one: said.append(one)) is True
     directory = prepared.directory
@@ -111,7 +120,7 @@ def test_a_run_leaves_every_table_as_declared_and_the_engines_numbers(request_fo
     assert record.groups["tense"] == GroupRecord(role="grammar", pairs=24, unusable=0)
     assert said[-1] == ("Comparing pairs: tense", prepared.n_pairs, prepared.n_pairs)
 
-    sites = SiteMap(tiny_decoder, SITES)
+    sites = SiteMap(either_decoder, SITES)
     reference = find_reference(
         sites, prepared.request.reference, fingerprint=prepared.record.model_fingerprint, batch_tokens=1000
     )
@@ -192,7 +201,7 @@ def test_a_run_leaves_every_table_as_declared_and_the_engines_numbers(request_fo
     assert groups.loc["subject", ["pairs", "templates", "blocks", "unusable"]].tolist() == [24, 12, 12, 2]
     assert groups.loc["identical", "zero_share"] == 1.0
     assert groups["before_edit"].max() <= 1e-5
-    matrix = tiny_decoder.model.get_output_embeddings().weight.detach().norm(dim=0).numpy()
+    matrix = either_decoder.model.get_output_embeddings().weight.detach().norm(dim=0).numpy()
     rows = tables[REFERENCE.name]
     np.testing.assert_allclose(rows["spread"].to_numpy().reshape(2, 4, 32), spread[:, 0], rtol=1e-5)
     np.testing.assert_allclose(rows["unembedding"].to_numpy().reshape(8, 32), np.tile(matrix, (8, 1)), rtol=1e-5)
@@ -464,6 +473,17 @@ def test_a_prefix_moves_the_edit_with_the_sentence(request_for, tmp_path: Path) 
     edits = [[placed.n_before for placed in run.groups[-1].placed] for run in (prepared, without)]
     assert edits[0] == [edit + len("Look: ") for edit in edits[1]]
     assert prepared.record.pairs_sha256 != without.record.pairs_sha256
+
+
+def test_an_edit_in_the_first_word_has_a_context_with_a_bos_only(request_for_either, either_decoder) -> None:
+    first_words = [pair_of(f"{one} sat by the {place}.", f"{other} sat by the {place}.", "meaning", "subject", place)
+                   for place in PLACES for one, other in (("Cats", "Bats"), ("Mats", "Hats"))]  # fmt: skip
+    pairs = [*pairs_of_places(), *first_words]
+    (subject,) = [group for group in prepare_contrast(request_for_either(pairs)).groups if group.name == "subject"]
+    n_prefix = len(either_decoder.encoder.prefix_ids)
+    at_start = [placed for placed in subject.placed if placed.n_before == n_prefix]
+    assert len(at_start) == len(first_words) * n_prefix
+    assert len(subject.placed) == 24 + len(at_start)
 
 
 def test_punctuation_at_the_end_is_left_out(request_for) -> None:

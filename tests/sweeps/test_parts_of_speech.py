@@ -28,11 +28,11 @@ TEXTS = ["The dog chased a cat 🙂 quickly.", "Ten   cafe\u0301s can't close!",
 
 
 @pytest.fixture(scope="module")
-def run(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+def run(either_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     """A tiny model's run over texts of all kinds, tagged by spaCy."""
     folder = tmp_path_factory.mktemp("pos")
     (folder / "texts.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS), encoding="utf-8")
-    return swept(tiny_checkpoint, folder / "texts.jsonl", folder)
+    return swept(either_checkpoint, folder / "texts.jsonl", folder)
 
 
 def swept(model: Path, texts: Path, folder: Path) -> FinishedRun:

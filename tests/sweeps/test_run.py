@@ -41,18 +41,28 @@ STRANGE = [
 
 @pytest.fixture
 def request_for(tiny_checkpoint: Path, tmp_path: Path):
+    return requests_for(tiny_checkpoint, tmp_path)
+
+
+@pytest.fixture
+def request_for_either(either_checkpoint: Path, tmp_path: Path):
+    return requests_for(either_checkpoint, tmp_path)
+
+
+def requests_for(model: Path, tmp_path: Path):
     def make(**changes) -> SweepRequest:
         path = tmp_path / "texts.jsonl"
         if not path.exists():
             path.write_text("".join(json.dumps({"text": text}) + "\n" for text in STRANGE), encoding="utf-8")
-        options = {"model": str(tiny_checkpoint), "dataset": str(path), "output_dir": tmp_path / "results", "batch_tokens": 40}
+        options = {"model": str(model), "dataset": str(path), "output_dir": tmp_path / "results", "batch_tokens": 40}
         return SweepRequest(**{**options, **changes})
 
     return make
 
 
-def test_a_run_leaves_every_file_and_the_naive_numbers(request_for, tiny_decoder) -> None:
-    prepared = prepare_sweep(request_for(max_samples=None))
+def test_a_run_leaves_every_file_and_the_naive_numbers(request_for_either, either_decoder) -> None:
+    prepared = prepare_sweep(request_for_either(max_samples=None))
+    n_prefix = len(either_decoder.encoder.prefix_ids)
     assert run_sweep(prepared) is True
     directory = prepared.directory
     assert directory.path.parts[-2:] == ("removal+exchange", "tiny_llama_texts_nall")
@@ -67,7 +77,7 @@ def test_a_run_leaves_every_file_and_the_naive_numbers(request_for, tiny_decoder
     scores = pd.concat(shard.to_pandas() for shard in directory.parts(SCORES, len(prepared.shards)))
     layers = directory.read_table(LAYERS).to_pandas().set_index("variant")
     for variant in prepared.plan.variants:
-        model = rearranged(tiny_decoder.model, [step.layer for step in variant.path.steps])
+        model = rearranged(either_decoder.model, [step.layer for step in variant.path.steps])
         expected, total = {}, 0.0
         for document, ids in tokens.groupby("document")["id"]:
             if len(ids) > 1:
@@ -82,7 +92,7 @@ def test_a_run_leaves_every_file_and_the_naive_numbers(request_for, tiny_decoder
 
     record = directory.record(SweepRecord)
     assert (record.kind, record.status) == ("sweep", "finished")
-    assert record.data.unscored.texts_without_a_scored_token == 2  # "" and "x"
+    assert record.data.unscored.texts_without_a_scored_token == 2 - n_prefix  # "", and "x" where nothing stands before it
     assert record.data.tokens == sum(len(text.encode()) for text in STRANGE)
     assert record.model.layers == 4
     assert record.environment.packages["torch"].startswith(torch.__version__.split("+")[0])
@@ -91,13 +101,14 @@ def test_a_run_leaves_every_file_and_the_naive_numbers(request_for, tiny_decoder
     )
 
 
-def test_strange_text_is_kept_and_scored_as_it_is(request_for) -> None:
-    prepared = prepare_sweep(request_for(max_samples=None))
+def test_strange_text_is_kept_and_scored_as_it_is(request_for_either, either_decoder) -> None:
+    prepared = prepare_sweep(request_for_either(max_samples=None))
+    n_without_context = 1 - len(either_decoder.encoder.prefix_ids)
     by_text = {window.text: window for window in prepared.corpus.windows}
     for text in STRANGE:
         n_bytes = len(text.encode("utf-8"))
         assert by_text[text].n_tokens == n_bytes  # the tiny tokenizer has a token a byte
-        assert by_text[text].n_scored == max(n_bytes - 1, 0)
+        assert by_text[text].n_scored == max(n_bytes - n_without_context, 0)
 
 
 def test_a_text_of_20000_tokens_is_cut_at_the_context_and_counted(request_for, tmp_path: Path) -> None:
