@@ -7,7 +7,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-full test test-browser docs notebooks check format bench clean
+.PHONY: help setup demo demo-full test test-browser kills docs notebooks check format bench clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -75,6 +75,9 @@ test: $(READY) ## every test
 test-browser: $(READY) ## the report's page in a real browser; installs Debian's Chromium where there is none
 	command -v chromium chromium-browser google-chrome >/dev/null || apt-get install --yes --no-install-recommends chromium fonts-noto-cjk
 	$(BIN)/python -m pytest -q -m browser
+
+kills: $(READY) ## fifty kills of sweep, contrast, pairs make and export, each given again and compared; some minutes
+	LAYERSCOPE_KILLS=50 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -s tests/test_kills.py
 
 docs: $(READY) ## the documentation as a site in site/, strict, links checked
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet

@@ -38,9 +38,8 @@ def whole_file(path: Path) -> Iterator[Path]:
         unfinished.chmod(mode)
         unfinished.replace(path)
     except OSError as error:
-        raise RunError(
-            f"'{path}' cannot be written ({error.strerror or error}): make room, or name another place for it."
-        ) from error
+        reason = os.strerror(error.errno) if error.errno else error  # libraries put words of their own around it
+        raise RunError(f"'{path}' cannot be written ({reason}): make room, or name another place for it.") from error
     finally:
         with contextlib.suppress(OSError):
             unfinished.unlink(missing_ok=True)

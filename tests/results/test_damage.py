@@ -178,9 +178,9 @@ COMMANDS = {
     "pos": (["pos", "{tagged}", "--figures", "none"], "tagged", ("scores", "tokens.parquet", "manifest.json")),
     "compare": (["compare", "{tagged}", "{plain}", "--anyway"], "tagged", ("layers.parquet", "pos.json", "documents.parquet")),
     "figures": (["figures", "{contrast}"], "contrast", ("differences", "stability.json", "ranking.parquet")),
-    "stability": (["stability", "{contrast}", "--k", "5"], "contrast", ("blocks", "movement", "reference.parquet", "pairs")),
+    "stability": (["stability", "{contrast}", "--k", "5"], "contrast", ("blocks", "reference.parquet")),
     "export": (["export", "--model", "x", "--run", "{tagged}", "--output-dir", "x"], "tagged", ("layers.parquet",)),
-    "intervene": (["intervene", "{contrast}"], "contrast", ("groups", "blocks", "manifest.json")),
+    "intervene": (["intervene", "{contrast}", "--stable", "5"], "contrast", ("groups", "blocks", "manifest.json")),
 }
 
 

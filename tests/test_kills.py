@@ -1,0 +1,176 @@
+"""Killed at any moment and started again, a command leaves what it leaves undisturbed, value by value, and nothing else.
+
+A few kills in the suite; ``make kills`` runs fifty and prints a table. Half of them hit before a chosen change of the disk, the
+others after a chosen share of the time that the command takes.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from layerscope.pairs.format import write_pairs
+from tests.letter_pairs import PLACES, pairs_of_places
+
+KILLS = int(os.environ.get("LAYERSCOPE_KILLS", "8"))
+CHANGES = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree")
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(
+    ["layerscope.cli.main", "layerscope.sweeps.run", "layerscope.contrasts.run", "layerscope.models.export"]
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A command and where it writes."""
+
+    words: tuple[str, ...]
+    """Of the command; ``{out}`` is the folder that it may write to."""
+    before: tuple[str, ...] | None = None
+    """A command whose result lies there already."""
+
+
+def run(words: list[str], out: str, kill_before: int | None, count: Any) -> None:
+    """In a process of its own: a command, ended by the system before one of its changes of a folder."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(os.open(f"{out}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+
+    def watch(event: str, arguments: tuple[object, ...]) -> None:
+        if event in CHANGES and str(arguments[0]).startswith(out + os.sep):
+            count.value += 1
+            if count.value == kill_before:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(watch)
+    from layerscope.cli.main import main
+
+    main(words)
+
+
+def start(words: tuple[str, ...], out: Path, kill_before: int | None = None) -> tuple[Any, Any]:
+    count = CONTEXT.Value("i", 0)
+    process = CONTEXT.Process(target=run, args=([word.format(out=out) for word in words], str(out), kill_before, count))
+    process.start()
+    return process, count
+
+
+def finish(words: tuple[str, ...], out: Path) -> tuple[float, int]:
+    """Run it to its end: the seconds that it took, and how often it changed the folder."""
+    started = time.monotonic()
+    process, count = start(words, out)
+    process.join()
+    assert process.exitcode == 0, Path(f"{out}.log").read_text(encoding="utf-8")
+    return time.monotonic() - started, count.value
+
+
+def left_in(out: Path) -> dict[str, object]:
+    """Everything in a folder: tables as values, other files as bytes; what a manifest says of time and place left out."""
+    found: dict[str, object] = {}
+    for path in sorted(out.rglob("*")):
+        name = path.relative_to(out).as_posix()
+        if path.name == "SHA256SUMS" or path.is_dir():
+            found[name] = None
+        elif path.suffix == ".parquet":
+            found[name] = pd.read_parquet(path)
+        elif path.name == "manifest.json":
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+            found[name] = {key: value for key, value in manifest.items() if key not in ("seconds", "shards_resumed")}
+        else:
+            found[name] = path.read_bytes()
+    return found
+
+
+def check_same(found: dict[str, object], expected: dict[str, object]) -> None:
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        if isinstance(value, pd.DataFrame):
+            pd.testing.assert_frame_equal(found[name], value, check_exact=True)
+        else:
+            assert found[name] == value, name
+
+
+@pytest.fixture(scope="module")
+def jobs(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Job]:
+    folder = tmp_path_factory.mktemp("jobs")
+    texts, pairs = folder / "texts.txt", folder / "pairs.jsonl"
+    lines = [f"Line {n} tells of a {place} and what was found there." for n, place in enumerate(PLACES * 2)]
+    texts.write_text("\n".join(lines[:16]), encoding="utf-8")
+    (folder / "reference.txt").write_text("\n".join(lines), encoding="utf-8")
+    write_pairs(pairs_of_places(), pairs)
+    model = ("--model", str(tiny_checkpoint))
+    sweep = ("sweep", *model, "--dataset", str(texts), "--experiment", "removal", "--batch-tokens", "120", "--figures", "none")
+    sweep += ("--output-dir", "{out}")
+    contrast = ("contrast", *model, "--pairs", str(pairs), "--sites", "resid_post", "--positions", "edit,last")
+    contrast += ("--reference-dataset", str(folder / "reference.txt"), "--reference-tokens", "200", "--output-dir", "{out}")
+    export = ("export", *model, "--path", "0,2-3", "--output-dir", "{out}/smaller")
+    return {
+        "sweep": Job(sweep),
+        "contrast": Job(contrast),
+        "pairs make": Job(("pairs", "make", "--per-type", "60", "-o", "{out}/pairs.jsonl")),
+        "export": Job(export),
+        "sweep --force": Job((*sweep, "--force"), before=(*sweep, "--seed", "7")),
+        "export --force": Job((*export, "--force"), before=(*export[:3], "--path", "0-1", *export[5:])),
+    }
+
+
+def test_a_killed_command_that_is_given_again_ends_the_same(
+    jobs: dict[str, Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    generator = np.random.default_rng(20)
+    share = dict(zip(jobs, np.bincount(np.arange(KILLS) % len(jobs), minlength=len(jobs)), strict=True))
+    told = [f"\n{'command':16}{'kills':>6}{'by change':>10}{'by time':>8}{'changes':>9}{'seconds':>8}"]
+    for name, job in jobs.items():
+        whole = tmp_path / name.replace(" ", "") / "whole"
+        begin(job, whole)
+        seconds, changes = finish(job.words, whole)
+        expected = left_in(whole)
+        hits = {True: 0, False: 0}
+        for number in range(share[name]):
+            by_change = number % 2 == 0
+            out = whole.with_name(f"killed{number}")
+            kill(job, out, generator, by_change=by_change, seconds=seconds, changes=changes)
+            finish(job.words, out)
+            check_same(left_in(out), expected)
+            hits[by_change] += 1
+            shutil.rmtree(out)
+        told.append(f"{name:16}{share[name]:>6}{hits[True]:>10}{hits[False]:>8}{changes:>9}{seconds:>8.1f}")
+    if KILLS > 8:
+        with capsys.disabled():
+            sys.stdout.write("\n".join(told) + "\n")
+
+
+def begin(job: Job, out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    if job.before is not None:
+        finish(job.before, out)
+
+
+def kill(job: Job, out: Path, generator: np.random.Generator, *, by_change: bool, seconds: float, changes: int) -> None:
+    """End it while it runs; one that was too fast is started again, and killed sooner."""
+    latest = seconds
+    while True:
+        begin(job, out)
+        process, _ = start(job.words, out, int(generator.integers(1, changes + 1)) if by_change else None)
+        if not by_change:
+            time.sleep(float(generator.uniform(0.0, latest)))
+            process.kill()
+        process.join()
+        if process.exitcode == -signal.SIGKILL:
+            return
+        assert process.exitcode == 0, Path(f"{out}.log").read_text(encoding="utf-8")
+        latest /= 2
+        shutil.rmtree(out)
