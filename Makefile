@@ -7,7 +7,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-full test test-browser kills docs notebooks check format bench clean
+.PHONY: help setup demo demo-full test test-browser browser kills fuzz wheel docs notebooks check format bench clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -72,12 +72,21 @@ demo-full: $(READY) ## the same on more text, with an exported smaller model, br
 test: $(READY) ## every test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
-test-browser: $(READY) ## the report's page in a real browser; installs Debian's Chromium where there is none
-	command -v chromium chromium-browser google-chrome >/dev/null || apt-get install --yes --no-install-recommends chromium fonts-noto-cjk
+browser: ## Chromium for the tests of the page, where it can be installed
+	./scripts/install_chromium.sh
+
+test-browser: $(READY) browser ## the report's page in a real browser
 	$(BIN)/python -m pytest -q -m browser
 
 kills: $(READY) ## fifty kills of sweep, contrast, pairs make and export, each given again and compared; some minutes
 	LAYERSCOPE_KILLS=50 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -s tests/test_kills.py
+
+FUZZ ?= 10000
+fuzz: $(READY) ## malformed input: 10,000 mutated files and options, each given to a command; FUZZ='500 --only gguf --seed 3' for others
+	$(BIN)/python -m fuzz $(FUZZ)
+
+wheel: $(READY) ## the built wheel in an empty environment, and one command of each kind there
+	$(BIN)/python -m scripts.wheel_check
 
 docs: $(READY) ## the documentation as a site in site/, strict, links checked
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet

@@ -89,3 +89,19 @@ def runs(tmp_path_factory: pytest.TempPathFactory):
     from tests.tiny_runs import make_runs
 
     return make_runs(tmp_path_factory.mktemp("runs"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say whether the page was tested in a browser: a skip among thousands of tests is easily missed."""
+    told = [
+        (outcome, report)
+        for outcome in ("passed", "failed", "error", "skipped")
+        for report in terminalreporter.stats.get(outcome, ())
+        if "browser" in report.keywords
+    ]
+    ran = [outcome for outcome, _ in told if outcome != "skipped"]
+    if ran:
+        terminalreporter.write_line(f"browser tests: {len(ran)} ran, {len(ran) - ran.count('passed')} failed")
+    elif told:
+        why = told[0][1].longrepr[2].removeprefix("Skipped: ")
+        terminalreporter.write_line(f"browser tests: none ran, {len(told)} were skipped: {why}", yellow=True, bold=True)

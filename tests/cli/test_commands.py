@@ -7,6 +7,7 @@ import os
 import runpy
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,11 @@ def test_models_lists_the_built_in_one(capsys: pytest.CaptureFixture[str]) -> No
     out = capsys.readouterr().out
     assert "smollm2-135m" in out
     assert ".gguf" in out
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    run("--version")
+    assert capsys.readouterr().out == f"layerscope {version('layerscope')}\n"
 
 
 def test_datasets_lists_every_name(capsys: pytest.CaptureFixture[str]) -> None:

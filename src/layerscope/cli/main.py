@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 from typer.main import get_command
@@ -45,8 +47,19 @@ _STANDS = {
 """Of a command that was stopped, where more stands than files that are whole."""
 
 
+def _show_version(asked: bool) -> bool:
+    if asked:
+        print(f"layerscope {version('layerscope')}")
+        raise typer.Exit
+    return asked
+
+
 @app.callback()
-def _root() -> None:
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version and end.")
+    ] = False,
+) -> None:
     """What each layer of a language model does for next-word prediction."""
 
 
