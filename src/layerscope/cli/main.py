@@ -21,7 +21,7 @@ from layerscope.cli.report import report
 from layerscope.cli.stability import stability
 from layerscope.cli.sweep import sweep
 from layerscope.cli.words import words
-from layerscope.errors import LayerscopeError
+from layerscope.errors import LayerscopeError, printable
 
 app = typer.Typer(
     name="layerscope",
@@ -76,7 +76,7 @@ def exit_on_error(run: Callable[[], object]) -> None:
             raise SystemExit(130) from None
         if not hasattr(error, "format_message"):  # click's own errors have it; anything else is a bug, shown whole
             raise
-        _end(error.format_message())
+        _end(printable(error.format_message()))
     else:
         raise SystemExit(outcome if isinstance(outcome, int) else 0)
 

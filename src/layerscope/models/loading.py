@@ -25,6 +25,7 @@ from layerscope.models.checks import check_decoder
 from layerscope.models.decoder import Decoder
 from layerscope.models.encoder import BosPolicy, TextEncoder
 from layerscope.models.load_errors import loading
+from layerscope.models.sentencepiece_files import as_sentencepiece
 from layerscope.models.sources import ModelSource, local_path, resolve_model
 from layerscope.models.weights_found import check_weights_found
 
@@ -118,9 +119,10 @@ def load_encoder(source: ModelSource, options: LoadOptions) -> TextEncoder:
     if Path(location).is_dir():
         check_tokenizer_files(Path(location))
     with loading(source, "tokenizer") as local:
-        tokenizer = AutoTokenizer.from_pretrained(
+        chosen = AutoTokenizer.from_pretrained(
             location, revision=source.revision, trust_remote_code=options.trust_remote_code, local_files_only=local
         )
+        tokenizer = as_sentencepiece(chosen, Path(location))
         tokenizer("a", add_special_tokens=False)  # settings of the wrong kind show here and not before
     return TextEncoder.from_tokenizer(tokenizer, options.bos)
 
