@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import re
+import shutil
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -362,6 +365,32 @@ def test_weights_on_disk_are_refused(tmp_path: Path) -> None:
     decoder = Decoder(build_tiny("llama"), "some-model")
     decoder.model.model.layers[2].to("meta")
     refused(decoder, "0-2", tmp_path / "out", ModelError, "needs every weight in memory; some of 'some-model' are on disk")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+@pytest.mark.parametrize(("umask", "file_mode", "folder_mode"), [(0o022, 0o644, 0o755), (0o077, 0o600, 0o700)])
+def test_everything_has_the_permissions_of_the_umask(
+    tiny_decoder: Decoder, tmp_path: Path, umask: int, file_mode: int, folder_mode: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        export_path(tiny_decoder, LayerPath.parse("0,2"), folder=tmp_path / "out")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == folder_mode
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "out").iterdir()}
+    assert modes == dict.fromkeys(modes, file_mode)
+    assert "model.safetensors" in modes
+
+
+@pytest.mark.parametrize("name", ["line\nfeed: [", "tab\tand 'quotes'", "\x1b[31mred"])
+def test_a_name_cannot_break_the_files_that_describe_it(tiny_checkpoint: Path, tmp_path: Path, name: str) -> None:
+    decoder = load_decoder(str(shutil.copytree(tiny_checkpoint, tmp_path / name)))
+    export_path(decoder, LayerPath.parse("0,2"), folder=tmp_path / "out")
+    recipe = yaml.safe_load((tmp_path / "out" / "mergekit.yaml").read_text(encoding="utf-8"))
+    written = recipe["slices"][0]["sources"][0]["model"]
+    assert written == name
+    assert json.loads((tmp_path / "out" / "layerscope.json").read_text(encoding="utf-8"))["model"] == written
 
 
 def test_a_folder_that_holds_something_is_kept(tmp_path: Path) -> None:

@@ -16,6 +16,12 @@ ORDER = (0, 2, 1, 1)
 """Layer 3 removed, 1 and 2 exchanged, 1 twice."""
 
 
+_EXTRA_LAYERS: dict[str, dict[str, Any]] = {
+    "": {"num_nextn_predict_layers": 1},
+    "-lists": {"num_mtp_layers": 1, "mtp_num_hidden_layers": 1, "ratios": [1, 2, 3, 4, 5]},
+}
+
+
 def rearranged(config: PretrainedConfig, order: tuple[int, ...]) -> PretrainedConfig:
     before = config.to_dict()
     changed = rearranged_config(config, order, n_layers=N_LAYERS)
@@ -47,6 +53,9 @@ def rearranged(config: PretrainedConfig, order: tuple[int, ...]) -> PretrainedCo
         ("deepseek_v3", (1, 2), {"first_k_dense_replace": 0}),
         ("deepseek_v3", (0, 0, 1), {"first_k_dense_replace": 2}),
         ("lfm2_moe", (0, 0, 1), {"num_dense_layers": 2}),
+        # layers that predict further tokens, which are not written
+        ("deepseek_v3-mtp", ORDER, {"num_nextn_predict_layers": 0, "first_k_dense_replace": 1}),
+        ("deepseek_v3-mtp-lists", ORDER, {"num_mtp_layers": 0, "mtp_num_hidden_layers": 0, "ratios": [1, 3, 2, 2]}),
         # patterns and periods
         ("gpt_neo", ORDER, {"attention_layers": ["global", "local", "local", "local"]}),
         ("recurrent_gemma", (2, 1, 0, 3, 1), {"layers_block_type": [LINEAR, SLIDING, LINEAR, LINEAR, SLIDING]}),
@@ -55,7 +64,8 @@ def rearranged(config: PretrainedConfig, order: tuple[int, ...]) -> PretrainedCo
     ],
 )
 def test_settings_of_single_layers_move_with_them(name: str, order: tuple[int, ...], expected: dict[str, Any]) -> None:
-    changed = rearranged(TINY[name].config(), order)
+    model, _, extra = name.partition("-mtp")
+    changed = rearranged(TINY[model].config(**_EXTRA_LAYERS[extra] if "-mtp" in name else {}), order)
     assert {setting: getattr(changed, setting) for setting in expected} == expected
 
 

@@ -68,6 +68,16 @@ def test_a_file_is_whole_or_absent(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "x.txt").read_text() == "whole"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+def test_a_file_has_the_permissions_of_the_umask_whoever_writes_it(tmp_path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    with whole_file(tmp_path / "x.safetensors") as unfinished:
+        save_file({"a": np.zeros(2)}, unfinished)
+    (tmp_path / "plain").touch()
+    assert (tmp_path / "x.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
 def test_json_is_strict(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "x.json", {"ppl": float("inf")})

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, NoReturn
 
-from layerscope.errors import LayerscopeError
+from layerscope.errors import LayerscopeError, printable
 
 STARTS_OVER = "no file is half-written, and the same command starts over"
 """What stands of a command that was stopped, unless it says otherwise."""
@@ -80,7 +80,7 @@ def exit_on_error(run: Callable[[], object], *, stands: str = STARTS_OVER) -> No
         except Exception as error:
             if not hasattr(error, "format_message"):  # the option parser's errors have it; anything else is a bug, shown whole
                 raise
-            code = _say(error.format_message(), 2)
+            code = _say(printable(error.format_message()), 2)
         _give_up_full_streams()
     raise SystemExit(code)
 

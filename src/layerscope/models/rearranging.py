@@ -9,6 +9,7 @@ An ``order`` holds, for each place of the new model, the layer of the old one th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 from typing import Any
@@ -60,12 +61,16 @@ def rearranged_config(config: PretrainedConfig, order: Sequence[int], *, n_layer
 def _rearranged(settings: dict[str, Any], order: Sequence[int], n_layers: int) -> dict[str, Any]:
     """The settings that say something of single layers, for the new order."""
     changes: dict[str, Any] = {}
+    extra = {name: value for name, value in settings.items() if _EXTRA_LAYERS.fullmatch(name) and isinstance(value, int)}
+    lengths = {n_layers, n_layers + max(extra.values(), default=0)}  # some lists go on with the extra layers
     for name, value in settings.items():
         if value is None or name in _OF_NO_LAYER or name.endswith(("_token_id", "_token_ids")):
             continue
-        if name in _BY_NAME:
+        if name in extra:
+            changes[name] = 0
+        elif name in _BY_NAME:
             changes[name] = _BY_NAME[name](value, order, n_layers)
-        elif isinstance(value, list | tuple) and len(value) == n_layers:
+        elif isinstance(value, list | tuple) and len(value) in lengths:
             changes[name] = [value[layer] for layer in order]
     if settings.get("decoder_sparse_step") is not None:
         step, dense = settings["decoder_sparse_step"], settings.get("mlp_only_layers") or ()
@@ -141,5 +146,8 @@ _BY_NAME: dict[str, Callable[[Any, Sequence[int], int], Any]] = {
 """Settings that name layers by number, or that are no list of one item a layer, and how each is rewritten."""
 _PERIODS = (("attn_layer_period", "attn_layer_offset"), ("expert_layer_period", "expert_layer_offset"))
 """A layer has the kind if its number modulo the first is the second."""
+_EXTRA_LAYERS = re.compile(r"(num|n)_(nextn_predict|mtp)_\w+|(mtp|nextn)_(num|n)_\w+", re.ASCII)
+"""Counts of layers behind the last that predict further tokens. transformers does not load them, so that a checkpoint written
+from its model has none."""
 _OF_NO_LAYER = ("architectures", "time_step_limit", "mtp_layer_types", "mtp_mlp_layer_types", "mtp_layers_block_type")
 """Lists that could have as many items as there are layers and say nothing of them."""

@@ -64,6 +64,16 @@ def resolve_model(name: str, revision: str | None = None) -> ModelSource:
         raise ModelError(f"The model '{name}' cannot be read ({error.strerror or error}): check its permissions.") from error
 
 
+def check_model_name(name: str) -> None:
+    """Refuse a name that no model can have, before anything is made of it.
+
+    Raises:
+        ModelError: neither built in nor a file, and no id on the Hub.
+    """
+    if name not in BUILT_IN and local_path(name) is None:
+        _on_the_hub(name, None)
+
+
 def local_path(name: str) -> Path | None:
     """The file or folder of that name; None if there is none, or no such name is possible."""
     try:

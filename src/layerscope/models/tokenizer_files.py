@@ -12,12 +12,12 @@ from pathlib import Path
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from layerscope.errors import ModelError
+from layerscope.models.sentencepiece_files import as_sentencepiece
 
 _WHOLE, _TEKKEN = "tokenizer.json", "tekken.json"
 _VENDORS = ("tokenizer.model", "tiktoken.model", _TEKKEN)
 TOKENIZER_FILES = (_WHOLE, "tokenizer_config.json", *_VENDORS)
 """What a folder with a tokenizer has one of."""
-_PROBES = ("The cat sat.", "x", "12 cats, and 🙂")
 
 
 def read_tokenizer(
@@ -29,7 +29,7 @@ def read_tokenizer(
     takes in that case gives no offsets.
 
     Raises:
-        ModelError: there is a vendor's vocabulary only, and what transformers makes of it is not the vendor's tokenizer.
+        ModelError: there is a vendor's vocabulary only, and it is not one that can be read as the vendor reads it.
     """
     folder = Path(location)
     if (folder / _TEKKEN).is_file() and not any((folder / name).is_file() for name in (_WHOLE, "tokenizer.model")):
@@ -41,26 +41,7 @@ def read_tokenizer(
         local_files_only=local_files_only,
         mistral_format=False,
     )
-    vocabulary = tokenizer.init_kwargs.get("vocab_file") or getattr(tokenizer, "vocab_file", None)
-    if isinstance(vocabulary, str) and Path(vocabulary).name in _VENDORS and not Path(vocabulary).with_name(_WHOLE).is_file():
-        _check_against_vendor(tokenizer, Path(vocabulary), location)
-    return tokenizer
-
-
-def _check_against_vendor(tokenizer: PreTrainedTokenizerBase, vocabulary: Path, location: str | Path) -> None:
-    """Hold a tokenizer that was made of a vendor's vocabulary against sentencepiece."""
-    from sentencepiece import SentencePieceProcessor
-
-    if "add_bos_token" not in tokenizer.init_kwargs:
-        raise _refusal(location, vocabulary.name, "which does not say whether a BOS stands before a text")
-    try:
-        vendor = SentencePieceProcessor(str(vocabulary))
-    except (OSError, RuntimeError) as error:
-        raise _refusal(location, vocabulary.name, "which is no sentencepiece model that could be compared with") from error
-    for text in _PROBES:
-        ours = list(tokenizer(text, add_special_tokens=False)["input_ids"])
-        if ours != list(vendor.encode(text)):
-            raise _refusal(location, vocabulary.name, f"from which transformers makes another: it reads '{text}' otherwise")
+    return as_sentencepiece(tokenizer, folder)
 
 
 def _refusal(location: str | Path, file: str, reason: str) -> ModelError:

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from layerscope.errors import printable
 from layerscope.paths.path import LayerPath
 from layerscope.paths.sequential import sequential_steps
 from layerscope.paths.steps import LayerStep
@@ -42,7 +43,7 @@ def mergekit_recipe(path: LayerPath, model: str, *, dtype: str, silent: Mapping[
         else:
             slices.append(_slice(model, step.layer))
     recipe = {"slices": slices, "merge_method": "passthrough", "dtype": dtype}
-    heading = f"# The path {path} of '{model}', for mergekit, which must find a model under that name.\n"
+    heading = f"# The path {path} of '{printable(model)}', for mergekit, which must find a model under that name.\n"
     return heading + str(yaml.safe_dump(recipe, sort_keys=False, default_flow_style=None, allow_unicode=True, width=1000))
 
 

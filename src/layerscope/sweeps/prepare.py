@@ -26,7 +26,7 @@ from layerscope.models.encoder import TextEncoder
 from layerscope.models.loading import LoadOptions, load_config, load_encoder, resolve_device, resolve_dtype
 from layerscope.models.memory import available_memory
 from layerscope.models.skeleton import count_layers, count_parameters
-from layerscope.models.sources import ModelSource, resolve_model
+from layerscope.models.sources import ModelSource, check_model_name, resolve_model
 from layerscope.paths.families import build_variants, check_family
 from layerscope.paths.layer_major import layer_major
 from layerscope.paths.path import LayerPath
@@ -158,6 +158,7 @@ def prepare_sweep(request: SweepRequest) -> PreparedSweep:
     _check_request(request)
     protocol = Protocol.parse(request.protocol)
     device = resolve_device(request.options.device)
+    check_model_name(request.model)
     directory = RunDirectory(request.output_dir / _experiment_name(request) / _slug(request))
     directory.check_writable()
     documents = load_documents(request.dataset, protocol.unit, split=request.split, data_dir=request.data_dir)

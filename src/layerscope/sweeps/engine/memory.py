@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,9 +67,9 @@ def estimate_memory(
     """
     text_config: Any = config.get_text_config(decoder=True)
     width: int = text_config.hidden_size
-    inner = getattr(text_config, "intermediate_size", None) or 4 * width
+    inner = _widest(getattr(text_config, "intermediate_size", None)) or 4 * width
     state = longest_batch * bytes_a_state(config, dtype)
-    layer = longest_batch * (6 * width + 3 * int(inner)) * dtype.itemsize
+    layer = longest_batch * (6 * width + 3 * inner) * dtype.itemsize
     held = min(group_size(state, plan), len(plan.variants)) * state
     chunk = logits_bytes(device_type) * (6 * 4 + dtype.itemsize) // 4
     kept = plan.peak_states * state if stream_bytes is None else max(plan.peak_states * state, stream_bytes)
@@ -85,6 +86,11 @@ def estimate_memory(
     if model is None:
         return MemoryEstimate(None, kept + layer, held + chunk, runtime, 0)
     return MemoryEstimate(model.weights, kept + layer, held + chunk, runtime, model.loading)
+
+
+def _widest(size: int | Sequence[int] | None) -> int:
+    """Of the layers, where a configuration names a size for each (Gemma 3n, OpenELM); 0 where it names none."""
+    return max(size, default=0) if isinstance(size, Sequence) else int(size or 0)
 
 
 def bytes_a_state(config: PretrainedConfig, dtype: torch.dtype) -> int:
