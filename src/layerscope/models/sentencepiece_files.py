@@ -48,7 +48,7 @@ def as_sentencepiece(tokenizer: PreTrainedTokenizerBase, folder: Path) -> PreTra
         processor.Load(str(folder / _FILE))
     except (RuntimeError, OSError) as error:  # a file of tiktoken's goes by the same name, and does not say its BOS
         raise ModelError(
-            f"A tokenizer is read from tokenizer.json, or from a {_FILE} of sentencepiece's; '{folder}' has only a {_FILE} that "
+            f"A tokenizer is read from tokenizer.json, or from sentencepiece's {_FILE}; '{folder}' has only a {_FILE} that "
             "is none: add the model's own tokenizer.json."
         ) from error
     if type(tokenizer) in (LlamaTokenizer, PreTrainedTokenizerFast):
