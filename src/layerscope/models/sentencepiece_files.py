@@ -76,7 +76,7 @@ def _llama_tokenizer(folder: Path, processor: SentencePieceProcessor) -> LlamaTo
     parts = json.loads(tokenizer.backend_tokenizer.to_str())
     parts["model"]["merges"] = generate_merges(ids, {piece: processor.GetScore(number) for piece, number in ids.items()})
     parts["pre_tokenizer"], parts["normalizer"] = None, _SPACES
-    tokenizer._tokenizer = Tokenizer.from_str(json.dumps(parts))
+    vars(tokenizer)["_tokenizer"] = Tokenizer.from_str(json.dumps(parts))  # it has no setter
     return tokenizer
 
 
