@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,6 +21,14 @@ from layerscope.errors import DataError
 ROOT = Path(__file__).parents[2]
 LAYERSCOPE = [sys.executable, "-m", "layerscope.cli.main"]
 JAPANESE = "東京の“雨”は Δ−1 — naïve 🙂"
+
+
+@pytest.fixture(autouse=True)
+def _signals_are_heard() -> Iterator[None]:
+    """As in a terminal; a shell starts what runs in its background with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -39,8 +39,8 @@ def refused(capsys: pytest.CaptureFixture[str], tmp_path: Path, tiny_checkpoint:
 
 def test_unknown_model_has_near_names(refused) -> None:
     assert refused(model="smollm2-135") == (
-        "layerscope: Unknown model 'smollm2-135'. Did you mean smollm2-135m? Known: smollm2-135m, a directory, a .gguf file, "
-        "or a Hub id such as meta-llama/Meta-Llama-3-8B."
+        "layerscope: Unknown model 'smollm2-135'. Did you mean smollm2-135m? Known: smollm2-135m, gemma3-270m, a directory, a "
+        ".gguf file, or a Hub id such as meta-llama/Meta-Llama-3-8B."
     )
 
 

@@ -442,7 +442,7 @@ def test_the_old_folder_comes_back_where_the_new_one_cannot_be_moved(tmp_path: P
     rename = Path.rename
 
     def refuse_the_last(self: Path, target: Path) -> Path:
-        if self.name.endswith("-out"):
+        if self.name.startswith(".unfinished-"):
             raise OSError(13, "Permission denied")
         return rename(self, target)
 

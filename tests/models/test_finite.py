@@ -107,7 +107,7 @@ def test_a_judge_that_overflows_is_refused(tmp_path: Path) -> None:
     ]
     write_pairs(pairs[:1], tmp_path / "calm.jsonl")
     write_pairs(pairs, tmp_path / "loud.jsonl")
-    assert len(judge_file(tmp_path / "calm.jsonl", str(folder), LoadOptions(), output=None)) == 1
+    assert len(judge_file(tmp_path / "calm.jsonl", str(folder), LoadOptions(), output=None).pairs) == 1
     with pytest.raises(ModelError, match="float16 overflows in layer 2"):
         judge_file(tmp_path / "loud.jsonl", str(folder), LoadOptions(), output=tmp_path / "judged.jsonl")
     assert not (tmp_path / "judged.jsonl").exists()

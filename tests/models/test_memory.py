@@ -9,7 +9,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from layerscope.cli.main import main
-from layerscope.errors import DeviceError
+from layerscope.errors import DeviceError, ModelError
 from layerscope.models.loading import LoadOptions, load_config, load_streamed, load_weights
 from layerscope.models.memory import check_weights_fit, weight_memory
 from layerscope.models.sources import resolve_model
@@ -73,7 +73,7 @@ def test_both_ways_of_loading_refuse(tmp_path: Path, load) -> None:
 def test_a_device_map_spreads_what_does_not_fit(tmp_path: Path) -> None:
     build_tiny("llama").save_pretrained(tmp_path)
     source = resolve_model(str(tmp_path))
-    with pytest.raises(AssertionError, match="weights are read"):
+    with pytest.raises(ModelError, match="cannot be loaded: weights are read"):
         load_weights(source, load_config(source, LoadOptions()), None, LoadOptions(device_map="auto"))
 
 

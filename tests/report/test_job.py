@@ -10,7 +10,7 @@ import pytest
 
 from layerscope.errors import RunError
 from layerscope.report.write import open_run, write_report
-from layerscope.results.digests import SUMS
+from layerscope.results.digests import SUMS, Digests
 from layerscope.sweeps.tables import TOKEN_WORDS
 from tests.report.unpack import page_data, table_of
 from tests.tiny_runs import CLOSING, MODEL, SITES, TinyRuns
@@ -119,6 +119,7 @@ def test_a_sweep_and_a_contrast_of_one_model_need_no_folder(whole: tuple[Path, d
 def test_words_of_the_tagger_are_used_where_they_are(runs: TinyRuns, tmp_path: Path) -> None:
     untagged = copied(runs.tagged, tmp_path / "run")
     (untagged / TOKEN_WORDS.name).unlink()
+    Digests(untagged).forget(TOKEN_WORDS.name)
     write_report([untagged], tmp_path / "a.html")
     data, packing = page_data(tmp_path / "a.html")
     assert data["sweeps"][0]["text"] is not None

@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerFast
 
 from layerscope.errors import DataError, RunError
 from layerscope.models.loading import LoadOptions
+from layerscope.results.directory import RunDirectory
 from layerscope.sweeps.compare import CompareRequest, compare_runs
 from layerscope.sweeps.compare_summaries import compare_summaries
 from layerscope.sweeps.drawing import draw_comparison
@@ -258,7 +259,7 @@ def test_runs_tagged_differently_have_no_panels_unless_asked_for(run, request_fo
     one, other = run("four", dataset="bank", tagged=True), tmp_path / "other"
     shutil.copytree(run("six", dataset="bank", tagged=True), other)
     tagging = json.loads((other / "pos.json").read_text(encoding="utf-8"))
-    (other / "pos.json").write_text(json.dumps({**tagging, "tagger": "a tagger of 1987"}), encoding="utf-8")
+    RunDirectory(other).write_json("pos.json", {**tagging, "tagger": "a tagger of 1987"})
     compared = compare_runs([one, other], request_for())
     note = "No panels by part of speech: the runs were tagged by gold tags of bank.conllu and a tagger of 1987; tag them alike"
     assert compared.notes[0].startswith(note)
