@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", choices=list(FORMATS), help="cases of this format only, under their own numbers")
     parser.add_argument("--case", type=int, help="run this one in this process, and show all that it says")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="at a time (one a core)")
-    parser.add_argument("--limit", type=float, default=30.0, help="seconds that a case may take (30)")
+    parser.add_argument("--limit", type=float, default=30.0, help="seconds of a processor that a case may take (30)")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no case after so long (no end)")
     parser.add_argument("--keep", type=Path, default=Path("build/fuzz"), help="where files of faults go (build/fuzz)")
     options = parser.parse_args(arguments)

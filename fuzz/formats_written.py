@@ -19,13 +19,14 @@ _FAMILIES = (
 _ALPHABET = "0123456789,-.|()attnmlp none:"
 
 _SWEEP, _CONTRAST, _PAIRS = {"run": RUN_FOLDERS["sweep"]}, {"run": RUN_FOLDERS["contrast"]}, {"pairs.jsonl": "pairs.jsonl"}
-_COMMANDS: tuple[tuple[str, dict[str, str]], ...] = (
+COMMANDS: tuple[tuple[str, dict[str, str]], ...] = (
     ("sweep --model {model} --dataset texts.txt --experiment removal --max-samples 3 --protocol lines --seed 1 --bos auto "
      "--dtype float32 --device cpu --batch-tokens 64 --output-dir out --figures none --dry-run", {}),
     ("sweep --model {model} --dataset texts.txt --path 0,2 --until-ci 0.5 --stream --stream-memory 1 --output-dir out "
-     "--word-boundaries --max-samples all --dry-run", {}),
+     "--max-samples all --dry-run", {}),
     ("contrast --model {model} --pairs pairs.jsonl --sites resid_post --positions edit,last --prefix So --values 1 --bos auto "
-     "--reference-dataset texts.txt --reference-tokens 50 --seed 1 --batch-tokens 64 --output-dir out --dry-run", _PAIRS),
+     "--reference-dataset reference.txt --reference-tokens 100 --seed 1 --batch-tokens 64 --output-dir out --dry-run",
+     {**_PAIRS, "reference.txt": "reference.txt"}),
     ("words run --variant removal-1 --tag NOUN --top 3 --frequency 1 --output words.csv", _SWEEP),
     ("compare run other --family removal --measure delta --axis layer --unit nats --anyway --output-dir out --figures none",
      {**_SWEEP, "other": RUN_FOLDERS["sweep"]}),
@@ -90,7 +91,7 @@ def options(make: Maker) -> Case:
 
 def _command(make: Maker) -> Case:
     """A short command line that holds, with its options spelt out."""
-    written, files = make.chosen(*_COMMANDS)
+    written, files = make.chosen(*COMMANDS)
     make.copied("texts.txt")
     for name, source in files.items():
         make.copied(source, name)

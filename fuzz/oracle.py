@@ -99,7 +99,9 @@ def _of_words(outcome: Outcome) -> list[Fault]:
             found.append(Fault(f"control characters on {name}", f"{control[0]!r} in …{text[start : control.end() + 60]!r}"))
     if outcome.code == 2:
         lines = _LINE_ENDS.split(outcome.stderr.strip("\n"))
-        if not lines[-1].startswith(("layerscope: ", "comparison_figures: ")):
+        if lines[0].startswith("Usage: ") and not outcome.stdout:  # of a group of commands, where none of them was named
+            pass
+        elif not lines[-1].startswith(("layerscope: ", "comparison_figures: ")):
             found.append(Fault("a refusal of several lines or none", outcome.stderr[-1_500:]))
         elif len(lines[-1]) > LONGEST_MESSAGE:
             found.append(Fault(f"a message of more than {LONGEST_MESSAGE:,} characters", lines[-1][:500]))

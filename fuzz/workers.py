@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import faulthandler
+import math
 import multiprocessing
 import os
 import re
 import resource
+import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
@@ -21,8 +23,10 @@ LARGEST_FILE = 2**28
 """Bytes of a file that a case may write."""
 CASES_A_PROCESS = 2_000
 """After which a process makes room for a fresh one."""
-_IMPORTS = 300.0
-"""Seconds."""
+_IMPORTS = 120.0
+"""Seconds more for the first case of a process, which imports the libraries."""
+_WAITING = 10
+"""Seconds that may pass for each that a case may take of a processor: other programs have theirs."""
 
 Reporter = Callable[[Result, Outcome, Path], None]
 """Called in the process of the case while its files are still there."""
@@ -55,7 +59,7 @@ def run_cases(
         seeds: from ``make_seeds``.
         rooms: a folder in which each process has a room.
         processes: at a time.
-        limit: seconds a case may take.
+        limit: seconds of a processor that a case may take.
         report: told of each case that has a fault, in its process.
         run: a case, in its process.
     """
@@ -124,7 +128,8 @@ class _Worker:
         assert self.number is not None, "it had a case"
         log = _end_of(Path(f"{self.room}.log"))
         where = next(iter(re.findall(r'File "[^"]*/layerscope/([^"]*)", line \d+ in (\w+)', log)), ("a library", "unknown"))
-        kind = "a hang" if "Timeout (" in log else f"a crash ({self._process.exitcode})"
+        is_hang = "Timeout (" in log or self._process.exitcode == -signal.SIGXCPU
+        kind = "a hang" if is_hang else f"a crash ({self._process.exitcode})"
         fault = Fault(f"{kind} in {':'.join(where)}", log)
         return Result(self.number, format_of(self._seed, self.number), None, time.perf_counter() - self._started, (fault,))
 
@@ -139,11 +144,13 @@ def _work(pipe: Connection, seed: int, seeds: Path, room: Path, limit: float, re
         os.dup2(log.fileno(), 1)  # what libraries that are no Python say
         os.dup2(log.fileno(), 2)
         faulthandler.enable(log)
+        faulthandler.register(signal.SIGXCPU, log, chain=True)
         is_limited = False
         while (number := pipe.recv()) is not None:
             log.truncate(0)
-            # the first case imports the libraries, which takes as long as it takes
-            faulthandler.dump_traceback_later(limit if is_limited else limit + _IMPORTS, exit=True, file=log)
+            allowed = limit if is_limited else limit + _IMPORTS
+            limit_processor(allowed)
+            faulthandler.dump_traceback_later(allowed * _WAITING, exit=True, file=log)
             result, outcome = run(seed, number, seeds, room)
             faulthandler.cancel_dump_traceback_later()
             if result.faults:
@@ -152,6 +159,12 @@ def _work(pipe: Connection, seed: int, seeds: Path, room: Path, limit: float, re
             if not is_limited:
                 limit_memory()
                 is_limited = True
+
+
+def limit_processor(seconds: float) -> None:
+    """Have this process end when it has taken so much more of a processor."""
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + seconds), most))
 
 
 def limit_memory() -> None:

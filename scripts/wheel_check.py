@@ -41,8 +41,8 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("pairs check letters.jsonl --tokenizer ./model -o checked.jsonl", "checked.jsonl"),
     ("pairs judge imported.jsonl --model ./model -o judged.jsonl", "judged.jsonl"),
     ("pairs export made.jsonl -o published.json", "published.json"),
-    ("contrast --model ./model --pairs letters.jsonl --sites resid_post --positions edit,last --reference-dataset texts.txt "
-     "--reference-tokens 50", f"{CONTRAST}/manifest.json"),
+    ("contrast --model ./model --pairs letters.jsonl --sites resid_post --positions edit,last --reference-dataset lines.txt "
+     "--reference-tokens 100", f"{CONTRAST}/manifest.json"),
     ("stability {contrast} --k 5 --resamples 19 --language ja", f"{CONTRAST}/stability_ja.md"),
     ("intervene {contrast} --stable 2 --sets 9 --max-pairs 4 --text-tokens 20", f"{CONTRAST}/intervention.json"),
     ("report {sweep} {smaller} {contrast} --language ja --output page.html", "page.html"),
@@ -140,6 +140,7 @@ def _write_inputs(folder: Path) -> None:
     save_tiny_llama(folder / "model")
     write_pairs(pairs_of_names(), folder / "letters.jsonl")
     (folder / "texts.txt").write_text(_TEXTS, encoding="utf-8")
+    (folder / "lines.txt").write_text("".join(f"Line {n} tells of {n + 2} dogs.\n" for n in range(12)), encoding="utf-8")
     (folder / "table.csv").write_text(_TABLE, encoding="utf-8")
 
 

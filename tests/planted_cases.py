@@ -12,12 +12,15 @@ from fuzz.running import Result
 
 
 def planted_runner(seed: int, number: int, seeds: Path, room: Path) -> tuple[Result, Outcome]:
-    """For processes: one case hangs, one crashes, one takes all memory, the others hold."""
+    """For processes: one case sleeps, one runs for ever, one crashes, one takes all memory; the others hold."""
     if number == 1:
         time.sleep(600)
     if number == 3:
-        os.kill(os.getpid(), signal.SIGSEGV)
+        while True:
+            pass
     if number == 5:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if number == 7:
         try:
             bytearray(2**40)
         except MemoryError:

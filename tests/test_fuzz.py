@@ -10,6 +10,7 @@ import pytest
 
 import layerscope.cli.main as command_line
 from fuzz.formats import FORMATS
+from fuzz.formats_written import COMMANDS
 from fuzz.mutation import mutated_bytes, mutated_json
 from fuzz.oracle import Fault, Outcome, faults, place_of
 from fuzz.running import format_of, made_case, run_case
@@ -36,6 +37,18 @@ def test_a_valid_file_of_each_format_holds(name: str, seeds: Path, tmp_path: Pat
     assert (result.code, result.faults) == (0, ()), outcome.stderr
 
 
+def test_every_command_whose_options_are_mutated_holds_before(seeds: Path, tmp_path: Path) -> None:
+    states = {}
+    for number in range(300):
+        folder = tmp_path / f"look-{number}"
+        folder.mkdir()
+        states[made_case("options", Random(f"whole {number}"), seeds, folder, mutates=False).arguments] = f"whole {number}"
+    assert len(states) == len(COMMANDS)
+    for arguments, state in states.items():
+        result, outcome = run_case(0, "options", Random(state), seeds, tmp_path / "room", mutates=False)
+        assert (result.code, result.faults) == (0, ()), f"{arguments}: {outcome.stderr}"
+
+
 def test_a_case_is_the_same_case_again(seeds: Path, tmp_path: Path) -> None:
     for name in FORMATS:
         made = []
@@ -53,8 +66,8 @@ def test_a_case_is_the_same_case_again(seeds: Path, tmp_path: Path) -> None:
 def test_mutations_change_what_they_are_given() -> None:
     data, value = b'{"text": "a line", "n": 12}\n' * 3, {"a": [1, {"b": "text"}], "c": None}
     assert sum(mutated_bytes(Random(n), data) != data for n in range(300)) > 270
-    made = [mutated_json(Random(n), value) for n in range(300)]
-    assert len(set(made)) > 200  # of so small a value
+    made = [mutated_json(Random(n), value) for n in range(1_000)]
+    assert len(set(made)) > 500  # of so small a value
     for hostile in (b"NaN", b"1e400", HUGE.encode(), b"[" * 1_000, b"\\ud800"):
         assert any(hostile in one for one in made), hostile
     assert value == {"a": [1, {"b": "text"}], "c": None}
@@ -114,15 +127,12 @@ def test_a_fault_is_named_by_the_innermost_place_of_ours(tmp_path: Path) -> None
 
 
 def test_hangs_and_crashes_end_one_case_and_no_other(tmp_path: Path) -> None:
-    found = {
-        result.number: [fault.kind for fault in result.faults]
-        for result in run_cases(0, range(7), tmp_path, tmp_path, processes=1, limit=1.0, report=told, run=planted_runner)
-    }
-    assert {number for number, kinds in found.items() if not kinds} == {0, 2, 4, 6}
-    assert found[1][0].startswith("a hang in ")
-    assert found[3][0].startswith("a crash (-11)")
-    assert found[5] == ["MemoryError"]
-    assert [path.read_text(encoding="utf-8") for path in tmp_path.glob("*.told")] == ["5"]
+    ran = run_cases(0, range(9), tmp_path, tmp_path, processes=1, limit=0.5, report=told, run=planted_runner)
+    found = {result.number: [fault.kind for fault in result.faults] for result in ran}
+    assert {number for number, kinds in found.items() if not kinds} == {0, 2, 4, 6, 8}
+    assert [found[number][0].partition(" in ")[0] for number in (1, 3, 5)] == ["a hang", "a hang", "a crash (-11)"]
+    assert found[7] == ["MemoryError"]
+    assert [path.read_text(encoding="utf-8") for path in tmp_path.glob("*.told")] == ["7"]
 
 
 def _that_exports(seeds: Path, tmp_path: Path) -> Random:

@@ -63,6 +63,7 @@ def test_row_groups_without_a_wanted_text_are_not_read(path: Path, monkeypatch: 
     ("table", "message"),
     [
         (pa.table({"body": ["a"]}), "has a column named 'text'; .* has body"),
+        (pa.table([["a"], ["b"]], names=["text", "text"]), "has one column named 'text'; .* has several: rename all but one"),
         (pa.table({"text": [1]}), "The column 'text' of a Parquet data set holds strings; that of .* holds int64"),
         (pa.table({"text": [["a"]]}), "holds list<"),
         (pa.table({"text": [b"a"]}), "holds binary"),

@@ -39,6 +39,8 @@ class ParquetTexts(Sequence[Document]):
             self._refuse(error)
         if "text" not in schema.names:
             raise DataError(f"A Parquet data set has a column named 'text'; '{path}' has {', '.join(schema.names) or 'none'}.")
+        if schema.names.count("text") > 1:
+            raise DataError(f"A Parquet data set has one column named 'text'; '{path}' has several: rename all but one.")
         kind = schema.field("text").type
         kind = kind.value_type if pa.types.is_dictionary(kind) else kind
         if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
