@@ -81,7 +81,7 @@ def test_files_of_ours_and_of_blimp_are_told_apart_by_their_first_line(tmp_path:
     [
         (f"{blimp_line()}\n{{}}\n", "Line 2 of '.*a.jsonl' is no pair of BLiMP's: sentence_good"),
         ("{}\n", "Line 1 of '.*a.jsonl' is no pair: 'schema' is 'layerscope-pair/1'; got None"),
-        ("[1]\n", "Line 1 of '.*a.jsonl' is no JSON object"),
+        ("[1]\n", "Line 1 of '.*a.jsonl' is no pair: a line is a JSON object"),
         ("{\n", "Line 1 of '.*a.jsonl' is no JSON "),
     ],
 )

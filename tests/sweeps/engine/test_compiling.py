@@ -23,7 +23,7 @@ from layerscope.sweeps.engine.walk import walk_shard
 from tests.made_up_windows import windows_of
 from tests.tiny_models import build_tiny
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +91,7 @@ print(scores.nll_nats.shape, bool((scores.nll_nats > 0).all()))
     done = subprocess.run(
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False, timeout=300
     )
+    assert done.returncode == 0, done.stderr
     reason, last = done.stdout.strip().splitlines()
     assert "compiler" in reason.lower(), done.stderr
     assert last == "(5, 16) True"
