@@ -18,6 +18,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from layerscope.errors import ModelError, RunError
+from layerscope.lock import alone
 from layerscope.models.decoder import Decoder
 from layerscope.models.layers import find_layers
 from layerscope.models.rearranging import rearranged_config
@@ -84,7 +85,7 @@ def export_path(
     _check_weights(decoder)
     silent = {step: find_silent_weights(decoder, step) for step in steps if step.part != "whole"}
     with whole_folder(folder) as unfinished:
-        check_export_folder(folder, force=force)  # another process may have written it meanwhile
+        _check_replaceable(folder, force=force)  # another process may have written it meanwhile
         _save(decoder, steps, silent, unfinished)
         agreement = check_reloaded(decoder, path, folder=unfinished)
         report = ExportReport(
@@ -103,8 +104,13 @@ def check_export_folder(folder: Path, *, force: bool) -> None:
     """Refuse a folder that an export must not replace.
 
     Raises:
-        RunError: it holds something, and is no earlier export or was not to be replaced.
+        RunError: it holds something, and is no earlier export or was not to be replaced, or another process is writing it.
     """
+    with alone(folder):  # takes away the lock of one that was killed when all was done
+        _check_replaceable(folder, force=force)
+
+
+def _check_replaceable(folder: Path, *, force: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise RunError(f"An export is a folder; '{folder}' is a file: name another --output-dir.")
     held = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
