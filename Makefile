@@ -28,7 +28,7 @@ $(READY): requirements.txt requirements-dev.txt requirements-docs.txt requiremen
 DEMO  := --dataset lee --experiment removal,exchange --max-samples 3 --output-dir results
 SMOL  := results/removal+exchange/smollm2_135m_lee_n3
 GEMMA := results/removal+exchange/gemma3_270m_lee_n3
-STILL := results/contrast/smollm2_135m_templates_n24
+STILL := results/contrast/smollm2_135m_templates_n44
 PAGE  := results/report.html
 
 demo: $(READY) ## both real models swept, by part of speech and compared, a small contrast, one page: under five minutes
@@ -39,8 +39,8 @@ demo: $(READY) ## both real models swept, by part of speech and compared, a smal
 	$(BIN)/layerscope sweep --model gemma3-270m $(DEMO)
 	$(BIN)/layerscope pos $(GEMMA)
 	$(BIN)/layerscope compare $(SMOL) $(GEMMA) --output-dir results/comparison
-	$(BIN)/layerscope contrast --model smollm2-135m --per-subtype 24 --sites resid_post --positions edit+1,last \
-		--reference-tokens 2000 --subtypes subject,location,adjective,tense,preposition,article --output-dir results
+	$(BIN)/layerscope contrast --model smollm2-135m --per-subtype 44 --sites resid_post --positions edit+1,last \
+		--reference-tokens 2000 --subtypes subject,location,tense,preposition --output-dir results
 	$(BIN)/layerscope stability $(STILL)
 	$(BIN)/layerscope report $(SMOL) $(GEMMA) $(STILL) --output $(PAGE) --force
 	@echo "Open $(PAGE) in a browser: everything of this demo on one page"
