@@ -31,7 +31,7 @@ GEMMA := results/removal+exchange/gemma3_270m_lee_n3
 STILL := results/contrast/smollm2_135m_templates_n44
 PAGE  := results/report.html
 
-demo: $(READY) ## both real models swept, by part of speech and compared, a small contrast, one page: under five minutes
+demo: $(READY) ## both real models swept, by part of speech and compared, a small contrast, one page
 	$(BIN)/layerscope sweep --model smollm2-135m $(DEMO)
 	$(BIN)/layerscope pos $(SMOL)
 	$(BIN)/layerscope report $(SMOL) --output $(PAGE) --force
