@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-LONGEST_MESSAGE = 2_000
-"""Characters of the sentence that a refused command ends with."""
+LONGEST_MESSAGE = 2_100
+"""Characters of the sentence that a refused command ends with: those of the longest text of an error, and what goes before."""
 _UNFINISHED = re.compile(r"(^|/)\.(unfinished|converting)-|\.tmp|\.part(ial)?$|\.incomplete$")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """What moves a terminal's cursor or sets its modes; the line feed and the tab apart."""

@@ -34,9 +34,9 @@ def print_faults(results: Sequence[Result], seed: int) -> None:
     for kind, cases in sorted(kinds.items(), key=lambda item: -len(item[1])):
         first, detail = cases[0]
         where = ", ".join(f"{name} {count}" for name, count in Counter(case.format for case, _ in cases).most_common())
-        print(
-            f"\n{len(cases)} × {kind}  [{where}]\n  python -m fuzz --seed {seed} --case {first.number}\n  {first.command[:400]}"
-        )
+        print(f"\n{len(cases)} × {kind}  [{where}]\n  {first.command[:400]}")
+        for number in {case.format: case.number for case, _ in reversed(cases)}.values():
+            print(f"  python -m fuzz --seed {seed} --case {number}")
         print("".join(f"  | {line[:200]}\n" for line in detail.strip().splitlines()[-3:]), end="")
 
 

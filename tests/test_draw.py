@@ -55,6 +55,16 @@ def of_words(runs: TinyRuns) -> set[str]:
     return drawn_by(by_part_of_speech(FinishedRun.open(runs.tagged)))
 
 
+@pytest.mark.parametrize(("fixture", "damaged"), [("tagged", "transitions.parquet"), ("contrast", "intervention.parquet")])
+def test_nothing_is_drawn_where_a_table_is_damaged(fixture: str, damaged: str, request: pytest.FixtureRequest) -> None:
+    """Though what is drawn first does not need it."""
+    run: Path = request.getfixturevalue(fixture)
+    (run / damaged).write_bytes((run / damaged).read_bytes()[:-100])
+    with pytest.raises(RunError, match=damaged):
+        draw_figures(run, languages=["en"], formats=["svg"])
+    assert not (run / "figures").exists()
+
+
 def test_jobs_draw_nothing(runs: TinyRuns) -> None:
     assert not any((path / "figures").exists() for path in (*runs.all, runs.bare))
 

@@ -80,7 +80,7 @@ PLANTED = {
     "exit code 3": lambda _: sys.exit(3),
     "a traceback was printed": lambda _: _end("Traceback (most recent call last):\n  File\nlayerscope: an error happened."),
     "a refusal of several lines or none": lambda _: sys.exit(2),
-    "a message of more than 2,000 characters": lambda _: _end(f"layerscope: A number is short; got {HUGE}."),
+    "a message of more than 2,100 characters": lambda _: _end(f"layerscope: A number is short; got {HUGE}."),
     "control characters on standard error": lambda _: _end("layerscope: A name is text; got '\x1b[2J'."),
     "noise of a library": lambda _: _end("/a.py:1: UserWarning: something\nlayerscope: The file is no such file."),
     "changed files although it did not succeed": lambda _: (Path("out.txt").touch(), _end("layerscope: It cannot be read.")),

@@ -52,9 +52,10 @@ def draw_figures(
         if name not in drawings:
             raise RunError(f"Of this run are drawn {' and '.join(drawings)}; got '{name}'.{did_you_mean(name, drawings)}")
     wanted = [name for name in drawings if of is None or name in of]
-    for done, name in enumerate(wanted):
+    # all tables are read before anything is drawn: where one is damaged, no figures are left of a part of the run
+    found = {name: drawings[name](run) for name in wanted}  # type: ignore[arg-type]
+    for done, (name, draw) in enumerate(found.items()):
         progress(f"Drawing: {name}", done, len(wanted))
-        draw = drawings[name](run)  # type: ignore[arg-type]
         for language in (own_language(),) if languages is None else languages:
             if draw is not None:
                 written += write_figures(run.directory.figures, draw(language=language), language, formats)

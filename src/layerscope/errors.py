@@ -75,10 +75,11 @@ def printable(text: str) -> str:
         >>> printable("a name with \x1b[31m")
         'a name with \\x1b[31m'
     """
+    text = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
     if len(text) > _LONGEST_MESSAGE:
         half = _LONGEST_MESSAGE // 2
         text = f"{text[:half]} … ({len(text) - 2 * half:,} characters) … {text[-half:]}"
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+    return text
 
 
 def first_line(error: BaseException) -> str:
