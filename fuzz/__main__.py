@@ -24,7 +24,6 @@ from fuzz.formats import FORMATS  # noqa: E402  (the libraries read the environm
 from fuzz.oracle import listing  # noqa: E402
 from fuzz.reporting import keep_files, print_faults, print_table  # noqa: E402
 from fuzz.running import Result, format_of, run_numbered  # noqa: E402
-from fuzz.seeds import make_seeds  # noqa: E402
 from fuzz.workers import run_cases  # noqa: E402
 
 
@@ -39,11 +38,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--limit", type=float, default=30.0, help="seconds of a processor that a case may take (30)")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no case after so long (no end)")
     parser.add_argument("--keep", type=Path, default=Path("build/fuzz"), help="where files of faults go (build/fuzz)")
+    parser.add_argument("--seeds", type=Path, help="folder of the valid files; made if it is not there (a temporary one)")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="layerscope-fuzz-") as folder:
-        seeds, rooms = Path(folder) / "seeds", Path(folder) / "rooms"
+        seeds, rooms = (options.seeds or Path(folder) / "seeds").resolve(), Path(folder) / "rooms"
         rooms.mkdir()
-        make_seeds(seeds)
+        if not seeds.exists():
+            from fuzz.seeds import make_seeds
+
+            make_seeds(seeds)
         if options.case is not None:
             return _show(options, seeds, rooms / "room")
         return _run(options, seeds, rooms)

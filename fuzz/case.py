@@ -72,7 +72,7 @@ class Maker:
     def in_bytes(self, name: str, other: str | None = None) -> None:
         """Change the bytes of a file of the folder; ``other`` is a seed that may be spliced in."""
         path = self.folder / name
-        if self.mutates:
+        if self.mutates and path.is_file():  # it may be gone by an earlier mutation
             path.write_bytes(mutated_bytes(self.rng, path.read_bytes(), (self.seeds / (other or "texts.jsonl")).read_bytes()))
 
     def in_json(self, name: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 from random import Random
@@ -20,6 +22,7 @@ from layerscope.errors import PairError
 from layerscope.pairs.format import read_pairs
 from tests.planted_cases import planted_runner, told
 
+ROOT = Path(__file__).parents[1]
 HUGE = "9" * 5_000
 
 
@@ -43,6 +46,8 @@ def test_every_command_whose_options_are_mutated_holds_before(seeds: Path, tmp_p
         folder = tmp_path / f"look-{number}"
         folder.mkdir()
         states[made_case("options", Random(f"whole {number}"), seeds, folder, mutates=False).arguments] = f"whole {number}"
+        if len(states) == len(COMMANDS):
+            break
     assert len(states) == len(COMMANDS)
     for arguments, state in states.items():
         result, outcome = run_case(0, "options", Random(state), seeds, tmp_path / "room", mutates=False)
@@ -133,6 +138,21 @@ def test_hangs_and_crashes_end_one_case_and_no_other(tmp_path: Path) -> None:
     assert [found[number][0].partition(" in ")[0] for number in (1, 3, 5)] == ["a hang", "a hang", "a crash (-11)"]
     assert found[7] == ["MemoryError"]
     assert [path.read_text(encoding="utf-8") for path in tmp_path.glob("*.told")] == ["7"]
+
+
+def test_a_sample_of_cases_holds(seeds: Path, tmp_path: Path) -> None:
+    """In processes of their own, as ``make fuzz`` runs ten thousand: there nothing checks shapes, and memory is bounded."""
+    words = ["120", "--seed", "15", "--processes", "1", "--seeds", str(seeds), "--keep", str(tmp_path / "kept")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
+    done = subprocess.run(
+        [sys.executable, "-m", "fuzz", *words], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr[-2_000:]
+    cases, accepted, refused, failures, _ = done.stdout.partition("\nall ")[2].splitlines()[0].split()
+    assert (cases, failures) == ("120", "0")
+    assert int(accepted) > 20
+    assert int(refused) > 20
+    assert list((tmp_path / "kept").iterdir()) == []
 
 
 def _that_exports(seeds: Path, tmp_path: Path) -> Random:

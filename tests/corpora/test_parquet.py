@@ -59,6 +59,13 @@ def test_row_groups_without_a_wanted_text_are_not_read(path: Path, monkeypatch: 
     assert read == [0, 4]
 
 
+def _not_utf8(kind: pa.DataType) -> pa.Array:
+    """Strings of which one is none, as writers leave them that do not look."""
+    whole = pa.array(["a", "abcd", "b"], kind)
+    offsets, letters = whole.buffers()[1:]
+    return pa.Array.from_buffers(kind, 3, [None, offsets, pa.py_buffer(letters.to_pybytes().replace(b"abcd", b"ab\xa5d"))])
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [
@@ -69,6 +76,9 @@ def test_row_groups_without_a_wanted_text_are_not_read(path: Path, monkeypatch: 
         (pa.table({"text": [b"a"]}), "holds binary"),
         (pa.table({"text": ["a", None]}), "row 1 has None"),
         (pa.table({"text": pa.array(["a", None]).dictionary_encode()}), "row 1 has None"),
+        (pa.table({"text": _not_utf8(pa.string())}), "A text is UTF-8; row 1 of '.*' is not, at its byte 2"),
+        (pa.table({"text": _not_utf8(pa.string()).dictionary_encode()}), "row 1 of '.*' is not, at its byte 2"),
+        (pa.table({"text": _not_utf8(pa.large_string())}), "row 1 of '.*' is not, at its byte 2"),
         (pa.table({"text": ["a", "b" * 101]}), "A text has at most 0 MB; row 1 of '.*' has 0 MB: cut it into documents"),
     ],
 )

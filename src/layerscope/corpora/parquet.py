@@ -106,8 +106,13 @@ class ParquetTexts(Sequence[Document]):
                     f"{lengths[index] / 1e6:,.0f} MB: cut it into documents."
                 )
         times, texts = Counter(indices), dict[int, str]()
-        for index in indices:
-            text = texts[index] if index in texts else encoded.dictionary[index].as_py()
+        for place, index in enumerate(indices, start=row):
+            try:
+                text = texts[index] if index in texts else encoded.dictionary[index].as_py()
+            except UnicodeDecodeError as error:  # the format says UTF-8, and nothing holds writers to it
+                raise DataError(
+                    f"A text is UTF-8; row {place} of '{self._path}' is not, at its byte {error.start}: write the file again."
+                ) from error
             if times[index] > 1:
                 texts[index] = text
             yield text
