@@ -25,9 +25,10 @@ $(READY): requirements.txt requirements-dev.txt requirements-docs.txt requiremen
 	$(BIN)/layerscope sweep --model gemma3-270m --dataset lee --max-samples 1 --dry-run
 	touch $(READY)
 
-DEMO  := --dataset lee --experiment removal,exchange --max-samples 3 --output-dir results
-SMOL  := results/removal+exchange/smollm2_135m_lee_n3
-GEMMA := results/removal+exchange/gemma3_270m_lee_n3
+# seed 873 draws two short texts; what little they can show is what a demo of five minutes can
+DEMO  := --dataset lee --experiment removal,exchange --max-samples 2 --seed 873 --output-dir results
+SMOL  := results/removal+exchange/smollm2_135m_lee_n2
+GEMMA := results/removal+exchange/gemma3_270m_lee_n2
 STILL := results/contrast/smollm2_135m_templates_n44
 PAGE  := results/report.html
 
@@ -39,9 +40,9 @@ demo: $(READY) ## both real models swept, by part of speech and compared, a smal
 	$(BIN)/layerscope sweep --model gemma3-270m $(DEMO)
 	$(BIN)/layerscope pos $(GEMMA)
 	$(BIN)/layerscope compare $(SMOL) $(GEMMA) --output-dir results/comparison
-	$(BIN)/layerscope contrast --model smollm2-135m --per-subtype 44 --sites resid_post --positions edit+1,last \
-		--reference-tokens 2000 --subtypes subject,location,tense,preposition --output-dir results
-	$(BIN)/layerscope stability $(STILL)
+	$(BIN)/layerscope contrast --model smollm2-135m --per-subtype 44 --sites resid_post --positions edit+1 \
+		--reference-tokens 1000 --subtypes subject,location,tense,preposition --output-dir results
+	$(BIN)/layerscope stability $(STILL) --resamples 99
 	$(BIN)/layerscope report $(SMOL) $(GEMMA) $(STILL) --output $(PAGE) --force
 	@echo "Open $(PAGE) in a browser: everything of this demo on one page"
 
