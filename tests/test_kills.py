@@ -6,7 +6,6 @@ others after a chosen share of the time that the command takes.
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import shutil
@@ -18,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from layerscope.pairs.format import write_pairs
+from tests.left_behind import check_same, left_in
 from tests.letter_pairs import PLACES, pairs_of_places
 
 KILLS = int(os.environ.get("LAYERSCOPE_KILLS", "8"))
@@ -76,32 +75,6 @@ def finish(words: tuple[str, ...], out: Path, *, status: int = 0) -> tuple[float
     process.join()
     assert process.exitcode == status, Path(f"{out}.log").read_text(encoding="utf-8")
     return time.monotonic() - started, count.value
-
-
-def left_in(out: Path) -> dict[str, object]:
-    """Everything in a folder: tables as values, other files as bytes; what a manifest says of time and place left out."""
-    found: dict[str, object] = {}
-    for path in sorted(out.rglob("*")):
-        name = path.relative_to(out).as_posix()
-        if path.name == "SHA256SUMS" or path.is_dir():
-            found[name] = None
-        elif path.suffix == ".parquet":
-            found[name] = pd.read_parquet(path)
-        elif path.name == "manifest.json":
-            manifest = json.loads(path.read_text(encoding="utf-8"))
-            found[name] = {key: value for key, value in manifest.items() if key not in ("seconds", "shards_resumed")}
-        else:
-            found[name] = path.read_bytes()
-    return found
-
-
-def check_same(found: dict[str, object], expected: dict[str, object]) -> None:
-    assert found.keys() == expected.keys()
-    for name, value in expected.items():
-        if isinstance(value, pd.DataFrame):
-            pd.testing.assert_frame_equal(found[name], value, check_exact=True)
-        else:
-            assert found[name] == value, name
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from unicodedata import category
 
 _LONGEST_MESSAGE = 2000
 """Characters; a rule, a value and a next step take some 300, and a list of what would have been right some more."""
@@ -75,11 +76,23 @@ def printable(text: str) -> str:
         >>> printable("a name with \x1b[31m")
         'a name with \\x1b[31m'
     """
-    text = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+    text = "\\n".join(map(written_out, text.split("\n")))
     if len(text) > _LONGEST_MESSAGE:
         half = _LONGEST_MESSAGE // 2
         text = f"{text[:half]} … ({len(text) - 2 * half:,} characters) … {text[-half:]}"
     return text
+
+
+def written_out(text: str) -> str:
+    r"""Lines with their control characters written out; spaces of any width stay.
+
+    Examples:
+        >>> written_out("a name with \x1b[31m")
+        'a name with \\x1b[31m'
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() or one == "\n" or category(one) == "Zs" else repr(one)[1:-1] for one in text)
 
 
 def first_line(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import signal
@@ -13,7 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from rich.table import Table
+from rich.text import Text
 
+from layerscope.cli.console import consoles, say
 from layerscope.cli.ending import GOES_ON, STARTS_OVER, check_stopped, exit_on_error
 from layerscope.cli.main import main
 from layerscope.errors import DataError
@@ -58,6 +62,26 @@ def test_what_a_terminal_cannot_show_is_escaped(encoding: str, pairs_file: Path,
     escaped = "日本".encode(encoding, "backslashreplace").decode(encoding)
     assert re.search(rf"meaning[ |]+{re.escape(escaped)}[ |]+3", printed)
     assert "雨".encode(encoding, "backslashreplace").decode(encoding) in printed.splitlines()[-1]
+
+
+def test_what_would_move_a_terminal_is_written_out(capsys: pytest.CaptureFixture[str]) -> None:
+    errors, out = consoles()
+    names = ("a\x1b[2Jb", "c\x7f\x85d", "e\u202ef", "g\x9b1mh")
+    table = Table(title=Text(names[0]))
+    table.add_column(names[1], no_wrap=True, min_width=40)
+    table.add_row(Text(names[2]))
+    out.print(table)
+    for name in names:
+        say(out, name)
+        say(errors, name)
+    logging.getLogger("layerscope").warning("%s", names[3])
+    shown = capsys.readouterr()
+    for text in (shown.out, shown.err):
+        assert all(one.isprintable() for one in text.replace("\n", "")), text
+        for name in names:
+            assert repr(name)[1:-1] in text
+    say(out, "雨\u3000が\u00a0降る")
+    assert capsys.readouterr().out == "雨\u3000が\u00a0降る\n", "spaces of any width are text"
 
 
 @pytest.mark.parametrize("command", ["datasets", "--help"])

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from layerscope.cli.main import main
+from layerscope.pairs.format import write_pairs
 from layerscope.results.digests import SUMS, Digests
+from tests.letter_pairs import pairs_of_places
 from tests.tiny_runs import TinyRuns
 
 
@@ -105,3 +107,54 @@ def test_a_full_disk(
     for path in (copies["tagged"], copies["contrast"]):  # whose digests may hold a line more, of what did not come about
         assert Digests(path).are_kept()
         assert [name for name in Digests(path).names() if Digests(path).fault(name)] == []
+
+
+@pytest.mark.parametrize(
+    ("command", "file"),
+    [
+        ("pos {tagged}", "{tagged}/pos.json"),
+        ("stability {contrast} --k 5 --resamples 3 --positions edit", "{contrast}/stability_ja.md"),
+        ("intervene {contrast} --stable 3 --sets 2 --max-pairs 4 --text-tokens 20", "{contrast}/intervention.json"),
+        ("compare {tagged} {plain} --family removal --anyway --output-dir {folder}/two", "{folder}/two/comparison.json"),
+        ("compare {tagged} {plain} --family removal --anyway --output-dir {folder}/two", "{folder}/two/fragility.csv"),
+    ],
+)
+def test_a_folder_in_the_place_of_a_file_is_named_before_anything_is_written(
+    command: str, file: str, runs: TinyRuns, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copies = {name: tmp_path / name for name in ("tagged", "plain", "contrast")}
+    for name, path in copies.items():
+        shutil.copytree(getattr(runs, name), path)
+    in_its_place = Path(file.format(folder=tmp_path, **copies))
+    in_its_place.unlink(missing_ok=True)
+    in_its_place.mkdir(parents=True)
+    before = stamps(tmp_path)
+    said = refused(capsys, *(part.format(folder=tmp_path, **copies) for part in command.split()), "--figures", "none")
+    assert f"'{in_its_place}' cannot be written (it is a folder): name a file." in said
+    assert stamps(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("command", "file"),
+    [
+        ("sweep --dataset {texts} --experiment removal --figures none", "layers.parquet"),
+        ("contrast --pairs {pairs} --sites resid_post --positions edit --reference-dataset {texts}", "reference.parquet"),
+    ],
+)
+def test_a_run_that_goes_on_names_a_folder_in_the_place_of_a_file(
+    command: str, file: str, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts, pairs, out = (tmp_path / name for name in ("texts.txt", "pairs.jsonl", "out"))
+    texts.write_text("\n".join(f"Line {n} of some text that is told here." for n in range(12)), encoding="utf-8")
+    write_pairs(pairs_of_places(), pairs)
+    name, *options = command.format(texts=texts, pairs=pairs).split()
+    words = [name, "--model", str(tiny_checkpoint), *options, "--output-dir", str(out)]
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert not ended.value.code
+    (made,) = out.rglob(file)
+    made.unlink()
+    made.mkdir()
+    before = stamps(out)
+    assert f"'{made}' cannot be written (it is a folder): name a file." in refused(capsys, *words)
+    assert stamps(out) == before

@@ -98,6 +98,17 @@ def test_damage_in_a_page_is_named(tmp_path: Path) -> None:
         list(ParquetTexts(tmp_path / "a.parquet"))
 
 
+@pytest.mark.parametrize("column", [b"other", b"text"])
+def test_a_name_of_a_column_that_is_no_utf8_is_named(column: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"other": TEXTS, "text": TEXTS}), path, store_schema=False)
+    data = path.read_bytes()
+    place = data.rfind(column)  # where a row group says it, after the schema
+    path.write_bytes(data[:place] + b"\xf4" + data[place + 1 :])
+    with pytest.raises(DataError, match="cannot be read as Parquet: .*codec can't decode"):
+        list(ParquetTexts(path))
+
+
 SMALL_AND_LARGE = """
 import json, sys
 from pathlib import Path

@@ -81,6 +81,9 @@ def test_the_id_depends_on_content_alone() -> None:
         ({"edit1": [4, 6], "edit2": [5, 6]}, "The sentences of a pair are the same before the edit"),
         ({"edit1": [0]}, "'edit1' is two whole numbers"),
         ({"sentence1": 5}, "'sentence1' is a string; got 5"),
+        ({"term": {"value": ""}}, "'term' is a string; got {'value': ''}"),
+        ({"term": None}, "'term' is a string; got None"),
+        ({"right": True}, "The right side of a pair is 1, 2 or none; got True"),
         ({"schema": "layerscope-pair/9"}, "'schema' is 'layerscope-pair/1'; got 'layerscope-pair/9'"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import resource
 import shutil
 import signal
@@ -16,8 +17,11 @@ import pytest
 from layerscope.atomic import whole_file
 from layerscope.cli.main import main
 from layerscope.errors import RunError
+from layerscope.pairs.format import write_pairs
 from layerscope.results.digests import Digests
 from layerscope.whole_folder import whole_folder
+from tests.left_behind import check_same, left_in
+from tests.letter_pairs import pairs_of_places
 from tests.tiny_runs import TinyRuns
 
 
@@ -44,39 +48,59 @@ def tables_in(folder: Path) -> dict[str, pd.DataFrame]:
     return {path.relative_to(folder).as_posix(): pd.read_parquet(path) for path in sorted(folder.rglob("*.parquet"))}
 
 
-def test_a_sweep_on_a_full_disk_goes_on_when_there_is_room(tiny_checkpoint: Path, tmp_path: Path, capsys) -> None:
-    texts = tmp_path / "texts.txt"
+MAKE = {
+    "sweep": "--dataset {texts} --experiment removal --batch-tokens 90 --figures none --output-dir {out}",
+    "contrast": "--pairs {pairs} --sites resid_post --positions edit --reference-dataset {texts} --output-dir {out}",
+    "export": "--path 0,2 --output-dir {out}/checkpoint",
+}
+
+
+@pytest.mark.parametrize("command", MAKE)
+def test_a_command_on_a_full_disk_goes_on_when_there_is_room(
+    command: str, tiny_checkpoint: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path / "cache"))
+    texts, pairs, whole, full = (tmp_path / name for name in ("texts.txt", "pairs.jsonl", "whole", "full"))
     texts.write_text("\n".join(f"Line {n} of some text that is told here." for n in range(12)), encoding="utf-8")
-    words = ["sweep", "--model", str(tiny_checkpoint), "--dataset", str(texts), "--experiment", "removal"]
-    words += ["--batch-tokens", "90", "--figures", "none", "--output-dir"]
-    assert ends(capsys, [*words, str(tmp_path / "whole")])[0] == 0
-    sizes = sorted(path.stat().st_size for path in (tmp_path / "whole").rglob("*") if path.is_file())
+    write_pairs(pairs_of_places(), pairs)
+
+    def given(out: Path) -> list[str]:
+        options = MAKE[command].format(texts=texts, pairs=pairs, out=out).split()
+        return [command, "--model", str(tiny_checkpoint), *options]
+
+    assert ends(capsys, given(whole))[0] == 0
+    sizes = sorted(path.stat().st_size for path in whole.rglob("*") if path.is_file())
     for n_bytes in (1, sizes[len(sizes) // 2], sizes[-1] - 1):
         with files_of_at_most(n_bytes):
-            status, said = ends(capsys, [*words, str(tmp_path / "full")])
+            status, said = ends(capsys, given(full))
         assert status == 2, said
-        assert "cannot be written (File too large): make room, or name another place for it." in said
-        assert not list(tmp_path.rglob(".*")), "nothing is left half written"
-    assert ends(capsys, [*words, str(tmp_path / "full")])[0] == 0
-    whole, full = tables_in(tmp_path / "whole"), tables_in(tmp_path / "full")
-    assert whole.keys() == full.keys()
-    for name, table in whole.items():
-        pd.testing.assert_frame_equal(full[name], table, check_exact=True)
+        assert re.search(r"cannot be written \(.*File too large.*\): make room, or name another", said), said
+        assert not list(full.rglob(".*")), "nothing is left half written"
+    assert ends(capsys, given(full))[0] == 0
+    assert left_in(full).keys() == left_in(whole).keys()
+    check_same(left_in(full), left_in(whole))
 
 
 def test_commands_that_add_to_a_run_lose_nothing_on_a_full_disk(runs: TinyRuns, tmp_path: Path, capsys) -> None:
     run = Path(shutil.copytree(runs.tagged, tmp_path / "run"))
     page = tmp_path / "page.html"
-    before = tables_in(run)
-    for words in (["pos", str(run), "--figures", "none"], ["report", str(run), "-o", str(page)]):
+    contrast = Path(shutil.copytree(runs.contrast, tmp_path / "contrast"))
+    before, before_contrast = tables_in(run), tables_in(contrast)
+    commands = [["pos", str(run), "--figures", "none"], ["report", str(run), "-o", str(page)]]
+    commands += [["stability", str(contrast), "--k", "4", "--resamples", "0", "--positions", "edit", "--figures", "none"]]
+    small = ["--stable", "3", "--sets", "2", "--max-pairs", "4", "--text-tokens", "20"]
+    commands += [["intervene", str(contrast), *small, "--figures", "none"]]
+    for words in commands:
         with files_of_at_most(100):
             status, said = ends(capsys, words)
         assert status == 2, said
         assert "cannot be written (File too large): make room" in said
         assert not list(tmp_path.rglob(".*"))
     assert ends(capsys, ["report", str(run), "-o", str(page)])[0] == 0, "what was there is there and whole"
-    for name, table in tables_in(run).items():
-        pd.testing.assert_frame_equal(table, before[name], check_exact=True)
+    for folder, tables in ((run, before), (contrast, before_contrast)):
+        assert tables_in(folder).keys() == tables.keys()
+        for name, table in tables_in(folder).items():
+            pd.testing.assert_frame_equal(table, tables[name], check_exact=True)
 
 
 WRITERS: dict[str, Callable[[Path], object]] = {

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.logging import RichHandler
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+from rich.segment import Segment
 
 from layerscope.cli.ending import check_stopped, let_go
-from layerscope.errors import DataError
+from layerscope.errors import DataError, written_out
 from layerscope.progress import Progress
 
 if TYPE_CHECKING:
@@ -24,7 +25,15 @@ if TYPE_CHECKING:
 
 
 class _Printer(Console):
-    """A console whose reader may leave: the work goes on, and what else is printed goes nowhere."""
+    """A console that shows text as text: control characters in names are written out, wherever they are printed.
+
+    Its reader may leave: the work goes on, and what else is printed goes nowhere.
+    """
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """As rich does; everything that is printed comes through here, and what moves the cursor says so of itself."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=written_out(segment.text))
 
     def on_broken_pipe(self) -> None:
         """In place of rich's own, which ends the process."""

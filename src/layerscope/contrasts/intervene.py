@@ -124,6 +124,7 @@ def intervene(run: FinishedContrast, request: InterveneRequest, progress: Progre
 
 
 def _intervene(run: FinishedContrast, request: InterveneRequest, progress: Progress) -> Intervention:
+    run.directory.check_places(INTERVENTION.name, "intervention.json")
     site, position = _check(run, request)
     generator = np.random.default_rng(request.seed)
     found_units = choose_units(

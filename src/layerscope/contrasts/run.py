@@ -79,6 +79,8 @@ def _run(prepared: PreparedContrast, *, force: bool, progress: Progress) -> bool
     directory = prepared.directory
     if not force and directory.check_resumable(ContrastRecord, prepared.record, package_versions(), own=_OWN):
         return False
+    if not force:
+        directory.check_places(REFERENCE.name)
     load = load_streamed if prepared.request.stream else load_weights
     decoder = load(prepared.source, prepared.config, prepared.encoder, prepared.request.options)
     check_first_pairs(decoder, prepared.groups, batch_tokens=prepared.batch_tokens)

@@ -91,6 +91,8 @@ def find_stability(run: FinishedContrast, request: StabilityRequest, progress: P
 
 
 def _find_stability(run: FinishedContrast, request: StabilityRequest, progress: Progress) -> Stability:
+    readings = {language: f"stability_{language}.md" for language in LANGUAGES}
+    run.directory.check_places(*(table.name for table in STABILITY_TABLES), "stability.json", *readings.values())
     sites, positions = _check(run, request)
     places = [(site, position) for site in sites for position in positions]
     parts: dict[str, list[pd.DataFrame]] = {}
@@ -136,8 +138,8 @@ def _find_stability(run: FinishedContrast, request: StabilityRequest, progress: 
             "refused": found.refused,
         },
     )
-    for language in LANGUAGES:
-        run.directory.write_text(f"stability_{language}.md", found.reading.of(language))
+    for language, name in readings.items():
+        run.directory.write_text(name, found.reading.of(language))
     run.directory.remove_figures(*STABILITY_FIGURES)
     return found
 

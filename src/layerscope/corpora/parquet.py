@@ -35,7 +35,7 @@ class ParquetTexts(Sequence[Document]):
         try:
             with pq.ParquetFile(path) as file:
                 schema, self._rows = file.schema_arrow, file.metadata
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, ValueError) as error:  # names of columns may be no UTF-8
             self._refuse(error)
         if "text" not in schema.names:
             raise DataError(f"A Parquet data set has a column named 'text'; '{path}' has {', '.join(schema.names) or 'none'}.")
@@ -84,7 +84,7 @@ class ParquetTexts(Sequence[Document]):
                     for text in self._strings(batch.column(0), row):
                         yield Document(f"{self._path.name}[{row}]", text)
                         row += 1
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, ValueError) as error:
             self._refuse(error)
 
     def _repeats(self, group: int) -> bool:

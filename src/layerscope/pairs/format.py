@@ -82,8 +82,8 @@ def from_record(record: Any) -> MinimalPair:
     missing = [name for name in _FIELDS if name not in record and name != "term"]
     if missing:
         raise PairError(f"a pair has the fields {', '.join(_FIELDS)}; {', '.join(missing)} missing")
-    for name in ("type", "subtype", "sentence1", "sentence2", "template", "source"):
-        if not isinstance(record[name], str):
+    for name in ("type", "subtype", "sentence1", "sentence2", "template", "source", "term"):
+        if not isinstance(record.get(name, ""), str):
             raise PairError(f"'{name}' is a string; got {record[name]!r}")
     return MinimalPair(
         **{name: record.get(name, "") for name in _FIELDS if not name.startswith("edit")},

@@ -46,7 +46,7 @@ class MinimalPair:
             raise PairError(f"The type of a pair is {', '.join(TYPES)}; got '{self.type}'.")
         if not self.subtype or not self.subtype.replace("-", "").isalnum():
             raise PairError(f"A subtype is a word of letters, digits and hyphens; got '{self.subtype}'.")
-        if self.right not in (1, 2, None):
+        if self.right not in (1, 2, None) or isinstance(self.right, bool | float):
             raise PairError(f"The right side of a pair is 1, 2 or none; got {self.right!r}.")
         for name, sentence, (start, end) in (("1", self.sentence1, self.edit1), ("2", self.sentence2, self.edit2)):
             if not sentence.strip():

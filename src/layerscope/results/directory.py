@@ -19,10 +19,10 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from layerscope.atomic import is_leftover, json_text, remove_leftovers, whole_file
+from layerscope.atomic import check_place, is_leftover, json_text, remove_leftovers, whole_file
 from layerscope.errors import RunError
 from layerscope.lock import alone
-from layerscope.results.digests import Digests
+from layerscope.results.digests import SUMS, Digests
 from layerscope.results.record import RequestRecord, RunRecord
 from layerscope.results.schema import SCHEMA_VERSION, Table
 
@@ -66,6 +66,15 @@ class RunDirectory:
             raise RunError(
                 f"Results go to '{self.path}', but '{nearest}' is not a folder that can be written: name another --output-dir."
             )
+
+    def check_places(self, *names: str) -> None:
+        """Refuse files that cannot be written into the directory, before anything is computed for them.
+
+        Raises:
+            RunError: in the place of one there is a folder or a device.
+        """
+        for name in (*names, SUMS, f"{self.figures.name}/1"):
+            check_place(self.path / name)
 
     def kind(self) -> str | None:
         """What was run here, such as ``sweep``; None where no run has started.
@@ -244,7 +253,7 @@ class RunDirectory:
             return False
         try:
             found = pq.read_metadata(path).num_rows
-        except (pa.ArrowException, OSError):
+        except (pa.ArrowException, OSError, ValueError):
             return False
         return n_rows is None or bool(found == n_rows)
 

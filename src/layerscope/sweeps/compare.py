@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from layerscope.atomic import whole_file, write_json
+from layerscope.atomic import check_place, whole_file, write_json
 from layerscope.errors import RunError
 from layerscope.lock import alone
 from layerscope.results.directory import RunDirectory
@@ -211,6 +211,10 @@ def _write_comparison(
     notes: Sequence[str],
     folder: Path,
 ) -> Comparison:
+    for table in (FRAGILITY, PROFILE_CORRELATION):
+        check_place(folder / table.name)
+        check_place((folder / table.name).with_suffix(".csv"))
+    check_place(folder / "comparison.json")
     tags = often_everywhere(models)
     kinds = tuple(dict.fromkeys(difference.kind for difference in differences))
     anyway = "; ".join(difference.sentence for difference in differences) or None

@@ -63,6 +63,7 @@ def tag_run(run: FinishedRun, request: TagRequest) -> TaggedRun:
 
 
 def _tag_run(run: FinishedRun, request: TagRequest) -> TaggedRun:
+    run.directory.check_places(*(table.name for table in (WORDS, TOKEN_WORDS, POS, TRANSITIONS)), "pos.json")
     documents = [
         Document(name, text)
         for name, text in zip(run.documents["name"].to_pylist(), run.documents["text"].to_pylist(), strict=True)

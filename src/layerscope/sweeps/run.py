@@ -24,7 +24,8 @@ from layerscope.sweeps.runner import compile_as_asked, load_as_asked
 from layerscope.sweeps.tables import DOCUMENTS, LAYERS, PROXIES, SCORES, SPANS, TOKENS, VOCABULARY
 
 _SUMMARY = "ppl.json"
-_OWN = (*(table.name for table in (SCORES, SPANS, DOCUMENTS, TOKENS, VOCABULARY, LAYERS, PROXIES)), _SUMMARY)
+_AT_THE_END = (*(table.name for table in (DOCUMENTS, TOKENS, VOCABULARY, LAYERS, PROXIES)), _SUMMARY)
+_OWN = (SCORES.name, SPANS.name, *_AT_THE_END)
 """Files and folders that a run writes itself; others are added by commands that read it."""
 
 
@@ -58,6 +59,8 @@ def _run(prepared: PreparedSweep, *, force: bool, progress: Progress) -> bool:
     directory = prepared.directory
     if not force and directory.check_resumable(SweepRecord, prepared.record, package_versions(), own=_OWN):
         return False
+    if not force:
+        directory.check_places(*_AT_THE_END)
     check_memory(prepared)
     decoder = load_as_asked(prepared)
     check_paths_run(decoder, prepared.plan)
