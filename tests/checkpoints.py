@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
-from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, LlamaConfig, PreTrainedTokenizerFast
 
 BOS_ID = 256
 
@@ -23,6 +23,11 @@ def byte_tokenizer(*, adds_bos: bool = False) -> PreTrainedTokenizerFast:
     if adds_bos:
         tokenizer.post_processor = processors.TemplateProcessing(single="<bos> $A", special_tokens=[("<bos>", BOS_ID)])
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<bos>")
+
+
+def has_bos(folder: Path) -> bool:
+    """Whether the tokenizer of a checkpoint puts a BOS before a text."""
+    return bool(AutoTokenizer.from_pretrained(folder)("").input_ids)
 
 
 def save_tiny_llama(folder: Path, *, n_layers: int = 4, context: int = 512, adds_bos: bool = False, safe: bool = True) -> Path:

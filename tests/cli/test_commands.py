@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from layerscope.cli.main import main
+from tests.checkpoints import has_bos
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "src" / "experiments_layer_removal_and_exchange.py"
@@ -52,43 +53,44 @@ def test_listing_and_help_do_not_import_torch(command: str) -> None:
 
 
 def test_dry_run_prints_the_plan_and_runs_nothing(
-    tiny_checkpoint: Path, text_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    either_checkpoint: Path, text_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run("sweep", "--model", str(tiny_checkpoint), "--dataset", str(text_file), "--output-dir", str(tmp_path / "r"), "--dry-run")
+    arguments = ("sweep", "--model", str(either_checkpoint), "--dataset", str(text_file), "--output-dir", str(tmp_path / "r"))
+    run(*arguments, "--dry-run")
     out = capsys.readouterr().out
     assert "8 variants, intact included, as 16 layer runs a batch" in out
-    assert "3 texts, 88 tokens, 85 scored" in out
+    assert ("3 texts, 88 tokens, 88 scored" if has_bos(either_checkpoint) else "3 texts, 88 tokens, 85 scored") in out
     assert "Memory: about " in out
     assert not (tmp_path / "r").exists()
 
 
 def test_sweep_prints_a_table_and_says_when_it_is_finished_already(
-    tiny_checkpoint: Path, text_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    either_checkpoint: Path, text_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ("sweep", "--model", str(tiny_checkpoint), "--dataset", str(text_file), "--output-dir", str(tmp_path / "r"))
+    arguments = ("sweep", "--model", str(either_checkpoint), "--dataset", str(text_file), "--output-dir", str(tmp_path / "r"))
     run(*arguments, "--experiment", "removal")
     out = capsys.readouterr().out
     assert "removal-3" in out
-    assert "Not scored: 3 first tokens" in out
-    assert "removal: none hurts, as no interval of ΔNLL lies above 0" in " ".join(out.split())
+    assert ("Not scored: 3 first tokens" in out) == (not has_bos(either_checkpoint))
+    assert "removal: none hurts, as no interval of ΔNLL lies above 0" in " ".join(out.split()) or has_bos(either_checkpoint)
     run(*arguments, "--experiment", "removal")
     assert "Already finished: " in capsys.readouterr().out
     run(*arguments, "--experiment", "removal", "--force")
     assert "removal-3" in capsys.readouterr().out
 
 
-def test_paths_alone_replace_the_experiments(tiny_checkpoint: Path, text_file: Path, tmp_path: Path) -> None:
+def test_paths_alone_replace_the_experiments(either_checkpoint: Path, text_file: Path, tmp_path: Path) -> None:
     run(
-        *("sweep", "--model", str(tiny_checkpoint), "--dataset", str(text_file), "--output-dir", str(tmp_path / "r")),
+        *("sweep", "--model", str(either_checkpoint), "--dataset", str(text_file), "--output-dir", str(tmp_path / "r")),
         *("--path", "0-1,3", "--path", "3,2,1,0"),
     )
     (folder,) = (tmp_path / "r").iterdir()
     assert folder.name == "path"
 
 
-def test_paths_and_experiments_together(tiny_checkpoint: Path, text_file: Path, tmp_path: Path) -> None:
+def test_paths_and_experiments_together(either_checkpoint: Path, text_file: Path, tmp_path: Path) -> None:
     run(
-        *("sweep", "--model", str(tiny_checkpoint), "--dataset", str(text_file), "--output-dir", str(tmp_path / "r")),
+        *("sweep", "--model", str(either_checkpoint), "--dataset", str(text_file), "--output-dir", str(tmp_path / "r")),
         *("--path", "0-1,3", "--experiment", "removal,exchange"),
     )
     (folder,) = (tmp_path / "r").iterdir()
@@ -96,12 +98,14 @@ def test_paths_and_experiments_together(tiny_checkpoint: Path, text_file: Path, 
 
 
 def test_names_are_text_and_never_markup(
-    tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    either_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "300")
     path = tmp_path / "[red]odd [link=x].txt"
     path.write_text("\na text long enough\n", encoding="utf-8")
-    run("sweep", "--model", str(tiny_checkpoint), "--dataset", str(path), "--path", "0-2", "--output-dir", str(tmp_path / "r"))
+    run(
+        "sweep", "--model", str(either_checkpoint), "--dataset", str(path), "--path", "0-2", "--output-dir", str(tmp_path / "r")
+    )
     out = capsys.readouterr().out
     assert "(1 texts without" not in out
     assert "1 texts without a token to score ([red]odd [link=x].txt[0])" in out
@@ -122,8 +126,10 @@ def wikitext_folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(("experiment", "key"), [("removal", "removed"), ("exchange", "exchanged")])
-def test_the_published_command(tiny_checkpoint: Path, wikitext_folder: Path, tmp_path: Path, experiment: str, key: str) -> None:
-    command = [sys.executable, str(PUBLISHED), "--model_name", str(tiny_checkpoint), "--dataset_type", "wiki-text-2"]
+def test_the_published_command(
+    either_checkpoint: Path, wikitext_folder: Path, tmp_path: Path, experiment: str, key: str
+) -> None:
+    command = [sys.executable, str(PUBLISHED), "--model_name", str(either_checkpoint), "--dataset_type", "wiki-text-2"]
     command += ["--max_samples", "6", "--experiment", experiment, "--output_dir", str(tmp_path / "results"), "--gpu_id", "0"]
     subprocess.run(command, env=with_source(LAYERSCOPE_DATA_DIR=str(wikitext_folder)), check=True, capture_output=True)
     folder = tmp_path / "results" / experiment / "tiny_llama_wiki-text-2_n6"
@@ -151,11 +157,11 @@ def test_the_published_options_and_defaults(monkeypatch: pytest.MonkeyPatch) -> 
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "0"
 
 
-def test_until_ci_says_how_many_texts_it_took(tiny_checkpoint: Path, tmp_path: Path, capsys, monkeypatch) -> None:
+def test_until_ci_says_how_many_texts_it_took(either_checkpoint: Path, tmp_path: Path, capsys, monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", "120")
     texts = tmp_path / "texts.txt"
     texts.write_text("".join(f"line {number} of a small corpus\n" for number in range(60)), encoding="utf-8")
-    options = ["sweep", "--model", str(tiny_checkpoint), "--dataset", str(texts), "--experiment", "removal"]
+    options = ["sweep", "--model", str(either_checkpoint), "--dataset", str(texts), "--experiment", "removal"]
     options += ["--max-samples", "all", "--output-dir"]
     run(*options, str(tmp_path / "wide"), "--until-ci", "5")
     printed = " ".join(capsys.readouterr().out.split())

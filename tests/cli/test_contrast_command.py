@@ -13,7 +13,7 @@ from tests.letter_pairs import PLACES, pairs_of_places
 
 
 @pytest.fixture
-def arguments(tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def arguments(either_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "120")
     write_pairs(pairs_of_places(), tmp_path / "pairs.jsonl")
@@ -21,7 +21,7 @@ def arguments(tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
         "\n".join(f"What was found by the {place} is here." for place in PLACES), encoding="utf-8"
     )
     return [
-        *("contrast", "--model", str(tiny_checkpoint), "--pairs", str(tmp_path / "pairs.jsonl")),
+        *("contrast", "--model", str(either_checkpoint), "--pairs", str(tmp_path / "pairs.jsonl")),
         *("--sites", "resid_post", "--positions", "edit,edit+1,last", "--reference-dataset", str(tmp_path / "text.txt")),
         *("--reference-tokens", "200", "--output-dir", str(tmp_path / "results")),
     ]

@@ -11,16 +11,16 @@ import pytest
 import torch
 
 from layerscope.cli.main import main
-from tests.checkpoints import byte_tokenizer, save_tiny_llama
+from tests.checkpoints import byte_tokenizer, has_bos, save_tiny_llama
 from tests.tiny_models import build_tiny
 
 
 @pytest.fixture
-def refused(capsys: pytest.CaptureFixture[str], tmp_path: Path, tiny_checkpoint: Path, text_file: Path):
+def refused(capsys: pytest.CaptureFixture[str], tmp_path: Path, either_checkpoint: Path, text_file: Path):
     """Run ``layerscope sweep`` with changed options and return the sentence that it ended with."""
 
     def run(expected_code: int = 2, **changes: str | None) -> str:
-        options = {"model": str(tiny_checkpoint), "dataset": str(text_file), "output_dir": str(tmp_path / "results")}
+        options = {"model": str(either_checkpoint), "dataset": str(text_file), "output_dir": str(tmp_path / "results")}
         arguments = ["sweep"]
         for name, value in {**options, **changes}.items():
             arguments += [f"--{name.replace('_', '-')}", *([] if value is None else [value])]
@@ -71,10 +71,15 @@ def test_empty_corpus(refused, tmp_path: Path) -> None:
     assert "A corpus holds at least one text that is not blank" in refused(dataset=str(tmp_path / "empty.txt"))
 
 
-def test_text_too_short(refused, tmp_path: Path) -> None:
-    (tmp_path / "short.txt").write_text("a\n\nb\n", encoding="utf-8")
-    message = refused(dataset=str(tmp_path / "short.txt"))
-    assert "none of the 3 text(s) sampled is long enough (the longest has 1 token(s))" in message
+def test_text_too_short(refused, either_checkpoint: Path, tmp_path: Path) -> None:
+    texts = tmp_path / "short.txt"
+    texts.write_text("a\n\nb\n", encoding="utf-8")
+    if has_bos(either_checkpoint):  # what stands before a text is context enough
+        texts.write_text("\n\n", encoding="utf-8")
+        assert "A corpus holds at least one text that is not blank" in refused(dataset=str(texts))
+    else:
+        message = refused(dataset=str(texts))
+        assert "none of the 3 text(s) sampled is long enough (the longest has 1 token(s))" in message
 
 
 def test_path_outside_the_model(refused) -> None:
@@ -140,10 +145,10 @@ def test_not_enough_memory(refused, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_model_larger_than_memory_is_refused_by_its_configuration_alone(
-    refused, tiny_checkpoint: Path, tmp_path: Path
+    refused, either_checkpoint: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "huge"
-    shutil.copytree(tiny_checkpoint, folder)
+    shutil.copytree(either_checkpoint, folder)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     config.update(hidden_size=32768, intermediate_size=131072, num_hidden_layers=200, num_attention_heads=256, head_dim=128)
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
@@ -169,9 +174,9 @@ def test_directory_without_a_model(refused, tmp_path: Path) -> None:
     assert "has no config.json" in refused(model=str(tmp_path / "folder"))
 
 
-def test_remote_code_is_refused_unless_asked_for(refused, tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_remote_code_is_refused_unless_asked_for(refused, either_checkpoint: Path, tmp_path: Path) -> None:
     folder = tmp_path / "remote"
-    shutil.copytree(tiny_checkpoint, folder)
+    shutil.copytree(either_checkpoint, folder)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     config["model_type"] = "homemade"
     config["auto_map"] = {"AutoConfig": "code.HomemadeConfig", "AutoModelForCausalLM": "code.Homemade"}
@@ -182,44 +187,44 @@ def test_remote_code_is_refused_unless_asked_for(refused, tiny_checkpoint: Path,
     assert "--trust-remote-code" in message
 
 
-def test_unknown_family(refused, tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_unknown_family(refused, either_checkpoint: Path, tmp_path: Path) -> None:
     folder = tmp_path / "unknown"
-    shutil.copytree(tiny_checkpoint, folder)
+    shutil.copytree(either_checkpoint, folder)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     config["model_type"] = "homemade"
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     assert "The configuration of " in refused(model=str(folder))
 
 
-def test_a_model_that_is_no_decoder(refused, tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_a_model_that_is_no_decoder(refused, either_checkpoint: Path, tmp_path: Path) -> None:
     folder = tmp_path / "t5"
-    shutil.copytree(tiny_checkpoint, folder)
+    shutil.copytree(either_checkpoint, folder)
     (folder / "config.json").write_text(json.dumps({"model_type": "t5", "d_model": 8, "vocab_size": 260}), encoding="utf-8")
     assert "needs a decoder-only language model; transformers has none of the family 't5'" in refused(model=str(folder))
 
 
-def test_weights_that_are_missing(refused, tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_weights_that_are_missing(refused, either_checkpoint: Path, tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
     folder = tmp_path / "lacking"
-    shutil.copytree(tiny_checkpoint, folder)
+    shutil.copytree(either_checkpoint, folder)
     tensors = load_file(folder / "model.safetensors")
     del tensors["model.layers.2.mlp.up_proj.weight"]
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     assert "lacks 1, the first is model.layers.2.mlp.up_proj.weight" in refused(model=str(folder))
 
 
-def test_weights_that_are_cut_off(refused, tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_weights_that_are_cut_off(refused, either_checkpoint: Path, tmp_path: Path) -> None:
     folder = tmp_path / "cut"
-    shutil.copytree(tiny_checkpoint, folder)
+    shutil.copytree(either_checkpoint, folder)
     data = (folder / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(data[: len(data) // 2])
     assert "The weights of " in refused(model=str(folder))
 
 
-def test_a_tokenizer_of_another_model(refused, tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_a_tokenizer_of_another_model(refused, either_checkpoint: Path, tmp_path: Path) -> None:
     folder = tmp_path / "mixed"
-    shutil.copytree(tiny_checkpoint, folder)
+    shutil.copytree(either_checkpoint, folder)
     build_tiny("llama").save_pretrained(folder)  # 112 tokens, and the tokenizer has 257
     assert "Token ids stay below the model's vocabulary of 112; the tokenizer of " in refused(model=str(folder))
 

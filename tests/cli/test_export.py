@@ -17,10 +17,10 @@ def run(*arguments: str, code: int = 0) -> None:
     assert ended.value.code == code
 
 
-def test_export_says_what_it_wrote(tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run("--model", str(tiny_checkpoint), "--path", "0, 2,1", "--output-dir", str(tmp_path / "out"), "--dtype", "bfloat16")
+def test_export_says_what_it_wrote(either_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("--model", str(either_checkpoint), "--path", "0, 2,1", "--output-dir", str(tmp_path / "out"), "--dtype", "bfloat16")
     name, written, verified, where = capsys.readouterr().out.strip().splitlines()
-    assert name == f"{tiny_checkpoint}, path 0,2,1: 4 layers before, 3 after"
+    assert name == f"{either_checkpoint}, path 0,2,1: 4 layers before, 3 after"
     assert written.startswith("Written: 44,")
     assert " parameters in bfloat16, 0 MiB" in written
     assert verified.startswith(
@@ -34,8 +34,8 @@ def test_export_says_what_it_wrote(tiny_checkpoint: Path, tmp_path: Path, capsys
     assert (record["model"], record["revision"], record["dtype"]) == ("tiny-llama", None, "bfloat16")
 
 
-def test_export_again_needs_force(tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ("--model", str(tiny_checkpoint), "--output-dir", str(tmp_path / "out"), "--path")
+def test_export_again_needs_force(either_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("--model", str(either_checkpoint), "--output-dir", str(tmp_path / "out"), "--path")
     run(*arguments, "0-2")
     capsys.readouterr()
     run(*arguments, "0", code=2)
@@ -57,9 +57,9 @@ def test_export_again_needs_force(tiny_checkpoint: Path, tmp_path: Path, capsys:
     ],
 )
 def test_refusals_come_before_anything_is_written(
-    option: str, value: str, message: str, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    option: str, value: str, message: str, either_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = {"--model": str(tiny_checkpoint), "--path": "0-2", "--output-dir": str(tmp_path / "out"), option: value}
+    options = {"--model": str(either_checkpoint), "--path": "0-2", "--output-dir": str(tmp_path / "out"), option: value}
     run(*[word for pair in options.items() for word in pair], code=2)
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -69,7 +69,7 @@ def test_refusals_come_before_anything_is_written(
 
 
 def test_a_path_that_does_not_fit_is_refused_before_weights_are_loaded(
-    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    either_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("layerscope.models.loading.load_weights", lambda *_: pytest.fail("weights are not needed to see this"))
-    run("--model", str(tiny_checkpoint), "--path", "0-4", "--output-dir", str(tmp_path / "out"), code=2)
+    run("--model", str(either_checkpoint), "--path", "0-4", "--output-dir", str(tmp_path / "out"), code=2)

@@ -52,12 +52,12 @@ WRITTEN = (
 
 
 @pytest.fixture(scope="module")
-def original(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def original(either_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("contrast")
     write_pairs(pairs_of_names(), folder / "pairs.jsonl")
     (folder / "text.txt").write_text("\n".join(f"Line {n} tells of {name} and a map." for n, name in enumerate(NAMES * 2)))
     request = ContrastRequest(
-        model=str(tiny_checkpoint),
+        model=str(either_checkpoint),
         pairs=folder / "pairs.jsonl",
         sites=SITES,
         positions=(*POSITIONS, FEW_HAVE, NONE_HAS),

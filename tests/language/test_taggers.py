@@ -71,6 +71,24 @@ def gold_of(tmp_path: Path, *documents: Document) -> list[list[tuple[str, str]]]
     ]
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        pytest.param(["1-2\tab", "3\tc"], id="other words follow"),
+        pytest.param(["1-2\tab", "1\ta"], id="one follows"),
+        pytest.param(["1-2\tab"], id="none follows"),
+        pytest.param(["2-1\tab", "1\ta", "2\tb"], id="backwards"),
+        pytest.param(["1-999999999\tab", "1\ta", "2\tb"], id="too many"),
+    ],
+)
+def test_a_multiword_token_without_its_words_is_named(lines: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "gold.conllu"
+    written = [f"{line}\t_\tX\t_\t_\t_\t_\t_\t_" for line in lines]
+    path.write_text("\n".join(["# text = ab", *written, "", ""]), encoding="utf-8")
+    with pytest.raises(DataError, match="'ab' .* is not, in|'2-1' is not a valid ID"):
+        gold_words(path, [Document("one", "ab")])
+
+
 def test_gold_words_are_those_of_the_treebank(tmp_path: Path) -> None:
     first = [("They", "PRON"), ("do", "AUX"), ("n't", "PART"), ("know", "VERB"), (".", "PUNCT")]
     # words that cannot be cut out of the text stand as one, with the tag of their first part

@@ -21,14 +21,14 @@ WORDS = ("the", "cat", "sat", "on", "a", "mat", "while", "rain", "fell", "over",
 
 
 @pytest.fixture
-def request_for(tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def request_for(either_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     generator = np.random.default_rng(0)
     texts = [" ".join(generator.choice(WORDS, size=generator.integers(2, 9))) for _ in range(120)]
     path = tmp_path / "texts.txt"
     path.write_text("\n".join(texts) + "\n", encoding="utf-8")
 
     def make(output: str = "results", **changes) -> SweepRequest:
-        options = {"model": str(tiny_checkpoint), "dataset": str(path), "output_dir": tmp_path / output, "batch_tokens": 256}
+        options = {"model": str(either_checkpoint), "dataset": str(path), "output_dir": tmp_path / output, "batch_tokens": 256}
         return SweepRequest(**{**options, **changes})
 
     return make

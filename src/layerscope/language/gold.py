@@ -59,7 +59,14 @@ def _sentence_words(sentence: conllu.TokenList, path: Path) -> tuple[str, list[W
     for index, token in enumerate(tokens):
         number = token["id"]
         if isinstance(number, tuple):  # a multiword token stands in the text; its parts may or may not be pieces of it
-            parts = tokens[index + 1 : index + 2 + number[2] - number[0]]
+            n_parts = number[2] - number[0] + 1
+            parts = tokens[index + 1 : index + 1 + max(n_parts, 0)]
+            follows = [part["id"] for part in parts] == [number[0] + place for place in range(len(parts))]
+            if not parts or len(parts) != n_parts or not follows:
+                raise DataError(
+                    f"A multiword token is followed by the words that it is made of; '{token['form']}' "
+                    f"({number[0]}-{number[2]}) is not, in '{path}': '{text[:60]}'."
+                )
             if "".join(part["form"] for part in parts) == token["form"]:
                 continue
             covered = number[2]
