@@ -164,9 +164,9 @@ def test_the_prediction_shown_is_where_the_models_part(run: FinishedRun) -> None
     assert checked > 10
 
 
-def test_gold_tags_of_the_runs_own_file(tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_gold_tags_of_the_runs_own_file(either_checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / "gold.conllu").write_text(SENTENCES, encoding="utf-8")
-    run = swept(tiny_checkpoint, tmp_path / "gold.conllu", tmp_path)
+    run = swept(either_checkpoint, tmp_path / "gold.conllu", tmp_path)
     tagged = tag_run(run, TagRequest())
     assert tagged.tagger == "gold tags of gold.conllu"
     words = run.directory.read_table(WORDS).to_pandas().sort_values(["document", "char_start"])
@@ -195,10 +195,10 @@ def test_refusals(run: FinishedRun, tmp_path: Path) -> None:
         find_broken_words(run, WordsRequest("removal-1"), output=tmp_path / "words.txt")
 
 
-def test_word_boundaries_are_recorded_and_used(tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_word_boundaries_are_recorded_and_used(either_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "texts.txt").write_text("Some cats sleep.\nNo dog barks, or does it?\n", encoding="utf-8")
     request = SweepRequest(
-        str(tiny_checkpoint), str(tmp_path / "texts.txt"), experiments=("removal",), word_boundaries=True, output_dir=tmp_path
+        str(either_checkpoint), str(tmp_path / "texts.txt"), experiments=("removal",), word_boundaries=True, output_dir=tmp_path
     )
     with pytest.raises(
         ModelError, match="Word boundaries need a tokenizer whose words begin with a space; 1 of the 257 tokens"
@@ -245,8 +245,8 @@ def test_the_least_needed_layers_are_dropped(run: FinishedRun) -> None:
         path_without_least_needed(run, 4)
 
 
-def test_words_need_tags_first(tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_words_need_tags_first(either_checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / "texts.txt").write_text("One line.\nAnd two.\n", encoding="utf-8")
-    run = swept(tiny_checkpoint, tmp_path / "texts.txt", tmp_path)
+    run = swept(either_checkpoint, tmp_path / "texts.txt", tmp_path)
     with pytest.raises(DataError, match="has no words yet: run 'layerscope pos"):
         find_broken_words(run, WordsRequest("removal-1"))
