@@ -65,7 +65,7 @@ def _damaged(make: Maker, run: str, *, json_files: tuple[str, ...]) -> None:
             make.in_bytes(f"{run}/manifest.json", "published.json")
         elif what < 0.93:
             name = make.chosen(*parquet)
-            if (make.folder / name).read_bytes()[-4:] == b"PAR1":
+            if (make.folder / name).is_file() and (make.folder / name).read_bytes()[-4:] == b"PAR1":
                 try:
                     make.in_parquet(name)
                 except Exception:  # it was damaged before, in the other turn

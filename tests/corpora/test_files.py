@@ -95,6 +95,15 @@ def test_conllu_with_a_mark_and_other_white_space(tmp_path: Path) -> None:
     assert [(d.name, d.text) for d in read_file(path, "lines")] == [("one", "a\u2028b"), ("a.conllu[1]", "c")]
 
 
+@pytest.mark.parametrize("number", ["_", "0", "1-_", "x", "-1", "9" * 5000])
+def test_a_conllu_token_without_its_number_is_named_by_its_sentence(number: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.conllu"
+    token = "\t_\t_\t_\t_\t_\t_\t_\t_\n"
+    path.write_text(f"1\ta{token}\n1\tb{token}{number}\tc{token}", encoding="utf-8")
+    with pytest.raises(DataError, match=r"A CoNLL-U .* at line 3 of "):
+        read_file(path, "lines")
+
+
 def test_wikitext_rows_are_as_the_hub_serves_them(tmp_path: Path) -> None:
     path = tmp_path / "wiki.test.raw"
     path.write_bytes(b" \r\n = Title = \r\n \r\n Some text . \r\n")

@@ -95,6 +95,8 @@ def conllu_sentences(path: Path) -> list[conllu.TokenList]:
         for sentence in found:
             if any({"id", "form", "misc"} - token.keys() for token in sentence):
                 raise DataError(f"A CoNLL-U token has ten columns, joined by tabs; {where} has one with fewer.")
+            if any(token["id"] in (None, 0) for token in sentence):
+                raise DataError(f"A CoNLL-U token begins with its number, counted from 1; {where} has one without.")
             sentences.append(sentence)
     return sentences
 
