@@ -195,7 +195,9 @@ def test_refusals(run: FinishedRun, tmp_path: Path) -> None:
         find_broken_words(run, WordsRequest("removal-1"), output=tmp_path / "words.txt")
 
 
-def test_word_boundaries_are_recorded_and_used(either_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_word_boundaries_are_recorded_and_used(
+    either_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "texts.txt").write_text("Some cats sleep.\nNo dog barks, or does it?\n", encoding="utf-8")
     request = SweepRequest(
         str(either_checkpoint), str(tmp_path / "texts.txt"), experiments=("removal",), word_boundaries=True, output_dir=tmp_path
