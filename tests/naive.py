@@ -21,9 +21,10 @@ class NaiveScores:
 
 
 def rearranged(model: nn.Module, order: list[int]) -> nn.Module:
-    """A deep copy of a model with its layers in another order, each with the window that it had (Llama, Gemma)."""
-    changed = copy.deepcopy(model)
-    changed.model.layers = nn.ModuleList([copy.deepcopy(model.model.layers[index]) for index in order])
+    """A copy of a model with its layers in another order, each with the window that it had (Llama, Gemma); weights are shared."""
+    weights = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+    changed = copy.deepcopy(model, dict(weights))
+    changed.model.layers = nn.ModuleList([copy.deepcopy(model.model.layers[index], dict(weights)) for index in order])
     config = changed.model.config
     config.num_hidden_layers = len(order)
     if getattr(config, "layer_types", None) is not None:

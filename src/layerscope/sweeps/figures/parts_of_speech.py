@@ -133,7 +133,8 @@ def effect_against_difficulty(words: pd.DataFrame, family: str, caption: str, la
     axes.set_xlabel(label("intact_nll_word", language))
     axes.set_ylabel(label("median_delta_word", language))
     axes.set_title(caption, color=GREY)
-    axes.legend(loc="best")
+    # on the axes its marks would look like points
+    figure.legend(loc="outside upper center", ncols=3, fontsize=6, columnspacing=1.0, handletextpad=0.1)
     return figure
 
 
