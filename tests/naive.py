@@ -21,7 +21,7 @@ class NaiveScores:
 
 
 def rearranged(model: nn.Module, order: list[int]) -> nn.Module:
-    """A copy of a model with its layers in another order, each with the window that it had (Llama, Gemma); weights are shared."""
+    """A model with its layers in another order, each with the window that it had (Llama, Gemma); the weights are the same."""
     weights = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
     changed = copy.deepcopy(model, dict(weights))
     changed.model.layers = nn.ModuleList([copy.deepcopy(model.model.layers[index], dict(weights)) for index in order])
