@@ -52,7 +52,7 @@ LESS  := results/removal+exchange/smollm2_135m_less_two_lee_n8
 OTHER := results/removal+exchange/gemma3_270m_lee_n8
 SAME  := results/contrast/smollm2_135m_templates_n45
 
-demo-full: $(READY) ## the same on more text, with an exported smaller model, broken words and interventions: some 25 minutes
+demo-full: $(READY) ## the same on more text, with an exported smaller model, broken words and interventions: some 50 minutes on two cores
 	$(BIN)/layerscope sweep --model smollm2-135m $(FULL)
 	$(BIN)/layerscope pos $(WHOLE)
 	$(BIN)/layerscope words $(WHOLE) --variant removal-11 --tag VERB --top 5
