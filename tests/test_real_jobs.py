@@ -69,7 +69,7 @@ def test_sweep_parts_of_speech_contrast_and_report(real_model: str, place: Path,
     not_counted = json.loads((run.directory.path / "pos.json").read_text(encoding="utf-8"))["words_not_counted"]
     assert not_counted["first_token_without_context"] == (0 if has_bos else len(TEXTS))
     contrast = here / "contrast"
-    sizes = ("--per-subtype", "12", "--subtypes", "tense,location", "--reference-tokens", "400")
+    sizes = ("--per-subtype", "6", "--subtypes", "tense,location", "--reference-tokens", "200")
     command("contrast", *first[:-1], contrast, *sizes, "--sites", "resid_post", "--positions", "edit,last")
     still = FinishedContrast.open(found(contrast))
     assert still.n_layers == run.record.model.layers

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from layerscope.cli.main import main
-from tests.checkpoints import has_bos
+from tests.checkpoints import has_bos, save_tiny_llama
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "src" / "experiments_layer_removal_and_exchange.py"
@@ -125,11 +125,10 @@ def wikitext_folder(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("experiment", "key"), [("removal", "removed"), ("exchange", "exchanged")])
-def test_the_published_command(
-    either_checkpoint: Path, wikitext_folder: Path, tmp_path: Path, experiment: str, key: str
-) -> None:
-    command = [sys.executable, str(PUBLISHED), "--model_name", str(either_checkpoint), "--dataset_type", "wiki-text-2"]
+@pytest.mark.parametrize(("experiment", "key", "adds_bos"), [("removal", "removed", False), ("exchange", "exchanged", True)])
+def test_the_published_command(wikitext_folder: Path, tmp_path: Path, experiment: str, key: str, adds_bos: bool) -> None:
+    model = save_tiny_llama(tmp_path / "tiny-llama", adds_bos=adds_bos)
+    command = [sys.executable, str(PUBLISHED), "--model_name", str(model), "--dataset_type", "wiki-text-2"]
     command += ["--max_samples", "6", "--experiment", experiment, "--output_dir", str(tmp_path / "results"), "--gpu_id", "0"]
     subprocess.run(command, env=with_source(LAYERSCOPE_DATA_DIR=str(wikitext_folder)), check=True, capture_output=True)
     folder = tmp_path / "results" / experiment / "tiny_llama_wiki-text-2_n6"

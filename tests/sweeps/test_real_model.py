@@ -35,7 +35,7 @@ PATHS = {
 @pytest.mark.real
 def test_real_model_on_real_text(real_model: str, real_decoder: Decoder, shared_data: Path) -> None:
     rows = load_documents("wiki-text-2", "lines", split="test", data_dir=shared_data / "wikitext-2-raw")
-    texts = [row.text for row in rows if 60 < len(row.text) < 250][:2]
+    texts = [row.text for row in rows if 60 < len(row.text) < 400][:3]
     variants = [Variant.from_path(LayerPath.parse(path)) for path in PATHS[real_model]]
     before = {name: tensor.clone() for name, tensor in real_decoder.model.state_dict().items()}
     result = sweep(real_decoder, texts, variants)
