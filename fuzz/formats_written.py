@@ -86,7 +86,8 @@ def options(make: Maker) -> Case:
         else:
             arguments[place:place] = arguments[n_words : make.rng.randint(n_words, len(arguments))]
     arguments = [_within(argument) for argument in arguments]
-    return Case(tuple(arguments), ("",), draws=False)
+    named = [argument for argument in arguments if ".." in argument]  # a place outside is written if it is asked for
+    return Case(tuple(arguments), ("", *named), draws=False)
 
 
 def _command(make: Maker) -> Case:

@@ -76,7 +76,7 @@ def run_case(number: int, name: str, rng: Random, seeds: Path, room: Path, *, mu
     case = made_case(name, rng, seeds, folder, mutates=mutates)
     before = listing(room)
     outcome = run_command(case, folder, room)
-    may_write = tuple(f"{_NESTED}/{one}".rstrip("/") for one in case.writes)
+    may_write = tuple(os.path.normpath(f"{_NESTED}/{one}") for one in case.writes)
     found = faults(outcome, before, _without_caches(listing(room), before), may_write)
     if not found and outcome.code == 0 and case.check is not None:
         try:
