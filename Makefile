@@ -7,7 +7,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-full test test-browser browser kills fuzz wheel docs notebooks check format bench clean
+.PHONY: help setup demo demo-full test test-all test-browser browser kills fuzz wheel docs notebooks check format bench clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -70,7 +70,10 @@ demo-full: $(READY) ## the same on more text, with an exported smaller model, br
 	$(BIN)/layerscope report $(WHOLE) $(LESS) $(OTHER) $(SAME) --output results/report-full.html --force
 	@echo "Open results/report-full.html in a browser: everything of this demo on one page"
 
-test: $(READY) ## every test
+test: $(READY) ## every test but those marked slow, in some ten minutes on two cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
+
+test-all: $(READY) ## every test, in some twenty-five minutes on two cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 browser: ## Chromium for the tests of the page, where it can be installed

@@ -21,6 +21,8 @@ from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.parts_of_speech import TagRequest, tag_run
 from tests.tiny_runs import TinyRuns
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def tagged(runs: TinyRuns, tmp_path: Path) -> Path:

@@ -140,6 +140,7 @@ def test_hangs_and_crashes_end_one_case_and_no_other(tmp_path: Path) -> None:
     assert [path.read_text(encoding="utf-8") for path in tmp_path.glob("*.told")] == ["7"]
 
 
+@pytest.mark.slow
 def test_a_sample_of_cases_holds(seeds: Path, tmp_path: Path) -> None:
     """In processes of their own, as ``make fuzz`` runs ten thousand: there nothing checks shapes, and memory is bounded."""
     words = ["120", "--seed", "15", "--processes", "1", "--seeds", str(seeds), "--keep", str(tmp_path / "kept")]

@@ -23,6 +23,8 @@ from layerscope.pairs.format import write_pairs
 from tests.left_behind import check_same, left_in
 from tests.letter_pairs import PLACES, pairs_of_places
 
+pytestmark = pytest.mark.slow
+
 KILLS = int(os.environ.get("LAYERSCOPE_KILLS", "8"))
 CHANGES = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree")
 NAMES = ("sweep", "contrast", "pairs make", "export", "sweep --force", "export --force")

@@ -15,6 +15,8 @@ from layerscope.contrasts.finished import FinishedContrast
 from layerscope.models.sources import resolve_model
 from layerscope.sweeps.finished import FinishedRun
 
+pytestmark = pytest.mark.slow
+
 TEXTS = [
     "Rain fell on the old town for three days.",
     "She said that nobody had seen the dog.",

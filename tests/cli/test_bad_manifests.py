@@ -66,6 +66,7 @@ def test_in_every_command(command: str, kind: str, said: str, tmp_path: Path, ti
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["manifest.json"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["cut short", "foreign", "newer", "a field missing"])
 def test_where_a_sweep_would_go_on(kind: str, tiny_checkpoint: Path, text_file: Path, tmp_path: Path, capsys) -> None:
     arguments = ["sweep", "--model", str(tiny_checkpoint), "--dataset", str(text_file), "--output-dir", str(tmp_path / "out")]

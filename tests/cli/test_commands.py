@@ -126,6 +126,7 @@ def wikitext_folder(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("experiment", "key", "adds_bos"), [("removal", "removed", False), ("exchange", "exchanged", True)])
 def test_the_published_command(wikitext_folder: Path, tmp_path: Path, experiment: str, key: str, adds_bos: bool) -> None:
     model = save_tiny_llama(tmp_path / "tiny-llama", adds_bos=adds_bos)

@@ -22,6 +22,8 @@ from layerscope.cli.ending import GOES_ON, STARTS_OVER, check_stopped, exit_on_e
 from layerscope.cli.main import main
 from layerscope.errors import DataError
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 LAYERSCOPE = [sys.executable, "-m", "layerscope.cli.main"]
 JAPANESE = "東京の“雨”は Δ−1 — naïve 🙂"

@@ -144,6 +144,7 @@ def test_not_enough_memory(refused, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "GiB are free" in refused()
 
 
+@pytest.mark.slow
 def test_a_model_larger_than_memory_is_refused_by_its_configuration_alone(
     refused, either_checkpoint: Path, tmp_path: Path
 ) -> None:

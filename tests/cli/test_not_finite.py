@@ -14,6 +14,8 @@ from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.tables import POS
 from tests.checkpoints import save_shifting_llama
 
+pytestmark = pytest.mark.slow
+
 BROKEN = {"removal-1", "exchange-1-2"}
 """Layer 0 adds 40,000 to a dimension, layer 1 takes it away, layer 2 adds it again: without layer 1 it is past float16."""
 

@@ -12,6 +12,8 @@ import pytest
 
 from tests.tiny_runs import TinyRuns
 
+pytestmark = pytest.mark.slow
+
 WITHOUT = """
 import sys
 

@@ -373,6 +373,7 @@ def test_half_precision_warns_of_differences_that_vanish(
     assert "take --dtype float32." in caplog.text
 
 
+@pytest.mark.slow
 def test_a_streamed_run_has_the_same_tables(request_for, tmp_path: Path) -> None:
     resident = prepare_contrast(request_for(sites=("read", "update")))
     run_contrast(resident)

@@ -277,6 +277,7 @@ def test_movement_and_divergence_are_plain_means_of_the_pairs(analysed) -> None:
         assert falls[name, 1] == pytest.approx(some["kl_nats"].astype(float).mean(), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_tables(analysed, run: FinishedContrast) -> None:
     one = find_stability(run, StabilityRequest(k=K, n_resamples=19, positions=POSITIONS))
     for name, frame in analysed[1].frames.items():

@@ -17,6 +17,8 @@ import pytest
 import layerscope
 from tests.tiny_runs import TinyRuns
 
+pytestmark = pytest.mark.slow
+
 SOURCE = Path(layerscope.__file__).parent
 PUBLIC = [name for name in layerscope.__all__ if name != "errors"]
 NEEDS_NO_EXAMPLE: dict[str, str] = {}

@@ -15,6 +15,8 @@ from matplotlib.figure import Figure
 from layerscope.cli.main import main
 from tests.docs.pages import DOCS, ORDER, Example, ExampleFile, examples, read_page
 
+pytestmark = pytest.mark.slow
+
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010806000000" + "1f15c4890000000d49444154789c63606060600000000500017a"
     "a857500000000049454e44ae426082"

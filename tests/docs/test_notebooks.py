@@ -13,6 +13,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOKS = Path(__file__).parents[2] / "docs" / "notebooks"
 NEEDED = {
     "jupytext": "jupytext",

@@ -164,6 +164,7 @@ def test_rearranged_layers_equal_a_rebuilt_model(name: str, order: tuple[int, ..
     assert distance(model_logits(decoder.model, tiny_token_ids()), expected) > VISIBLE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("half", ["attn", "mlp"])
 @pytest.mark.parametrize("name", WITH_HALVES)
 def test_half_a_layer_equals_a_model_with_zeroed_weights(name: str, half: Literal["attn", "mlp"]) -> None:

@@ -457,6 +457,7 @@ def test_at_least_ten_families_are_exported() -> None:
     assert len({TINY[name].model_type for name in EXPORTED}) >= 30
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_a_real_model_without_two_layers(real_model: str, real_decoder: Decoder, tmp_path: Path) -> None:
     parameters = {"smollm2-135m": 127_434_816, "gemma3-270m": 268_098_176 - 2 * 5_573_632}[real_model]

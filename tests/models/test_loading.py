@@ -133,6 +133,7 @@ FACTS = {"smollm2-135m": (30, 49152, 8192, ()), "gemma3-270m": (18, 262144, 3276
 """Layers, tokens, context and what stands before every text."""
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_the_real_models(real_model: str, real_decoder: Decoder) -> None:
     encoder = real_decoder.encoder

@@ -74,6 +74,7 @@ def rewritten(folder: Path, change: Callable[[Weights], Weights], *, file: str =
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_in_shards_and_in_another_dtype(tmp_path: Path, family: str) -> None:
     """Float16 is what some families keep a part of their weights out of; test_streaming.py takes them as they are stored."""

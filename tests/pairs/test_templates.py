@@ -71,6 +71,7 @@ def test_no_sentence_is_in_two_pairs(name: str):
     assert len(sentences) == len(set(sentences))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_thousands_can_be_made(name: str):
     assert sum(1 for _ in generate(name, 2_000, seed=0)) == 2_000

@@ -21,6 +21,7 @@ from tests.tiny_runs import CLOSING, IMAGE, JAPANESE, SCRIPT, TEXTS, TinyRuns
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH, and 'make browser' could install none"),
 ]
 LANGUAGES, SCHEMES = ("en", "ja"), ("light", "dark")

@@ -228,6 +228,7 @@ def test_every_list_of_choices_has_its_words() -> None:
             assert (one if written in ("one", "name") else written) in there
 
 
+@pytest.mark.slow
 def test_every_fact_and_outcome_has_a_word(runs) -> None:
     from layerscope.report.provenance import provenance
     from layerscope.report.write import open_run

@@ -55,6 +55,7 @@ MAKE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", MAKE)
 def test_a_command_on_a_full_disk_goes_on_when_there_is_room(
     command: str, tiny_checkpoint: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch

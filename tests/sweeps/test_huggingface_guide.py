@@ -144,6 +144,7 @@ def test_a_bos_stands_before_each_window_of_ours_and_once_before_the_guides_text
     assert not math.isclose(dressed, without, rel_tol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.real
 @pytest.mark.parametrize("real_model", ["smollm2-135m"], indirect=True)  # over 262,144 tokens torch's float32 is 10⁻⁵ off
 def test_the_real_model_on_wikitext(real_decoder: Decoder, shared_data: Path) -> None:

@@ -107,6 +107,7 @@ def test_the_first_word_counts_where_something_stands_before_it(tmp_path: Path, 
     draw_figures(run.directory.path)
 
 
+@pytest.mark.slow
 def test_texts_whose_words_are_one_token_each(tmp_path: Path) -> None:
     """No word has a continuation: a part of speech without any is no error."""
     model = save_tiny_llama(tmp_path / "tiny", adds_bos=True)

@@ -26,6 +26,8 @@ from layerscope.sweeps.run import run_sweep
 from layerscope.sweeps.tables import POS
 from tests.naive import naive_kl, naive_scores, rearranged
 
+pytestmark = pytest.mark.slow
+
 PATHS = {
     "smollm2-135m": ["0-28", "1-29", "0-10,12-29", "0-27,29,28", "1,0,2-29", "0-14,20,19,18,17,16,15,21-29"],
     "gemma3-270m": ["0-16", "1-17", "0-10,12-17", "0-15,17,16", "0-3,6,5,4,7-17"],

@@ -141,6 +141,7 @@ def tables_of(directory) -> dict[str, pd.DataFrame]:
     return {**tables, **{path.name: pd.read_parquet(path) for path in shards}}
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_without_repeating_work_and_ends_the_same(
     request_for, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:

@@ -383,6 +383,7 @@ def test_unrelated_sentences_are_scored_only_where_they_go_on_alike() -> None:
     np.testing.assert_allclose(measures.edit_nll_nats[:, 0], by_hand, atol=2e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_a_real_model_agrees_with_its_own_hidden_states(real_decoder: Decoder) -> None:
     encode = real_decoder.encoder.encode

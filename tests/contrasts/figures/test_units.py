@@ -172,6 +172,7 @@ def words_of(figure: Figure) -> list[str]:
     return sorted(text for text in texts if not plain.fullmatch(text))
 
 
+@pytest.mark.slow
 def test_every_figure_in_both_languages_with_nothing_cut(figures: dict[str, Figure]) -> None:
     assert set(figures) == {f"{name}_{language}" for name in NAMES for language in LANGUAGES}
     everything = figures | in_each_language(
@@ -329,6 +330,7 @@ def test_contraction_and_divergence_show_the_tables_numbers(figures: dict[str, F
 MANY = {f"subtype-{number}": "grammar" for number in range(18)} | {"random-word-a": "control", "random-word-b": "control"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n_layers", "n_dims", "roles", "has_intervals"),
     [

@@ -23,6 +23,8 @@ from layerscope.sweeps.engine.walk import walk_shard
 from tests.made_up_windows import windows_of
 from tests.tiny_models import build_tiny
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 
 

@@ -42,6 +42,7 @@ def random_case(rows: int = 70, dtype: torch.dtype = torch.float32) -> tuple[Ten
     return logits.to(dtype), intact.to(dtype), torch.randint(0, 100, (rows,), generator=generator)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("compiled", COMPILED)
 def test_every_score_equals_float64_arithmetic(dtype: torch.dtype, *, compiled: bool) -> None:
