@@ -97,7 +97,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         (outcome, report)
         for outcome in ("passed", "failed", "error", "skipped")
         for report in terminalreporter.stats.get(outcome, ())
-        if "browser" in report.keywords
+        if "browser" in getattr(report, "keywords", ())  # a file that could not be collected has none
     ]
     ran = [outcome for outcome, _ in told if outcome != "skipped"]
     if ran:
