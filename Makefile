@@ -25,14 +25,16 @@ $(READY): requirements.txt requirements-dev.txt requirements-docs.txt requiremen
 	$(BIN)/layerscope sweep --model gemma3-270m --dataset lee --max-samples 1 --dry-run
 	touch $(READY)
 
-# seed 873 draws two short texts; what little they can show is what a demo of five minutes can
-DEMO  := --dataset lee --experiment removal,exchange --max-samples 2 --seed 873 --output-dir results
-SMOL  := results/removal+exchange/smollm2_135m_lee_n2
-GEMMA := results/removal+exchange/gemma3_270m_lee_n2
+# first sentences of eight news articles: as few words as five minutes take, as many texts as a test needs
+TEXT  := results/openings.txt
+DEMO  := --dataset $(TEXT) --experiment removal,exchange --max-samples 8 --output-dir results
+SMOL  := results/removal+exchange/smollm2_135m_openings_n8
+GEMMA := results/removal+exchange/gemma3_270m_openings_n8
 STILL := results/contrast/smollm2_135m_templates_n44
 PAGE  := results/report.html
 
 demo: $(READY) ## both real models swept, by part of speech and compared, a small contrast, one page
+	$(BIN)/python -m scripts.openings $(TEXT)
 	$(BIN)/layerscope sweep --model smollm2-135m $(DEMO)
 	$(BIN)/layerscope pos $(SMOL)
 	$(BIN)/layerscope report $(SMOL) --output $(PAGE) --force

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from layerscope.stats.bootstrap import Resampling
 from layerscope.sweeps.analysis.item_sums import sum_items
 from layerscope.sweeps.analysis.parts_of_speech import pos_table
 from layerscope.sweeps.analysis.score_arrays import ScoreArrays
@@ -28,7 +27,7 @@ class MadeUpRun:
     def pos(self) -> pd.DataFrame:
         """pos.parquet of the run."""
         by_item, _, _ = sum_items(iter(self.blocks), self.index, len(self.layers), np.full(len(self.index.upos), -1))
-        return pos_table(by_item, self.layers, Resampling(0, n_resamples=400)).to_pandas()
+        return pos_table(by_item, self.layers, 0.95).to_pandas()
 
 
 def made_up_run(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from layerscope.report.packing import Packing
-from layerscope.report.sweep_data import needs, sweep_data
+from layerscope.report.sweep_data import sweep_data
+from layerscope.sweeps.analysis.findings import finding_with_warning
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.tables import POS, PROXIES
 from tests.report.unpack import table_of
@@ -19,20 +19,6 @@ COLUMNS = {
     "block_influence": "block_influence", "angular_distance": "angular_distance", "not_finite": "tokens_not_finite",
     "first": "span_first", "last": "span_last",
 }  # fmt: skip
-
-
-def family(deltas: list[float], *, q: list[float] | None = None, name: str = "removal") -> pd.DataFrame:
-    """Variants of a family with effects chosen by hand."""
-    n = len(deltas)
-    return pd.DataFrame(
-        {
-            "variant": [f"{name}-{i}" for i in range(n)],
-            "delta_nll_nats": deltas,
-            "delta_nll_low_nats": [np.nan if q is None else delta - 0.1 for delta in deltas],
-            "delta_nll_high_nats": [np.nan if q is None else delta + 0.1 for delta in deltas],
-            "q_value": pd.array([None] * n if q is None else q, dtype="Float64"),
-        }
-    )
 
 
 def data_of(path) -> tuple[FinishedRun, dict, Packing]:
@@ -95,58 +81,9 @@ def test_parts_of_speech_are_those_of_the_run(runs: TinyRuns) -> None:
     assert found["few"].tolist() == pos["is_few"].tolist()
 
 
-# what is needed most and least, in words
-
-
-def test_needs_names_the_most_and_the_least() -> None:
-    said = needs(family([0.5, 2.0, 0.01, 1.0, -0.02, 0.3, 9.0], q=[0.01] * 7))
-    assert said["en"] == (
-        "Costs most: removal-6 (+9 [+8.9, +9.1]), removal-1 (+2 [+1.9, +2.1]), removal-3 (+1 [+0.9, +1.1]) nats a token. "
-        "Costs least: removal-4 (-0.02 [-0.12, +0.08]), removal-2 (+0.01 [-0.09, +0.11]), removal-5 (+0.3 [+0.2, +0.4]) "
-        "nats a token. All 7 differ from no effect (q < 0.05)."
-    )
-    assert said["ja"].startswith("影響が最大：removal-6（+9 [+8.9, +9.1]）、removal-1（")
-    assert said["ja"].endswith("7 個すべてが効果なしと区別できる（q < 0.05）。")
-
-
-def test_needs_says_what_cannot_be_told_from_nothing() -> None:
-    said = needs(family([1.0, 0.0, 0.1], q=[0.001, 0.05, 0.9]))
-    assert "removal-0 (+1 [+0.9, +1.1]) nats a token. Costs least: removal-1" in said["en"], "of three only one is named"
-    assert said["en"].endswith(" 2 of 3 cannot be told from no effect (q ≥ 0.05).")
-    assert "3 個のうち 2 個は効果なしと区別できない" in said["ja"]
-
-
-def test_needs_names_nothing_as_costly_that_may_be_nothing() -> None:
-    """The helper's intervals are ± 0.1."""
-    said = needs(family([0.0, 0.0, 0.05], q=[1.0, 1.0, 0.6]))
-    assert said["en"].startswith(
-        "None costs anything: no interval lies above 0. The largest is removal-2 (+0.05 [-0.05, +0.15]) nats a token."
-    )
-    assert said["ja"].startswith("影響があると言える変種はない（区間が 0 より上にあるものはない）。最大は removal-2（+0.05 [")
-    said = needs(family([2.0, 0.09, 0.08, 0.0, 0.0, 0.0], q=[0.01, 0.2, 0.3, 1.0, 1.0, 1.0]))
-    assert said["en"].startswith("Costs most: removal-0 (+2 [+1.9, +2.1]) nats a token. Costs least:")
-
-
-def test_needs_without_a_test_says_so() -> None:
-    said = needs(family([1.0, 0.5]))
-    assert said["en"].startswith(
-        "Costs most: removal-0 (+1) nats a token. Costs least: removal-1 (+0.5) nats a token. Fewer than five texts "
-    )
-    assert said["en"].endswith("read nothing into small differences.")
-    assert "小さな差に意味を読み取らない" in said["ja"]
-
-
-def test_needs_says_nothing_of_one_variant_and_leaves_out_what_overflowed() -> None:
-    assert needs(family([1.0])) == {"en": "", "ja": ""}
-    assert needs(family([1.0, np.inf, np.nan])) == {"en": "", "ja": ""}
-    said = needs(family([1.0, np.inf, 3.0], q=[0.01, 0.01, 0.01]))
-    assert "removal-2 (+3" in said["en"]
-    assert "inf" not in said["en"]
-
-
-def test_no_variant_is_named_as_most_and_as_least() -> None:
-    for n in range(2, 9):
-        most, least = needs(family([float(i) for i in range(n)], q=[0.01] * n))["en"].split("Costs least")
-        named = [{f"removal-{i}" for i in range(n) if f"removal-{i} " in text} for text in (most, least)]
-        assert not named[0] & named[1]
-        assert len(named[0]) == len(named[1]) == min(3, n // 2)
+def test_what_a_family_comes_to_stands_with_it(runs: TinyRuns) -> None:
+    run, data, _ = data_of(runs.tagged)
+    for name in data["families"]:
+        assert data["needs"][name] == finding_with_warning(run.layers[run.layers["family"] == name])._asdict()
+    _, data, _ = data_of(runs.plain)
+    assert data["needs"]["path"] == {"en": "", "ja": ""}, "of a single variant there is nothing to say"

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from layerscope.stats.bootstrap import bootstrap_ratio
-from layerscope.stats.looks import plan_looks
+from layerscope.stats.looks import p_value_of_looks, plan_looks
+from layerscope.stats.ratio import ratio_interval
 
 N_VARIANTS = 25
 N_RUNS = 40
@@ -21,6 +21,12 @@ def test_the_plan_by_hand() -> None:
     looks = plan_looks(250)
     assert looks.sizes == (32, 48, 72, 108, 162, 243, 250)
     assert math.isclose(looks.level, 1 - 0.05 / 7)
+
+
+def test_p_values_are_raised_to_match_by_hand() -> None:
+    raised = p_value_of_looks(np.array([0.01, 0.4, np.nan]), plan_looks(48).level)  # two looks
+    np.testing.assert_allclose(raised, [0.02, 0.8, np.nan])
+    np.testing.assert_allclose(p_value_of_looks(np.array([0.4]), 1 - 0.05 / 7), [1.0])
 
 
 def simulate(generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -40,7 +46,7 @@ def share_that_misses(level: float, sizes: tuple[int, ...], seed: int) -> tuple[
         missed_before = np.zeros(N_VARIANTS, dtype=bool)
         at_stop: np.ndarray | None = None
         for size in sizes:
-            interval = bootstrap_ratio(sums[:, :size], tokens[:size], generator=generator, level=level, n_resamples=2000)
+            interval = ratio_interval(sums[:, :size], tokens[:size], level=level)
             missed = (truth < interval.low) | (truth > interval.high)
             missed_before |= missed
             if at_stop is None and ((interval.high - interval.low).max() / 2 <= 0.06 or size == sizes[-1]):

@@ -25,6 +25,7 @@ from layerscope.sweeps.run_names import distinct_names
 from layerscope.sweeps.tables import FRAGILITY, LAYERS, PROFILE_CORRELATION
 from tests.checkpoints import save_tiny_llama
 
+FEW = "Only 12 texts: with fewer than 50, intervals and p err more often than they say where effects are skewed."
 WORDS = [("so", "ADV"), ("the", "DET"), ("cat", "NOUN"), ("sat", "VERB"), ("by", "ADP"), ("a", "DET"), ("dog", "NOUN")]
 
 
@@ -140,6 +141,7 @@ def test_every_shared_family_over_layers_is_compared(run, request_for) -> None:
     assert compared.notes == (
         f"No panels by part of speech: run 'layerscope pos {compared.models[0].source}' and 'layerscope pos "
         f"{compared.models[1].source}' first.",
+        FEW,
     )
 
 
@@ -270,7 +272,7 @@ def test_runs_tagged_differently_have_no_panels_unless_asked_for(run, request_fo
 def test_too_few_words_for_any_panel(run, request_for) -> None:
     paths = [run(name, out=f"{name}-few-tagged", tagged=True) for name in ("four", "six")]
     notes = compare_runs(paths, request_for()).notes
-    assert notes == ("No panels by part of speech: none has 200 words in every run.",)
+    assert notes == (FEW, "No panels by part of speech: none has 200 words in every run.")
 
 
 def test_a_place_that_cannot_be_written(run, request_for, tmp_path: Path) -> None:

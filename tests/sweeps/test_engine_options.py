@@ -97,7 +97,7 @@ def test_it_stops_as_soon_as_every_interval_is_narrow_enough(request_for) -> Non
     names = [variant.name for variant in prepared.plan.variants]
     table = directory.read_table(DOCUMENTS).slice(0, looks[before])
     totals = sum_by_document(table, directory.parts(SCORES, n_shards), names)
-    interval = effect_intervals(totals, seed=request.seed, level=prepared.level)
+    interval = effect_intervals(totals, level=prepared.level)
     assert np.nanmax(interval.high - interval.low) / 2 > 0.06
     lines = Path(request.dataset).read_text(encoding="utf-8").splitlines()
     assert directory.read_table(DOCUMENTS)["text"].to_pylist() != lines[:documents]
@@ -114,7 +114,7 @@ def test_p_values_and_intervals_pay_for_the_looks(request_for) -> None:
         directory.read_table(DOCUMENTS), directory.parts(SCORES, n_shards), [v.name for v in prepared.plan.variants]
     )
     spans = directory.parts(SPANS, n_shards)
-    once = layers_table(totals, spans, prepared.plan.variants, prepared.plan.n_layers, seed=request.seed).to_pandas()
+    once = layers_table(totals, spans, prepared.plan.variants, prepared.plan.n_layers).to_pandas()
     np.testing.assert_allclose(looked["p_value"], (once["p_value"] * 2).clip(upper=1.0))
     is_variant = once["family"] != "intact"
     assert (looked["delta_nll_low_nats"] < once["delta_nll_low_nats"])[is_variant].all()

@@ -40,6 +40,7 @@ def pos(
 def show_pos(path: Path, request: TagRequest, *, languages: Sequence[Language] | None = None) -> None:
     """Tag and add up a run, and print what breaks most."""
     errors, out = consoles()
+    from layerscope.sweeps.analysis.few_texts import few_texts
     from layerscope.sweeps.finished import FinishedRun
     from layerscope.sweeps.parts_of_speech import tag_run
     from layerscope.sweeps.tables import POS
@@ -50,6 +51,8 @@ def show_pos(path: Path, request: TagRequest, *, languages: Sequence[Language] |
     draw(errors, path, languages, of="parts of speech")
     table = run.directory.read_table(POS).to_pandas()
     _show_tags(out, table, run)
+    if (warning := few_texts(int(run.layers["documents"].iloc[0]))) is not None:
+        say(out, warning.en)
     _show_counts(out, tagged)
     say(out, f"{with_figures('Tables', languages)}: {run.directory.path}")
 

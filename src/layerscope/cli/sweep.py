@@ -58,7 +58,7 @@ def sweep(
         Path | None,
         typer.Option(envvar="LAYERSCOPE_DATA_DIR", help="Folder that holds the named data set; the Hub is not asked then."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the draw and of the bootstrap.")] = 42,
+    seed: Annotated[int, typer.Option(help="Of the draw of texts.")] = 42,
     bos: Annotated[str, typer.Option(help="auto (as the tokenizer does), always or never.")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto (as stored), float32, bfloat16 or float16.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
@@ -207,6 +207,7 @@ def _until(prepared: PreparedSweep) -> str:
 
 
 def _show_result(console: Console, prepared: PreparedSweep, what: str) -> None:
+    from layerscope.sweeps.analysis.few_texts import few_texts
     from layerscope.sweeps.tables import LAYERS, PROXIES
 
     layers = prepared.directory.read_table(LAYERS).to_pandas()
@@ -216,6 +217,8 @@ def _show_result(console: Console, prepared: PreparedSweep, what: str) -> None:
         say(console, _precision(prepared, prepared.request.until_ci))
     for line in _findings(layers, proxies, prepared.record.dtype):
         say(console, line)
+    if (warning := few_texts(int(layers["documents"].iloc[0]))) is not None:
+        say(console, warning.en)
     _show_unscored(console, prepared)
     say(console, f"{what}: {prepared.directory.path}")
 
@@ -228,7 +231,7 @@ def _layers_table(layers: pd.DataFrame, prepared: PreparedSweep, *, width: int) 
             f"{prepared.source.name} on {prepared.request.dataset}: {int(layers['tokens_scored'].iloc[0]):,} tokens of "
             f"{int(layers['documents'].iloc[0]):,} texts"
         ),
-        caption="ΔNLL: variant − intact, nats per token; interval by bootstrap over texts",
+        caption="ΔNLL: variant − intact, nats per token; interval over texts",
         box=box.SIMPLE_HEAD,
     )
     table.add_column("variant", overflow="fold")
@@ -274,7 +277,7 @@ def _precision(prepared: PreparedSweep, asked: float) -> str:
 
 def _findings(layers: pd.DataFrame, proxies: pd.DataFrame, dtype: str) -> list[str]:
     """A line a family, and one of the variants that overflowed."""
-    from layerscope.sweeps.analysis.summary import harm
+    from layerscope.sweeps.analysis.findings import family_finding
 
     lines = []
     for family in dict.fromkeys(layers["family"]):
@@ -282,8 +285,8 @@ def _findings(layers: pd.DataFrame, proxies: pd.DataFrame, dtype: str) -> list[s
         if family == "intact" or len(rows) < 3:
             continue
         rho = proxies.loc[(proxies["family"] == family) & (proxies["proxy"] == "block_influence"), "spearman"].iloc[0]
-        note = "" if rho is None or rho != rho else f"; block influence ranks them with ρ = {rho:.2f}"
-        lines.append(f"{family}: {harm(rows)}{note}.")
+        note = "" if rho is None or rho != rho else f" Block influence ranks them with ρ = {rho:.2f}."
+        lines.append(f"{family}: {family_finding(rows).en}{note}")
     broken = layers[layers["tokens_not_finite"] > 0]
     if len(broken):
         n_tokens = int(layers["tokens_scored"].iloc[0])

@@ -283,7 +283,6 @@ def _effects(
         n_tokens=text.n_tokens,
         right=tested["right"].fillna(0).to_numpy(dtype=np.int64),
         templates=pd.factorize(tested["group"].astype(str) + "/" + tested["template"].astype(str))[0],
-        generator=np.random.default_rng([seed, 2]),
     )
 
 

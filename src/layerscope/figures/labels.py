@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Sequence
+
 from layerscope.bilingual import Bilingual, Language
+from layerscope.stats.ratio import FEW_DOCUMENTS
+
+LONGEST_CAPTION = 56
+"""Characters that half a page holds above its axes, those of Japanese counted twice."""
 
 _LABELS: dict[str, Bilingual] = {
     "ppl": Bilingual("Perplexity (log scale)", "パープレキシティ（対数）"),
@@ -48,6 +55,8 @@ _LABELS: dict[str, Bilingual] = {
     "note:few_hollow": Bilingual("Hollow: fewer than 200 words", "白抜き：200 語未満"),
     "note:few": Bilingual("*: fewer than 200 words", "*：200 語未満"),
     "texts": Bilingual("texts", "テキスト"),
+    "only_texts": Bilingual("only {n} texts", "テキスト {n} 本のみ"),
+    "note:no_test": Bilingual("Too few texts for a test of any cell", "テキストが少なく、検定はできない"),
     "ppl_bits": Bilingual("Bits per byte", "ビット／バイト"),
     "ppl_text_mean": Bilingual("Perplexity, mean over\ntexts (log scale)", "パープレキシティの\nテキスト平均（対数）"),
     "ppl_word": Bilingual("Perplexity per word (log scale)", "語あたりのパープレキシティ（対数）"),
@@ -219,6 +228,30 @@ def position_label(position: str, language: Language) -> str:
     """Where in a pair: ``edit``, ``edit+1``, ``detection`` or ``last``."""
     name, plus, number = position.partition("+")
     return f"{label(f'position:{name}', language)}{plus}{number}"
+
+
+def texts_label(n_texts: int, language: Language) -> str:
+    """How many texts; fewer than fifty are said to be few."""
+    if n_texts < FEW_DOCUMENTS:
+        return label("only_texts", language).format(n=n_texts)
+    return f"{n_texts:,} {label('texts', language)}"
+
+
+def width_of(text: str) -> int:
+    """Characters, those that are twice as wide counted twice."""
+    return sum(1 + (unicodedata.east_asian_width(character) in "WF") for character in text)
+
+
+def in_lines(parts: Sequence[str], separator: str = " · ") -> list[str]:
+    """Parts joined into lines that half a page holds above its axes."""
+    lines: list[str] = []
+    for part in parts:
+        joined = f"{lines[-1]}{separator}{part}" if lines else part
+        if lines and width_of(joined) <= LONGEST_CAPTION:
+            lines[-1] = joined
+        else:
+            lines.append(part)
+    return lines
 
 
 def label(key: str, language: Language) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from layerscope.report.packing import Packing, rounded
 from layerscope.sweeps.analysis.comparison import relative_depth
+from layerscope.sweeps.analysis.findings import finding_with_warning
 
 _MEASURES = {
     "ppl": "ppl",
@@ -44,8 +45,6 @@ _OF_TAGS = {
     "relative": "relative_change",
     "agreement": "agreement",
 }
-_NAMED = 3
-_LEVEL = 0.05
 
 
 def sweep_data(
@@ -70,7 +69,7 @@ def sweep_data(
         "families": families,
         "variants": packing.table(variants),
         "proxies": rounded(proxies.astype(object).to_dict("records")),
-        "needs": {family: needs(layers[layers["family"] == family]) for family in families},
+        "needs": {family: _finding(layers[layers["family"] == family]) for family in families},
         "pos": None if pos is None else packing.table(_tags(pos)),
     }
 
@@ -80,44 +79,6 @@ def _tags(pos: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({name: shown[column] for name, column in _OF_TAGS.items()})
 
 
-def needs(family: pd.DataFrame) -> dict[str, str]:
-    """Which of a family's variants cost most and least, in a sentence a language, with the numbers.
-
-    Args:
-        family: rows of layers.parquet.
-    """
-    ranked = family.sort_values("delta_nll_nats", ascending=False, kind="stable")
-    ranked = ranked[np.isfinite(ranked["delta_nll_nats"])]
-    if len(ranked) < 2:
-        return {"en": "", "ja": ""}
-    n_named = min(_NAMED, len(ranked) // 2)
-    most, least = ranked.head(n_named), ranked.tail(n_named).iloc[::-1]
-    unsure = int((ranked["q_value"] >= _LEVEL).sum())
-    tested = int(ranked["q_value"].notna().sum())
-    if ranked["delta_nll_low_nats"].isna().all() or (ranked["delta_nll_low_nats"] > 0).any():
-        most = most[~(most["delta_nll_low_nats"] <= 0)]  # what has an interval costs something if that lies above 0
-        english = f"Costs most: {_listed(most, 'en')}. Costs least: {_listed(least, 'en')}."
-        japanese = f"影響が最大：{_listed(most, 'ja')}。影響が最小：{_listed(least, 'ja')}。"
-    else:
-        english = f"None costs anything: no interval lies above 0. The largest is {_listed(ranked.head(1), 'en')}."
-        japanese = f"影響があると言える変種はない（区間が 0 より上にあるものはない）。最大は {_listed(ranked.head(1), 'ja')}。"
-    if tested and unsure:
-        english += f" {unsure} of {tested} cannot be told from no effect (q ≥ 0.05)."
-        japanese += f"{tested} 個のうち {unsure} 個は効果なしと区別できない（q ≥ 0.05）。"
-    elif tested:
-        english += f" All {tested} differ from no effect (q < 0.05)."
-        japanese += f"{tested} 個すべてが効果なしと区別できる（q < 0.05）。"
-    else:
-        english += " Fewer than five texts allow no test: read nothing into small differences."
-        japanese += "テキストが 5 本未満で検定できないため、小さな差に意味を読み取らないこと。"
-    return {"en": english, "ja": japanese}
-
-
-def _listed(rows: pd.DataFrame, language: str) -> str:
-    found = []
-    for row in rows.to_dict("records"):
-        value = f"{row['delta_nll_nats']:+.3g}"
-        if np.isfinite(row["delta_nll_low_nats"]):
-            value += f" [{row['delta_nll_low_nats']:+.3g}, {row['delta_nll_high_nats']:+.3g}]"
-        found.append(f"{row['variant']} ({value})" if language == "en" else f"{row['variant']}（{value}）")
-    return (", " if language == "en" else "、").join(found) + (" nats a token" if language == "en" else " nat／トークン")
+def _finding(family: pd.DataFrame) -> dict[str, str]:
+    """What a family comes to, by language; nothing of a single variant."""
+    return finding_with_warning(family)._asdict() if len(family) > 1 else {"en": "", "ja": ""}

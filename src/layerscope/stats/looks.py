@@ -10,8 +10,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from jaxtyping import Float
+
 FIRST_LOOK = 32
-"""Documents before the first look: with fewer, a bootstrap interval is too narrow for skewed effects."""
+"""Documents before the first look: with fewer, an interval is too narrow for very skewed effects."""
 GROWTH = 1.5
 ALPHA = 0.05
 
@@ -27,6 +30,18 @@ class Looks:
     def level(self) -> float:
         """Level of the interval at each look, so that the one at which we stop covers with 1 − α."""
         return 1.0 - ALPHA / len(self.sizes)
+
+
+def p_value_of_looks(p_value: Float[np.ndarray, "*shape"], level: float) -> Float[np.ndarray, "*shape"]:
+    """p-values raised to match the level of an interval that was one of several looks: by Bonferroni's inequality, times J.
+
+    Args:
+        p_value: each of one look; NaN stays.
+        level: 1 − α/J.
+    """
+    n_looks = round(ALPHA / (1.0 - level))
+    raised: np.ndarray = np.minimum(p_value * n_looks, 1.0)
+    return raised
 
 
 def plan_looks(cap: int) -> Looks:

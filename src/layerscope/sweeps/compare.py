@@ -17,6 +17,7 @@ from layerscope.errors import RunError
 from layerscope.lock import alone
 from layerscope.results.directory import RunDirectory
 from layerscope.sweeps.analysis.comparison import Axis, ComparedModel, Measure, Unit, View, curves, often_everywhere
+from layerscope.sweeps.analysis.few_texts import few_texts
 from layerscope.sweeps.analysis.fragility import correlation_table, fragility_table
 from layerscope.sweeps.comparable import (
     Difference,
@@ -118,6 +119,7 @@ def compare_runs(paths: Sequence[Path], request: CompareRequest) -> Comparison:
         notes = [f"In bits per byte: {tokens.sentence}.", *notes]
     if own_bos is not None:
         notes = [f"Each model as it was trained: {own_bos.sentence}.", *notes]
+    notes += few_texts_notes(names, [int(run.layers["documents"].iloc[0]) for run in runs])
     about = Scored(
         dataset=" / ".join(dict.fromkeys(run.dataset for run in runs)),
         documents=_if_same([run.documents.num_rows for run in runs]),
@@ -140,6 +142,16 @@ def check_several(paths: Sequence[Path]) -> None:
     for path in paths:
         if places.count(path.resolve()) > 1:
             raise RunError(f"A comparison takes runs that differ; '{path}' is named twice: name each once.")
+
+
+def few_texts_notes(names: Sequence[str], n_texts: Sequence[int | None]) -> list[str]:
+    """The warning beside what rests on few texts, once for all models that have as many; None is not known."""
+    notes = []
+    for n in dict.fromkeys(n_texts):
+        if n is not None and (warning := few_texts(n)) is not None:
+            those = [name for name, own in zip(names, n_texts, strict=True) if own == n]
+            notes.append(warning.en if len(those) == len(names) else f"{', '.join(those)}: {warning.en}")
+    return notes
 
 
 def common_axis(models: Sequence[ComparedModel]) -> Axis:

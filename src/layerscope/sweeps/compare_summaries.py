@@ -13,7 +13,15 @@ from layerscope.results.directory import RunDirectory
 from layerscope.sweeps.analysis.comparison import ComparedModel, Unit, View
 from layerscope.sweeps.analysis.published_summary import PublishedSummary, by_text_means, read_summary
 from layerscope.sweeps.comparable import Difference, check_comparable
-from layerscope.sweeps.compare import CompareRequest, Comparison, check_several, common_axis, compare_runs, write_comparison
+from layerscope.sweeps.compare import (
+    CompareRequest,
+    Comparison,
+    check_several,
+    common_axis,
+    compare_runs,
+    few_texts_notes,
+    write_comparison,
+)
 from layerscope.sweeps.figures.comparison import Scored
 from layerscope.sweeps.run_names import distinct_names
 from layerscope.sweeps.tables import DOCUMENTS, LAYERS, TOKENS
@@ -62,6 +70,7 @@ def compare_summaries(files: Sequence[Path], *, experiment: Literal["removal", "
     if of_text_means:
         lacking = [name for name, summary in zip(names, summaries, strict=True) if not summary.has_corpus_measures]
         notes.append(f"Means over texts of each text's perplexity: no other stands in the ppl.json of {' and '.join(lacking)}.")
+    notes += few_texts_notes(names, [summary.facts.get("documents") for summary in summaries])
     view = View("ppl", unit, common_axis(models), of_text_means=of_text_means)
     return write_comparison(models, [experiment], view, _scored(summaries), differences=[], notes=notes, folder=output_dir)
 

@@ -32,7 +32,10 @@ def by_part_of_speech(run: FinishedRun) -> Draw | None:
     if not all(run.directory.has_table(table) for table in (POS, TRANSITIONS)):
         return None
     pos, transitions = (run.directory.read_table(table).to_pandas() for table in (POS, TRANSITIONS))
-    return partial(pos_figures, pos, transitions, layer_families(run.layers), model=run.model, dataset=run.dataset)
+    n_texts = int(run.layers["documents"].iloc[0])
+    return partial(
+        pos_figures, pos, transitions, layer_families(run.layers), n_texts=n_texts, model=run.model, dataset=run.dataset
+    )
 
 
 DRAWN: dict[str, Callable[[FinishedRun], Draw | None]] = {"layers": by_layer, "parts of speech": by_part_of_speech}

@@ -12,7 +12,6 @@ import pyarrow as pa
 
 from layerscope.corpora.catalogue import dataset_label
 from layerscope.results.opened import OpenedRun, open_finished
-from layerscope.stats.bootstrap import Resampling
 from layerscope.sweeps.analysis.score_arrays import ScoreArrays, score_arrays
 from layerscope.sweeps.record import SweepRecord
 from layerscope.sweeps.tables import DOCUMENTS, LAYERS, SCORES, TOKENS
@@ -59,10 +58,9 @@ class FinishedRun(OpenedRun[SweepRecord]):
         return self.directory.read_table(TOKENS)
 
     @property
-    def resampling(self) -> Resampling:
-        """How this run makes intervals."""
-        precision = self.record.precision
-        return Resampling(self.record.request.seed, 0.95 if precision is None else precision.level_of_each_look)
+    def level(self) -> float:
+        """Coverage of this run's intervals; above 0.95 where it looked at them before it stopped."""
+        return 0.95 if self.record.precision is None else self.record.precision.level_of_each_look
 
     def scores(self) -> Iterator[ScoreArrays]:
         """The scores, shard by shard, variants in the order of ``layers``."""

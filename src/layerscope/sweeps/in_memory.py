@@ -49,7 +49,6 @@ def sweep(
     variants: Sequence[Variant],
     *,
     protocol: str = "lines",
-    seed: int = 42,
     batch_tokens: int | None = None,
     progress: Progress = nobody_asks,
 ) -> SweepResult:
@@ -60,7 +59,6 @@ def sweep(
         texts: scored as they are, each a text of its own (or joined, as the protocol says).
         variants: rearrangements; the intact model is added if it is not the first.
         protocol: ``lines``, ``documents``, ``windows:N`` or ``strided:N/S``.
-        seed: of the bootstrap.
         batch_tokens: positions a batch, pads included.
         progress: called as work is done.
 
@@ -91,7 +89,7 @@ def sweep(
         prefix_ids=decoder.encoder.prefix_ids,
         context_length=decoder.context_length,
         max_samples=None,
-        seed=seed,
+        seed=0,
     )
     check_scorable(corpus.windows)
     check_tokens_fit(decoder, corpus.windows)
@@ -110,5 +108,5 @@ def sweep(
         scores.append(scores_table(result, plan.variants))
         spans.append(spans_table(result))
     totals = sum_by_document(documents_table(corpus.windows), scores, [variant.name for variant in plan.variants])
-    layers = layers_table(totals, spans, plan.variants, plan.n_layers, seed=seed).to_pandas()
+    layers = layers_table(totals, spans, plan.variants, plan.n_layers).to_pandas()
     return SweepResult(layers, proxies_table(layers).to_pandas(), pd.concat([table.to_pandas() for table in scores]))

@@ -75,8 +75,8 @@ def _tag_run(run: FinishedRun, request: TagRequest) -> TaggedRun:
         raise DataError(f"A part of speech needs a word whose every token is scored; '{run.directory.path}' has none.")
     pairs, pair_of_word = pairs_of_tags(index)
     by_item, by_pair, counts = sum_items(run.scores(), index, len(run.layers), pair_of_word)
-    pos = pos_table(by_item, run.layers, run.resampling)
-    transitions = transitions_table(pairs, by_pair, run.layers, run.resampling)
+    pos = pos_table(by_item, run.layers, run.level)
+    transitions = transitions_table(pairs, by_pair, run.layers, run.level)
     directory = run.directory
     for table, data in ((WORDS, words_of_run), (TOKEN_WORDS, token_words), (POS, pos), (TRANSITIONS, transitions)):
         directory.write_table(table, data)

@@ -71,7 +71,7 @@ class SweepRequest:
     max_samples: int | None = 1000
     """Texts (or windows) drawn; None for all."""
     seed: int = 42
-    """Of the draw and of the bootstrap."""
+    """Of the draw of texts."""
     batch_tokens: int | None = None
     """Positions a shard; by device if None."""
     until_ci: float | None = None

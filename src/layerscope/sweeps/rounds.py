@@ -84,7 +84,7 @@ def _is_precise(prepared: PreparedSweep, rounds: int) -> bool:
         return False
     done = prepared.rounds[:rounds]
     totals = document_totals(prepared, prepared.corpus.windows[: done[-1].documents], sum(len(some.shards) for some in done))
-    interval = effect_intervals(totals, seed=prepared.request.seed, level=prepared.level)
+    interval = effect_intervals(totals, level=prepared.level)
     half_widths = (interval.high - interval.low) / 2.0
     return not np.isnan(half_widths).all() and bool(np.nanmax(half_widths) <= prepared.request.until_ci)
 

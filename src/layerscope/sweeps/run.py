@@ -104,9 +104,7 @@ def tabulate(prepared: PreparedSweep, *, rounds: int | None = None) -> None:
     directory.write_table(VOCABULARY, vocabulary_table(windows, likeliest, encoder.token_text))
     spans = directory.parts(SPANS, n_shards)
     totals = document_totals(prepared, windows, n_shards)
-    layers = layers_table(
-        totals, spans, prepared.plan.variants, prepared.plan.n_layers, seed=request.seed, level=prepared.level
-    )
+    layers = layers_table(totals, spans, prepared.plan.variants, prepared.plan.n_layers, level=prepared.level)
     proxies = proxies_table(layers.to_pandas())
     directory.write_table(LAYERS, layers)
     directory.write_table(PROXIES, proxies)

@@ -72,7 +72,7 @@ SPANS = Table(
     ),
 )
 
-_INTERVAL = "95 % interval of delta_nll_nats by bootstrap over documents; missing with fewer than two documents."
+_INTERVAL = "95 % interval of delta_nll_nats over documents (jackknife, corrected for skewness); missing with fewer than two."
 
 LAYERS = Table(
     "layers.parquet",
@@ -96,7 +96,7 @@ LAYERS = Table(
             "p_value",
             pa.float64(),
             "0..1",
-            "Two-sided bootstrap p of delta_nll_nats = 0; missing for intact, and below 5 texts.",
+            "Two-sided p of delta_nll_nats = 0; missing for intact, and below 8 texts.",
             True,
         ),
         Column("q_value", pa.float64(), "0..1", "p_value after Benjamini-Hochberg over the run's variants.", True),
@@ -178,12 +178,20 @@ POS = Table(
         Column("delta_nll_nats", pa.float64(), "nats per unit", "nll_nats − intact_nll_nats, unit by unit."),
         Column("delta_nll_low_nats", pa.float64(), "nats per unit", f"Lower end of the {_INTERVAL}", True),
         Column("delta_nll_high_nats", pa.float64(), "nats per unit", f"Upper end of the {_INTERVAL}", True),
-        Column("p_value", pa.float64(), "0..1", "Two-sided bootstrap p of delta_nll_nats = 0.", True),
+        Column(
+            "p_value", pa.float64(), "0..1", "Two-sided p of delta_nll_nats = 0; missing below 8 texts that have the tag.", True
+        ),
         Column("q_value", pa.float64(), "0..1", "After Benjamini-Hochberg over the unit's variants × tags.", True),
         Column("contrast_nats", pa.float64(), "nats per unit", "delta_nll_nats − that of all units of other tags.", True),
         Column("contrast_low_nats", pa.float64(), "nats per unit", "Lower end of its 95 % interval.", True),
         Column("contrast_high_nats", pa.float64(), "nats per unit", "Upper end of its 95 % interval.", True),
-        Column("contrast_p_value", pa.float64(), "0..1", "Two-sided bootstrap p of contrast_nats = 0.", True),
+        Column(
+            "contrast_p_value",
+            pa.float64(),
+            "0..1",
+            "Two-sided p of contrast_nats = 0; missing below 8 texts that have the tag.",
+            True,
+        ),
         Column("contrast_q_value", pa.float64(), "0..1", "After Benjamini-Hochberg over the unit's variants × tags.", True),
         Column("intact_accuracy", pa.float64(), "0..1", "Share of units whose every token is the intact model's argmax."),
         Column("accuracy", pa.float64(), "0..1", "The same in the variant."),
@@ -213,7 +221,9 @@ TRANSITIONS = Table(
         Column("delta_nll_nats", pa.float64(), "nats per word", "nll_nats − intact_nll_nats, word by word."),
         Column("delta_nll_low_nats", pa.float64(), "nats per word", f"Lower end of the {_INTERVAL}", True),
         Column("delta_nll_high_nats", pa.float64(), "nats per word", f"Upper end of the {_INTERVAL}", True),
-        Column("p_value", pa.float64(), "0..1", "Two-sided bootstrap p of delta_nll_nats = 0.", True),
+        Column(
+            "p_value", pa.float64(), "0..1", "Two-sided p of delta_nll_nats = 0; missing below 8 texts that have the tag.", True
+        ),
         Column("q_value", pa.float64(), "0..1", "After Benjamini-Hochberg over variants × transitions that have a p.", True),
     ),
     made_by="layerscope pos",

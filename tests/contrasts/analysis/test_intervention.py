@@ -29,7 +29,6 @@ def effects_of(continuation: Measured, sentence: Measured | None = None, **chang
         "n_tokens": np.array([5, 5, 10]),
         "right": np.ones(n_pairs, dtype=np.int64),
         "templates": np.arange(n_pairs),
-        "generator": np.random.default_rng(0),
     }
     return intervention_effects(continuation, sentence or continuation, **{**arguments, **changes})
 
@@ -77,12 +76,12 @@ def test_accuracy_by_hand_leaves_gaps_out() -> None:
     assert found.did.n_items == found.accuracy.n_items == 3
 
 
-def test_intervals_draw_templates() -> None:
-    # two templates whose pairs agree: only whole templates differ, so the interval spans both
+def test_intervals_are_over_templates() -> None:
+    # two templates whose pairs agree: effects 0 and 1, one degree of freedom, 0.5 ± 12.706 · 0.5
     intact = np.zeros((2, 40))
     stable = np.stack([np.zeros(40), np.repeat([0.0, 1.0], 20)])
     found = effects_of(Measured(intact, stable, np.zeros((3, 2, 40))), templates=np.repeat([4, 9], 20))
-    assert (found.did.low, found.did.high) == (0.0, 1.0)
+    assert (found.did.low, found.did.high) == pytest.approx((0.5 - 6.353, 0.5 + 6.353), abs=1e-3)
     assert found.did.n_groups == 2
 
 

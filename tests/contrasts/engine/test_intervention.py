@@ -319,7 +319,6 @@ def test_a_planted_correction_is_found_and_a_random_set_is_not() -> None:
                 n_tokens=on_text.n_tokens,
                 right=right,
                 templates=templates,
-                generator=np.random.default_rng(0),
             )
         assert found["planted"].did.p_greater < 0.01, replace
         assert found["planted"].did.low > 0.1, replace

@@ -71,7 +71,7 @@ def spans() -> pa.Table:
 
 def table(*shards: pa.Table):
     totals = sum_by_document(documents(), shards, [variant.name for variant in VARIANTS])
-    return layers_table(totals, [spans()], VARIANTS, 2, seed=0).to_pandas().set_index("variant")
+    return layers_table(totals, [spans()], VARIANTS, 2).to_pandas().set_index("variant")
 
 
 def test_measures_worked_by_hand() -> None:
@@ -85,9 +85,11 @@ def test_measures_worked_by_hand() -> None:
     )
     assert layers["bits_per_byte"].to_list() == pytest.approx([6 / math.log(2) / 6, 9 / math.log(2) / 6, 9 / math.log(2) / 6])
     assert layers["delta_nll_nats"].to_list() == pytest.approx([0.0, 1.0, 1.0])
-    # removal-0: effects 3/2 a token in a, 0 in b; a resample is aa, ab, ba or bb, so its ends are 1.5 and 0
-    assert layers.loc["removal-0", "delta_nll_low_nats"] == pytest.approx(0.0)
-    assert layers.loc["removal-0", "delta_nll_high_nats"] == pytest.approx(1.5)
+    # removal-0: 3 nats over the 2 tokens of a, 0 over the one of b; without a the ratio is 0, without b 1.5, so the jackknife's
+    # influences are √½ · (1, −0.5) and its error √0.625; with one degree of freedom the 97.5 % point of Student's t is 12.7062
+    for name, sign in (("low", -1), ("high", 1)):
+        end = layers.loc["removal-0", f"delta_nll_{name}_nats"]
+        assert end == pytest.approx(1 + sign * 12.7062 * math.sqrt(0.625), abs=1e-3)
     assert layers["top1_accuracy"].to_list() == pytest.approx([1.0, 0.0, 0.0])
     assert layers["kl_nats"].to_list() == pytest.approx([0.5, 0.5, 0.5])
     assert layers["documents"].to_list() == [2, 2, 2]
@@ -137,7 +139,7 @@ def repeated(times: int) -> DocumentTotals:
 
 
 def test_q_values_are_benjamini_hochberg_over_the_variants() -> None:
-    layers = layers_table(repeated(3), [spans()], VARIANTS, 2, seed=0).to_pandas().set_index("variant")
+    layers = layers_table(repeated(4), [spans()], VARIANTS, 2).to_pandas().set_index("variant")
     p = layers["p_value"].dropna().sort_values()
     # two tests: q of the smaller is min(2 p₁, p₂), q of the larger is p₂
     expected = [min(2 * p.iloc[0], p.iloc[1]), p.iloc[1]]
@@ -145,13 +147,8 @@ def test_q_values_are_benjamini_hochberg_over_the_variants() -> None:
     assert np.isnan(layers.loc["intact", "p_value"])
 
 
-def test_fewer_than_five_texts_give_intervals_and_no_p() -> None:
-    layers = (
-        layers_table(repeated(2), [spans()], VARIANTS, 2, seed=0)
-        .to_pandas()
-        .set_index("variant")
-        .loc[["removal-0", "removal-1"]]
-    )
+def test_fewer_than_eight_texts_give_intervals_and_no_p() -> None:
+    layers = layers_table(repeated(3), [spans()], VARIANTS, 2).to_pandas().set_index("variant").loc[["removal-0", "removal-1"]]
     assert np.isfinite(layers[["delta_nll_low_nats", "delta_nll_high_nats"]]).all(axis=None)
     assert layers[["p_value", "q_value"]].isna().all(axis=None)
 
@@ -185,7 +182,7 @@ def test_summary_names_exchanges_as_published_and_has_no_infinity() -> None:
     nll = {"intact": [[1.0, 1.0], [1.0]], "exchange-0-1": [[np.inf, 1.0], [1.0]]}
     variants = build_variants(["exchange"], [], 2)
     totals = sum_by_document(documents(), [scores(0, nll), scores(1, nll)], [variant.name for variant in variants])
-    layers = layers_table(totals, [spans()], variants, 2, seed=0).to_pandas()
+    layers = layers_table(totals, [spans()], variants, 2).to_pandas()
     summary = ppl_summary(layers, model_name="m", dataset="d", protocol="lines")
     assert list(summary["exchanged"]) == ["layer_0_with_1"]
     assert summary["exchanged"]["layer_0_with_1"]["ppl"] is None

@@ -11,7 +11,6 @@ import pytest
 from scipy import stats
 
 from layerscope.language.words import Word
-from layerscope.stats.bootstrap import Resampling
 from layerscope.sweeps.analysis.broken_words import frequency_bands
 from layerscope.sweeps.analysis.item_sums import corrected, pairs_of_tags, sum_items, words_of_shard
 from layerscope.sweeps.analysis.parts_of_speech import pos_table, published_word, transitions_table
@@ -173,7 +172,7 @@ def test_a_words_end_is_moved_to_the_word_that_it_ends() -> None:
 def test_effects_by_hand() -> None:
     index, block, pairs, pair_of_word = small_run()
     by_item, by_pair, _ = sum_items([block], index, 2, pair_of_word)
-    table = pos_table(by_item, LAYERS, Resampling(0)).to_pandas().set_index(["unit", "tag", "variant"])
+    table = pos_table(by_item, LAYERS, 0.95).to_pandas().set_index(["unit", "tag", "variant"])
     noun = table.loc[("word", "NOUN", "removal-0")]
     assert (noun["items"], noun["documents"], bool(noun["is_few"])) == (2, 2, True)
     assert (noun["intact_nll_nats"], noun["nll_nats"], noun["delta_nll_nats"]) == (6.0, 12.0, 6.0)  # (1 + 11) / 2
@@ -182,12 +181,14 @@ def test_effects_by_hand() -> None:
     # of the other words the effect is 2, 3, 4, 7, 19: 7 in the mean
     assert noun["contrast_nats"] == pytest.approx(6.0 - 7.0)
     assert (noun["relative_change"], noun["change"]) == (1.0, "largely degraded")
-    assert np.isnan(noun["delta_nll_low_nats"])  # two texts are too few for an interval
+    assert noun["delta_nll_low_nats"] < 6.0 < noun["delta_nll_high_nats"]
+    assert np.isnan(noun["p_value"])  # two texts are too few for a test
+    assert np.isnan(noun["contrast_p_value"])
     assert table.loc[("first", "NOUN", "removal-0"), "nll_nats"] == 2 * (1 + 5) / 2
     assert table.loc[("continuation", "NOUN", "removal-0"), "nll_nats"] == 2 * 6
     assert table.loc[("word", "open", "removal-0"), "items"] == 4
     assert table.loc[("word", "all", "removal-0"), "delta_nll_nats"] == pytest.approx((12 + 2 + 3 + 4 + 7 + 19) / 7)
-    transitions = transitions_table(pairs, by_pair, LAYERS, Resampling(0)).to_pandas().set_index(["tag", "next_tag", "variant"])
+    transitions = transitions_table(pairs, by_pair, LAYERS, 0.95).to_pandas().set_index(["tag", "next_tag", "variant"])
     assert transitions.loc[("DET", "NOUN", "removal-0"), "delta_nll_nats"] == 6.0
     assert transitions.loc[("VERB", "ADP", "intact"), "nll_nats"] == 19.0
 

@@ -131,7 +131,7 @@ def test_panels_are_titled_with_their_tags_and_share_axes() -> None:
 def test_what_is_not_comparable_is_said_in_the_figure() -> None:
     figures = in_each_language(comparison_figures, lines(LAYER), LAYER, Scored("lee", 4, None, ("protocol", "texts")))
     assert figures["removal_ppl_en"].get_suptitle().splitlines() == [
-        "removal · lee · 4 texts",
+        "removal · lee · only 4 texts",
         "not comparable, shown anyway; what differs:",
         "protocol, texts",
     ]

@@ -37,7 +37,7 @@ def layers(n_layers: int = 6, worst: float = 8.0) -> pd.DataFrame:
     rows.append({"variant": "0-2,(3|4|5.mlp)", "family": "path", "delta_nll_nats": -0.1, "span_first": 3})
     rows.append({"variant": "shuffle-0", "family": "shuffle:0", "delta_nll_nats": 4.0, "span_first": 0})
     frame = pd.DataFrame(rows)
-    return frame.assign(ppl=20 * np.exp(frame["delta_nll_nats"]), tokens_scored=12345)
+    return frame.assign(ppl=20 * np.exp(frame["delta_nll_nats"]), tokens_scored=12345, documents=40)
 
 
 PROXIES = pd.DataFrame(
@@ -89,7 +89,7 @@ def test_japanese_figures_are_in_japanese(figures: dict[str, Figure]) -> None:
     (axes,) = figures["exchange_ja"].axes
     assert axes.get_ylabel() == "パープレキシティ（対数）"
     assert "交換" in axes.get_xlabel()
-    assert axes.get_title() == "smollm2-135m · wiki-text-2 · 12,345 トークン"
+    assert axes.get_title() == "smollm2-135m · wiki-text-2 · 12,345 トークン\nテキスト 40 本のみ"
 
 
 def test_a_narrow_range_has_ticks_that_can_be_read() -> None:

@@ -26,7 +26,7 @@ def transitions_of(pos: pd.DataFrame) -> pd.DataFrame:
 
 
 def test_every_figure_in_both_languages(pos: pd.DataFrame) -> None:
-    figures = in_each_language(pos_figures, pos, transitions_of(pos), ["removal"], model="tiny", dataset="texts")
+    figures = in_each_language(pos_figures, pos, transitions_of(pos), ["removal"], n_texts=60, model="tiny", dataset="texts")
     names = ("pos_removal", "pos_classes_removal", "pos_difficulty_removal", "transitions_removal")
     assert set(figures) == {f"{name}_{language}" for name in names for language in LANGUAGES}
     for name, figure in figures.items():
@@ -55,3 +55,11 @@ def test_the_heat_map_shows_the_table(pos: pd.DataFrame) -> None:
     np.testing.assert_allclose(shown[labels.index("VERB")], verbs["delta_nll_nats"])
     rows = words[(words["family"] == "removal") & (words["kind"] == "tag")]
     assert len(axes.collections[0].get_offsets()) == (~(rows["q_value"] < 0.05)).sum()
+
+
+def test_too_few_texts_for_a_test_have_no_dots_and_say_so(pos: pd.DataFrame) -> None:
+    with figure_style("en"):
+        untested = pos[pos["unit"] == "word"].assign(q_value=np.nan)
+        figure = effects_by_tag_and_layer(untested, "removal", "five texts", "en")
+    assert len(figure.get_axes()[0].collections[0].get_offsets()) == 0
+    assert figure.get_supxlabel().startswith("Too few texts for a test of any cell")

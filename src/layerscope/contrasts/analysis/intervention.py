@@ -18,8 +18,8 @@ from jaxtyping import Float, Int
 
 from layerscope.bilingual import Bilingual
 from layerscope.contrasts.enough import FEWEST_SCORED_PAIRS, FEWEST_SCORED_TEMPLATES, FEWEST_SETS
-from layerscope.stats.bootstrap import bootstrap_ratio
 from layerscope.stats.permutation import permutation_p
+from layerscope.stats.ratio import ratio_interval
 
 LEVEL = 0.05
 """Of every p-value in a verdict."""
@@ -48,7 +48,7 @@ class Placed:
     effect: float
     """Of the stable set."""
     low: float
-    """Lower end of its 95 % interval; groups of items are drawn again."""
+    """Lower end of its 95 % interval over groups of items."""
     high: float
     """Upper end."""
     random_effects: Float[np.ndarray, " set"]
@@ -105,7 +105,6 @@ def intervention_effects(
     n_tokens: Int[np.ndarray, " text"],
     right: Int[np.ndarray, " pair"],
     templates: Int[np.ndarray, " pair"],
-    generator: np.random.Generator,
 ) -> InterventionEffects:
     """Place every outcome of a stable set among the same of random sets.
 
@@ -115,8 +114,7 @@ def intervention_effects(
         text: NLL of neutral texts, ``text``.
         n_tokens: tokens scored in each text.
         right: the right side of each pair, 1 or 2; 0 where neither is wrong.
-        templates: template of each pair, by number; templates are drawn again for intervals.
-        generator: of these draws.
+        templates: template of each pair, by number; intervals are over templates.
 
     Raises:
         ValueError: arrays whose sizes do not fit together, or a right side that is none.
@@ -133,16 +131,16 @@ def intervention_effects(
 
     each_pair = np.ones(len(right), dtype=np.int64)
     likelier = _through(sentence, is_right_likelier)
-    did = _placed(_through(continuation, wrong_less_right), each_pair, groups=templates, generator=generator)
-    damage = _placed(text, n_tokens, groups=np.arange(len(n_tokens)), generator=generator)
+    did = _placed(_through(continuation, wrong_less_right), each_pair, groups=templates)
+    damage = _placed(text, n_tokens, groups=np.arange(len(n_tokens)))
     gap = _through(continuation, lambda nats: np.abs(_second_less_first(nats)))
     change = _through(continuation, lambda nats: nats.mean(axis=-2))
     return InterventionEffects(
         did=did,
         did_p_given_damage=_p_given(did, damage),
-        gap=_placed(gap, each_pair, groups=templates, generator=generator),
-        change=_placed(change, each_pair, groups=templates, generator=generator),
-        accuracy=_placed(likelier, each_pair, groups=templates, generator=generator),
+        gap=_placed(gap, each_pair, groups=templates),
+        change=_placed(change, each_pair, groups=templates),
+        accuracy=_placed(likelier, each_pair, groups=templates),
         accuracy_intact=float(_mean(likelier.intact[~np.isnan(likelier.intact)])),
         damage=damage,
     )
@@ -257,9 +255,7 @@ def _through(measured: Measured, statistic: Callable[[np.ndarray], np.ndarray]) 
         return Measured(statistic(measured.intact), statistic(measured.stable), statistic(measured.random))
 
 
-def _placed(
-    measured: Measured, counts: Int[np.ndarray, " item"], *, groups: Int[np.ndarray, " item"], generator: np.random.Generator
-) -> Placed:
+def _placed(measured: Measured, counts: Int[np.ndarray, " item"], *, groups: Int[np.ndarray, " item"]) -> Placed:
     """Σ (ablated − intact) / Σ counts over the items that the intact model has a number for."""
     used = np.isfinite(measured.intact) & (counts > 0)
     counts, (_, group) = counts[used], np.unique(groups[used], return_inverse=True)
@@ -268,7 +264,7 @@ def _placed(
         random_effects = _mean((measured.random - measured.intact)[:, used], counts)
     n_groups = int(group.max(initial=-1)) + 1
     sums = np.bincount(group, changes, minlength=n_groups).astype(np.float64)  # of integers where there is none
-    interval = bootstrap_ratio(sums[None], np.bincount(group, counts, minlength=n_groups), generator=generator)
+    interval = ratio_interval(sums[None], np.bincount(group, counts, minlength=n_groups))
     effect = float(_mean(changes, counts))
     p_values = [_p(effect, random_effects, alternative) for alternative in ("greater", "less", "two-sided")]
     return Placed(

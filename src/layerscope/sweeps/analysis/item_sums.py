@@ -29,7 +29,7 @@ class ItemSums:
     """Sums over the items of each group."""
 
     nll_nats: Float[np.ndarray, "group variant document"]
-    """Σ NLL by document, for the bootstrap."""
+    """Σ NLL by document, for intervals."""
     counts: Int[np.ndarray, "group document"]
     """Items."""
     correct: Float[np.ndarray, "group variant"]

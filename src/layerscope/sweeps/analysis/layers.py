@@ -12,9 +12,9 @@ from scipy import stats
 
 from layerscope.paths.variants import Variant, touched_span
 from layerscope.results.schema import gaps
-from layerscope.stats.bootstrap import N_RESAMPLES, Interval, bootstrap_ratio
 from layerscope.stats.false_discovery import benjamini_hochberg
-from layerscope.stats.group_bootstrap import FEWEST_DOCUMENTS
+from layerscope.stats.looks import p_value_of_looks
+from layerscope.stats.ratio import Interval, ratio_interval
 from layerscope.sweeps.analysis.totals import DocumentTotals
 from layerscope.sweeps.tables import LAYERS, PROXIES
 
@@ -27,8 +27,6 @@ def layers_table(
     variants: Sequence[Variant],
     n_layers: int,
     *,
-    seed: int,
-    n_resamples: int = N_RESAMPLES,
     level: float = 0.95,
 ) -> pa.Table:
     """Perplexity, effect, interval and proxies of every variant.
@@ -41,21 +39,17 @@ def layers_table(
         spans: tables of proxy sums, one a shard.
         variants: in the order of ``totals``.
         n_layers: number of layers of the model.
-        seed: of the bootstrap.
-        n_resamples: of the bootstrap.
         level: of the interval; above 0.95 where it was one of several looks, and p-values are raised to match.
     """
     n_tokens = int(totals.tokens.sum())
     nll = totals.sums["nll_nats"]
     delta = nll - nll[0]
-    interval = effect_intervals(totals, seed=seed, n_resamples=n_resamples, level=level)
+    interval = effect_intervals(totals, level=level)
     proxies = _proxies_by_span(spans)
     touched = [touched_span(variant.path, n_layers) for variant in variants]
     measured = [None if span is None else proxies.get((span.first, span.last)) for span in touched]
     is_intact = np.array([variant.family == "intact" for variant in variants])
-    n_looks = round(0.05 / (1.0 - level))
-    is_tested = ~is_intact & (len(totals.documents) >= FEWEST_DOCUMENTS)
-    p_values = np.where(is_tested, np.minimum(interval.p_value * n_looks, 1.0), np.nan)
+    p_values = np.where(is_intact, np.nan, p_value_of_looks(interval.p_value, level))
     with np.errstate(over="ignore", invalid="ignore"):  # a perplexity past the range of doubles is infinite, and shown so
         mean_nll = nll.sum(axis=1) / n_tokens
         text_mean = np.exp(nll / totals.tokens).mean(axis=1)
@@ -88,11 +82,11 @@ def layers_table(
     )
 
 
-def effect_intervals(totals: DocumentTotals, *, seed: int, n_resamples: int = N_RESAMPLES, level: float = 0.95) -> Interval:
-    """Intervals of every variant's ΔNLL by bootstrap over documents; the arguments are those of ``layers_table``."""
+def effect_intervals(totals: DocumentTotals, *, level: float = 0.95) -> Interval:
+    """Intervals of every variant's ΔNLL, by documents; the arguments are those of ``layers_table``."""
     nll = totals.sums["nll_nats"]
-    generator = np.random.default_rng(seed)
-    return bootstrap_ratio(nll - nll[0], totals.tokens, generator=generator, n_resamples=n_resamples, level=level)
+    with np.errstate(invalid="ignore"):  # infinite in both: no number, and no interval
+        return ratio_interval(nll - nll[0], totals.tokens, level=level)
 
 
 def proxies_table(layers: pd.DataFrame) -> pa.Table:

@@ -1,6 +1,6 @@
 """Effects by part of speech of the predicted word, and by transition: pos.parquet and transitions.parquet.
 
-Groups are those of the predicted word. Intervals are by bootstrap over documents; a tag's contrast is its effect less that of
+Groups are those of the predicted word. Intervals are by documents; a tag's contrast is its effect less that of
 all other words, which is what "this part of speech breaks more than others" means.
 """
 
@@ -14,9 +14,9 @@ import pyarrow as pa
 from jaxtyping import Float
 
 from layerscope.language.words import CLOSED_TAGS, OPEN_TAGS, UPOS_TAGS
-from layerscope.stats.bootstrap import Resampling
 from layerscope.stats.false_discovery import benjamini_hochberg
-from layerscope.stats.group_bootstrap import GroupIntervals, bootstrap_groups
+from layerscope.stats.looks import p_value_of_looks
+from layerscope.stats.ratio import Interval, contrast_interval, ratio_interval
 from layerscope.sweeps.analysis.item_sums import ItemSums
 from layerscope.sweeps.tables import POS, TRANSITIONS
 
@@ -26,13 +26,13 @@ CLASSES = {"open": OPEN_TAGS, "closed": CLOSED_TAGS, "all": UPOS_TAGS}
 _CHANGED, _LARGELY = 0.1, 0.5
 
 
-def pos_table(by_item: dict[str, ItemSums], layers: pd.DataFrame, resampling: Resampling) -> pa.Table:
+def pos_table(by_item: dict[str, ItemSums], layers: pd.DataFrame, level: float) -> pa.Table:
     """One row a (unit, tag or class, variant); tags without a single unit are left out.
 
     Args:
         by_item: sums by part of speech, in the order of ``UPOS_TAGS``.
         layers: layers.parquet as a data frame, in the order of the variants; the intact model first.
-        resampling: how intervals are made.
+        level: coverage of intervals.
     """
     frames = []
     for unit, sums in by_item.items():
@@ -41,7 +41,7 @@ def pos_table(by_item: dict[str, ItemSums], layers: pd.DataFrame, resampling: Re
             there = np.flatnonzero(some.counts.sum(axis=1))
             if len(there) == 0:  # texts whose words all have one token have no continuations
                 continue
-            rows = _effects([names[group] for group in there], _chosen(some, there), classes, layers, resampling)
+            rows = _effects([names[group] for group in there], _chosen(some, there), classes, layers, level)
             frames.append(rows.assign(unit=unit, kind=kind))
     table = pd.concat(frames, ignore_index=True)
     # one family of tests a unit: variants × tags; classes are pooled from the same words and are no further tests
@@ -52,16 +52,14 @@ def pos_table(by_item: dict[str, ItemSums], layers: pd.DataFrame, resampling: Re
     return POS.from_frame(table)
 
 
-def transitions_table(
-    pairs: Sequence[tuple[str, str]], sums: ItemSums, layers: pd.DataFrame, resampling: Resampling
-) -> pa.Table:
+def transitions_table(pairs: Sequence[tuple[str, str]], sums: ItemSums, layers: pd.DataFrame, level: float) -> pa.Table:
     """One row a (pair of tags, variant), most frequent pairs first.
 
     Args:
         pairs: tag of the current word and of the next, in the order of the groups of ``sums``.
         sums: over the next words.
         layers: layers.parquet as a data frame.
-        resampling: how intervals are made; pairs with fewer than 200 words get none.
+        level: coverage of intervals; pairs with fewer than 200 words get none.
     """
     often = np.flatnonzero(sums.counts.sum(axis=1) >= FEWEST_ITEMS)
     everything = sums.pooled([list(range(len(pairs)))]) if pairs else sums
@@ -71,22 +69,20 @@ def transitions_table(
     if not frames:
         return TRANSITIONS.build({column.name: [] for column in TRANSITIONS.columns})
     table = pd.concat(frames, ignore_index=True)
-    own, _ = _intervals(_chosen(sums, often), everything, resampling)
+    own, _ = _intervals(_chosen(sums, often), everything, level)
     for name in ("delta_nll_low_nats", "delta_nll_high_nats", "p_value"):
         table[name] = np.nan
     n_variants = len(layers)
     for place, group in enumerate(often.tolist()):
         rows = table.index[group * n_variants : (group + 1) * n_variants]
-        _put(table, rows, "delta_nll", own, place, resampling)
+        _put(table, rows, "delta_nll", own[place], level)
     table["q_value"] = benjamini_hochberg(table["p_value"].to_numpy(dtype=float))
     return TRANSITIONS.from_frame(table.rename(columns={"items": "words"}))
 
 
-def _effects(
-    names: Sequence[str], sums: ItemSums, classes: ItemSums, layers: pd.DataFrame, resampling: Resampling
-) -> pd.DataFrame:
+def _effects(names: Sequence[str], sums: ItemSums, classes: ItemSums, layers: pd.DataFrame, level: float) -> pd.DataFrame:
     """Means, effects and intervals of some groups, one row a (group, variant)."""
-    own, contrast = _intervals(sums, classes.pooled([[list(CLASSES).index("all")]]), resampling)
+    own, contrast = _intervals(sums, classes.pooled([[list(CLASSES).index("all")]]), level)
     frames = []
     whole = classes.nll_nats[list(CLASSES).index("all")].sum(axis=1)
     n_whole = int(classes.counts[list(CLASSES).index("all")].sum())
@@ -99,7 +95,7 @@ def _effects(
             rows["contrast_nats"] = delta / n_items - rest / (n_whole - n_items) if n_whole > n_items else np.nan
         rows.loc[0, "contrast_nats"] = np.nan
         for prefix, found in (("delta_nll", own), ("contrast", contrast)):
-            _put(rows, rows.index, prefix, found, group, resampling)
+            _put(rows, rows.index, prefix, found[group], level)
         frames.append(rows)
     return pd.concat(frames, ignore_index=True)
 
@@ -142,30 +138,24 @@ def published_word(relative_change: float) -> str:
     return f"largely {direction}" if abs(relative_change) > _LARGELY else direction
 
 
-def _intervals(sums: ItemSums, everything: ItemSums, resampling: Resampling) -> tuple[GroupIntervals, GroupIntervals]:
+def _intervals(sums: ItemSums, everything: ItemSums, level: float) -> tuple[list[Interval], list[Interval]]:
     """Of each group's ΔNLL, and of its contrast with everything outside it."""
-    # documents without a single unit would only be drawn in vain
-    used = np.flatnonzero(everything.counts[0] > 0)
-    nll, whole = sums.nll_nats[:, :, used], everything.nll_nats[0][:, used]
-    return bootstrap_groups(
-        nll - nll[:, :1],
-        sums.counts[:, used],
-        whole_sums=whole - whole[:1],
-        whole_counts=everything.counts[0][used],
-        generator=np.random.default_rng(resampling.seed),
-        n_resamples=resampling.n_resamples,
-        level=resampling.level,
-    )
+    own, contrast = [], []
+    with np.errstate(invalid="ignore"):  # infinite in both: no number, and no interval
+        whole = everything.nll_nats[0] - everything.nll_nats[0][:1]
+        for nll, counts in zip(sums.nll_nats, sums.counts, strict=True):
+            inside = nll - nll[:1]
+            rest = {"rest_sums": whole - inside, "rest_counts": everything.counts[0] - counts}
+            own.append(ratio_interval(inside, counts, level=level))
+            contrast.append(contrast_interval(inside, counts, **rest, level=level))
+    return own, contrast
 
 
-def _put(
-    table: pd.DataFrame, rows: pd.Index[int], prefix: str, found: GroupIntervals, group: int, resampling: Resampling
-) -> None:
+def _put(table: pd.DataFrame, rows: pd.Index[int], prefix: str, found: Interval, level: float) -> None:
     """Write a group's intervals and p-values into its rows; the intact model, which is row 0, has none."""
     p_name = "p_value" if prefix == "delta_nll" else f"{prefix}_p_value"
-    p_values = np.minimum(found.p_value[group] * resampling.n_looks, 1.0)
-    low, high = found.low[group], found.high[group]
-    for name, values in ((f"{prefix}_low_nats", low), (f"{prefix}_high_nats", high), (p_name, p_values)):
+    p_values = p_value_of_looks(found.p_value, level)
+    for name, values in ((f"{prefix}_low_nats", found.low), (f"{prefix}_high_nats", found.high), (p_name, p_values)):
         kept: Float[np.ndarray, " variant"] = values.copy()
         kept[0] = np.nan
         table.loc[rows, name] = kept

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import math
 import textwrap
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +21,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from layerscope.bilingual import Language
-from layerscope.figures.labels import family_axis_label, label, tag_label
+from layerscope.figures.labels import LONGEST_CAPTION, family_axis_label, in_lines, label, tag_label, texts_label, width_of
 from layerscope.figures.style import (
     COLOURS,
     GREY,
@@ -39,8 +38,8 @@ from layerscope.sweeps.analysis.comparison import OVERALL, Axis, View
 
 _DASHES = ("-", "-.", ":")  # "--" is the intact model's
 _COLUMNS = 4
-_LONGEST_NAME, _LONGEST_CAPTION = 48, 56
-"""Characters that half a page holds beside a line of the legend and above the axes, those of Japanese counted twice."""
+_LONGEST_NAME = 48
+"""Characters that half a page holds beside a line of the legend, those of Japanese counted twice."""
 
 
 @dataclass(frozen=True)
@@ -167,15 +166,10 @@ def _handles(rows: pd.DataFrame, view: View, language: Language) -> list[Line2D 
 def _legend_form(handles: Sequence[Line2D | Patch], width: float) -> tuple[int, float]:
     """Columns of a legend that fit into a width, and the height of its lines, both in inches."""
     names = [str(handle.get_label()) for handle in handles]
-    longest = max(_width(line) for name in names for line in name.splitlines())
+    longest = max(width_of(line) for name in names for line in name.splitlines())
     n_columns = max(1, min(len(names), int((width + 0.1) / (0.55 + 0.0525 * longest))))
     columns = np.array_split([name.count("\n") + 1 for name in names], n_columns)  # as matplotlib fills them
     return n_columns, 0.1 + 0.15 * max(int(lines.sum()) for lines in columns)
-
-
-def _width(text: str) -> int:
-    """Characters, those that are twice as wide counted twice."""
-    return sum(1 + (unicodedata.east_asian_width(character) in "WF") for character in text)
 
 
 def _value_axis(panels: Sequence[Axes], rows: pd.DataFrame, view: View) -> None:
@@ -229,23 +223,11 @@ def _value_label(view: View, language: Language, *, per_word: bool) -> str:
 
 def _caption(family: str, scored: Scored, language: Language) -> str:
     """What was done on what; below it, what of it is not comparable. In lines that half a page holds."""
-    parts = [label(f"name:{family}", language), *textwrap.wrap(scored.dataset or "", _LONGEST_CAPTION)]
-    for number, name in ((scored.documents, "texts"), (scored.tokens, "tokens")):
-        parts += [] if number is None else [f"{number:,} {label(name, language)}"]
-    lines = [*_filled(parts, " · "), *(label(f"remark:{name}", language) for name in scored.remarks)]
+    parts = [label(f"name:{family}", language), *textwrap.wrap(scored.dataset or "", LONGEST_CAPTION)]
+    parts += [] if scored.documents is None else [texts_label(scored.documents, language)]
+    parts += [] if scored.tokens is None else [f"{scored.tokens:,} {label('tokens', language)}"]
+    lines = [*in_lines(parts, " · "), *(label(f"remark:{name}", language) for name in scored.remarks)]
     if scored.differences:
         different = [label(f"differs:{name}", language) for name in scored.differences]
-        lines += [label("not_comparable", language), *_filled(different, ", " if language == "en" else "、")]
+        lines += [label("not_comparable", language), *in_lines(different, ", " if language == "en" else "、")]
     return "\n".join(lines)
-
-
-def _filled(parts: Sequence[str], separator: str) -> list[str]:
-    """Parts joined into lines that half a page holds."""
-    lines: list[str] = []
-    for part in parts:
-        joined = f"{lines[-1]}{separator}{part}" if lines else part
-        if lines and _width(joined) <= _LONGEST_CAPTION:
-            lines[-1] = joined
-        else:
-            lines.append(part)
-    return lines

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from layerscope.bilingual import Language
-from layerscope.figures.labels import family_axis_label, label
+from layerscope.figures.labels import family_axis_label, in_lines, label, texts_label
 from layerscope.figures.style import (
     BLUE,
     COLOURS,
@@ -42,7 +42,9 @@ def sweep_figures(
         language: of all words.
     """
     n_tokens = int(layers["tokens_scored"].iloc[0])
-    caption = f"{model} · {dataset} · {n_tokens:,} {label('tokens', language)}"
+    n_texts = int(layers["documents"].iloc[0])
+    scored = [f"{n_tokens:,} {label('tokens', language)}", texts_label(n_texts, language)]
+    caption = "\n".join(in_lines([model, dataset, *scored]))
     by_layer = layer_families(layers)
     single = layers[~layers["family"].isin([*by_layer, "intact"])]
     with figure_style(language):

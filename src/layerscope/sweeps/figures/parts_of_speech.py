@@ -14,7 +14,7 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import FuncFormatter
 
 from layerscope.bilingual import Language
-from layerscope.figures.labels import family_axis_label, label, tag_label
+from layerscope.figures.labels import family_axis_label, in_lines, label, tag_label, texts_label
 from layerscope.figures.style import (
     BLUE,
     GREEN,
@@ -36,7 +36,14 @@ _FEWEST_SHOWN = 50
 
 
 def pos_figures(
-    pos: pd.DataFrame, transitions: pd.DataFrame, families: list[str], *, model: str, dataset: str, language: Language
+    pos: pd.DataFrame,
+    transitions: pd.DataFrame,
+    families: list[str],
+    *,
+    n_texts: int,
+    model: str,
+    dataset: str,
+    language: Language,
 ) -> dict[str, Figure]:
     """Every figure, by name.
 
@@ -44,6 +51,7 @@ def pos_figures(
         pos: pos.parquet.
         transitions: transitions.parquet.
         families: those with a variant for every layer or pair.
+        n_texts: that were scored.
         model: its name, for the line above each figure.
         dataset: its name, for the same line.
         language: of all words.
@@ -51,7 +59,8 @@ def pos_figures(
     figures: dict[str, Figure] = {}
     words = pos[pos["unit"] == "word"]
     n_words = int(words.loc[words["tag"] == "all", "items"].iloc[0])
-    caption = f"{model} · {dataset} · {n_words:,} {label('words', language)}"
+    scored = [f"{n_words:,} {label('words', language)}", texts_label(n_texts, language)]
+    caption = "\n".join(in_lines([model, dataset, *scored]))
     for family in families:
         name = family.replace(":", "-")
         with figure_style(language):
@@ -73,7 +82,8 @@ def effects_by_tag_and_layer(words: pd.DataFrame, family: str, caption: str, lan
     sizes = rows.drop_duplicates("tag").set_index("tag")
     figure, (axes,) = new_figure(height=1.0 + 0.17 * len(tags))
     image = _heat_map(axes, effect.to_numpy(dtype=float))
-    uncertain = np.argwhere(~(q_values.to_numpy(dtype=float) < _SIGNIFICANT))
+    is_tested = bool(q_values.notna().any(axis=None))
+    uncertain = np.argwhere(~(q_values.to_numpy(dtype=float) < _SIGNIFICANT) & is_tested)
     axes.scatter(uncertain[:, 1], uncertain[:, 0], s=1.2, color="black", linewidths=0)
     marks = ["*" if sizes.loc[tag, "is_few"] else "" for tag in tags]
     counts = [int(sizes["items"][tag]) for tag in tags]
@@ -83,7 +93,9 @@ def effects_by_tag_and_layer(words: pd.DataFrame, family: str, caption: str, lan
     axes.set_xlabel(family_axis_label(family, language))
     axes.set_title(caption, color=GREY)
     _colour_bar(figure, image, axes, label("delta_word", language))
-    note = label("note:uncertain", language) + (f"\n{label('note:few', language)}" if any(marks) else "")
+    note = label("note:uncertain" if is_tested else "note:no_test", language) + (
+        f"\n{label('note:few', language)}" if any(marks) else ""
+    )
     figure.supxlabel(note, fontsize=6, color=GREY)
     return figure
 
