@@ -66,7 +66,7 @@ def _show_tags(out: Console, pos: pd.DataFrame, run: FinishedRun) -> None:
             continue
         table = Table(
             title=Text(f"{run.model} on {run.dataset}: {family}"),
-            caption="nats per word; hurts most: of those whose interval lies above 0, in brackets where there is none; "
+            caption="nats per word; hurts most: of those with q < 0.05 (of classes: p < 0.05), in brackets without a test; "
             "differs: variants whose effect on the tag differs from that on other words (q < 0.05)",
             box=box.SIMPLE_HEAD,
         )
@@ -100,10 +100,11 @@ def _hurts_most(ranked: pd.DataFrame) -> str:
     """The variant with the largest effect, if that can be told from nothing."""
     if ranked.empty:
         return "–"
-    low = ranked["delta_nll_low_nats"]
-    if low.isna().all():
+    is_class = ranked["kind"].iloc[0] == "class"  # pooled from the same words, so no further tests with a q of their own
+    tested = ranked["p_value" if is_class else "q_value"]
+    if tested.isna().all():
         return f"({_effect(ranked.iloc[-1])})"
-    hurting = ranked[low > 0]
+    hurting = ranked[(tested < 0.05) & (ranked["delta_nll_nats"] > 0)]
     return "none" if hurting.empty else _effect(hurting.iloc[-1])
 
 
