@@ -113,13 +113,14 @@ format: $(READY) ## put the code into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY) ## every benchmark for a CPU, some 40 minutes on 2 cores; appends ratios to benchmarks/results.md
+bench: $(READY) ## every benchmark for a CPU, some 45 minutes on 2 cores; appends ratios to benchmarks/results.md
 	$(BIN)/python -m benchmarks.published_practice
 	$(BIN)/python -m benchmarks.best_practice
 	$(BIN)/python -m benchmarks.roofline
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.streaming
+	$(BIN)/python -m benchmarks.few_texts
 	$(BIN)/python -m benchmarks.pos_scale
 	$(BIN)/python -m benchmarks.pairs_throughput
 	$(BIN)/python -m benchmarks.contrast_practice

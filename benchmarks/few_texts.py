@@ -1,6 +1,6 @@
 """How often the intervals and p-values of a sweep err, by simulation through the functions that make its tables.
 
-    python -m benchmarks.few_texts [--runs 400] [--seed 1]
+    python -m benchmarks.few_texts [--runs 200] [--seed 1]
 
 Every run has one model of 20 variants without any effect: what a text adds to a variant's NLL per token has mean 0. It has two
 parts of equal variance, one shared by all variants of the text and one of its own, both normal or skewed: exponential (skewness
@@ -94,7 +94,7 @@ def _mean_zero(generator: np.random.Generator, effect: str, shape: tuple[int, ..
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=400)
+    parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
     print(f"{asked.runs} runs of {N_VARIANTS} variants without effect in each row\n")
