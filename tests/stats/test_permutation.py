@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from layerscope.stats.permutation import permutation_p, permute_labels
+from layerscope.stats.permutation import labellings, permutation_p, permute_labels, smallest_labelling_p
 
 
 def test_p_by_hand() -> None:
@@ -87,3 +87,20 @@ def test_without_an_effect_p_values_are_uniform_and_with_one_small(alternative: 
     assert 0.03 <= (p_values <= 0.05).mean() <= 0.07
     values[8:] += -3.0 if alternative == "less" else 3.0
     assert (p_values_of_a_difference(values[:, :100], alternative, generator) <= 0.05).mean() > 0.95
+
+
+def test_all_labellings_by_hand() -> None:
+    ways = labellings(np.array([True, False, True, False]), np.random.default_rng(0))
+    assert {tuple(np.flatnonzero(way)) for way in ways} == {(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)}
+    assert len(ways) == 6
+    assert smallest_labelling_p(np.array([True, False, True, False]), 6) == pytest.approx(2 / 6)
+    assert smallest_labelling_p(np.array([True, False, False]), 3) == pytest.approx(1 / 3)
+
+
+def test_too_many_labellings_are_sampled_and_the_true_one_is_in() -> None:
+    true = np.arange(30) < 12
+    ways = labellings(true, np.random.default_rng(0), most=50)
+    assert len(ways) == 50
+    assert (ways[0] == true).all()
+    assert (ways.sum(axis=1) == 12).all()
+    assert len({way.tobytes() for way in ways}) > 45

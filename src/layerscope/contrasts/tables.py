@@ -322,7 +322,12 @@ CONTRACTION = Table(
     "contraction.parquet",
     "a set of pairs, a quantity, a position and a layer",
     (
-        Column("set", NAMES, "-", "control, meaning, error (one side is wrong), or error-meaning: at equal size."),
+        Column(
+            "set",
+            NAMES,
+            "-",
+            "control, meaning, error (one side is wrong), a subtype of these, or error-meaning: at equal size.",
+        ),
         Column(
             "quantity",
             NAMES,
@@ -334,9 +339,18 @@ CONTRACTION = Table(
         _LAYER,
         Column("pairs", pa.int32(), "pairs", "Pairs counted."),
         _VALUE,
-        Column("low", pa.float64(), "-", "Lower end of its 95 % interval, bootstrap over blocks.", True),
+        Column(
+            "median", pa.float64(), "-", "Median over pairs; of error-meaning the difference of medians at equal size.", True
+        ),
+        Column(
+            "low",
+            pa.float64(),
+            "-",
+            "Lower end of the value's 95 % interval over blocks of these subtypes; none of error-meaning.",
+            True,
+        ),
         Column("high", pa.float64(), "-", "Upper end.", True),
-        _P,
+        Column("p_value", pa.float64(), "0..1", "Two-sided, of 0; of error-meaning over labellings of subtypes.", True),
         _Q,
     ),
     made_by="layerscope stability",
@@ -350,6 +364,7 @@ DIVERGENCE = Table(
         Column("distance", pa.int16(), "tokens", "0: the state that has read the edit."),
         Column("pairs", pa.int32(), "pairs", "Pairs counted."),
         Column("kl_nats", pa.float64(), "nats", "Mean KL between the sides' next-token distributions."),
+        Column("median_nats", pa.float64(), "nats", "Median."),
         Column("low", pa.float64(), "nats", "Lower end of its 95 % interval, bootstrap over blocks.", True),
         Column("high", pa.float64(), "nats", "Upper end.", True),
     ),

@@ -7,10 +7,12 @@ Axes: ``permutation``, ``block`` (what is exchangeable), ``*shape`` (any number 
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Int, Num
+from jaxtyping import Bool, Float, Int, Num
 
 
 def permute_labels(
@@ -24,6 +26,33 @@ def permute_labels(
         n_permutations: 999 or more for a p-value that can be quoted.
     """
     return generator.permuted(np.tile(labels, (n_permutations, 1)), axis=1)
+
+
+_MOST_LABELLINGS = 20_000
+
+
+def labellings(
+    is_one: Bool[np.ndarray, " unit"], generator: np.random.Generator, *, most: int | None = None
+) -> Bool[np.ndarray, "labelling unit"]:
+    """All ways to call as many of some units ``one`` as are, or a sample of them where there are too many; the true one is in.
+
+    Args:
+        is_one: the true labels; with few units, such as subtypes of pairs, all ways can be gone through.
+        generator: of the sample.
+        most: ways beyond which a sample of as many is taken; 20,000 if None.
+    """
+    n, n_one, most = len(is_one), int(is_one.sum()), _MOST_LABELLINGS if most is None else most
+    if math.comb(n, n_one) <= most:
+        found = np.zeros((math.comb(n, n_one), n), dtype=bool)
+        for row, chosen in zip(found, itertools.combinations(range(n), n_one), strict=True):
+            row[list(chosen)] = True
+        return found
+    return np.concatenate([is_one[None], permute_labels(is_one.astype(np.int64), generator, n_permutations=most - 1) == 1])
+
+
+def smallest_labelling_p(is_one: Bool[np.ndarray, " unit"], n_labellings: int) -> float:
+    """What no p over labellings can be below: with as many of either label, swapping the two changes nothing."""
+    return (2 if len(is_one) == 2 * int(is_one.sum()) else 1) / n_labellings
 
 
 def permutation_p(

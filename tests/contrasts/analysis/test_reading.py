@@ -47,10 +47,12 @@ def agreement_rows(name: str, *, value: float, control: float, p: float, q: list
     return [mean, raw, w, *({**mean, "layer": layer, "p_value": one, "q_value": one} for layer, one in enumerate(q))]
 
 
-def contraction_rows(quantity: str, values: list[float], q: list[float]) -> list[dict[str, Any]]:
-    shared = {"set": "error-meaning", "quantity": quantity, "position": "edit+1"}
+def contraction_rows(
+    quantity: str, values: list[float], q: list[float], members: str = "error-meaning"
+) -> list[dict[str, Any]]:
+    shared = {"set": members, "quantity": quantity, "position": "edit+1"}
     return [
-        {**shared, "layer": layer, "value": value, "p_value": one, "q_value": one}
+        {**shared, "layer": layer, "value": value, "median": value / 2, "p_value": one, "q_value": one}
         for layer, (value, one) in enumerate(zip(values, q, strict=True))
     ]
 
@@ -104,11 +106,15 @@ def tables(
         frames[name] = pd.DataFrame([*({**row, **ELSEWHERE} for row in other), *({**row, **PLACE} for row in rows)])
     effects = contraction_rows("contraction", [-0.2, 0.1, -0.05], list(effects_q))
     effects += contraction_rows("toward_right", [0.3, 0.2, 0.1], list(effects_q))
+    effects += contraction_rows("asymmetry", [0.5, -0.3, 0.1], list(effects_q), "error")
+    effects += contraction_rows("asymmetry", [0.5, 0.2, 0.1], [NAN] * 3, "tense")
+    effects += contraction_rows("asymmetry", [-0.5, -0.2, 0.1], [NAN] * 3, "typo")
     frames["contraction.parquet"] = pd.DataFrame([{**row, "position": "edit", "value": 7.77} for row in effects] + effects)
     frames["divergence.parquet"] = pd.DataFrame(
-        [(name, distance, kl) for name, both in {"error": (2.34, 0.56), "meaning": (1.23, 0.78), "subject": (9.0, 9.0)}.items()
+        [(name, distance, kl, kl / 2)
+         for name, both in {"error": (2.34, 0.56), "meaning": (1.23, 0.78), "subject": (9.0, 9.0)}.items()
          for distance, kl in zip((0, 3), both, strict=True)],
-        columns=["set", "distance", "kl_nats"],
+        columns=["set", "distance", "kl_nats", "median_nats"],
     )  # fmt: skip
     frames["preferences.parquet"] = pd.DataFrame(
         {"group": ["tense", "typo"], "pairs": [60, 40], "disagreeing": [np.array([3, 5]), np.array([9])]}
@@ -148,10 +154,16 @@ def test_every_number_is_that_of_the_table() -> None:
     assert "ρ = 0.812, halves of different subtypes with ρ = 0.345 (p = 0.011: subtypes have profiles of their own)" in en
     assert "ρ = 0.456, subtypes of different types with ρ = 0.234 (p = 0.333: meaning and grammar are not told apart" in en
     assert "1,716 labellings" in en
-    assert "it does in 1 of 3 layers and the reverse in 1 (q < 0.05)" in en
-    assert "ln(R out / R in) is -0.050" in en
-    assert "more than meaning pairs' sides in 2 layers, less in 0 (q < 0.05); mean difference +0.200" in en
-    assert "(nats): error 2.34 → 0.56; meaning 1.23 → 0.78." in en
+    assert sentences(en, "toward the right one more than").endswith(
+        "The difference is +0.0500 of the way a layer (median over pairs, then layers; mean +0.1000); the mean is above 0 in 1 "
+        "of 3 layers and below it in 1 (q < 0.05). Taken by itself it is above 0 in 1 of 2 subtypes with a wrong side."
+    )
+    assert en.index("toward the right one more than") < en.index("of equal size"), "what compares no types comes first"
+    assert "so in 1 of 3 layers and the reverse in 1 (q < 0.05, over the ways to call 2 of 4 subtypes errors)" in en
+    assert "ln(R out / R in) is -0.050 in the median over layers, -0.050 in the mean" in en
+    assert "so in 2 of 3 layers and the reverse in 0 (q < 0.05" in sentences(en, "move the wrong side farther")
+    assert "difference is +0.2000 of the way a layer in the median over layers, +0.2000 in the mean" in en
+    assert "(nats): error 1.17 → 0.28 (mean 2.34 → 0.56); meaning 0.61 → 0.39 (mean 1.23 → 0.78)." in en
     assert "2 single dimensions stand out" in en
     assert "In 3 of 100 pairs with a wrong side" in en
     assert "7.77" not in "".join(reading()), "another place's"
@@ -220,14 +232,26 @@ def test_nothing_is_counted_where_nothing_was_tested() -> None:
     assert "excess over controls +0.198: inference refused. Kendall" in line
     assert "total variation; inference refused" in said.en
     assert "layers differ" not in said.en
-    for start in ("bring the sides of an error together", "move the wrong side toward"):
-        assert "inference refused; " in sentences(said.en, start)
+    assert "(mean +0.1000)" not in said.en
+    assert "; mean +0.1000); inference refused." in sentences(said.en, "toward the right one more than")
+    for start in ("bring the sides of an error together", "move the wrong side farther"):
+        assert "no test, as 2 subtypes of errors and 2 of meaning are too few" in sentences(said.en, start)
         assert "q < 0.05" not in sentences(said.en, start)
     assert "(inference refused)" in sentences(said.en, "Halves of one subtype")
     assert "(inference refused; 1,716 labellings)" in sentences(said.en, "Different subtypes of one type")
     assert "p = nan" not in "".join(said)
     assert "nan" not in "".join(said)
-    assert said.ja.count("検定なし") == 6
+    assert said.ja.count("検定なし") == 7
+
+
+def test_what_too_few_draws_cannot_resolve_is_said() -> None:
+    """Of three layers none can have a q below 0.05 alone if no p can be below 0.05 / 3."""
+    nothing = (0.9, 0.9, 0.9)
+    line = sentences(reading(tables(effects_q=nothing), n_resamples=58).en, "toward the right one more than")
+    assert "but 58 draws cannot resolve a layer by itself (--resamples 59 could)" in line
+    assert "単独の層を判定できない" in reading(tables(effects_q=nothing), n_resamples=58).ja
+    for said in (reading(tables(effects_q=nothing), n_resamples=59), reading(n_resamples=58)):
+        assert "cannot resolve" not in said.en, "there are draws enough, or something was found"
 
 
 def test_every_refused_group_is_named() -> None:

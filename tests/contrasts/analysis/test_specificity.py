@@ -8,6 +8,7 @@ import pytest
 from layerscope.contrasts.analysis import specificity
 from layerscope.contrasts.analysis.group_scores import GroupScores
 from layerscope.contrasts.analysis.specificity import LayerShares, TypeSpecificity, layer_shares, type_specificity
+from layerscope.stats import permutation
 from tests.made_up_groups import lowered, make_groups
 
 FOUR = {"control-a": "control", "control-b": "control", "m1": "meaning", "m2": "meaning", "g1": "grammar", "g2": "grammar"}
@@ -179,13 +180,13 @@ def test_too_many_labellings_are_sampled(monkeypatch: pytest.MonkeyPatch) -> Non
     groups = make_groups(np.random.default_rng(5), roles, profiles=profiles)
     whole = specificity_of(groups)
     assert (whole.labellings, whole.type_p) == (20, pytest.approx(2 / 20))
-    monkeypatch.setattr(specificity, "_MOST_LABELLINGS", 19)
+    monkeypatch.setattr(permutation, "_MOST_LABELLINGS", 19)
     sampled = specificity_of(groups)
     assert sampled.labellings == 19
     assert sampled.type_p >= 1 / 19, "the true labelling is one of them"
     ps = [specificity_of(groups, seed=seed, n_splits=1).type_p for seed in range(40)]
     assert np.mean(ps) == pytest.approx((1 + 18 * 0.1) / 19, abs=0.04)
-    monkeypatch.setattr(specificity, "_MOST_LABELLINGS", 20)
+    monkeypatch.setattr(permutation, "_MOST_LABELLINGS", 20)
     assert specificity_of(groups).labellings == 20
 
 

@@ -105,14 +105,29 @@ def tables(n_layers: int = 4, n_dims: int = 40, *, roles: dict[str, str] | None 
         for layer in range(n_layers)
     ]
     contraction = [
-        {"set": members, "quantity": quantity, "position": POSITION, "layer": layer, "value": value, **about(value)}
+        {
+            "set": members,
+            "quantity": quantity,
+            "position": POSITION,
+            "layer": layer,
+            "value": value,
+            "median": value,
+            **about(value),
+        }
         for members, value in (("control", 0.3), ("meaning", 0.2), ("error", -0.1), ("error-meaning", -0.3))
         for quantity in ("size", "contraction", "toward_right", "asymmetry")
         if quantity != "asymmetry" or members == "error"
         for layer in range(n_layers)
     ]
     divergence = [
-        {"set": members, "distance": distance, "pairs": 40 - 10 * distance, "kl_nats": value, **about(value)}
+        {
+            "set": members,
+            "distance": distance,
+            "pairs": 40 - 10 * distance,
+            "kl_nats": value,
+            "median_nats": value,
+            **about(value),
+        }
         for members in ("control", "meaning", "error", "subject")
         for distance, value in enumerate((4.0, 1.0, 0.5, 0.1))
     ]
@@ -313,13 +328,13 @@ def test_shares_stand_beside_their_control(figures: dict[str, Figure]) -> None:
 
 def test_contraction_and_divergence_show_the_tables_numbers(figures: dict[str, Figure]) -> None:
     first, second, third = figures["contraction_en"].axes
-    assert [line.get_ydata()[0] for line in first.get_lines()] == [0.3, 0.2, -0.1, 0]
-    assert [line.get_ydata()[0] for line in second.get_lines()] == [-0.3, 0]
-    assert legend_of(third)[-2:] == ["error: wrong to right", "error: asymmetry"]
-    assert third.get_yscale() == "linear"
+    assert [line.get_ydata()[0] for line in second.get_lines()] == [0.3, 0.2, -0.1, 0]
+    assert [line.get_ydata()[0] for line in third.get_lines()] == [-0.3, 0]
+    assert legend_of(first)[-2:] == ["error: wrong to right", "error: asymmetry"]
+    assert first.get_yscale() == "linear"
     contraction = tables()["contraction"]
     contraction.loc[(contraction["quantity"] == "asymmetry") & (contraction["layer"] == 0), ["value", "high"]] = [5, 30]
-    assert contraction_by_layer(contraction, POSITION, "caption", "en").axes[2].get_yscale() == "symlog"
+    assert contraction_by_layer(contraction, POSITION, "caption", "en").axes[0].get_yscale() == "symlog"
     (axes,) = figures["divergence_en"].axes
     assert legend_of(axes) == ["control (random word)", "meaning", "error"]
     assert axes.get_yscale() == "log"

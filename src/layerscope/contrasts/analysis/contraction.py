@@ -4,7 +4,11 @@ Per layer, with R the distance between both sides relative to their length: cont
 sides come together; and the part of the way to the other side that a layer moves one. Pairs of equal size are compared within
 fifths of ln R in, by lines of one slope a fifth (fifths alone leave a tenth of what size explains), weighted as the errors lie.
 
-Axes: ``pair``, ``layer``, ``cluster`` (blocks of templates of a group: what is drawn again), ``quantity``.
+What is said of a set is of its subtypes: blocks of templates are drawn again within them. What is said of errors *against*
+meaning is said of two types, whose sample is subtypes, not pairs: the p is over all ways to call as many of the subtypes
+errors, and there is no interval. Asymmetry compares the two sides of a pair, and needs no other type.
+
+Axes: ``pair``, ``layer``, ``cluster`` (blocks of templates of a group: what is drawn again), ``quantity``, ``labelling``.
 """
 
 from __future__ import annotations
@@ -19,11 +23,14 @@ from jaxtyping import Bool, Float, Int
 from layerscope.contrasts.analysis.consistency import recentred
 from layerscope.contrasts.enough import FEWEST_BLOCKS, FEWEST_PAIRS
 from layerscope.stats.bootstrap import draw_again
+from layerscope.stats.permutation import labellings, smallest_labelling_p
 
 QUANTITIES = ("size", "contraction", "toward_right", "asymmetry")
 AT_EQUAL_SIZE = "error-meaning"
 N_STRATA = 5
 """Strata of ln R in."""
+LEVEL = 0.05
+_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,8 @@ class Moves:
     """``control``, ``meaning`` or ``error`` of each pair."""
     cluster: Int[np.ndarray, " pair"]
     """Which block of which group it lies in."""
+    group: np.ndarray
+    """Its subtype."""
     values: dict[str, Float[np.ndarray, "pair layer"]]
     """By quantity."""
 
@@ -43,19 +52,21 @@ class LayerEffect:
     """A quantity of a set, layer by layer."""
 
     set: str
-    """``control``, ``meaning``, ``error`` or ``error-meaning``."""
+    """``control``, ``meaning``, ``error``, a subtype with a wrong side, or ``error-meaning``."""
     quantity: str
     """One of ``QUANTITIES``."""
     pairs: int
     """Pairs counted."""
     value: Float[np.ndarray, " layer"]
     """Mean over pairs; or the difference at equal size."""
+    median: Float[np.ndarray, " layer"]
+    """Median over pairs; or the difference of medians, once the line of size is taken off."""
     low: Float[np.ndarray, " layer"]
-    """Lower end of its 95 % interval."""
+    """Lower end of the value's 95 % interval over blocks of these subtypes; NaN of a difference between types."""
     high: Float[np.ndarray, " layer"]
     """Upper end."""
     p_value: Float[np.ndarray, " layer"]
-    """Two-sided, of 0."""
+    """Two-sided, of 0; of a difference over labellings of subtypes."""
 
 
 def pair_sets(pairs: pd.DataFrame) -> pd.Series[str]:
@@ -95,10 +106,11 @@ def moves(movement: pd.DataFrame, pairs: pd.DataFrame, *, position: str, n_layer
     with np.errstate(divide="ignore", invalid="ignore"):
         contraction = np.log(after / before)
     contraction[~np.isfinite(contraction)] = np.nan
-    cluster = pd.factorize(of_pair["group"].astype(str) + "/" + of_pair["block"].astype(str))[0]
+    group = of_pair["group"].astype(str)
+    cluster = pd.factorize(group + "/" + of_pair["block"].astype(str))[0]
     asymmetry = np.where(np.isnan(right), np.nan, wrong_to_right - other_way)
     values = {"size": before, "contraction": contraction, "toward_right": wrong_to_right, "asymmetry": asymmetry}
-    return Moves(sets.loc[pairs["pair"].isin(order)].to_numpy(), cluster, values)
+    return Moves(sets.loc[pairs["pair"].isin(order)].to_numpy(), cluster, group.to_numpy(), values)
 
 
 def layer_effects(found: Moves, *, generator: np.random.Generator, n_resamples: int) -> Iterator[LayerEffect]:
@@ -109,21 +121,28 @@ def layer_effects(found: Moves, *, generator: np.random.Generator, n_resamples: 
         generator: source of randomness.
         n_resamples: bootstrap draws over clusters; 0 for values alone.
     """
+    of_errors = list(dict.fromkeys(found.group[found.sets == "error"]))
     for quantity in QUANTITIES:
         values = found.values[quantity]
-        for name in ("control", "meaning", "error"):
-            members = found.sets == name
+        chosen = {name: found.sets == name for name in ("control", "meaning", "error")}
+        if quantity == "asymmetry":
+            chosen |= {name: (found.sets == "error") & (found.group == name) for name in of_errors}
+        for name, members in chosen.items():
             if members.any() and np.isfinite(values[members]).any():
-                everyone = np.zeros(values[members].shape, dtype=np.int64)
-                yield _effect(name, quantity, values[members], everyone, found.cluster[members], generator, n_resamples)
+                yield _effect(name, quantity, values[members], found.cluster[members], generator, n_resamples)
         both = np.isin(found.sets, ("meaning", "error"))
         if quantity in ("contraction", "toward_right") and len(set(found.sets[both])) == 2:
-            strata = strata_of(found.values["size"][both])
-            is_error = found.sets[both] == "error"
             with np.errstate(divide="ignore"):
                 size = np.log(found.values["size"][both])
-            yield _effect(
-                AT_EQUAL_SIZE, quantity, values[both], strata, found.cluster[both], generator, n_resamples, is_error, size
+            yield _difference(
+                quantity,
+                values[both],
+                size=size,
+                strata=strata_of(found.values["size"][both]),
+                is_error=found.sets[both] == "error",
+                group=found.group[both],
+                generator=generator,
+                with_p=n_resamples > 0,
             )
 
 
@@ -142,30 +161,77 @@ def _effect(
     name: str,
     quantity: str,
     values: Float[np.ndarray, "pair layer"],
-    strata: Int[np.ndarray, "pair layer"],
     cluster: Int[np.ndarray, " pair"],
     generator: np.random.Generator,
     n_resamples: int,
-    is_error: Bool[np.ndarray, " pair"] | None = None,
-    size: Float[np.ndarray, "pair layer"] | None = None,
 ) -> LayerEffect:
-    """A mean (everything in one stratum), or a difference of means at equal size."""
+    """A mean over the pairs of a set, with an interval over their blocks."""
     clusters, of_pair = np.unique(cluster, return_inverse=True)
-    side = np.zeros(len(of_pair), dtype=np.int64) if is_error is None else np.where(is_error, 0, 1)
-    moments = _moments(values, np.zeros(values.shape) if size is None else size, strata, of_pair, side)
-    combine = _means if is_error is None else _differences
-    value = combine(np.ones((1, len(clusters))), moments)[0]
+    there = np.isfinite(values)
+    counts, totals = np.zeros((2, len(clusters), values.shape[1]))
+    np.add.at(counts, of_pair, there)
+    np.add.at(totals, of_pair, np.where(there, values, 0.0))
+    value = _means(np.ones((1, len(clusters))), counts, totals)[0]
     low = high = p_value = np.full(values.shape[1], np.nan)
-    of_side = [np.isfinite(values[side == number]).sum(axis=0) for number in np.unique(side)]
-    enough = np.min(of_side, axis=0) >= FEWEST_PAIRS
+    enough = there.sum(axis=0) >= FEWEST_PAIRS
     if n_resamples and len(clusters) >= FEWEST_BLOCKS and enough.any():
-        drawn = np.concatenate([combine(some, moments) for some in draw_again(len(clusters), n_resamples, generator)])
+        draws = draw_again(len(clusters), n_resamples, generator)
+        drawn = np.concatenate([_means(some, counts, totals) for some in draws])
         drawn = np.where(np.isfinite(drawn), drawn, value)  # a draw without a member says nothing
         low, high = recentred(value, drawn)
         as_far = (np.abs(drawn - drawn.mean(axis=0)) >= np.abs(value) - 1e-12).sum(axis=0)
         p_value = np.where(np.isfinite(value), (1.0 + as_far) / (1.0 + n_resamples), np.nan)
         low, high, p_value = (np.where(enough, one, np.nan) for one in (low, high, p_value))
-    return LayerEffect(name, quantity, int(np.isfinite(values).any(axis=1).sum()), value, low, high, p_value)
+    n_pairs = int(there.any(axis=1).sum())
+    return LayerEffect(name, quantity, n_pairs, value, _median(values), low, high, p_value)
+
+
+def _means(
+    weights: Float[np.ndarray, "resample cluster"], counts: np.ndarray, totals: np.ndarray
+) -> Float[np.ndarray, "resample layer"]:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray((weights @ totals) / (weights @ counts))
+
+
+def _median(values: Float[np.ndarray, "pair layer"]) -> Float[np.ndarray, " layer"]:
+    found = np.full(values.shape[1], np.nan)
+    there = np.isfinite(values).any(axis=0)
+    found[there] = np.nanmedian(np.where(np.isfinite(values[:, there]), values[:, there], np.nan), axis=0)
+    return found
+
+
+def _difference(
+    quantity: str,
+    values: Float[np.ndarray, "pair layer"],
+    *,
+    size: Float[np.ndarray, "pair layer"],
+    strata: Int[np.ndarray, "pair layer"],
+    is_error: Bool[np.ndarray, " pair"],
+    group: np.ndarray,
+    generator: np.random.Generator,
+    with_p: bool,
+) -> LayerEffect:
+    """Errors less meaning at equal size, among all ways to call as many of the subtypes errors."""
+    groups, of_pair = np.unique(group, return_inverse=True)
+    of_errors = np.isin(np.arange(len(groups)), of_pair[is_error])
+    moments = _moments(values, size, strata, of_pair)
+    value, slope = (one[0] for one in _differences(of_errors[None], moments))
+    p_value = np.full(values.shape[1], np.nan)
+    there = np.isfinite(values)
+    enough = np.minimum(there[is_error].sum(axis=0), there[~is_error].sum(axis=0)) >= FEWEST_PAIRS
+    ways = labellings(of_errors, generator)
+    if with_p and smallest_labelling_p(of_errors, len(ways)) <= LEVEL and enough.any():
+        each = [_differences(ways[start : start + _AT_ONCE], moments)[0] for start in range(0, len(ways), _AT_ONCE)]
+        as_far = (np.abs(np.concatenate(each)) >= np.abs(value) - 1e-12).mean(axis=0)
+        p_value = np.where(enough & np.isfinite(value), as_far, np.nan)
+    with np.errstate(invalid="ignore"):  # a size of 0 has no logarithm
+        left = np.where(np.isfinite(size), values - slope * size, np.nan)
+    median = _median(left[is_error]) - _median(left[~is_error])
+    nothing = np.full(values.shape[1], np.nan)
+    n_pairs = int(there.any(axis=1).sum())
+    return LayerEffect(
+        AT_EQUAL_SIZE, quantity, n_pairs, value, np.where(np.isfinite(value), median, np.nan), nothing, nothing, p_value
+    )
 
 
 def _moments(
@@ -173,40 +239,40 @@ def _moments(
     size: Float[np.ndarray, "pair layer"],
     strata: Int[np.ndarray, "pair layer"],
     of_pair: Int[np.ndarray, " pair"],
-    side: Int[np.ndarray, " pair"],
-) -> Float[np.ndarray, "moment side cluster stratum layer"]:
-    """Sums of 1, y, x, x² and xy over pairs, where y is the value and x the size; side 0 is errors, or everything."""
-    found = np.zeros((5, int(side.max()) + 1, int(of_pair.max()) + 1, int(strata.max()) + 1, values.shape[1]))
+) -> Float[np.ndarray, "moment group stratum layer"]:
+    """Sums of 1, y, x, x² and xy over the pairs of each subtype, where y is the value and x the size."""
+    found = np.zeros((5, int(of_pair.max()) + 1, int(strata.max()) + 1, values.shape[1]))
     row, layer = np.nonzero(np.isfinite(values) & np.isfinite(size) & (strata >= 0))
-    at = (side[row], of_pair[row], strata[row, layer], layer)
+    at = (of_pair[row], strata[row, layer], layer)
     y, x = values[row, layer], size[row, layer]
     for number, term in enumerate((np.ones(len(y)), y, x, x * x, x * y)):
         np.add.at(found[number], at, term)
     return found
 
 
-def _means(weights: Float[np.ndarray, "resample cluster"], moments: np.ndarray) -> Float[np.ndarray, "resample layer"]:
-    """Of everything, which lies in one stratum."""
-    counts, totals = np.einsum("rc,mcl->mrl", weights, moments[:2, 0, :, 0], optimize=True)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(totals / counts)
-
-
-def _differences(weights: Float[np.ndarray, "resample cluster"], moments: np.ndarray) -> Float[np.ndarray, "resample layer"]:
-    """Errors less meaning at equal size: within strata by lines of one slope, weighted by the errors in each.
+def _differences(
+    is_error: Bool[np.ndarray, "labelling group"], moments: np.ndarray
+) -> tuple[Float[np.ndarray, "labelling layer"], Float[np.ndarray, "labelling layer"]]:
+    """Errors less meaning at equal size, and the slope: within strata by lines of one slope, weighted by the errors in each.
 
     Strata that lack a side are left out.
     """
+    sides = np.stack([is_error, ~is_error]).astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
-        counts, y, x, xx, xy = np.einsum("rc,mkcsl->mkrsl", weights, moments, optimize=True)
-        within_xx, within_xy = (xx - x * x / counts).sum(axis=0), (xy - x * y / counts).sum(axis=0)
+        counts, y, x, xx, xy = np.einsum("krg,mgsl->mkrsl", sides, moments, optimize=True)
+        within_xx, within_xy = ((total - x * other / counts) for total, other in ((xx, x), (xy, y)))
+        # a side without a pair in a stratum has nothing that varies there
+        within_xx, within_xy = (np.where(counts > 0, one, 0.0).sum(axis=0) for one in (within_xx, within_xy))
         varies = within_xx > 1e-12 * np.maximum(xx.sum(axis=0), 1e-300)
         slope = np.where(varies, within_xy / within_xx, 0.0)
         (y_error, y_meaning), (x_error, x_meaning) = y / counts, x / counts
         usable = (counts > 0).all(axis=0)
         difference = np.where(usable, y_error - y_meaning - slope * (x_error - x_meaning), 0.0)
         shares = np.where(usable, counts[0], 0.0)
-        return np.asarray((shares * difference).sum(axis=1) / shares.sum(axis=1))
+        total = shares.sum(axis=1)
+        overall = (within_xy.sum(axis=1), within_xx.sum(axis=1))
+        common = np.where(overall[1] > 0, overall[0] / overall[1], 0.0)
+        return np.asarray((shares * difference).sum(axis=1) / total), common
 
 
 @dataclass(frozen=True)
@@ -219,6 +285,8 @@ class Divergence:
     """Pairs counted."""
     kl_nats: Float[np.ndarray, " distance"]
     """Mean."""
+    median_nats: Float[np.ndarray, " distance"]
+    """Median."""
     low: Float[np.ndarray, " distance"]
     """Lower end of its 95 % interval."""
     high: Float[np.ndarray, " distance"]
@@ -249,7 +317,5 @@ def divergences(
             values = kl[pairs["pair"].to_numpy()[members]]
             if not np.isfinite(values).any():
                 continue
-            effect = _effect(
-                name, "kl", values, np.zeros(values.shape, dtype=np.int64), cluster[members], generator, n_resamples
-            )
-            yield Divergence(name, np.isfinite(values).sum(axis=0), effect.value, effect.low, effect.high)
+            effect = _effect(name, "kl", values, cluster[members], generator, n_resamples)
+            yield Divergence(name, np.isfinite(values).sum(axis=0), effect.value, effect.median, effect.low, effect.high)

@@ -12,10 +12,9 @@ from typing import Any
 import pandas as pd
 
 from layerscope.bilingual import Bilingual, Language
+from layerscope.contrasts.analysis.correction_reading import read_correction
 
 LEVEL = 0.05
-
-
 _MOSTLY = 0.6
 
 
@@ -41,7 +40,7 @@ def read_stability(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame])
             Bilingual("Is it special to some types? (type specificity)", "特定の種類に偏るか（種類特異性）"),
             _types(facts, frames),
         ),
-        (Bilingual("Do the layers correct errors?", "層は誤りを訂正しているか"), _correction(facts, frames)),
+        (Bilingual("Do the layers correct errors?", "層は誤りを訂正しているか"), read_correction(facts, frames)),
         (Bilingual("What to keep in mind", "留意点"), _caveats(facts, frames)),
     ]
     title = Bilingual(
@@ -208,58 +207,6 @@ def _types(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> list
                 f"{row['between_types']:.3f} ({types.en}; {int(row['labellings']):,} labellings).",
                 f"同じ型（意味・文法）の異なる種類どうしは ρ = {row['within_type']:.3f}、型の異なる種類どうしは "
                 f"ρ = {row['between_types']:.3f}（{types.ja}、{int(row['labellings']):,} 通り）。",
-            )
-        )
-    return said
-
-
-def _correction(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> list[Bilingual]:
-    said = []
-    rows = frames["contraction.parquet"]
-    rows = rows[rows["position"] == facts["position"]] if len(rows) else rows
-    if len(rows) and "error-meaning" in set(rows["set"]):
-        for quantity, wanted in (("contraction", -1), ("toward_right", 1)):
-            some = rows[(rows["set"] == "error-meaning") & (rows["quantity"] == quantity)]
-            tested = some[some["p_value"].notna()]
-            as_wanted = int(((tested["q_value"] < LEVEL) & (tested["value"] * wanted > 0)).sum())
-            against = int(((tested["q_value"] < LEVEL) & (tested["value"] * wanted < 0)).sum())
-            mean = float(some["value"].mean())
-            is_known = len(tested) > 0
-            if quantity == "contraction":
-                en = f"it does in {as_wanted} of {len(some)} layers and the reverse in {against} (q < 0.05)"
-                ja = f"そうなるのは {len(some)} 層中 {as_wanted} 層、逆が {against} 層（q < 0.05）"
-                en, ja = (en, ja) if is_known else ("inference refused", "検定なし")
-                said.append(
-                    Bilingual(
-                        f"Correction would bring the sides of an error together faster than those of a meaning pair of equal "
-                        f"size: {en}; the mean difference of ln(R out / R in) is {mean:+.3f}.",
-                        f"訂正があるなら、同じ大きさの意味のペアより"
-                        f"誤りのペアのほうが速く近づくはずである。"
-                        f"{ja}。ln(R出/R入) の差の平均は {mean:+.3f}。",
-                    )
-                )
-            else:
-                en = f"more than meaning pairs' sides in {as_wanted} layers, less in {against} (q < 0.05)"
-                ja = f"意味のペアより大きいのは {as_wanted} 層、小さいのは {against} 層（q < 0.05）"
-                en, ja = (en, ja) if is_known else ("inference refused", "検定なし")
-                said.append(
-                    Bilingual(
-                        f"It would move the wrong side toward the right one: {en}; mean difference {mean:+.3f} of the way a "
-                        "layer.",
-                        f"また誤りの側を正しい側へ動かすはずである。{ja}。差の平均は 1 層あたり {mean:+.3f}。",
-                    )
-                )
-    falls = frames["divergence.parquet"].set_index(["set", "distance"])["kl_nats"] if "divergence.parquet" in frames else None
-    if falls is not None and ("error", 0) in falls.index and ("error", 3) in falls.index:
-        parts = {name: (falls.get((name, 0)), falls.get((name, 3))) for name in ("error", "meaning", "control")}
-        there = {name: both for name, both in parts.items() if both[0] is not None and both[1] is not None}
-        en = "; ".join(f"{name} {a:.2f} → {b:.2f}" for name, (a, b) in there.items())
-        ja_names = {"error": "誤り", "meaning": "意味", "control": "対照"}
-        ja = "、".join(f"{ja_names[name]} {a:.2f} → {b:.2f}" for name, (a, b) in there.items())
-        said.append(
-            Bilingual(
-                f"Mean KL between the two sides' predictions, from the edit to three tokens after it (nats): {en}.",
-                f"両側の予測の KL の平均、編集位置から 3 トークン後まで（nat）：{ja}。",
             )
         )
     return said

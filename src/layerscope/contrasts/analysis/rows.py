@@ -167,6 +167,7 @@ def effect_rows(effects: Iterable[LayerEffect]) -> pd.DataFrame:
                 "layer": np.arange(len(one.value)),
                 "pairs": one.pairs,
                 "value": one.value,
+                "median": one.median,
                 "low": one.low,
                 "high": one.high,
                 "p_value": one.p_value,

@@ -9,8 +9,6 @@ Axes: ``group``, ``block``, ``layer``, ``dim``.
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,12 +18,11 @@ from jaxtyping import Bool, Float
 from layerscope.contrasts.analysis.agreement import agreement, ranks_of
 from layerscope.contrasts.analysis.consistency import recentred
 from layerscope.contrasts.analysis.group_scores import GroupScores
-from layerscope.stats.permutation import permutation_p, permute_labels
+from layerscope.stats.permutation import labellings, permutation_p, permute_labels, smallest_labelling_p
 from layerscope.stats.split_half import halves
 from layerscope.stats.top_sets import smallest
 
 LEVEL = 0.05
-_MOST_LABELLINGS = 20_000
 _AT_ONCE = 16
 
 
@@ -203,15 +200,9 @@ def _type_p(
         same = labels[:, None] == labels
         return float(matrix[same & off].mean() - matrix[~same].mean())
 
-    if math.comb(n, n_grammar) <= _MOST_LABELLINGS:
-        ways = itertools.combinations(range(n), n_grammar)
-        labellings = [np.isin(np.arange(n), chosen) for chosen in ways]
-    else:
-        others = permute_labels(is_grammar.astype(np.int64), generator, n_permutations=_MOST_LABELLINGS - 1)
-        labellings = [is_grammar, *(others == 1)]
-    found = np.array([contrast(labels) for labels in labellings])
-    # with as many of either type, swapping the two names changes nothing
-    smallest_p = (2 if n == 2 * n_grammar else 1) / len(found)
+    ways = labellings(is_grammar, generator)
+    found = np.array([contrast(labels) for labels in ways])
+    smallest_p = smallest_labelling_p(is_grammar, len(ways))
     p_value = float(np.mean(found >= contrast(is_grammar) - 1e-12))
     return p_value if smallest_p <= LEVEL else float("nan"), len(found)
 

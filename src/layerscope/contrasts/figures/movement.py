@@ -25,7 +25,7 @@ _OUTLIES_FROM = 4
 
 
 def contraction_by_layer(contraction: pd.DataFrame, position: str, caption: str, language: Language) -> Figure:
-    """Contraction of each set, errors less meaning at equal size, and the way to the other side; each with its interval."""
+    """The way to the other side and its asymmetry, contraction of each set, and errors less meaning at equal size."""
     rows = contraction[contraction["position"] == position]
     figure, panels = new_figure(height=6.4, panels=3)
 
@@ -35,18 +35,18 @@ def contraction_by_layer(contraction: pd.DataFrame, position: str, caption: str,
             line_with_band(panels[panel], some, ("layer", "value"), look, name)
 
     for members in _SETS:
-        draw(0, members, "contraction", LOOKS[members], label(f"set:{members}", language))
+        draw(1, members, "contraction", LOOKS[members], label(f"set:{members}", language))
         name = label("movement:toward_right" if members == "error" else f"set:{members}", language)
-        draw(2, members, "toward_right", LOOKS[members], name)
-    draw(1, "error-meaning", "contraction", LOOKS["error-meaning"], label("set:error-meaning", language))
-    draw(2, "error", "asymmetry", (PURPLE, "D"), label("movement:asymmetry", language))
-    for axes, name in zip(panels, ("contraction", "contraction_difference", "toward_right"), strict=True):
+        draw(0, members, "toward_right", LOOKS[members], name)
+    draw(2, "error-meaning", "contraction", LOOKS["error-meaning"], label("set:error-meaning", language))
+    draw(0, "error", "asymmetry", (PURPLE, "D"), label("movement:asymmetry", language))
+    for axes, name in zip(panels, ("toward_right", "contraction", "contraction_difference"), strict=True):
         axes.axhline(0, color="black", linestyle="--", linewidth=0.9)
         axes.set_ylabel(label(name, language))
-        if axes is panels[-1]:
+        if axes is panels[0]:
             _hold_outliers(axes, rows[rows["quantity"].isin(["toward_right", "asymmetry"])])
         layer_axis(axes, label("layer", language) if axes is panels[-1] else "")
-        legend_above(axes, n_columns=2 if axes is panels[-1] else 3)
+        legend_above(axes, n_columns=2 if axes is panels[0] else 3)
     figure.suptitle(caption, fontsize=7, color=GREY)
     note = f"{label('interval_bands', language)}{label('note:contraction', language)}"
     figure.supxlabel(note, fontsize=6, color=GREY)
