@@ -137,7 +137,7 @@ def write_intervention(run: FinishedContrast) -> None:
             "position": POSITIONS[1],
             "units": [{"layer": 0, "dim": 3}, {"layer": 2, "dim": 31}],
             "balance": {"spread": 0.1, "size": 0.0, "unembedding": None},
-            "conclusion": {"mean": "null", "resample": "below"},
+            "conclusion": {"mean": "null", "resample": "below", "both": "mixed"},
             "verdict": {
                 name: {"en": f"Verdict of {name} {SCRIPT}", "ja": f"判定：{name} {SCRIPT}"} for name in ("mean", "resample")
             },

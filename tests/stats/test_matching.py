@@ -1,11 +1,14 @@
-"""Matched sets: what holds for every set, lines of units that can be matched by hand, and balance."""
+"""Strata and sets from them: what holds for each, units matched by hand, balance, and the null of a member like any other."""
 
 from __future__ import annotations
+
+import itertools
 
 import numpy as np
 import pytest
 
-from layerscope.stats.matching import covariate_balance, matched_sets
+from layerscope.stats.matching import covariate_balance, matched_strata, sets_of
+from layerscope.stats.permutation import permutation_p
 
 
 def on_a_line(n_units: int) -> np.ndarray:
@@ -16,114 +19,108 @@ def everywhere(n_units: int) -> np.ndarray:
     return np.ones(n_units, dtype=bool)
 
 
-def test_no_unit_is_chosen_or_twice_in_a_set() -> None:
+def test_strata_are_disjoint_and_begin_with_their_member() -> None:
     generator = np.random.default_rng(0)
     covariates, chosen = generator.normal(size=(60, 3)), np.array([50, 3, 17, 18, 40])
-    candidates = generator.random(60) < 0.5
-    sets = matched_sets(chosen, covariates, candidates=candidates, generator=generator, n_sets=300, n_nearest=4)
-    assert sets.shape == (300, 5)
-    assert not np.isin(sets, chosen).any()
-    assert candidates[sets].all()
-    assert (np.diff(np.sort(sets, axis=1), axis=1) > 0).all()
+    candidates = generator.random(60) < 0.6
+    strata = matched_strata(chosen, covariates, candidates=candidates, n_alike=4)
+    assert strata.shape == (5, 5)
+    assert strata[:, 0].tolist() == chosen.tolist()
+    assert len(np.unique(strata)) == strata.size
+    assert candidates[strata[:, 1:]].all()
 
 
-def test_substitutes_are_the_nearest_by_hand() -> None:
+def test_the_nearest_by_hand() -> None:
     # units 0 to 9 on a line, 2 and 7 chosen: beside them are 1 and 3, and 6 and 8
-    arguments = {"candidates": everywhere(10), "n_sets": 200, "n_nearest": 2}
-    sets = matched_sets(np.array([2, 7]), on_a_line(10), generator=np.random.default_rng(0), **arguments)
-    assert set(sets[:, 0].tolist()) == {1, 3}
-    assert set(sets[:, 1].tolist()) == {6, 8}
-    # each of the four sets about 50 times
-    _, times = np.unique(sets, axis=0, return_counts=True)
-    assert len(times) == 4
-    assert times.min() >= 30
-    backwards = matched_sets(np.array([7, 2]), on_a_line(10), generator=np.random.default_rng(0), **arguments)
-    assert set(backwards[:, 0].tolist()) == {6, 8}  # columns go by the order of the chosen
+    strata = matched_strata(np.array([2, 7]), on_a_line(10), candidates=everywhere(10), n_alike=2)
+    assert [set(row) for row in strata.tolist()] == [{1, 2, 3}, {6, 7, 8}]
+    backwards = matched_strata(np.array([7, 2]), on_a_line(10), candidates=everywhere(10), n_alike=2)
+    assert [set(row) for row in backwards.tolist()] == [{6, 7, 8}, {1, 2, 3}]
 
 
-def test_who_finds_the_nearest_taken_takes_the_next() -> None:
-    # 0, 1 and 2 are chosen: 3 is nearest to all, then 4, then 5; whoever draws first has it
-    sets = matched_sets(
-        np.array([0, 1, 2]), on_a_line(8), candidates=everywhere(8), generator=np.random.default_rng(0), n_sets=100, n_nearest=1
+def test_all_together_are_as_near_as_can_be() -> None:
+    """Against every way to deal six candidates to two members, by rank-normal distance."""
+    from scipy.spatial.distance import cdist
+    from scipy.stats import norm, rankdata
+
+    covariates = np.random.default_rng(4).normal(size=(8, 2))
+    strata = matched_strata(np.array([0, 1]), covariates, candidates=everywhere(8), n_alike=3)
+    scores = norm.ppf((rankdata(covariates, axis=0) - 0.5) / 8)
+    distance = cdist(scores[:2], scores)
+    costs = [
+        distance[0, list(some)].sum() + distance[1, list(set(range(2, 8)) - set(some))].sum()
+        for some in itertools.combinations(range(2, 8), 3)
+    ]
+    assert sum(distance[row, strata[row, 1:]].sum() for row in (0, 1)) == pytest.approx(min(costs))
+
+
+def test_sets_take_one_unit_of_each_stratum_the_member_like_any_other() -> None:
+    strata = matched_strata(np.array([2, 7]), on_a_line(10), candidates=everywhere(10), n_alike=2)
+    sets = sets_of(strata, np.random.default_rng(0), n_sets=9000)
+    assert sets.shape == (9000, 2)
+    for column, row in enumerate(strata):
+        units, times = np.unique(sets[:, column], return_counts=True)
+        assert set(units) == set(row)
+        assert np.abs(times / 9000 - 1 / 3).max() < 0.02
+    np.testing.assert_array_equal(
+        sets_of(strata, np.random.default_rng(5), n_sets=7), sets_of(strata, np.random.default_rng(5), n_sets=7)
     )
-    assert (np.sort(sets, axis=1) == [3, 4, 5]).all()
-    assert len(np.unique(sets, axis=0)) == 6  # every order of drawing
-
-
-def test_as_many_candidates_as_members_are_all_taken() -> None:
-    candidates = np.array([True, True, True, False, True])
-    sets = matched_sets(np.array([1, 4]), on_a_line(5), candidates=candidates, generator=np.random.default_rng(0), n_sets=5)
-    assert (np.sort(sets, axis=1) == [0, 2]).all()
-
-
-def test_the_seed_decides_and_sets_differ() -> None:
-    covariates, chosen = np.random.default_rng(1).normal(size=(300, 2)), np.arange(8)
-
-    def draw(seed: int) -> np.ndarray:
-        return matched_sets(chosen, covariates, candidates=everywhere(300), generator=np.random.default_rng(seed), n_sets=200)
-
-    np.testing.assert_array_equal(draw(5), draw(5))
-    assert (draw(5) != draw(6)).any()
-    assert len(np.unique(np.sort(draw(5), axis=1), axis=0)) == 200
 
 
 def test_neither_logarithms_nor_what_does_not_vary_change_the_match() -> None:
     covariates = np.random.default_rng(2).lognormal(sigma=2.0, size=(80, 2))
     versions = [covariates, np.log(covariates), np.column_stack([covariates, np.full(80, 0.1)])]
-    sets = [
-        matched_sets(np.arange(6), one, candidates=everywhere(80), generator=np.random.default_rng(0), n_sets=20)
-        for one in versions
-    ]
-    np.testing.assert_array_equal(sets[0], sets[1])
-    np.testing.assert_array_equal(sets[0], sets[2])
-
-
-def test_units_that_are_equal_are_drawn_whatever_their_index() -> None:
-    sets = np.concatenate(
-        [
-            matched_sets(
-                np.array([0]), np.zeros((50, 1)), candidates=everywhere(50), generator=np.random.default_rng(seed), n_sets=50
-            )
-            for seed in range(10)
-        ]
-    )
-    assert len(np.unique(sets)) > 40
+    strata = [matched_strata(np.arange(6), one, candidates=everywhere(80), n_alike=5) for one in versions]
+    for other in strata[1:]:
+        np.testing.assert_array_equal(np.sort(strata[0][:, 1:], axis=1), np.sort(other[:, 1:], axis=1))
 
 
 def test_balance_by_hand() -> None:
     # Unit 3 is chosen, 0 1 2 are candidates with 0 2 4 (deviation 2): (5 − (2 + 4)/2) / 2. The second does not vary, and the
     # third is the logarithm of 0 once.
     covariates = np.array([[0.0, 1.0, -np.inf], [2.0, 1.0, 1.0], [4.0, 1.0, 2.0], [5.0, 3.0, 1.5]])
-    balance = covariate_balance(np.array([3]), np.array([[1], [2]]), covariates=covariates, candidates=everywhere(4))
+    balance = covariate_balance(np.array([[3, 1, 2]]), covariates=covariates, candidates=everywhere(4))
     np.testing.assert_allclose(balance, [1.0, np.nan, np.nan])
 
 
 def test_balance_is_near_zero_where_candidates_abound() -> None:
-    """The chosen are the 40 most quiet of a corner; blind sets are far off, matched ones are not."""
+    """The chosen are the 40 most quiet of a corner; blind strata are far off, matched ones are not."""
     generator = np.random.default_rng(3)
     covariates = generator.normal(size=(4000, 3)) @ np.array([[1.0, 0.5, 0.0], [0.0, 1.0, 0.5], [0.0, 0.0, 1.0]])
     corner = np.flatnonzero((covariates[:, 0] < -0.5) & (covariates[:, 2] > 0.5))
     chosen = generator.choice(corner, size=40, replace=False)
     arguments = {"covariates": covariates, "candidates": everywhere(4000)}
-    sets = matched_sets(chosen, covariates, candidates=everywhere(4000), generator=generator, n_sets=200)
-    assert np.abs(covariate_balance(chosen, sets, **arguments)).max() < 0.1
-    blind = np.stack([generator.choice(np.setdiff1d(np.arange(4000), chosen), 40, replace=False) for _ in range(200)])
-    assert np.abs(covariate_balance(chosen, blind, **arguments)).max() > 0.8
+    strata = matched_strata(chosen, covariates, candidates=everywhere(4000), n_alike=9)
+    assert np.abs(covariate_balance(strata, **arguments)).max() < 0.1
+    others = generator.choice(np.setdiff1d(np.arange(4000), chosen), (40, 9), replace=False)
+    assert np.abs(covariate_balance(np.column_stack([chosen, others]), **arguments)).max() > 0.8
+
+
+@pytest.mark.parametrize(("n_units", "n_members", "n_alike"), [(576, 50, 9), (576, 150, 2), (60, 12, 4)])
+def test_p_is_uniform_where_units_matter_by_chance_and_by_their_covariates(n_units: int, n_members: int, n_alike: int) -> None:
+    """What a unit does depends on its covariates and on chance; which of a stratum is the member, on nothing."""
+    generator, p = np.random.default_rng(6), []
+    for _ in range(300):
+        covariates = generator.normal(size=(n_units, 2))
+        chosen = generator.choice(n_units, n_members, replace=False)
+        effect = 0.3 * covariates[:, 0] + generator.exponential(size=n_units)
+        strata = matched_strata(chosen, covariates, candidates=everywhere(n_units), n_alike=n_alike)
+        sets = sets_of(strata, generator, n_sets=199)
+        p.append(float(permutation_p(effect[chosen].sum(), effect[sets].sum(axis=1), alternative="greater")))
+    assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.05, abs=0.035)
+    assert np.mean(np.array(p) <= 0.2) == pytest.approx(0.2, abs=0.06)
+    assert np.mean(p) == pytest.approx(0.5, abs=0.05)
 
 
 def test_what_cannot_be_matched() -> None:
-    arguments = {"generator": np.random.default_rng(0), "n_sets": 2}
-    with pytest.raises(
-        ValueError, match="As many candidates are needed as members, 3; there are 2. Choose fewer, or admit more."
-    ):
-        matched_sets(np.array([0, 1, 2]), on_a_line(5), candidates=everywhere(5), **arguments)
+    with pytest.raises(ValueError, match="With 1 units beside each of 3 members, 3 candidates are needed; there are 2. Choose"):
+        matched_strata(np.array([0, 1, 2]), on_a_line(5), candidates=everywhere(5), n_alike=1)
     with pytest.raises(ValueError, match="Each unit is chosen once; of 3 only 2 differ."):
-        matched_sets(np.array([0, 1, 0]), on_a_line(9), candidates=everywhere(9), **arguments)
-    with pytest.raises(ValueError, match="n_nearest is 0."):
-        matched_sets(np.array([0]), on_a_line(9), candidates=everywhere(9), n_nearest=0, **arguments)
+        matched_strata(np.array([0, 1, 0]), on_a_line(9), candidates=everywhere(9), n_alike=1)
+    with pytest.raises(ValueError, match="n_alike is 0."):
+        matched_strata(np.array([0]), on_a_line(9), candidates=everywhere(9), n_alike=0)
     gap = on_a_line(9)
     gap[4] = np.nan
     with pytest.raises(ValueError, match="NaN is near to nothing; 1 members or candidates have it. Leave them out."):
-        matched_sets(np.array([0]), gap, candidates=everywhere(9), **arguments)
-    others = np.arange(9) != 4
-    assert (matched_sets(np.array([0]), gap, candidates=others, **arguments) != 4).all()
+        matched_strata(np.array([0]), gap, candidates=everywhere(9), n_alike=2)
+    assert (matched_strata(np.array([0]), gap, candidates=np.arange(9) != 4, n_alike=2) != 4).all()

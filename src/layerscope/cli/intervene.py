@@ -32,6 +32,10 @@ def intervene(
     ] = 200,
     max_pairs: Annotated[int, typer.Option(help="Pairs with a wrong side that are scored, and half as many of meaning.")] = 60,
     text_tokens: Annotated[int, typer.Option(help="Tokens of neutral text that are scored.")] = 1000,
+    damage_margin: Annotated[
+        float,
+        typer.Option(help="Nats a token: more damage to neutral text than random sets do must be shown to be below it."),
+    ] = 0.02,
     seed: Annotated[int, typer.Option(help="Of the halves, the sets and everything drawn.")] = 42,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16; the run's if not given.")] = None,
@@ -58,6 +62,7 @@ def intervene(
         n_sets=sets,
         max_pairs=max_pairs,
         text_tokens=text_tokens,
+        damage_margin=damage_margin,
         seed=seed,
         device=device,
         dtype=dtype,
@@ -84,12 +89,11 @@ def show_intervention(
         found = intervene(run, request, progress)
     draw(errors, path, languages, of="intervention")
     out.print(_effects(run, found, width=out.width))
-    off = {name: value for name, value in found.balance.items() if abs(value) > 0.1}
-    if off:
-        shown = ", ".join(f"{name} {value:+.2f} SD" for name, value in off.items())
-        say(out, f"The random sets are not matched within 0.1 SD on: {shown}.")
+    balance = ", ".join(f"{name} {value:+.2f}" for name, value in found.balance.items())
+    say(out, f"Random sets: one of {found.n_alike + 1} units like each; the set is off by (SD): {balance}.")
     for replace, verdict in found.verdicts.items():
         say(out, f"{replace}: {verdict.of(language)}")
+    say(out, found.joint.of(language))
     say(out, f"{with_figures('Table', languages)}: {run.directory.path}")
 
 
@@ -120,6 +124,6 @@ def _effects(run: FinishedContrast, found: Intervention, *, width: int) -> Table
                 *(((f"{placed.low:+.3f} {placed.high:+.3f}") if placed.low == placed.low else "-",) if is_wide else ()),
                 f"{placed.random_mean:+.3f}",
                 f"{placed.z:+.1f}" if placed.z == placed.z else "-",
-                f"{p_value:.3f}",
+                f"{p_value:.3f}" if p_value == p_value else "-",
             )
     return table

@@ -72,7 +72,9 @@ def of_intervention(run: FinishedContrast) -> Draw | None:
     if found is None or table is None:
         return None
     accuracy = found["effects"]["mean"]["accuracy_intact"]
-    return partial(intervention_figures, table, model=run.model, pairs=run.record.request.pairs, intact_accuracy=accuracy)
+    is_matched = found.get("conclusion", {}).get("both") != "not matched"
+    about = {"model": run.model, "pairs": run.record.request.pairs, "intact_accuracy": accuracy, "with_p": is_matched}
+    return partial(intervention_figures, table, **about)
 
 
 DRAWN: dict[str, Callable[[FinishedContrast], Draw | None]] = {"stability": of_stability, "intervention": of_intervention}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,15 +13,9 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from layerscope.bilingual import Bilingual
-from layerscope.contrasts.analysis.choosing import choose_units, pairs_to_test, random_sets
-from layerscope.contrasts.analysis.intervention import (
-    InterventionEffects,
-    Measured,
-    Placed,
-    conclusion,
-    intervention_effects,
-    verdict,
-)
+from layerscope.contrasts.analysis.choosing import COVARIATES, choose_units, pairs_to_test, random_sets
+from layerscope.contrasts.analysis.intervention import InterventionEffects, Measured, Placed, intervention_effects
+from layerscope.contrasts.analysis.intervention_verdict import conclusion, joint_conclusion, joint_verdict, verdict
 from layerscope.contrasts.analysis.place import main_place
 from layerscope.contrasts.blocks import GroupBlocks
 from layerscope.contrasts.engine.ablation import Replacement, Units
@@ -43,11 +38,11 @@ from layerscope.pairs.checking import check_pairs
 from layerscope.pairs.pair import MinimalPair
 from layerscope.pairs.positions import place
 from layerscope.progress import Advance, Progress, nobody_asks
-from layerscope.stats.matching import covariate_balance
 
 REPLACEMENTS: tuple[Replacement, ...] = ("mean", "resample")
-COVARIATES = ("spread", "size", "unembedding")
 Members = Literal["all", "meaning", "grammar"]
+_AT_ONCE = 40
+"""Random sets between two looks at whether more could change anything."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +71,8 @@ class InterveneRequest:
     """Pairs with a wrong side that are scored, and half as many of meaning."""
     text_tokens: int = 1000
     """Tokens of neutral text that are scored."""
+    damage_margin: float = 0.02
+    """Nats a token: neutral text that is shown to lose less than that more than without random sets counts as unharmed."""
     seed: int = 42
     """Of the halves, the sets and everything drawn."""
     device: str = "auto"
@@ -102,8 +99,12 @@ class Intervention:
     """By replacement."""
     verdicts: dict[str, Bilingual]
     """One sentence by replacement."""
+    joint: Bilingual
+    """What both replacements come to together."""
+    n_alike: int
+    """Units beside each member that random sets are drawn from."""
     balance: dict[str, float]
-    """Standardised mean difference between the set and the random ones, by covariate; beyond ±0.1 is unbalanced."""
+    """Standardised mean difference between the set and those units, by covariate; beyond ±0.1 nothing is inferred."""
 
 
 def intervene(run: FinishedContrast, request: InterveneRequest, progress: Progress = nobody_asks) -> Intervention:
@@ -161,7 +162,7 @@ def _intervene(run: FinishedContrast, request: InterveneRequest, progress: Progr
     batches = _batches(decoder, sites, tested, asked.batch_tokens)
     shards = _text(decoder, asked.reference.dataset, request, asked.batch_tokens)
     covariates = _covariates(run, site)
-    random = random_sets(chosen, covariates, n_sets=request.n_sets, width=run.width, generator=generator)
+    against = random_sets(chosen, covariates, n_sets=request.n_sets, width=run.width, generator=generator)
     effects: dict[str, InterventionEffects] = {}
     total = len(REPLACEMENTS) * (request.n_sets + 2) * (len(batches) + len(shards))
     done = 0
@@ -172,20 +173,30 @@ def _intervene(run: FinishedContrast, request: InterveneRequest, progress: Progr
         progress("Ablating", done, total)
 
     for replace in REPLACEMENTS:
-        ablations: Ablations = [
-            None,
-            *(Ablation(Units.of_flat(cast(Any, site), unit=units, width=run.width), replace) for units in (chosen, *random)),
-        ]
-        effects[replace] = _effects(sites, batches, shards, ablations, tested, reference, request.seed, advance)
-    balance = covariate_balance(
-        chosen, random, covariates=np.log(np.maximum(covariates, 1e-30)), candidates=np.ones(len(covariates), dtype=bool)
-    )
+        stable, *random = (
+            Ablation(Units.of_flat(cast(Any, site), unit=units, width=run.width), replace) for units in (chosen, *against.sets)
+        )
+        effects[replace] = _effects(
+            sites,
+            batches,
+            shards,
+            stable,
+            random,
+            tested,
+            reference=reference,
+            seed=request.seed,
+            is_matched=against.is_matched,
+            damage_margin=request.damage_margin,
+            advance=advance,
+        )
     found = Intervention(
         chosen // run.width,
         chosen % run.width,
         effects,
         {replace: verdict(one) for replace, one in effects.items()},
-        dict(zip(COVARIATES, map(float, balance), strict=True)),
+        joint_verdict(effects),
+        against.n_alike,
+        against.balance,
     )
     _write(run, request, found, site, position)
     return found
@@ -204,6 +215,8 @@ def _check(run: FinishedContrast, request: InterveneRequest) -> tuple[str, str]:
         raise RunError(f"--layer is from 0 to {run.n_layers - 1}; got {request.layer}.")
     if request.n_sets < 1 or request.max_pairs < 2 or request.text_tokens < 1 or request.seed < 0:
         raise RunError("--sets and --text-tokens are 1 or more, --max-pairs 2 or more, --seed 0 or more.")
+    if not 0.0 < request.damage_margin < math.inf:
+        raise RunError(f"--damage-margin is a number of nats above 0; got {request.damage_margin:g}.")
     return site, position
 
 
@@ -264,26 +277,40 @@ def _effects(
     sites: SiteMap,
     batches: Sequence[PairBatch],
     shards: Sequence[Shard],
-    ablations: Ablations,
+    stable: Ablation,
+    random: Sequence[Ablation],
     tested: pd.DataFrame,
+    *,
     reference: Reference,
     seed: int,
+    is_matched: bool,
+    damage_margin: float,
     advance: Advance,
 ) -> InterventionEffects:
-    pairs = measure_pairs(sites, batches, ablations, reference=reference, seed=seed, advance=advance)
-    text = measure_text(sites, shards, ablations, reference=reference, seed=seed, advance=advance)
-
-    def measured(values: np.ndarray) -> Measured:
-        return Measured(values[0], values[1], values[2:])
-
-    return intervention_effects(
-        measured(pairs.continuation_nats),
-        measured(pairs.sentence_nats),
-        text=measured(text.nll_nats),
-        n_tokens=text.n_tokens,
-        right=tested["right"].fillna(0).to_numpy(dtype=np.int64),
-        templates=pd.factorize(tested["group"].astype(str) + "/" + tested["template"].astype(str))[0],
-    )
+    """Some random sets at a time, until they can change nothing any more."""
+    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    done = 0
+    while True:
+        some = random[done : done + _AT_ONCE]
+        done += len(some)
+        ablations: Ablations = some if parts else [None, stable, *some]
+        pairs = measure_pairs(sites, batches, ablations, reference=reference, seed=seed, advance=advance)
+        text = measure_text(sites, shards, ablations, reference=reference, seed=seed, advance=advance)
+        parts.append((pairs.continuation_nats, pairs.sentence_nats, text.nll_nats))
+        continuation, sentence, of_text = (np.concatenate(of_all) for of_all in zip(*parts, strict=True))
+        found = intervention_effects(
+            Measured(continuation[0], continuation[1], continuation[2:]),
+            Measured(sentence[0], sentence[1], sentence[2:]),
+            text=Measured(of_text[0], of_text[1], of_text[2:]),
+            n_tokens=text.n_tokens,
+            right=tested["right"].fillna(0).to_numpy(dtype=np.int64),
+            templates=pd.factorize(tested["group"].astype(str) + "/" + tested["template"].astype(str))[0],
+            is_matched=is_matched,
+            damage_margin=damage_margin,
+        )
+        if done == len(random) or found.is_settled:
+            advance((len(random) - done) * (len(batches) + len(shards)))
+            return found
 
 
 _OUTCOMES = {"did_nats": "did", "accuracy": "accuracy", "damage_nats": "damage", "change_nats": "change", "gap_nats": "gap"}
@@ -307,12 +334,18 @@ def _write(run: FinishedContrast, request: InterveneRequest, found: Intervention
             "site": site,
             "position": position,
             "units": [{"layer": int(a), "dim": int(b)} for a, b in zip(found.layer, found.dim, strict=True)],
+            "n_alike": found.n_alike,
             "balance": {name: _plain(value) for name, value in found.balance.items()},
-            "conclusion": {replace: conclusion(effects) for replace, effects in found.effects.items()},
-            "verdict": {replace: both._asdict() for replace, both in found.verdicts.items()},
+            "conclusion": {replace: conclusion(effects) for replace, effects in found.effects.items()}
+            | {"both": joint_conclusion(found.effects)},
+            "verdict": {replace: both._asdict() for replace, both in found.verdicts.items()} | {"both": found.joint._asdict()},
             "effects": {
                 replace: {name: _summary(getattr(effects, attribute)) for name, attribute in _OUTCOMES.items()}
-                | {"accuracy_intact": _plain(effects.accuracy_intact)}
+                | {
+                    "sets": len(effects.did.random_effects),
+                    "accuracy_intact": _plain(effects.accuracy_intact),
+                    "damage_excess": {name: _plain(getattr(effects.damage_excess, name)) for name in ("effect", "low", "high")},
+                }
                 for replace, effects in found.effects.items()
             },
         },

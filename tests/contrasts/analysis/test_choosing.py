@@ -52,14 +52,36 @@ def test_one_block_cannot_be_halved() -> None:
     assert choose_units([], 1, members="all", layer=None, generator=np.random.default_rng(0)) is None
 
 
-def test_random_sets_have_as_many_units_of_each_layer_and_none_of_the_chosen() -> None:
+def test_random_sets_have_as_many_units_of_each_layer() -> None:
     generator = np.random.default_rng(0)
     chosen = np.array([2, 4, 45])
-    sets = random_sets(chosen, generator.normal(size=(60, 3)), n_sets=50, width=WIDTH, generator=generator)
-    assert sets.shape == (50, 3)
-    assert (sets // WIDTH == chosen // WIDTH).all()
-    assert not np.isin(sets, chosen).any()
-    assert all(len(set(one)) == 3 for one in sets.tolist())
+    found = random_sets(chosen, generator.lognormal(size=(60, 3)), n_sets=50, width=WIDTH, generator=generator)
+    assert found.sets.shape == (50, 3)
+    assert (found.sets // WIDTH == chosen // WIDTH).all()
+    assert all(len(set(one)) == 3 for one in found.sets.tolist())
+    for column, unit in enumerate(chosen):
+        others = np.delete(chosen, column)
+        assert unit in found.sets[:, column], "a member is drawn like any other of its stratum"
+        assert not np.isin(found.sets[:, column], others).any()
+
+
+def test_as_many_units_stand_beside_each_as_leave_the_covariates_balanced() -> None:
+    generator = np.random.default_rng(1)
+    covariates = generator.lognormal(size=(2000, 3))
+    inside = random_sets(generator.choice(2000, 40, replace=False), covariates, n_sets=20, width=2000, generator=generator)
+    assert inside.is_matched
+    assert inside.n_alike >= 3
+    # those with the smallest spread: whoever stands beside them has a larger one
+    edge = random_sets(np.argsort(covariates[:, 0])[:40], covariates, n_sets=20, width=2000, generator=generator)
+    assert not edge.is_matched
+    assert edge.balance["spread"] < -0.1
+    assert edge.n_alike < 9
+
+
+def test_a_layer_of_which_a_third_is_chosen_has_room_for_two_beside_each() -> None:
+    generator = np.random.default_rng(2)
+    found = random_sets(np.arange(6), generator.lognormal(size=(60, 3)), n_sets=10, width=WIDTH, generator=generator)
+    assert found.n_alike <= 2
 
 
 def test_pairs_to_test_lie_in_the_blocks_that_are_left() -> None:

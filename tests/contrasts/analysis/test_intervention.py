@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 
 from layerscope.contrasts.analysis.intervention import (
+    DamageExcess,
     InterventionEffects,
     Measured,
     Placed,
-    conclusion,
     intervention_effects,
-    verdict,
 )
+from layerscope.contrasts.analysis.intervention_verdict import conclusion, joint_conclusion, joint_verdict, verdict
 from layerscope.contrasts.enough import FEWEST_SETS
+from layerscope.stats.permutation import permutation_p
+from layerscope.stats.ratio import ratio_interval
 
 SPREAD = np.linspace(-0.1, 0.1, 200)
 
@@ -29,6 +31,8 @@ def effects_of(continuation: Measured, sentence: Measured | None = None, **chang
         "n_tokens": np.array([5, 5, 10]),
         "right": np.ones(n_pairs, dtype=np.int64),
         "templates": np.arange(n_pairs),
+        "is_matched": True,
+        "damage_margin": 0.02,
     }
     return intervention_effects(continuation, sentence or continuation, **{**arguments, **changes})
 
@@ -121,15 +125,21 @@ def placed(effect: float, p: float, *, low: float = 0.01, n_items: int = 40, n_g
     return Placed(effect, low, effect + 0.1, SPREAD[:n_sets], n_items, n_groups, p, 1 - p, p_two_sided)
 
 
-def effects_with(did: Placed, *, damage_p: float = 0.4, p_given: float = 0.004) -> InterventionEffects:
+def effects_with(
+    did: Placed, *, damage_p: float = 0.4, p_given: float = 0.004, most_damage: float = 0.0123, is_matched: bool = True
+) -> InterventionEffects:
     any_effect = placed(0.0, 0.5)
-    return InterventionEffects(did, p_given, any_effect, any_effect, any_effect, 0.9, placed(0.002, damage_p))
+    excess = DamageExcess(0.0012, -0.0044, most_damage)
+    damage = placed(0.002, damage_p)
+    return InterventionEffects(did, p_given, any_effect, any_effect, any_effect, 0.9, damage, excess, 0.02, is_matched)
 
 
 CASES = {
     "supports": effects_with(placed(0.3125, 0.005)),
     "not established": effects_with(placed(0.3125, 0.005, low=-0.02)),
     "general damage": effects_with(placed(0.3125, 0.005), damage_p=0.03),
+    "damage not excluded": effects_with(placed(0.3125, 0.005), most_damage=0.0321),
+    "not matched": effects_with(placed(0.3125, float("nan")), is_matched=False),
     "null": effects_with(placed(0.3125, 0.3)),
     "below": effects_with(placed(-0.3125, 0.999)),
     "too few": effects_with(placed(0.3125, 0.005, n_items=19)),
@@ -137,11 +147,16 @@ CASES = {
 }
 SAID = {
     "supports": (
-        r"hypothesis is supported: .*\+0\.3125 .*\+0\.0100 to \+0\.4125.*200 matched.*p = 0\.005.*p = 0\.4\)",
+        r"hypothesis is supported: .*\+0\.3125 .*\+0\.0100 to \+0\.4125.*200 matched.*p = 0\.005.*p = 0\.4\).*most \+0\.0123",
         "支持される",
     ),
     "not established": (r"Not established: .*-0\.0200 to .*does not lie above 0", "確立されていない"),
     "general damage": (r"cannot be told from general damage: .*p = 0\.03\).*p-value is 0\.004", "区別できない"),
+    "damage not excluded": (
+        r"Damage is not excluded: .*known only to be below \+0\.0321 \(margin 0\.02\)",
+        "損傷を除外できない",
+    ),
+    "not matched": (r"Not matched: .*there is no p; ablating", "対応なし"),
     "null": (r"No effect beyond .*p = 0\.3\).*no proof that there is none", "自己修復"),
     "below": (r"opposite of the hypothesis: .*-0\.3125.*two-sided p = 0\.002", "逆"),
     "too few": (r"needs 20 pairs .* 5 templates and 200 random sets.*are 19 pairs from 8 templates and 200 sets", "19 組"),
@@ -168,6 +183,49 @@ def test_every_verdict_is_one_sentence_with_its_numbers(name: str) -> None:
 @pytest.mark.parametrize("few", [{"n_groups": 4}, {"n_sets": FEWEST_SETS - 1}, {"n_items": 0}])
 def test_inference_is_refused_on_too_little(few: dict[str, int]) -> None:
     assert conclusion(effects_with(placed(0.3, 0.005, **few))) == "too few"
+
+
+@pytest.mark.parametrize("most_damage", [0.02, 0.5, float("nan")])
+def test_damage_must_be_shown_to_be_below_the_margin(most_damage: float) -> None:
+    assert conclusion(effects_with(placed(0.3, 0.005), most_damage=most_damage)) == "damage not excluded"
+
+
+def test_the_excess_of_damage_by_hand() -> None:
+    """Three texts of 5, 5 and 10 tokens: 11 nats each without the stable set, 10.5, 10.5 and 11 without random ones."""
+    found = effects_of(by_hand()).damage_excess
+    assert found.effect == pytest.approx((0.5 + 0.5 + 0.0) / 20)
+    expected = ratio_interval(np.array([[0.5, 0.5, 0.0]]), np.array([5, 5, 10]), level=0.90)
+    assert (found.low, found.high) == (pytest.approx(expected.low[0]), pytest.approx(expected.high[0]))
+
+
+def test_sets_that_are_not_alike_give_no_p() -> None:
+    found = effects_of(by_hand(), is_matched=False)
+    for one in (found.did, found.damage, found.gap, found.change, found.accuracy):
+        assert np.isfinite(one.effect)
+        assert np.isnan([one.p_greater, one.p_less, one.p_two_sided]).all()
+    assert np.isnan(found.did_p_given_damage)
+
+
+@pytest.mark.parametrize(
+    ("mean", "resample", "joint"),
+    [
+        ("supports", "supports", "supports"),
+        ("null", "null", "null"),
+        ("supports", "null", "mixed"),
+        ("supports", "not established", "mixed"),
+        ("supports", "not matched", "not matched"),
+        ("too few", "supports", "too few"),
+        ("below", "supports", "mixed"),
+    ],
+)
+def test_both_replacements_together(mean: str, resample: str, joint: str) -> None:
+    both = {"mean": CASES[mean], "resample": CASES[resample]}
+    assert joint_conclusion(both) == joint
+    said = joint_verdict(both)
+    assert said.en.startswith("Together: ")
+    assert said.ja.startswith("総合：")
+    assert ("nothing is claimed" in said.en) == ("何も主張しない" in said.ja) == (joint == "mixed")
+    assert ("the hypothesis is supported." in said.en) == ("仮説は支持される。" in said.ja) == (joint == "supports")
 
 
 def test_damage_that_would_explain_it_is_enough_to_doubt() -> None:
@@ -201,3 +259,36 @@ def test_sizes_that_do_not_fit_are_named() -> None:
         effects_of(fine, right=np.array([1, 1, 3]))
     with pytest.raises(ValueError, match="sentence has arrays"):
         effects_of(fine, dataclasses.replace(fine, random=fine.random[:2]))
+
+
+# sets one after another, until a null is clear
+
+
+def test_a_null_is_clear_with_twenty_sets_on_either_side() -> None:
+    for larger, smaller, is_settled in ((20, 20, True), (19, 200, False), (200, 19, False), (30, 41, True)):
+        random = np.concatenate([np.full(larger, 1.0), np.full(smaller, -1.0)])
+        did = dataclasses.replace(placed(0.0, 0.5), random_effects=random)
+        assert effects_with(did).is_settled is is_settled
+    assert effects_with(placed(5.0, 0.005), is_matched=False).is_settled, "without a p no set is needed"
+
+
+def test_a_clear_null_is_one_with_fewer_sets_than_any_finding_needs() -> None:
+    random = np.repeat([1.0, -1.0], 20)
+    assert conclusion(effects_with(dataclasses.replace(placed(0.0, 0.5), random_effects=random))) == "null"
+    assert conclusion(effects_with(dataclasses.replace(placed(0.0, 0.5), random_effects=random[:39]))) == "too few"
+
+
+@pytest.mark.parametrize("shift", [0.0, 1.0, 2.5])
+def test_who_stops_early_says_what_who_goes_on_says(shift: float) -> None:
+    generator, early = np.random.default_rng(8), 0
+    for _ in range(60):
+        effect, random = generator.normal(shift), generator.normal(size=200)
+        for n in (40, 80, 120, 160):
+            some = dataclasses.replace(placed(effect, 0.5), random_effects=random[:n])
+            if effects_with(some).is_settled:
+                early += 1
+                assert permutation_p(effect, random, alternative="greater") > 0.05
+                assert permutation_p(effect, random, alternative="less") > 0.05
+                assert permutation_p(effect, random, alternative="two-sided") > 0.05
+                break
+    assert (early > 30) == (shift == 0.0)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from layerscope.contrasts.analysis.intervention import Measured, conclusion, intervention_effects
+from layerscope.contrasts.analysis.intervention import Measured, intervention_effects
+from layerscope.contrasts.analysis.intervention_verdict import conclusion
 from layerscope.contrasts.engine.ablation import Units, ablated, replacement_values
 from layerscope.contrasts.engine.intervention import Ablation, Outcome, _pair_samples, measure_pairs, measure_text
 from layerscope.contrasts.engine.pair_batches import make_batches, run_batch, run_shared, run_sides
@@ -319,6 +320,8 @@ def test_a_planted_correction_is_found_and_a_random_set_is_not() -> None:
                 n_tokens=on_text.n_tokens,
                 right=right,
                 templates=templates,
+                is_matched=True,
+                damage_margin=1.0,
             )
         assert found["planted"].did.p_greater < 0.01, replace
         assert found["planted"].did.low > 0.1, replace

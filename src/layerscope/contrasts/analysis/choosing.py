@@ -9,6 +9,7 @@ Axes: ``unit``, ``set``.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -16,11 +17,15 @@ from jaxtyping import Float, Int
 
 from layerscope.contrasts.analysis.stillest import rank_units
 from layerscope.contrasts.blocks import GroupBlocks
-from layerscope.stats.matching import matched_sets
+from layerscope.stats.matching import covariate_balance, matched_strata, sets_of
 from layerscope.stats.split_half import halves
 
-_N_NEAREST = 10
-"""Units like a member, of which a random set takes one: the stillest units lie at the edge of what there is."""
+COVARIATES = ("spread", "size", "unembedding")
+"""Columns of the table ``reference`` that random sets are matched on."""
+MOST_UNBALANCED = 0.1
+"""Standard deviations that the mean of a covariate may be off."""
+_N_ALIKE = (9, 7, 5, 4, 3, 2, 1)
+"""Units beside a member that are tried."""
 
 
 def choose_units(
@@ -63,6 +68,23 @@ def choose_units(
     return best.layer * scores.shape[1] + best.dim, left
 
 
+@dataclass(frozen=True)
+class RandomSets:
+    """What an intervention is held against."""
+
+    sets: Int[np.ndarray, "set unit"]
+    """Each with one unit of every stratum."""
+    n_alike: int
+    """Units beside each member in its stratum."""
+    balance: dict[str, float]
+    """Standardised mean difference between the members and the units beside them, by covariate."""
+
+    @property
+    def is_matched(self) -> bool:
+        """Whether every covariate is balanced."""
+        return all(abs(value) <= MOST_UNBALANCED for value in self.balance.values() if not np.isnan(value))
+
+
 def random_sets(
     chosen: Int[np.ndarray, " unit"],
     covariates: Float[np.ndarray, "every_unit covariate"],
@@ -70,23 +92,44 @@ def random_sets(
     n_sets: int,
     width: int,
     generator: np.random.Generator,
-) -> Int[np.ndarray, "set unit"]:
-    """Sets of as many units of each layer, matched on spread, mean size and unembedding weight within it."""
-    found = np.zeros((n_sets, len(chosen)), dtype=np.int64)
+) -> RandomSets:
+    """Sets of as many units of each layer, from disjoint strata matched on ``COVARIATES`` within it.
+
+    As many units beside each member as leave every covariate balanced: nine, or fewer where the stillest units lie at the edge
+    of what there is. The choice looks at covariates only. Where none is balanced, the best.
+    """
+    logs = np.log(np.maximum(covariates, 1e-30))
+    every = np.ones(len(covariates), dtype=bool)
+    found: list[tuple[float, int, Int[np.ndarray, "member place"], np.ndarray]] = []
+    room = min(width // int(n) - 1 for n in np.unique(chosen // width, return_counts=True)[1])
+    for n_alike in (n for n in _N_ALIKE if n <= room):
+        strata = _strata(chosen, covariates, n_alike, width)
+        balance = covariate_balance(strata, covariates=logs, candidates=every)
+        found.append((float(np.nanmax(np.abs(balance), initial=0.0)), n_alike, strata, balance))
+        if found[-1][0] <= MOST_UNBALANCED:
+            break
+    _, n_alike, strata, balance = min(found, key=lambda one: one[0])
+    sets = sets_of(strata, generator, n_sets=n_sets)
+    return RandomSets(sets, n_alike, dict(zip(COVARIATES, map(float, balance), strict=True)))
+
+
+def _strata(
+    chosen: Int[np.ndarray, " unit"], covariates: Float[np.ndarray, "every_unit covariate"], n_alike: int, width: int
+) -> Int[np.ndarray, "member place"]:
+    """Within each layer."""
+    strata = np.zeros((len(chosen), n_alike + 1), dtype=np.int64)
     layers = chosen // width
     for layer in np.unique(layers):
-        members = layers == layer
+        members = np.flatnonzero(layers == layer)
         start = layer * width
-        found[:, members] = start + matched_sets(
+        strata[members] = start + matched_strata(
             chosen[members] - start,
             # spread and size say nearly the same: the third covariate counts as much as the two together
             covariates[start : start + width][:, [0, 1, 2, 2]],
             candidates=np.ones(width, dtype=bool),
-            generator=generator,
-            n_sets=n_sets,
-            n_nearest=_N_NEAREST,
+            n_alike=n_alike,
         )
-    return found
+    return strata
 
 
 def pairs_to_test(

@@ -1,4 +1,4 @@
-"""What an intervention on a stable set of units says: its effects among those of random sets, and a verdict in a sentence.
+"""What an intervention on a stable set of units comes to: its effects among those of random sets.
 
 No model here. The hypothesis is that the set corrects errors: without it, what follows a wrong form loses more probability than
 what follows the right one (difference in differences), more so than without random sets that are like it, and not because the
@@ -9,24 +9,21 @@ Axes: ``set`` (random sets), ``side`` (2), ``pair``, ``text``, ``item`` (pairs o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from layerscope.bilingual import Bilingual
-from layerscope.contrasts.enough import FEWEST_SCORED_PAIRS, FEWEST_SCORED_TEMPLATES, FEWEST_SETS
 from layerscope.stats.permutation import permutation_p
 from layerscope.stats.ratio import ratio_interval
 
 LEVEL = 0.05
 """Of every p-value in a verdict."""
-
-Conclusion = Literal["too few", "not finite", "supports", "not established", "general damage", "null", "below"]
-"""Refused for want of pairs or sets, or of numbers; the hypothesis holds; above the random sets, but not over templates; not to
-be told from damage; like the random sets; less than they."""
+CLEAR = 20
+"""Random sets on either side of the stable one that make a null clear."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ class Placed:
     n_groups: int
     """Templates or texts that they come from."""
     p_greater: float
-    """(1 + random effects as large or larger) / (1 + random sets)."""
+    """(1 + random effects as large or larger) / (1 + random sets); NaN where the sets are not matched."""
     p_less: float
     """Likewise, as small or smaller."""
     p_two_sided: float
@@ -74,6 +71,18 @@ class Placed:
         """Standard deviations of the random effects that the stable one lies above their mean; NaN where they do not vary."""
         spread = float(self.random_effects.std(ddof=1)) if len(self.random_effects) > 1 else 0.0
         return (self.effect - self.random_mean) / spread if spread > 0 else float("nan")
+
+
+@dataclass(frozen=True)
+class DamageExcess:
+    """How much more neutral text loses without the stable set than without random ones, nats a token."""
+
+    effect: float
+    """Mean over tokens."""
+    low: float
+    """Lower end of its 90 % interval over texts: below it lies 5 %."""
+    high: float
+    """Upper end: with it below the margin, damage beyond the margin is excluded at 5 %."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +104,25 @@ class InterventionEffects:
     """That share in the intact model; NaN where no pair has a right side."""
     damage: Placed
     """Change of the NLL of neutral text, nats a token."""
+    damage_excess: DamageExcess
+    """That beyond the random sets' mean."""
+    damage_margin: float
+    """What ``damage_excess`` must be shown to be below."""
+    is_matched: bool
+    """Whether the random sets are like the stable one; else there is no p."""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no more sets are needed: the null is clear, or there will be no p anyway.
+
+        With twenty sets as large and twenty as small, a test with 200 sets could not reject on either side any more: its p
+        would be 21/201 or more. So who stops here says what who goes on would have said.
+
+        Source: Besag & Clifford 1991, "Sequential Monte Carlo p-values".
+        """
+        random = self.did.random_effects
+        as_large, as_small = (random >= self.did.effect).sum(), (random <= self.did.effect).sum()
+        return not self.is_matched or bool(min(as_large, as_small) >= CLEAR)
 
 
 def intervention_effects(
@@ -105,6 +133,8 @@ def intervention_effects(
     n_tokens: Int[np.ndarray, " text"],
     right: Int[np.ndarray, " pair"],
     templates: Int[np.ndarray, " pair"],
+    is_matched: bool,
+    damage_margin: float,
 ) -> InterventionEffects:
     """Place every outcome of a stable set among the same of random sets.
 
@@ -115,6 +145,8 @@ def intervention_effects(
         n_tokens: tokens scored in each text.
         right: the right side of each pair, 1 or 2; 0 where neither is wrong.
         templates: template of each pair, by number; intervals are over templates.
+        is_matched: whether random sets are like the stable one on every covariate.
+        damage_margin: nats a token that damage must be shown to be below.
 
     Raises:
         ValueError: arrays whose sizes do not fit together, or a right side that is none.
@@ -131,118 +163,27 @@ def intervention_effects(
 
     each_pair = np.ones(len(right), dtype=np.int64)
     likelier = _through(sentence, is_right_likelier)
-    did = _placed(_through(continuation, wrong_less_right), each_pair, groups=templates)
-    damage = _placed(text, n_tokens, groups=np.arange(len(n_tokens)))
+
+    def placed(measured: Measured, counts: np.ndarray, groups: np.ndarray) -> Placed:
+        found = _placed(measured, counts, groups=groups)
+        return found if is_matched else replace(found, p_greater=math.nan, p_less=math.nan, p_two_sided=math.nan)
+
+    did = placed(_through(continuation, wrong_less_right), each_pair, templates)
+    damage = placed(text, n_tokens, np.arange(len(n_tokens)))
     gap = _through(continuation, lambda nats: np.abs(_second_less_first(nats)))
     change = _through(continuation, lambda nats: nats.mean(axis=-2))
     return InterventionEffects(
         did=did,
-        did_p_given_damage=_p_given(did, damage),
-        gap=_placed(gap, each_pair, groups=templates),
-        change=_placed(change, each_pair, groups=templates),
-        accuracy=_placed(likelier, each_pair, groups=templates),
+        did_p_given_damage=_p_given(did, damage) if is_matched else math.nan,
+        gap=placed(gap, each_pair, templates),
+        change=placed(change, each_pair, templates),
+        accuracy=placed(likelier, each_pair, templates),
         accuracy_intact=float(_mean(likelier.intact[~np.isnan(likelier.intact)])),
         damage=damage,
+        damage_excess=_damage_excess(text, n_tokens),
+        damage_margin=damage_margin,
+        is_matched=is_matched,
     )
-
-
-def conclusion(effects: InterventionEffects) -> Conclusion:
-    """What the effects amount to; every p-value is held against ``LEVEL``."""
-    did, damage = effects.did, effects.damage
-    if did.n_items < FEWEST_SCORED_PAIRS or did.n_groups < FEWEST_SCORED_TEMPLATES or len(did.random_effects) < FEWEST_SETS:
-        return "too few"
-    if not np.isfinite([did.p_greater, did.low, damage.p_greater, effects.did_p_given_damage]).all():
-        return "not finite"
-    if did.p_greater > LEVEL:
-        return "below" if did.p_two_sided <= LEVEL and did.effect < did.random_mean else "null"
-    if damage.p_greater <= LEVEL or effects.did_p_given_damage > LEVEL:
-        return "general damage"
-    return "supports" if did.low > 0 else "not established"
-
-
-def verdict(effects: InterventionEffects) -> Bilingual:
-    """One sentence, made from the numbers."""
-    return Bilingual(_verdict_en(effects), _verdict_ja(effects))
-
-
-def _verdict_en(effects: InterventionEffects) -> str:
-    did, damage, n_sets = effects.did, effects.damage, len(effects.did.random_effects)
-    found = (
-        f"ablating the stable set changed the wrong form's disadvantage in what follows by {did.effect:+.4f} nats a pair (95 % "
-        f"interval {did.low:+.4f} to {did.high:+.4f}), {n_sets} matched random sets by {did.random_mean:+.4f} on average"
-    )
-    harm = (
-        f"the NLL of neutral text changed by {damage.effect:+.4f} nats a token (random sets {damage.random_mean:+.4f}, p = "
-        f"{damage.p_greater:.3g})"
-    )
-    above = f"{found} (p = {did.p_greater:.3g})"
-    match conclusion(effects):
-        case "too few":
-            return (
-                f"No inference: it needs {FEWEST_SCORED_PAIRS} pairs with a right side from {FEWEST_SCORED_TEMPLATES} "
-                f"templates and {FEWEST_SETS} random sets, and there are {did.n_items} pairs from {did.n_groups} templates and "
-                f"{n_sets} sets."
-            )
-        case "not finite":
-            return "No inference: some effects, or what they are compared with, are not finite numbers."
-        case "supports":
-            return f"The hypothesis is supported: {above}, while {harm}, which does not explain it."
-        case "not established":
-            return f"Not established: {above}, but the interval over templates does not lie above 0; {harm}."
-        case "general damage":
-            return (
-                f"It cannot be told from general damage: {above}, but {harm}, and given that damage the p-value is "
-                f"{effects.did_p_given_damage:.3g}."
-            )
-        case "below":
-            return (
-                f"The opposite of the hypothesis: {found}, significantly more than the stable set (two-sided p = "
-                f"{did.p_two_sided:.3g}); {harm}."
-            )
-        case "null":
-            return (
-                f"No effect beyond that of random sets: {above}; {harm}; since models repair themselves, this is no proof that "
-                "there is none."
-            )
-
-
-def _verdict_ja(effects: InterventionEffects) -> str:
-    did, damage, n_sets = effects.did, effects.damage, len(effects.did.random_effects)
-    found = (
-        f"安定な次元の集合を除去すると、誤った形の後に続く部分の不利が1ペアあたり {did.effect:+.4f} nats 変化し"
-        f"（95 % 区間 {did.low:+.4f} から {did.high:+.4f}）、対応づけた {n_sets} 個の無作為な集合では"
-        f"平均 {did.random_mean:+.4f} だった"
-    )
-    harm = (
-        f"中立な文章の NLL の変化は1トークンあたり {damage.effect:+.4f} nats"
-        f"（無作為な集合では {damage.random_mean:+.4f}、p = {damage.p_greater:.3g}）"
-    )
-    above = f"{found}（p = {did.p_greater:.3g}）"
-    match conclusion(effects):
-        case "too few":
-            return (
-                f"推論は行わない：正しい側のあるペアが {FEWEST_SCORED_PAIRS} 組以上、"
-                f"テンプレートが {FEWEST_SCORED_TEMPLATES} 種以上、"
-                f"無作為な集合が {FEWEST_SETS} 個以上必要だが、{did.n_items} 組、{did.n_groups} 種、{n_sets} 個しかない。"
-            )
-        case "not finite":
-            return "推論は行わない：効果またはその比較対象に有限でない値がある。"
-        case "supports":
-            return f"仮説は支持される：{above}が、{harm}であり、これでは説明できない。"
-        case "not established":
-            return f"確立されていない：{above}が、テンプレートに関する区間が 0 より上にない（{harm}）。"
-        case "general damage":
-            return (
-                f"全般的な損傷と区別できない：{above}が、{harm}であり、その損傷を考慮すると p = "
-                f"{effects.did_p_given_damage:.3g} である。"
-            )
-        case "below":
-            return f"仮説とは逆である：{found}ので、安定な集合の変化は有意に小さい（両側 p = {did.p_two_sided:.3g}、{harm}）。"
-        case "null":
-            return (
-                f"無作為な集合を超える効果は見られない：{above}が、{harm}であり、モデルは自己修復するため、効果がないことの"
-                "証明にはならない。"
-            )
 
 
 def _second_less_first(nats: Float[np.ndarray, "*set 2 pair"]) -> Float[np.ndarray, "*set pair"]:
@@ -270,6 +211,16 @@ def _placed(measured: Measured, counts: Int[np.ndarray, " item"], *, groups: Int
     return Placed(
         effect, float(interval.low[0]), float(interval.high[0]), random_effects, int(counts.sum()), n_groups, *p_values
     )
+
+
+def _damage_excess(text: Measured, n_tokens: Int[np.ndarray, " text"]) -> DamageExcess:
+    """Σ (NLL without the stable set − mean NLL without random ones) / Σ tokens, over texts."""
+    if not len(text.random):
+        return DamageExcess(math.nan, math.nan, math.nan)
+    with np.errstate(invalid="ignore"):
+        excess = text.stable - text.random.mean(axis=0)
+    interval = ratio_interval(excess[None], n_tokens, level=1.0 - 2.0 * LEVEL)
+    return DamageExcess(float(_mean(excess, n_tokens)), float(interval.low[0]), float(interval.high[0]))
 
 
 def _mean(values: Float[np.ndarray, "*set item"], counts: Int[np.ndarray, " item"] | None = None) -> Float[np.ndarray, "*set"]:

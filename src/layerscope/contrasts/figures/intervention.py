@@ -30,7 +30,13 @@ _N_BINS = 24
 
 
 def intervention_figures(
-    intervention: pd.DataFrame, *, model: str, pairs: str, language: Language, intact_accuracy: float | None = None
+    intervention: pd.DataFrame,
+    *,
+    model: str,
+    pairs: str,
+    language: Language,
+    intact_accuracy: float | None = None,
+    with_p: bool = True,
 ) -> dict[str, Figure]:
     """The figure, by its name; none for an empty table.
 
@@ -40,14 +46,18 @@ def intervention_figures(
         pairs: name of the pairs, for the same line.
         language: of all words.
         intact_accuracy: share of pairs whose right side the intact model finds likelier.
+        with_p: whether the random sets are like the stable one, so that a place among them is a p-value.
     """
     if not len(intervention):
         return {}
     with figure_style(language):
-        return {"intervention": stable_among_random(intervention, caption_of(model, pairs), language, intact_accuracy)}
+        caption = caption_of(model, pairs)
+        return {"intervention": stable_among_random(intervention, caption, language, intact_accuracy, with_p=with_p)}
 
 
-def stable_among_random(intervention: pd.DataFrame, caption: str, language: Language, intact_accuracy: float | None) -> Figure:
+def stable_among_random(
+    intervention: pd.DataFrame, caption: str, language: Language, intact_accuracy: float | None, *, with_p: bool = True
+) -> Figure:
     """A histogram of random sets with the stable one as a line; an outcome a row, a replacement a column."""
     outcomes = [name for name in OUTCOMES if (intervention["outcome"] == name).any()]
     replacements = list(dict.fromkeys(intervention["replacement"]))
@@ -58,7 +68,7 @@ def stable_among_random(intervention: pd.DataFrame, caption: str, language: Lang
         panels[row][0].set_xlim(*limits)
         for axes, replacement in zip(panels[row], replacements, strict=True):
             here = (intervention["outcome"] == outcome) & (intervention["replacement"] == replacement)
-            p_value = _panel(axes, intervention[here], outcome, limits)
+            p_value = _panel(axes, intervention[here], outcome, limits, with_p=with_p)
             axes.set_title(f"{label(f'replacement:{replacement}', language)}\n{p_value}" if row == 0 else p_value)
         name = label(f"outcome:{outcome}", language)
         if outcome == "accuracy" and intact_accuracy is not None:
@@ -76,7 +86,7 @@ def stable_among_random(intervention: pd.DataFrame, caption: str, language: Lang
     return figure
 
 
-def _panel(axes: Axes, rows: pd.DataFrame, outcome: str, limits: tuple[float, float]) -> str:
+def _panel(axes: Axes, rows: pd.DataFrame, outcome: str, limits: tuple[float, float], *, with_p: bool) -> str:
     """Draw one outcome of one replacement, and say its p-value."""
     value = rows["value"].to_numpy(dtype=float)
     is_stable = rows["set"].to_numpy() == 0
@@ -92,7 +102,8 @@ def _panel(axes: Axes, rows: pd.DataFrame, outcome: str, limits: tuple[float, fl
     axes.grid(visible=False, axis="x")
     axes.tick_params(labelsize=6)
     alternative, written = OUTCOMES[outcome]
-    p_value = float(permutation_p(float(stable[0]), random, alternative=alternative)) if len(random) and len(stable) else np.nan
+    is_placed = with_p and len(random) > 0 and len(stable) > 0
+    p_value = float(permutation_p(float(stable[0]), random, alternative=alternative)) if is_placed else np.nan
     return f"{written} –" if np.isnan(p_value) else f"{written} = {p_value:.2g}, n = {len(random)}"
 
 

@@ -257,10 +257,12 @@ function interventionPart(run, mine) {
   const off = Object.entries(found.balance).filter(([, value]) => Math.abs(value) > UNMATCHED);
   const over = off.map(([name, value]) => `${named("covariate", name)} ${signed(value)}`).join(", ");
   const unmatched = off.length ? el("p", { class: "caveat" }, t("unmatched", { names: over })) : null;
-  const verdict = el("p", { class: "verdict" }, found.verdict[mine.replacement][state.language]);
+  const said = () =>
+    [mine.replacement, "both"].map((name) => found.verdict[name]?.[state.language] ?? "").join(state.language === "ja" ? "" : " ").trim();
+  const verdict = el("p", { class: "verdict" }, said());
   const set = (name) => (value) => {
     mine[name] = value;
-    verdict.textContent = found.verdict[mine.replacement][state.language];
+    verdict.textContent = said();
     null_.again();
   };
   const outcomes = Object.keys(found.effects[mine.replacement]).filter((name) => words[`outcome:${name}`]);

@@ -1,0 +1,202 @@
+"""What an intervention allows to be said: a conclusion by rules fixed beforehand, and its sentence in English and Japanese.
+
+Damage to neutral text that is not seen is not damage that is excluded: it must be shown to be below a margin. Two replacements
+are run, and the hypothesis is supported only if both say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+
+from layerscope.bilingual import Bilingual
+from layerscope.contrasts.analysis.intervention import LEVEL, InterventionEffects
+from layerscope.contrasts.enough import FEWEST_SCORED_PAIRS, FEWEST_SCORED_TEMPLATES, FEWEST_SETS
+
+Conclusion = Literal[
+    "too few",
+    "not matched",
+    "not finite",
+    "supports",
+    "not established",
+    "general damage",
+    "damage not excluded",
+    "null",
+    "below",
+]
+"""Refused for want of pairs or sets, of sets that are alike, or of numbers; the hypothesis holds; above the random sets, but
+not over templates; not to be told from damage, or damage not shown to be small; like the random sets; less than they."""
+Joint = Conclusion | Literal["mixed"]
+"""Of both replacements; they may say different things."""
+
+
+def conclusion(effects: InterventionEffects) -> Conclusion:
+    """What the effects amount to; every p-value is held against ``LEVEL``."""
+    did, damage = effects.did, effects.damage
+    too_few_sets = len(did.random_effects) < FEWEST_SETS and not effects.is_settled
+    if did.n_items < FEWEST_SCORED_PAIRS or did.n_groups < FEWEST_SCORED_TEMPLATES or too_few_sets:
+        return "too few"
+    if not effects.is_matched:
+        return "not matched"
+    if not np.isfinite([did.p_greater, did.low, damage.p_greater, effects.did_p_given_damage]).all():
+        return "not finite"
+    if did.p_greater > LEVEL:
+        return "below" if did.p_two_sided <= LEVEL and did.effect < did.random_mean else "null"
+    if damage.p_greater <= LEVEL or effects.did_p_given_damage > LEVEL:
+        return "general damage"
+    if not effects.damage_excess.high < effects.damage_margin:
+        return "damage not excluded"
+    return "supports" if did.low > 0 else "not established"
+
+
+def joint_conclusion(effects: Mapping[str, InterventionEffects]) -> Joint:
+    """What all replacements come to together, by a rule fixed beforehand: what all say; refused if one is; else mixed."""
+    found = [conclusion(one) for one in effects.values()]
+    refused = [one for one in found if one in ("too few", "not matched", "not finite")]
+    return refused[0] if refused else found[0] if len(set(found)) == 1 else "mixed"
+
+
+_IN_SHORT: dict[Conclusion, Bilingual] = {
+    "too few": Bilingual(
+        "no inference, for want of pairs, templates or sets", "ペア、テンプレート、または集合が足りず、推論しない"
+    ),
+    "not matched": Bilingual(
+        "no inference, as no random sets are like the stable one", "対応する無作為な集合がなく、推論しない"
+    ),
+    "not finite": Bilingual("no inference, for want of finite numbers", "有限でない値があり、推論しない"),
+    "supports": Bilingual("the hypothesis is supported", "仮説は支持される"),
+    "not established": Bilingual(
+        "above the random sets, but not established over templates", "無作為な集合を超えるが、テンプレートに関して確立されない"
+    ),
+    "general damage": Bilingual("not to be told from general damage", "全般的な損傷と区別できない"),
+    "damage not excluded": Bilingual("damage is not shown to be small", "損傷が小さいとは示されていない"),
+    "null": Bilingual("no effect beyond that of random sets", "無作為な集合を超える効果は見られない"),
+    "below": Bilingual("the opposite of the hypothesis", "仮説とは逆"),
+}
+
+
+def joint_verdict(effects: Mapping[str, InterventionEffects]) -> Bilingual:
+    """One sentence for all replacements."""
+    joint = joint_conclusion(effects)
+    if joint != "mixed":
+        said = _IN_SHORT[joint]
+        return Bilingual(f"Together: {said.en}.", f"総合：{said.ja}。")
+    each = {name: _IN_SHORT[conclusion(one)] for name, one in effects.items()}
+    en, ja = "; ".join(f"{name}: {said.en}" for name, said in each.items()), "、".join(f"{n}：{s.ja}" for n, s in each.items())
+    return Bilingual(
+        f"Together: nothing is claimed, since the replacements disagree ({en}).",
+        f"総合：置換のしかたによって結論が異なるため、何も主張しない（{ja}）。",
+    )
+
+
+def verdict(effects: InterventionEffects) -> Bilingual:
+    """One sentence, made from the numbers."""
+    return Bilingual(_verdict_en(effects), _verdict_ja(effects))
+
+
+def _verdict_en(effects: InterventionEffects) -> str:
+    did, damage, n_sets = effects.did, effects.damage, len(effects.did.random_effects)
+    found = (
+        f"ablating the stable set changed the wrong form's disadvantage in what follows by {did.effect:+.4f} nats a pair (95 % "
+        f"interval {did.low:+.4f} to {did.high:+.4f}), {n_sets} matched random sets by {did.random_mean:+.4f} on average"
+    )
+    harm = (
+        f"the NLL of neutral text changed by {damage.effect:+.4f} nats a token (random sets {damage.random_mean:+.4f}, p = "
+        f"{damage.p_greater:.3g})"
+    )
+    above = f"{found} (p = {did.p_greater:.3g})"
+    match conclusion(effects):
+        case "too few":
+            return (
+                f"No inference: it needs {FEWEST_SCORED_PAIRS} pairs with a right side from {FEWEST_SCORED_TEMPLATES} "
+                f"templates and {FEWEST_SETS} random sets, and there are {did.n_items} pairs from {did.n_groups} templates and "
+                f"{n_sets} sets."
+            )
+        case "not matched":
+            return (
+                "Not matched: no random sets are like the stable one within 0.1 standard deviations on every covariate, so "
+                f"there is no p; {found}."
+            )
+        case "damage not excluded":
+            return (
+                f"Damage is not excluded: {above}, but {harm}, and how much more than without random sets is known only to be "
+                f"below {effects.damage_excess.high:+.4f} (margin {effects.damage_margin:g}): give --text-tokens more."
+            )
+        case "not finite":
+            return "No inference: some effects, or what they are compared with, are not finite numbers."
+        case "supports":
+            return (
+                f"The hypothesis is supported: {above}, while {harm}, which does not explain it and is at most "
+                f"{effects.damage_excess.high:+.4f} more than without random sets (margin {effects.damage_margin:g})."
+            )
+        case "not established":
+            return f"Not established: {above}, but the interval over templates does not lie above 0; {harm}."
+        case "general damage":
+            return (
+                f"It cannot be told from general damage: {above}, but {harm}, and given that damage the p-value is "
+                f"{effects.did_p_given_damage:.3g}."
+            )
+        case "below":
+            return (
+                f"The opposite of the hypothesis: {found}, significantly more than the stable set (two-sided p = "
+                f"{did.p_two_sided:.3g}); {harm}."
+            )
+        case "null":
+            return (
+                f"No effect beyond that of random sets: {above}; {harm}; since models repair themselves, this is no proof that "
+                "there is none."
+            )
+
+
+def _verdict_ja(effects: InterventionEffects) -> str:
+    did, damage, n_sets = effects.did, effects.damage, len(effects.did.random_effects)
+    found = (
+        f"安定な次元の集合を除去すると、誤った形の後に続く部分の不利が1ペアあたり {did.effect:+.4f} nats 変化し"
+        f"（95 % 区間 {did.low:+.4f} から {did.high:+.4f}）、対応づけた {n_sets} 個の無作為な集合では"
+        f"平均 {did.random_mean:+.4f} だった"
+    )
+    harm = (
+        f"中立な文章の NLL の変化は1トークンあたり {damage.effect:+.4f} nats"
+        f"（無作為な集合では {damage.random_mean:+.4f}、p = {damage.p_greater:.3g}）"
+    )
+    above = f"{found}（p = {did.p_greater:.3g}）"
+    match conclusion(effects):
+        case "too few":
+            return (
+                f"推論は行わない：正しい側のあるペアが {FEWEST_SCORED_PAIRS} 組以上、"
+                f"テンプレートが {FEWEST_SCORED_TEMPLATES} 種以上、"
+                f"無作為な集合が {FEWEST_SETS} 個以上必要だが、{did.n_items} 組、{did.n_groups} 種、{n_sets} 個しかない。"
+            )
+        case "not matched":
+            return (
+                f"対応なし：すべての共変量が標準偏差の 0.1 倍以内で一致する無作為な集合がないため、p 値は求めない（{found}）。"
+            )
+        case "damage not excluded":
+            return (
+                f"損傷を除外できない：{above}が、{harm}であり、無作為な集合を超える損傷は"
+                f" {effects.damage_excess.high:+.4f} 未満としか言えないので（許容限界 {effects.damage_margin:g}）、"
+                "--text-tokens を増やすこと。"
+            )
+        case "not finite":
+            return "推論は行わない：効果またはその比較対象に有限でない値がある。"
+        case "supports":
+            return (
+                f"仮説は支持される：{above}が、{harm}であり、これでは説明できず、無作為な集合を超える損傷は大きくても"
+                f" {effects.damage_excess.high:+.4f} である（許容限界 {effects.damage_margin:g}）。"
+            )
+        case "not established":
+            return f"確立されていない：{above}が、テンプレートに関する区間が 0 より上にない（{harm}）。"
+        case "general damage":
+            return (
+                f"全般的な損傷と区別できない：{above}が、{harm}であり、その損傷を考慮すると p = "
+                f"{effects.did_p_given_damage:.3g} である。"
+            )
+        case "below":
+            return f"仮説とは逆である：{found}ので、安定な集合の変化は有意に小さい（両側 p = {did.p_two_sided:.3g}、{harm}）。"
+        case "null":
+            return (
+                f"無作為な集合を超える効果は見られない：{above}が、{harm}であり、モデルは自己修復するため、効果がないことの"
+                "証明にはならない。"
+            )
