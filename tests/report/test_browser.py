@@ -13,6 +13,7 @@ import pytest
 from layerscope.contrasts.finished import FinishedContrast
 from layerscope.contrasts.tables import CONSISTENCY, INTERVENTION, RANKING
 from layerscope.report.write import open_run, write_report
+from layerscope.sweeps.analysis.findings import finding_with_warning
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.tables import POS, SCORES, TOKEN_WORDS, VOCABULARY
 from tests.report.in_browser import CHROMIUM, OWN_WORDS, WORDS, Opened, interval, opened, shown, signed
@@ -399,7 +400,9 @@ def test_numbers_and_sentences_are_those_of_the_run(page: Opened, runs: TinyRuns
         for row in layers[layers["family"] == "removal"].to_dict("records")
     ]
     assert [row[1:] for row in rows] == expected
-    assert "Costs most: removal-" in page.page.inner_text("#sweep")
+    for path in (runs.tagged, runs.plain):
+        of_run = FinishedRun.open(path).layers
+        assert finding_with_warning(of_run[of_run["family"] == "removal"]).en in page.page.inner_text("#sweep")
 
 
 def test_pointing_at_a_variant_shows_its_numbers_and_its_path(page: Opened, runs: TinyRuns) -> None:
