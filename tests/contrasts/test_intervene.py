@@ -44,8 +44,7 @@ def test_sets_at_once_or_a_few_at_a_time_come_to_the_same(run: FinishedContrast,
 
 def test_a_settled_null_takes_no_more_sets(run: FinishedContrast, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_AT_ONCE", 2)
-    enough = property(lambda effects: len(effects.did.random_effects) >= 4)
-    monkeypatch.setattr(module.InterventionEffects, "is_settled", enough)
+    monkeypatch.setattr(module.InterventionEffects, "is_settled", lambda effects, _: len(effects.did.random_effects) >= 4)
     told: list[tuple[int, int]] = []
     found = intervene(run, REQUEST, lambda what, done, total: told.append((done, total)) if what == "Ablating" else None)
     assert len(found.effects["mean"].did.random_effects) == 4

@@ -308,7 +308,7 @@ def _effects(
             is_matched=is_matched,
             damage_margin=damage_margin,
         )
-        if done == len(random) or found.is_settled:
+        if done == len(random) or found.is_settled(len(random)):
             advance((len(random) - done) * (len(batches) + len(shards)))
             return found
 

@@ -23,7 +23,7 @@ from layerscope.stats.ratio import ratio_interval
 LEVEL = 0.05
 """Of every p-value in a verdict."""
 CLEAR = 20
-"""Random sets on either side of the stable one that make a null clear."""
+"""Random sets on either side of the stable one that make a null clear; more of them where more than 400 are asked for."""
 
 
 @dataclass(frozen=True)
@@ -111,18 +111,20 @@ class InterventionEffects:
     is_matched: bool
     """Whether the random sets are like the stable one; else there is no p."""
 
-    @property
-    def is_settled(self) -> bool:
+    def is_settled(self, n_sets: int) -> bool:
         """Whether no more sets are needed: the null is clear, or there will be no p anyway.
 
-        With twenty sets as large and twenty as small, a test with 200 sets could not reject on either side any more: its p
-        would be 21/201 or more. So who stops here says what who goes on would have said.
+        With so many sets as large, and as many as small, that each p of all ``n_sets`` is above ``LEVEL`` whatever comes, who
+        stops here says what who goes on would have said; with twenty or more of each, p itself is known well enough to quote.
 
-        Source: Besag & Clifford 1991, "Sequential Monte Carlo p-values".
+        Args:
+            n_sets: that are asked for.
+
+        Source: after Besag & Clifford 1991, "Sequential Monte Carlo p-values".
         """
         random = self.did.random_effects
         as_large, as_small = (random >= self.did.effect).sum(), (random <= self.did.effect).sum()
-        return not self.is_matched or bool(min(as_large, as_small) >= CLEAR)
+        return not self.is_matched or bool(min(as_large, as_small) >= max(CLEAR, LEVEL * (1 + n_sets)))
 
 
 def intervention_effects(

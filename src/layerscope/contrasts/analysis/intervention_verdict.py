@@ -35,7 +35,7 @@ Joint = Conclusion | Literal["mixed"]
 def conclusion(effects: InterventionEffects) -> Conclusion:
     """What the effects amount to; every p-value is held against ``LEVEL``."""
     did, damage = effects.did, effects.damage
-    too_few_sets = len(did.random_effects) < FEWEST_SETS and not effects.is_settled
+    too_few_sets = len(did.random_effects) < FEWEST_SETS and not effects.is_settled(FEWEST_SETS)
     if did.n_items < FEWEST_SCORED_PAIRS or did.n_groups < FEWEST_SCORED_TEMPLATES or too_few_sets:
         return "too few"
     if not effects.is_matched:
