@@ -30,7 +30,7 @@ TEXT  := results/openings.txt
 DEMO  := --dataset $(TEXT) --experiment removal,exchange --max-samples 8 --output-dir results
 SMOL  := results/removal+exchange/smollm2_135m_openings_n8
 GEMMA := results/removal+exchange/gemma3_270m_openings_n8
-STILL := results/contrast/smollm2_135m_templates_n44
+STILL := results/contrast/smollm2_135m_templates_n48
 PAGE  := results/report.html
 
 demo: $(READY) ## both real models swept, by part of speech and compared, a small contrast, one page
@@ -42,9 +42,9 @@ demo: $(READY) ## both real models swept, by part of speech and compared, a smal
 	$(BIN)/layerscope sweep --model gemma3-270m $(DEMO)
 	$(BIN)/layerscope pos $(GEMMA)
 	$(BIN)/layerscope compare $(SMOL) $(GEMMA) --output-dir results/comparison
-	$(BIN)/layerscope contrast --model smollm2-135m --per-subtype 44 --sites resid_post --positions edit+1 \
-		--reference-tokens 1000 --subtypes subject,location,tense,preposition --output-dir results
-	$(BIN)/layerscope stability $(STILL) --resamples 99
+	$(BIN)/layerscope contrast --model smollm2-135m --per-subtype 48 --sites resid_post --positions edit+1 \
+		--reference-tokens 1000 --subtypes subject,adjective --output-dir results
+	$(BIN)/layerscope stability $(STILL)
 	$(BIN)/layerscope report $(SMOL) $(GEMMA) $(STILL) --output $(PAGE) --force
 	@echo "Open $(PAGE) in a browser: everything of this demo on one page"
 

@@ -16,9 +16,11 @@ import torch
 from benchmarks.common import MODEL, in_turn, parser, ratios, real_decoder, record, spread, timed
 from layerscope.contrasts.engine.groups import ContrastPlan
 from layerscope.contrasts.engine.pair_batches import can_share
+from layerscope.contrasts.group_runs import run_groups
+from layerscope.contrasts.placebos import PlaceboMaker
 from layerscope.contrasts.prepare import ContrastRequest, PreparedContrast, prepare_contrast
 from layerscope.contrasts.reference import ReferenceText, find_reference
-from layerscope.contrasts.run import run_groups
+from layerscope.contrasts.run import placebo_maker
 from layerscope.engine.allocator import keep_freed_memory
 from layerscope.models.decoder import Decoder
 from layerscope.models.loading import LoadOptions
@@ -68,10 +70,10 @@ def _activations(decoder: Decoder, sentence: str) -> dict[int, dict[int, float]]
     return found
 
 
-def all_at_once(prepared: PreparedContrast, sites: SiteMap, plan: ContrastPlan) -> None:
-    """Our way, into a fresh run directory."""
+def all_at_once(prepared: PreparedContrast, sites: SiteMap, plan: ContrastPlan, maker: PlaceboMaker) -> None:
+    """Our way, placebos included, into a fresh run directory."""
     prepared.directory.clear()
-    run_groups(prepared, sites, plan, lambda *_: None)
+    run_groups(prepared, sites, plan, maker, lambda *_: None)
 
 
 def main() -> None:
@@ -89,13 +91,15 @@ def main() -> None:
         )
         prepared = prepare_contrast(request)
         sites = SiteMap(decoder, prepared.sites)
-        fingerprint = prepared.record["model_fingerprint"]
+        fingerprint = prepared.record.model_fingerprint
         reference = find_reference(sites, ReferenceText(), fingerprint=fingerprint, batch_tokens=prepared.batch_tokens)
-        plan = ContrastPlan(prepared.positions, reference.spread, prepared.batch_tokens, can_share(sites))
+        share = can_share(sites)
+        plan = ContrastPlan(prepared.positions, reference.spread, prepared.batch_tokens, share)
+        maker = placebo_maker(prepared, sites, reference, share=share)
         sample = [checked.pair for checked in prepared.groups[-2].checked[: options.sample]]
         ours, theirs = in_turn(
             options.rounds,
-            timed(lambda: all_at_once(prepared, sites, plan)),
+            timed(lambda: all_at_once(prepared, sites, plan, maker)),
             timed(lambda: one_sentence_at_a_time(decoder, sample, Path(folder))),
         )
         size = sum(path.stat().st_size for path in Path(folder).glob("pair_*.json")) / len(sample)
@@ -103,7 +107,7 @@ def main() -> None:
     others = [seconds / len(sample) for seconds in theirs]
     record(
         "contrast practice",
-        f"SmolLM2-135M, {options.dtype}, {prepared.n_pairs} pairs of {len(prepared.groups)} groups, {len(prepared.sites)} "
+        f"SmolLM2-135M, {options.dtype}, {prepared.n_pairs} pairs and their placebos, {len(prepared.groups)} groups, {len(prepared.sites)} "
         f"sites, {len(prepared.positions)} positions, tables written; the other side {len(sample)} pairs, one vector a layer, "
         f"{size / 2**20:.1f} MiB of JSON a pair",
         f"{spread(ratios(others, mine), 0)} times the pairs a second; ours {spread([1 / s for s in mine], 1)} a second, "

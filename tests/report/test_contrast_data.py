@@ -10,15 +10,24 @@ import pandas as pd
 import pytest
 
 from layerscope.contrasts.finished import FinishedContrast
-from layerscope.contrasts.tables import CONSISTENCY, INTERVENTION, RANKING
+from layerscope.contrasts.tables import (
+    CONSISTENCY,
+    DIMENSIONS,
+    INTERVENTION,
+    LAYER_AGREEMENT,
+    LAYER_SPECIFICITY,
+    RANKING,
+    TYPE_SPECIFICITY,
+)
 from layerscope.report.contrast_data import ContrastTables, contrast_data
 from layerscope.report.packing import Packing
 from layerscope.report.write import _contrast
 from tests.report.unpack import array_of, table_of
 from tests.tiny_runs import ANALYSED, CLOSING, IMAGE, POSITIONS, SCRIPT, SEPARATOR, SITES, TinyRuns
 
-MEANING, GRAMMAR, CONTROL = ["subject", "place", "few"], ["tense", "typo"], ["random-word-a", "random-word-b"]
-MEMBERS = {"meaning": MEANING, "grammar": GRAMMAR, "control": CONTROL}
+MEANING, GRAMMAR, CONTROL = ["subject", "place", "few"], ["tense", "typo"], ["random-word"]
+PLACEBO = [f"{name}-placebo" for name in MEANING + GRAMMAR]
+MEMBERS = {"meaning": MEANING, "grammar": GRAMMAR, "placebo": PLACEBO, "control": CONTROL}
 LAYERS, WIDTH = 4, 32
 SCALES = ("percentile", "z", "relative")
 
@@ -57,7 +66,7 @@ def test_cells_of_sets_are_means_over_their_subtypes(whole) -> None:
 def test_cells_of_subtypes_are_those_of_the_main_place(whole) -> None:
     run, data, packing = whole
     assert data["main"] == ["resid_post", "edit+1"]
-    assert sorted(data["subtypes"]["names"]) == sorted(MEANING + GRAMMAR + CONTROL)
+    assert sorted(data["subtypes"]["names"]) == sorted(MEANING + GRAMMAR + PLACEBO + CONTROL)
     cells = run.cells(*data["main"])
     for scale in ("percentile", "z", "relative"):
         found = array_of(data["subtypes"][scale], packing.chunks)
@@ -108,9 +117,9 @@ def test_places_begin_with_the_main_one_then_come_those_analysed(whole) -> None:
 def test_what_is_left_out_where_room_is_short(
     whole, monkeypatch: pytest.MonkeyPatch, room: int, n_places: int, has_subtypes: bool
 ) -> None:
-    """A place takes three sets on three scales; seven subtypes take seven thirds of that."""
+    """A place takes four sets on three scales; eleven groups take eleven quarters of that."""
     run, _, _ = whole
-    a_place = 9 * LAYERS * WIDTH
+    a_place = 12 * LAYERS * WIDTH
     monkeypatch.setattr("layerscope.report.contrast_data.CELLS", room * a_place)
     data = _contrast(run, packing := Packing(), share=1.0)
     assert len(data["places"]) == n_places
@@ -124,7 +133,7 @@ def test_what_is_left_out_where_room_is_short(
 
 def test_the_share_of_a_page(whole, monkeypatch: pytest.MonkeyPatch) -> None:
     run, _, _ = whole
-    monkeypatch.setattr("layerscope.report.contrast_data.CELLS", 8 * 9 * LAYERS * WIDTH)
+    monkeypatch.setattr("layerscope.report.contrast_data.CELLS", 8 * 12 * LAYERS * WIDTH)
     assert len(_contrast(run, Packing(), share=0.5)["places"]) == 4
 
 
@@ -137,8 +146,20 @@ def test_tables_are_those_of_the_analysis(whole) -> None:
     found = table_of(data["tables"]["consistency"], packing.chunks)
     for name in ("site", "position", "scale", "measure", "first", "second"):
         assert found[name].tolist() == expected[name].astype(str).tolist()
-    for name in ("value", "excess", "low", "p_value", "q_value"):
+    for name in ("value", "chance", "placebo", "excess", "low", "high", "p_value", "q_value"):
         np.testing.assert_allclose(found[name].astype(float), expected[name].astype(float), rtol=5.1e-5)
+    of_placebos = {
+        LAYER_AGREEMENT: ("placebo",),
+        LAYER_SPECIFICITY: ("placebo",),
+        TYPE_SPECIFICITY: ("within_subtype", "between_subtypes", "within_placebo", "between_placebos", "subtype_p"),
+        DIMENSIONS: ("placebo",),
+    }
+    for table, names in of_placebos.items():
+        expected = run.directory.read_table(table).to_pandas()
+        found = table_of(data["tables"][table.name.removesuffix(".parquet")], packing.chunks)
+        assert not {"control", "cliffs_delta"} & set(found)
+        for name in names:
+            np.testing.assert_allclose(found[name].astype(float), expected[name].astype(float), rtol=5.1e-5, atol=1e-9)
     ranking = run.directory.read_table(RANKING).to_pandas()
     found = table_of(data["tables"]["ranking"], packing.chunks)
     assert len(found) == (ranking["scope"].astype(str) == "all").sum(), "over all layers only"
@@ -149,7 +170,7 @@ def test_tables_are_those_of_the_analysis(whole) -> None:
     }  # fmt: skip
     assert set(data["reading"]) == {"en", "ja"}
     assert data["request"]["k"] == 5
-    assert data["refused"][0].startswith("few: 6 pairs in 6 blocks")
+    assert any(line.startswith("few: 6 pairs with a placebo, in 6 blocks") for line in data["refused"])
 
 
 def test_an_intervention_and_its_null(whole) -> None:
@@ -247,9 +268,9 @@ class ByHand:
 
 @pytest.fixture
 def by_hand() -> ByHand:
-    roles = ["reference", "meaning", "meaning", "control"]
-    groups = pd.DataFrame({"group": ["r", "a", "b", "c"], "role": roles, "pairs": 1, "zero_share": [0.5, 0.0, 0.0, 0.3]})
-    values = {"r": 9.0, "a": 0.2, "b": 0.6, "c": 0.5}
+    roles = ["reference", "meaning", "meaning", "control", "placebo"]
+    groups = pd.DataFrame({"group": [*"rabcp"], "role": roles, "pairs": 1, "zero_share": [0.5, 0.0, 0.0, 0.3, 0.1]})
+    values = {"r": 9.0, "a": 0.2, "b": 0.6, "c": 0.5, "p": 0.3}
     cells = {
         scale: {name: np.full((2, 3), value) for name, value in values.items()} for scale in ("percentile", "z", "relative")
     }
@@ -270,11 +291,11 @@ def test_each_subtype_counts_the_same_and_references_are_left_out(by_hand: ByHan
     packing = Packing()
     data = contrast_data(by_hand.tables, by_hand.cells, [("resid_post", "edit")], positions=["edit"], packing=packing)
     (place,) = data["places"]
-    assert place["sets"] == ["meaning", "control"]
+    assert place["sets"] == ["meaning", "placebo", "control"]
     for scale in ("percentile", "z", "relative"):
         found = array_of(place[scale], packing.chunks)
-        np.testing.assert_allclose(found[:, 0, 0], [0.4, 0.5], rtol=1e-4)
-    assert data["subtypes"]["names"] == ["a", "b", "c"]
+        np.testing.assert_allclose(found[:, 0, 0], [0.4, 0.3, 0.5], rtol=1e-4)
+    assert data["subtypes"]["names"] == ["a", "b", "c", "p"]
     assert data["pairs"]["of"] == 1
     assert table_of(data["pairs"]["table"], packing.chunks)["right"].tolist() == [None]
 
@@ -302,8 +323,8 @@ def test_a_run_of_references_alone_has_no_map(by_hand: ByHand) -> None:
 
 def test_exact_zeros_are_counted_by_hand(by_hand: ByHand) -> None:
     tables = by_hand.tables
-    weighted = tables.groups.assign(pairs=[1, 1, 1, 2], role=["bound", "meaning", "meaning", "control"])
+    weighted = tables.groups.assign(pairs=[1, 1, 1, 2, 4], role=["bound", "meaning", "meaning", "control", "placebo"])
     found = contrast_data(
         replace(tables, groups=weighted), by_hand.cells, [("resid_post", "edit")], positions=("edit",), packing=Packing()
     )
-    assert found["zeros"] == pytest.approx((0.0 + 0.0 + 2 * 0.3) / 4)
+    assert found["zeros"] == pytest.approx((0.0 + 0.0 + 2 * 0.3 + 4 * 0.1) / 8)

@@ -104,6 +104,7 @@ CONTRASTS: list[dict[str, Any]] = [
     {"sites": ("update", "read"), "positions": ("edit", "edit+2", "detection"), "values": (0, 3), "seed": 3},
     {"prefix": 'So, "well" it\'s $HOME; -x ', "batch_tokens": 77},
     {"prefix": "--bos "},
+    {"placebos": 2},
     {"aligned": True, "options": LoadOptions(dtype="float16", bos="always")},
     {"pairs": "templates.jsonl"},
     {"pairs": "pairs.txt"},
@@ -138,7 +139,13 @@ def test_subtypes_of_template_pairs_are_asked_for_again(asked, asked_for, expect
 
 
 def test_subtypes_of_a_run_that_did_not_note_them_are_its_groups(asked) -> None:
-    roles = {"random-word-a": "control", "identical": "bound", "subject": "meaning", "tense": "grammar"}
+    roles = {
+        "random-word": "control",
+        "identical": "bound",
+        "subject": "meaning",
+        "subject-placebo": "placebo",
+        "tense": "grammar",
+    }
     record = contrast_record(groups={name: {"role": role, "pairs": 45} for name, role in roles.items()})
     assert asked(command_of(record)).subtypes == ("subject", "tense")
 
@@ -167,7 +174,9 @@ def test_facts_of_a_sweep(runs: TinyRuns) -> None:
 def test_facts_of_a_contrast(runs: TinyRuns) -> None:
     record = FinishedContrast.open(runs.contrast).record
     facts = provenance(record, "")["facts"]
-    assert facts["pairs"] == sum(group.pairs for group in record.groups.values())
+    known = {name: group.pairs for name, group in record.groups.items() if group.pairs is not None}
+    assert {"random-word", "subject", "tense", "typo"} <= set(known)
+    assert facts["pairs"] == sum(known.values()), "how many placebos there are is not known before the model has run"
     assert facts["pairs_sha256"] == record.request.pairs_sha256
     assert facts["spread_from"].endswith(f"text.txt, {record.reference.tokens}")
     assert "unusable" in facts

@@ -37,6 +37,9 @@ def contrast(
         bool, typer.Option("--aligned", help="Also compare pairs of unequal length, from both ends, in groups of their own.")
     ] = False,
     prefix: Annotated[str, typer.Option(help="Neutral text before every sentence of a file, for edits at the start.")] = "",
+    placebos: Annotated[
+        int, typer.Option(help="Placebos of each pair: 1, or 2 to try the test on placebos against placebos, too.")
+    ] = 1,
     values: Annotated[str, typer.Option(help="Layers whose per-pair differences are kept as Parquet, joined by commas.")] = "",
     reference_dataset: Annotated[str, typer.Option(help="Text that each dimension's spread is measured on.")] = "lee",
     reference_tokens: Annotated[int, typer.Option(help="Tokens of it.")] = 10_000,
@@ -76,6 +79,7 @@ def contrast(
         positions=split_names(positions),
         aligned=aligned,
         prefix=prefix,
+        placebos=placebos,
         values=tuple(_layer(name) for name in split_names(values)),
         reference=ReferenceText(reference_dataset, reference_tokens, data_dir),
         revision=revision,
@@ -123,7 +127,25 @@ def show_contrast(request: ContrastRequest, *, dry_run: bool = False, force: boo
     if not ran:
         say(out, f"Already finished: {path} (--force runs it again).")
         return
+    say(out, _placebos_found(prepared))
     say(out, f"Results: {path}\nNext: layerscope stability {path}")
+
+
+def _placebos_found(prepared: PreparedContrast) -> str:
+    """For how many pairs of each subtype there is a word whose change is of the edit's size."""
+    from layerscope.contrasts.enough import FEWEST_PAIRS
+    from layerscope.contrasts.tables import GROUPS
+
+    found = [part.to_pylist()[0] for part in prepared.directory.parts(GROUPS)]
+    counts = [
+        (row["group"], row["pairs"] - row["without_placebo"], row["pairs"])
+        for row in found
+        if row["without_placebo"] is not None
+    ]
+    told = ", ".join(f"{name} {n:,} of {n_pairs:,}" for name, n, n_pairs in counts)
+    few = [name for name, n, _ in counts if n < FEWEST_PAIRS]
+    more = f" Fewer than {FEWEST_PAIRS}, so without inference: {', '.join(few)}." if few else ""
+    return f"Pairs with a placebo: {told or 'none'}.{more}"
 
 
 def _show_plan(console: Console, prepared: PreparedContrast) -> None:
@@ -134,7 +156,9 @@ def _show_plan(console: Console, prepared: PreparedContrast) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("")
     for group in prepared.groups:
-        is_compared = group.role in ("meaning", "grammar", "control")
+        if group.role == "placebo":
+            continue
+        is_compared = group.role in ("meaning", "grammar")
         few = "" if group.allows_inference or not is_compared else "too few for inference"
         table.add_row(group.name, group.role, f"{len(group.checked):,}", f"{group.n_templates:,}", f"{group.n_unusable:,}", few)
     console.print(table)

@@ -32,6 +32,9 @@ def intervene(
     ] = 200,
     max_pairs: Annotated[int, typer.Option(help="Pairs with a wrong side that are scored, and half as many of meaning.")] = 60,
     text_tokens: Annotated[int, typer.Option(help="Tokens of neutral text that are scored.")] = 1000,
+    patch: Annotated[
+        bool, typer.Option("--patch", help="Also patch the wrong side with the right one, layer by layer: where is the error?")
+    ] = False,
     damage_margin: Annotated[
         float,
         typer.Option(help="Nats a token: more damage to neutral text than random sets do must be shown to be below it."),
@@ -62,6 +65,7 @@ def intervene(
         n_sets=sets,
         max_pairs=max_pairs,
         text_tokens=text_tokens,
+        patch=patch,
         damage_margin=damage_margin,
         seed=seed,
         device=device,
@@ -79,6 +83,7 @@ def show_intervention(
 ) -> None:
     """Run an intervention, and print its effects and the verdict."""
     errors, out = consoles()
+    from layerscope.contrasts.analysis.intervention_verdict import read_apart
     from layerscope.contrasts.finished import FinishedContrast
     from layerscope.contrasts.intervene import intervene
     from layerscope.models.quiet import quieten_transformers
@@ -94,6 +99,10 @@ def show_intervention(
     for replace, verdict in found.verdicts.items():
         say(out, f"{replace}: {verdict.of(language)}")
     say(out, found.joint.of(language))
+    if found.beside_placebos is not None:
+        say(out, read_apart(found.beside_placebos, found.apart).of(language))
+    for statement in found.restored:
+        say(out, statement.of(language))
     say(out, f"{with_figures('Table', languages)}: {run.directory.path}")
 
 

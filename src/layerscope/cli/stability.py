@@ -26,15 +26,15 @@ def stability(
     run: Annotated[Path, typer.Argument(help="Run directory of 'layerscope contrast'.")],
     k: Annotated[int, typer.Option("--k", help="Dimensions a layer that count as those that change least.")] = 50,
     resamples: Annotated[
-        int, typer.Option(max=1_000_000, help="Bootstrap draws, and as many permutations; 0 for values alone.")
-    ] = 200,
+        int, typer.Option(max=1_000_000, help="Swaps of pairs with their placebos, and bootstrap draws; 0 for values alone.")
+    ] = 999,
     sites: Annotated[str | None, typer.Option(help="Of the run, joined by commas; all if not given.")] = None,
     positions: Annotated[str | None, typer.Option(help="Of the run, joined by commas; all if not given.")] = None,
     seed: Annotated[int, typer.Option(help="Of the resampling.")] = 42,
     language: Annotated[str, typer.Option(help="Of the printed reading: en or ja; both are stored.")] = "en",
     figures: Annotated[str, FIGURES] = "auto",
 ) -> None:
-    """Rank what changes least, say whether it is the same everywhere, and against chance and controls."""
+    """Rank what changes least, say whether it is the same everywhere, and against chance and placebos."""
     from layerscope.contrasts.stability import StabilityRequest
 
     request = StabilityRequest(
@@ -75,7 +75,7 @@ def _ranking(run: FinishedContrast, found: Stability) -> Table:
     primary, raw = (here[here["scale"] == scale].head(_SHOWN).to_dict("records") for scale in ("percentile", "raw"))
     table = Table(
         title=Text(f"{run.model}: what changes least at {found.site}, {found.position}"),
-        caption="percentile: share of random words in the same place that change it less; σ: over ordinary text",
+        caption="percentile: share of other words there, of like size, that change it less; σ: over ordinary text",
         box=box.SIMPLE_HEAD,
     )
     for name in ("", "percentile", "", "95% interval", "raw", "", "σ"):

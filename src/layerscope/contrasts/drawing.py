@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from layerscope.bilingual import Language
 from layerscope.contrasts.analysis.place import main_place
 from layerscope.contrasts.figures.intervention import intervention_figures
+from layerscope.contrasts.figures.restoring import restoring_figures
 from layerscope.contrasts.figures.units import stability_figures
 from layerscope.contrasts.finished import FinishedContrast
 from layerscope.contrasts.tables import (
@@ -21,6 +23,7 @@ from layerscope.contrasts.tables import (
     LAYER_AGREEMENT,
     LAYER_SPECIFICITY,
     RANKING,
+    RESTORING,
 )
 from layerscope.results.schema import Table
 
@@ -74,7 +77,16 @@ def of_intervention(run: FinishedContrast) -> Draw | None:
     accuracy = found["effects"]["mean"]["accuracy_intact"]
     is_matched = found.get("conclusion", {}).get("both") != "not matched"
     about = {"model": run.model, "pairs": run.record.request.pairs, "intact_accuracy": accuracy, "with_p": is_matched}
-    return partial(intervention_figures, table, **about)
+    among_random = partial(intervention_figures, table, **about)
+    restoring = _table(run, RESTORING)
+    if restoring is None:
+        return among_random
+
+    def both(*, language: Language) -> dict[str, Figure]:
+        carried = restoring_figures(restoring, model=run.model, pairs=run.record.request.pairs, language=language)
+        return {**among_random(language=language), **carried}
+
+    return both
 
 
 DRAWN: dict[str, Callable[[FinishedContrast], Draw | None]] = {"stability": of_stability, "intervention": of_intervention}

@@ -5,10 +5,14 @@ Fewer give values without interval, p or q.
 
 from __future__ import annotations
 
+import numpy as np
+
 FEWEST_PAIRS = 40
 """Pairs that a group, or one side of a comparison, needs."""
 FEWEST_BLOCKS = 10
 """Blocks of templates that it needs."""
+MOST_UNLIKE = 0.1
+"""Largest |mean ln(size of placebo / of pair)| at a place; sizes are matched at the main place only."""
 FEWEST_PAIRS_A_DIMENSION = 200
 """Pairs that inference over single dimensions needs."""
 FEWEST_SCORED_PAIRS, FEWEST_SCORED_TEMPLATES = 20, 5
@@ -27,9 +31,23 @@ def is_enough(n_pairs: int, n_blocks: int) -> bool:
     return n_pairs >= FEWEST_PAIRS and n_blocks >= FEWEST_BLOCKS
 
 
-def refusal(group: str, n_pairs: int, n_blocks: int) -> str:
-    """What a group has and what it would need."""
-    return (
-        f"{group}: {n_pairs} pairs in {n_blocks} blocks; inference needs {FEWEST_PAIRS} pairs in {FEWEST_BLOCKS} blocks of "
-        "templates"
-    )
+def refusal(group: str, n_pairs: int, n_blocks: int, log_ratio: float) -> str | None:
+    """Why nothing is inferred about a group at a place, with what it would need; None where it is.
+
+    Args:
+        group: its name.
+        n_pairs: pairs that have the position, and a placebo that has it.
+        n_blocks: blocks of templates that they lie in.
+        log_ratio: mean of ln(size of the placebo / of the pair) there.
+    """
+    if not is_enough(n_pairs, n_blocks):
+        return (
+            f"{group}: {n_pairs} pairs with a placebo, in {n_blocks} blocks; inference needs {FEWEST_PAIRS} in {FEWEST_BLOCKS} "
+            "blocks of templates"
+        )
+    if abs(log_ratio) > MOST_UNLIKE:
+        return (
+            f"{group}: its placebos differ {np.exp(log_ratio):.2f} times as much as its pairs here; inference needs "
+            f"{np.exp(-MOST_UNLIKE):.2f} to {np.exp(MOST_UNLIKE):.2f}"
+        )
+    return None

@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from layerscope.contrasts.analysis.group_scores import GroupScores
+from layerscope.contrasts.analysis.group_scores import GroupScores, MatchedScores, Role
 from layerscope.contrasts.analysis.place import WITH_BLOCKS, Place
 from layerscope.contrasts.blocks import GroupBlocks, group_blocks
-from layerscope.contrasts.enough import is_enough
+from layerscope.contrasts.enough import refusal
 from layerscope.contrasts.record import ContrastRecord
 from layerscope.contrasts.tables import BLOCKS, DIFFERENCES, GROUPS, MOVEMENT, PAIRS, PREDICTIONS, REFERENCE
 from layerscope.results.opened import OpenedRun, open_finished
 from layerscope.results.schema import Table
 
-NOT_COMPARED = ("reference", "bound")
+NOT_COMPARED = ("reference", "bound", "control")
 """Roles of groups that nothing is inferred about."""
 
 
@@ -65,7 +65,7 @@ class FinishedContrast(OpenedRun[ContrastRecord]):
     @cached_property
     def groups(self) -> pd.DataFrame:
         """One row a group, in the order in which they were run."""
-        return with_todays_roles(self.table(GROUPS))
+        return self.table(GROUPS)
 
     @cached_property
     def pairs(self) -> pd.DataFrame:
@@ -118,22 +118,28 @@ class FinishedContrast(OpenedRun[ContrastRecord]):
 
     def place(self, site: str, position: str) -> Place:
         """One site and position, each of its tables read once."""
-        groups: dict[str, list[GroupScores]] = {scale: [] for scale in WITH_BLOCKS}
         spread = self.spread(site)
-        for index, row in enumerate(self.groups.to_dict("records")):
-            blocks = None if row["role"] in NOT_COMPARED else self.blocks(index, site, position)
-            if blocks is None:
+        rows = self.groups.to_dict("records")
+        blocks = {
+            str(row["group"]): found
+            for index, row in enumerate(rows)
+            if row["role"] not in NOT_COMPARED and (found := self.blocks(index, site, position)) is not None
+        }
+        types: dict[str, list[GroupScores]] = {scale: [] for scale in WITH_BLOCKS}
+        matched: dict[str, list[MatchedScores]] = {scale: [] for scale in WITH_BLOCKS}
+        checks: dict[str, list[MatchedScores]] = {scale: [] for scale in WITH_BLOCKS}
+        for row in rows:
+            name, role = str(row["group"]), row["role"]
+            if role not in ("meaning", "grammar") or name not in blocks:
                 continue
-            raw = blocks.z * spread
-            by_reference = {
-                "percentile": (blocks.percentile1, blocks.percentile2),
-                "raw": (raw, raw),
-                "z": (blocks.z, blocks.z),
-            }
-            enough = is_enough(int(blocks.pairs.sum()), len(blocks.pairs))
-            for scale, scores in by_reference.items():
-                groups[scale].append(GroupScores(str(row["group"]), row["role"], scores, blocks.pairs, enough))
-        return Place(site, position, self.cells(site, position), groups, spread)
+            placebos = [str(other["group"]) for other in rows if other["placebo_of"] == name and other["group"] in blocks]
+            beside = [name, *placebos]
+            for scale in WITH_BLOCKS:
+                types[scale].append(group_scores(name, role, blocks[name], scale, spread))
+                for kept, first, second in zip((matched, checks), beside, beside[1:], strict=False):
+                    pair = (blocks[first], blocks[second])
+                    kept[scale].append(beside_placebos(first, second, role, pair, scale, spread))
+        return Place(site, position, self.cells(site, position), types, matched, checks, spread)
 
     def blocks(self, index: int, site: str, position: str) -> GroupBlocks | None:
         """A group's blocks at one place; None if none of its pairs has the position."""
@@ -141,6 +147,34 @@ class FinishedContrast(OpenedRun[ContrastRecord]):
         return group_blocks(rows, self.n_layers) if rows.num_rows else None
 
 
-def with_todays_roles(groups: pd.DataFrame) -> pd.DataFrame:
-    """The table ``groups`` with roles as they are called now, whichever version wrote it."""
-    return groups.assign(role=groups["role"].astype(str).replace("ladder", "bound"))
+def group_scores(
+    name: str, role: Role, blocks: GroupBlocks, scale: str, spread: np.ndarray, numbers: np.ndarray | None = None
+) -> GroupScores:
+    """A group's blocks on a scale, or some of them."""
+    chosen = slice(None) if numbers is None else np.searchsorted(blocks.number, numbers)
+    if scale == "percentile":
+        return GroupScores(name, role, (blocks.percentile1[chosen], blocks.percentile2[chosen]), blocks.pairs[chosen])
+    values = blocks.z[chosen] * spread if scale == "raw" else blocks.z[chosen]
+    return GroupScores(name, role, (values, values), blocks.pairs[chosen])
+
+
+def beside_placebos(
+    first: str, second: str, role: Role, blocks: tuple[GroupBlocks, GroupBlocks], scale: str, spread: np.ndarray
+) -> MatchedScores:
+    """Two groups over the blocks that both have."""
+    numbers = np.intersect1d(blocks[0].number, blocks[1].number)
+    own, placebo = (
+        group_scores(name, one, some, scale, spread, numbers)
+        for name, one, some in zip((first, second), (role, "placebo"), blocks, strict=True)
+    )
+    sizes = (
+        [
+            np.average(some.log_size[np.searchsorted(some.number, numbers)], axis=0, weights=scores.pairs)
+            for some, scores in zip(blocks, (own, placebo), strict=True)
+        ]
+        if len(numbers)
+        else [np.zeros(1), np.zeros(1)]
+    )
+    log_ratio = float(np.mean(sizes[1] - sizes[0]))
+    n_pairs = int(min(own.pairs.sum(), placebo.pairs.sum()))
+    return MatchedScores(own, placebo, log_ratio, refusal(first, n_pairs, len(numbers), log_ratio))

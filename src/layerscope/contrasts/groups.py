@@ -1,8 +1,9 @@
-"""Pairs into groups that are compared: by subtype, with random-word controls in four parts, and templates in blocks.
+"""Pairs into groups that are compared: by subtype, with random-word controls in three parts, and templates in blocks.
 
-The first two of the four parts are the scales on which differences are read (their control percentile); where two groups are
-compared, each is read on another one, since on the same one its sampling error would make them alike. The other two parts are
-compared as if they were types: whatever they have in common is chance and shared scale, not meaning.
+The first two of the three parts are the scales on which differences are read (their control percentile); where two groups are
+compared, each is read on another one, since on the same one its sampling error would make them alike. The third is a rung of
+the ladder from the same sentence twice to another sentence: how much a random word changes. What types are held against are
+their placebos: groups that stand here empty, beside each type, until the model that finds them is loaded.
 """
 
 from __future__ import annotations
@@ -11,16 +12,16 @@ import itertools
 import math
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
-from layerscope.contrasts.blocks import N_BLOCKS
+from layerscope.contrasts.blocks import N_BLOCKS, UNMATCHED
 from layerscope.contrasts.enough import FEWEST_BLOCKS, is_enough
 from layerscope.errors import PairError, did_you_mean
 from layerscope.pairs.checking import EncodedPair, check_pairs
@@ -30,9 +31,10 @@ from layerscope.pairs.positions import PlacedPair, place
 from layerscope.pairs.templates.generating import find_sources, generate, random_words_for
 from layerscope.pairs.tokenizer import PairTokenizer
 
-Role = Literal["reference", "control", "bound", "meaning", "grammar"]
+Role = Literal["reference", "control", "bound", "meaning", "grammar", "placebo"]
 RANDOM_WORD = "random-word"
-PARTS = ("reference-1", "reference-2", "a", "b")
+PARTS = ("reference-1", "reference-2", "")
+"""Of the random-word controls, by what is added to their name."""
 _TRIED_FOR_EACH = 20
 _BOUND_SHARE = 4
 """Identical and unrelated sentences, the lower and the upper bound of what can change, are this part of a subtype's pairs."""
@@ -58,6 +60,19 @@ class PairGroup:
     """Templates that the pairs come from."""
     n_unusable: int
     """Pairs that the tokenizer does not allow to compare."""
+    placebos: tuple[PairGroup, ...] = ()
+    """Groups for the placebos of these pairs, empty until they are found; types only."""
+    placebo_of: str | None = None
+    """Of placebos, the group beside whose pairs they stand."""
+    members: Int[np.ndarray, " pair"] | None = None
+    """Of placebos that were found, the place of each one's pair in that group."""
+    has_placebo: Bool[np.ndarray, " pair"] | None = None
+    """Which pairs have theirs; None before they are looked for, and where none are wanted."""
+
+    @property
+    def compared_blocks(self) -> Int[np.ndarray, " pair"]:
+        """Block of each pair, those in ``UNMATCHED`` that should have a placebo and have none."""
+        return self.blocks if self.has_placebo is None else np.where(self.has_placebo, self.blocks, UNMATCHED)
 
     @property
     def n_blocks(self) -> int:
@@ -133,13 +148,16 @@ def with_prefix(pair: MinimalPair, prefix: str) -> MinimalPair:
     return replace(pair, sentence1=text + pair.sentence1, sentence2=text + pair.sentence2, edit1=moved[0], edit2=moved[1])
 
 
-def group_pairs(checked: Iterable[EncodedPair], tokenizer: PairTokenizer, *, aligned: bool) -> list[PairGroup]:
-    """Groups in the order in which they are run: the reference first, then controls, then types.
+def group_pairs(
+    checked: Iterable[EncodedPair], tokenizer: PairTokenizer, *, aligned: bool, n_placebos: int = 1
+) -> list[PairGroup]:
+    """Groups in the order in which they are run: references first, then controls, then each type with its placebos.
 
     Args:
         checked: pairs, usable or not.
         tokenizer: of the model.
         aligned: whether pairs of unequal length are kept, apart, compared from both ends.
+        n_placebos: of each pair of a type; those of unequal length have none.
 
     Raises:
         PairError: nothing is left to compare, or a subtype is of two types.
@@ -175,16 +193,30 @@ def group_pairs(checked: Iterable[EncodedPair], tokenizer: PairTokenizer, *, ali
     parts = _in_parts(controls.get(RANDOM_WORD, []))
     if any(len(part) == 0 for part in parts):
         raise PairError(
-            "Differences are read against random-word controls, and no four of them can be compared under this tokenizer: "
+            "Differences are read against random-word controls, and no three of them can be compared under this tokenizer: "
             "make some with 'layerscope pairs make --subtypes random-word'."
         )
     before = [
-        _group(f"{RANDOM_WORD}-{name}", "reference" if name.startswith("reference") else "control", part, tokenizer, 0)
+        _group(f"{RANDOM_WORD}-{name}".rstrip("-"), "reference" if name else "control", part, tokenizer, 0)
         for name, part in zip(PARTS, parts, strict=True)
     ]
     bounds = [_group(name, "bound", some, tokenizer, unusable[name]) for name, some in controls.items() if name != RANDOM_WORD]
     order = {"meaning": 0, "grammar": 1}
-    return [*before, *bounds, *sorted(groups, key=lambda group: order[group.role])]
+    in_order = [*before, *bounds]
+    for group in sorted(groups, key=lambda group: order[group.role]):
+        is_aligned = any(one.verdict == "lengths differ" for one in group.checked)
+        placebos = () if is_aligned else tuple(_placebos(group, number, types) for number in range(n_placebos))
+        in_order += [replace(group, placebos=placebos), *placebos]
+    return in_order
+
+
+def _placebos(group: PairGroup, number: int, types: Mapping[str, str]) -> PairGroup:
+    """Where the placebos of a group's pairs will stand."""
+    name = f"{group.name}-placebo" + (f"-{number + 1}" if number else "")
+    if name in types:
+        raise PairError(f"'{name}' is the name of the placebos of '{group.name}': give the pairs' subtype another name.")
+    nothing = np.zeros(0, dtype=np.int64)
+    return PairGroup(name, "placebo", (), (), nothing, group.blocks_of, 0, 0, placebo_of=group.name)
 
 
 def _group(name: str, role: Role, checked: Sequence[EncodedPair], tokenizer: PairTokenizer, n_unusable: int) -> PairGroup:

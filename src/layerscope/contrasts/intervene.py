@@ -13,11 +13,26 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from layerscope.bilingual import Bilingual
-from layerscope.contrasts.analysis.choosing import COVARIATES, choose_units, pairs_to_test, random_sets
-from layerscope.contrasts.analysis.intervention import InterventionEffects, Measured, Placed, intervention_effects
-from layerscope.contrasts.analysis.intervention_verdict import conclusion, joint_conclusion, joint_verdict, verdict
+from layerscope.contrasts.analysis.choosing import (
+    COVARIATES,
+    AgainstPlacebos,
+    TypeBlocks,
+    against_placebos,
+    choose_units,
+    pairs_to_test,
+    random_sets,
+)
+from layerscope.contrasts.analysis.intervention import (
+    InterventionEffects,
+    Measured,
+    PlaceboSetEffect,
+    Placed,
+    intervention_effects,
+    placebo_set_effect,
+)
+from layerscope.contrasts.analysis.intervention_verdict import conclusion, joint_conclusion, joint_verdict, read_apart, verdict
 from layerscope.contrasts.analysis.place import main_place
-from layerscope.contrasts.blocks import GroupBlocks
+from layerscope.contrasts.analysis.restoring import read_restoring
 from layerscope.contrasts.engine.ablation import Replacement, Units
 from layerscope.contrasts.engine.intervention import Ablation, Ablations, measure_pairs, measure_text
 from layerscope.contrasts.engine.pair_batches import PairBatch, can_share, make_batches
@@ -25,7 +40,8 @@ from layerscope.contrasts.engine.reference import Reference
 from layerscope.contrasts.enough import FEWEST_SETS
 from layerscope.contrasts.finished import FinishedContrast
 from layerscope.contrasts.reference import ReferenceText, find_reference
-from layerscope.contrasts.tables import INTERVENTION
+from layerscope.contrasts.restore import n_patches, patched_positions, restore
+from layerscope.contrasts.tables import INTERVENTION, RESTORING
 from layerscope.corpora.catalogue import load_documents
 from layerscope.corpora.protocols import Protocol, cut_windows
 from layerscope.engine.batching import Shard, make_shards
@@ -41,6 +57,8 @@ from layerscope.progress import Advance, Progress, nobody_asks
 
 REPLACEMENTS: tuple[Replacement, ...] = ("mean", "resample")
 Members = Literal["all", "meaning", "grammar"]
+MOST_PATCHED = 30
+"""Pairs that are patched."""
 _AT_ONCE = 40
 """Random sets between two looks at whether more could change anything."""
 
@@ -71,6 +89,8 @@ class InterveneRequest:
     """Pairs with a wrong side that are scored, and half as many of meaning."""
     text_tokens: int = 1000
     """Tokens of neutral text that are scored."""
+    patch: bool = False
+    """Whether the wrong side is patched with the right one, layer by layer."""
     damage_margin: float = 0.02
     """Nats a token: neutral text that is shown to lose less than that more than without random sets counts as unharmed."""
     seed: int = 42
@@ -105,6 +125,14 @@ class Intervention:
     """Units beside each member that random sets are drawn from."""
     balance: dict[str, float]
     """Standardised mean difference between the set and those units, by covariate; beyond ±0.1 nothing is inferred."""
+    beside_placebos: AgainstPlacebos | None
+    """Units that stand still under edits or placebos alone; None where the run has no placebos, or both choose the same."""
+    apart: dict[str, PlaceboSetEffect]
+    """By replacement, what ablating the ones does more than ablating the others."""
+    restoring: pd.DataFrame | None
+    """Table ``restoring``; None where nothing was patched."""
+    restored: list[Bilingual]
+    """What it says."""
 
 
 def intervene(run: FinishedContrast, request: InterveneRequest, progress: Progress = nobody_asks) -> Intervention:
@@ -125,19 +153,19 @@ def intervene(run: FinishedContrast, request: InterveneRequest, progress: Progre
 
 
 def _intervene(run: FinishedContrast, request: InterveneRequest, progress: Progress) -> Intervention:
-    run.directory.check_places(INTERVENTION.name, "intervention.json")
+    run.directory.check_places(INTERVENTION.name, RESTORING.name, "intervention.json")
     site, position = _check(run, request)
     generator = np.random.default_rng(request.seed)
-    found_units = choose_units(
+    chosen_half = choose_units(
         _blocks_of_types(run, site, position), request.stable, members=request.members, layer=request.layer, generator=generator
     )
-    if found_units is None:
+    if chosen_half is None:
         raise RunError(
             f"The stable set is chosen on half of the blocks of templates of {request.members} types; the run has none with "
             f"two blocks at {site}, {position}: take another place, or more templates."
         )
-    chosen, left = found_units
-    tested = pairs_to_test(run.pairs, left, request.max_pairs, generator=generator)
+    chosen = chosen_half.units
+    tested = pairs_to_test(run.pairs, chosen_half.left, request.max_pairs, generator=generator)
     if tested.empty:
         raise PairError("An intervention scores pairs with a wrong side; the run's other half has none: add grammar pairs.")
     asked = run.record.request
@@ -164,7 +192,13 @@ def _intervene(run: FinishedContrast, request: InterveneRequest, progress: Progr
     covariates = _covariates(run, site)
     against = random_sets(chosen, covariates, n_sets=request.n_sets, width=run.width, generator=generator)
     effects: dict[str, InterventionEffects] = {}
-    total = len(REPLACEMENTS) * (request.n_sets + 2) * (len(batches) + len(shards))
+    beside = against_placebos(chosen, chosen_half.of_placebos, covariates)
+    n_beside = 0 if beside is None else 2
+    total = len(REPLACEMENTS) * ((request.n_sets + 2) * (len(batches) + len(shards)) + n_beside * len(batches))
+    positions = patched_positions(run.positions)
+    patched = _to_patch(tested) if request.patch else tested[:0]
+    patch_batches = _batches(decoder, sites, patched, asked.batch_tokens) if request.patch else []
+    total += len(patch_batches) * n_patches(run.n_layers, len(positions))
     done = 0
 
     def advance(n: int) -> None:
@@ -189,6 +223,25 @@ def _intervene(run: FinishedContrast, request: InterveneRequest, progress: Progr
             damage_margin=request.damage_margin,
             advance=advance,
         )
+    apart: dict[str, PlaceboSetEffect] = {}
+    for replace in REPLACEMENTS if beside is not None else ():
+        assert beside is not None, "the loop is empty without"
+        ends = (tested, replace, reference, request.seed, advance)
+        apart[replace] = _apart(sites, batches, beside, site, run.width, *ends)
+    table = None
+    if request.patch:
+        table = restore(
+            sites,
+            patch_batches,
+            chosen_half.scores,
+            covariates,
+            k=min(request.stable, run.width // 3),
+            positions=positions,
+            right=patched["right"].to_numpy(dtype=np.int64),
+            templates=_templates(patched),
+            generator=generator,
+            advance=advance,
+        )
     found = Intervention(
         chosen // run.width,
         chosen % run.width,
@@ -197,6 +250,10 @@ def _intervene(run: FinishedContrast, request: InterveneRequest, progress: Progr
         joint_verdict(effects),
         against.n_alike,
         against.balance,
+        beside,
+        apart,
+        table,
+        [] if table is None else read_restoring(table, min(request.stable, run.width // 3), positions),
     )
     _write(run, request, found, site, position)
     return found
@@ -215,17 +272,60 @@ def _check(run: FinishedContrast, request: InterveneRequest) -> tuple[str, str]:
         raise RunError(f"--layer is from 0 to {run.n_layers - 1}; got {request.layer}.")
     if request.n_sets < 1 or request.max_pairs < 2 or request.text_tokens < 1 or request.seed < 0:
         raise RunError("--sets and --text-tokens are 1 or more, --max-pairs 2 or more, --seed 0 or more.")
+    if request.patch and site != "resid_post":
+        raise RunError(
+            f"--patch is of the residual stream, at resid_post; got {site}: name --site resid_post, or leave it out."
+        )
     if not 0.0 < request.damage_margin < math.inf:
         raise RunError(f"--damage-margin is a number of nats above 0; got {request.damage_margin:g}.")
     return site, position
 
 
-def _blocks_of_types(run: FinishedContrast, site: str, position: str) -> Iterator[tuple[str, str, GroupBlocks]]:
-    """Name, role and blocks of each group of meaning and grammar pairs that the place has."""
-    for index, row in enumerate(run.groups.to_dict("records")):
+def _blocks_of_types(run: FinishedContrast, site: str, position: str) -> Iterator[TypeBlocks]:
+    """Each group of meaning and grammar pairs that the place has, and its first placebos."""
+    rows = run.groups.to_dict("records")
+    for index, row in enumerate(rows):
         blocks = run.blocks(index, site, position) if row["role"] in ("meaning", "grammar") else None
         if blocks is not None:
-            yield str(row["group"]), str(row["role"]), blocks
+            beside = [other for other, one in enumerate(rows) if one["placebo_of"] == row["group"]]
+            placebos = run.blocks(beside[0], site, position) if beside else None
+            yield TypeBlocks(str(row["group"]), str(row["role"]), blocks, placebos)
+
+
+def _to_patch(tested: pd.DataFrame) -> pd.DataFrame:
+    """Pairs with a right side, as many as patching has time for; those of unequal length have no place to patch."""
+    errors = tested[tested["right"].notna() & ~tested["group"].astype(str).str.endswith("-aligned")]
+    if errors.empty:
+        raise PairError(
+            "Patching needs pairs of equal length with a wrong side; the run's other half has none: leave --patch out."
+        )
+    return errors.iloc[np.unique(np.linspace(0, len(errors) - 1, min(MOST_PATCHED, len(errors))).round().astype(int))]
+
+
+def _templates(tested: pd.DataFrame) -> Int[np.ndarray, " pair"]:
+    return np.asarray(pd.factorize(tested["group"].astype(str) + "/" + tested["template"].astype(str))[0])
+
+
+def _apart(
+    sites: SiteMap,
+    batches: Sequence[PairBatch],
+    beside: AgainstPlacebos,
+    site: str,
+    width: int,
+    tested: pd.DataFrame,
+    replace: Replacement,
+    reference: Reference,
+    seed: int,
+    advance: Advance,
+) -> PlaceboSetEffect:
+    """Ablate the units of edits alone, and those of placebos alone."""
+    ablations = [
+        Ablation(Units.of_flat(cast(Any, site), unit=units, width=width), replace)
+        for units in (beside.of_edits, beside.of_placebos)
+    ]
+    found = measure_pairs(sites, batches, ablations, reference=reference, seed=seed, advance=advance)
+    right = tested["right"].fillna(0).to_numpy(dtype=np.int64)
+    return placebo_set_effect(found.continuation_nats[0], found.continuation_nats[1], right, _templates(tested))
 
 
 def _batches(decoder: Decoder, sites: SiteMap, tested: pd.DataFrame, batch_tokens: int) -> list[PairBatch]:
@@ -304,7 +404,7 @@ def _effects(
             text=Measured(of_text[0], of_text[1], of_text[2:]),
             n_tokens=text.n_tokens,
             right=tested["right"].fillna(0).to_numpy(dtype=np.int64),
-            templates=pd.factorize(tested["group"].astype(str) + "/" + tested["template"].astype(str))[0],
+            templates=_templates(tested),
             is_matched=is_matched,
             damage_margin=damage_margin,
         )
@@ -327,6 +427,10 @@ def _write(run: FinishedContrast, request: InterveneRequest, found: Intervention
             )
     frame = pd.concat(frames, ignore_index=True)
     run.directory.write_table(INTERVENTION, INTERVENTION.from_frame(frame))
+    if found.restoring is None:  # an earlier intervention may have left it
+        run.directory.remove_table(RESTORING)
+    else:
+        run.directory.write_table(RESTORING, RESTORING.from_frame(found.restoring))
     run.directory.write_json(
         "intervention.json",
         {
@@ -335,6 +439,8 @@ def _write(run: FinishedContrast, request: InterveneRequest, found: Intervention
             "position": position,
             "units": [{"layer": int(a), "dim": int(b)} for a, b in zip(found.layer, found.dim, strict=True)],
             "n_alike": found.n_alike,
+            "beside_placebos": None if found.beside_placebos is None else _beside_placebos(found),
+            "restored": [one._asdict() for one in found.restored],
             "balance": {name: _plain(value) for name, value in found.balance.items()},
             "conclusion": {replace: conclusion(effects) for replace, effects in found.effects.items()}
             | {"both": joint_conclusion(found.effects)},
@@ -350,7 +456,22 @@ def _write(run: FinishedContrast, request: InterveneRequest, found: Intervention
             },
         },
     )
-    run.directory.remove_figures("intervention")
+    run.directory.remove_figures("intervention", "restoring")
+
+
+def _beside_placebos(found: Intervention) -> dict[str, Any]:
+    assert found.beside_placebos is not None, "asked for where it is there"
+    beside = found.beside_placebos
+    return {
+        "units": len(beside.of_edits),
+        "shared": beside.n_shared,
+        "balance": {name: _plain(value) for name, value in beside.balance.items()},
+        "effects": {
+            replace: {name: value if isinstance(value, int) else _plain(value) for name, value in asdict(one).items()}
+            for replace, one in found.apart.items()
+        },
+        "verdict": read_apart(beside, found.apart)._asdict(),
+    }
 
 
 def _summary(placed: Placed) -> dict[str, float | int | None]:

@@ -24,6 +24,7 @@ from layerscope.pairs.positions import check_positions
 from layerscope.results.directory import RunDirectory, run_slug
 
 DEFAULT_SITES = ("resid_post", "attn_out", "mlp_out")
+MOST_PLACEBOS = 2
 DEFAULT_POSITIONS = ("edit", "edit+1", "edit+2", "edit+3", "detection", "last")
 _BATCH_TOKENS = {"cpu": 1024, "mps": 1024, "cuda": 8192}
 
@@ -54,6 +55,8 @@ class ContrastRequest:
     """Whether pairs of unequal length are compared from both ends, in groups of their own."""
     prefix: str = ""
     """Neutral text before every sentence."""
+    placebos: int = 1
+    """Placebos of each pair; with two, the test is tried on placebos, too."""
     values: tuple[int, ...] = ()
     """Layers whose per-pair differences are kept."""
     reference: ReferenceText = field(default_factory=ReferenceText)
@@ -99,7 +102,7 @@ class PreparedContrast:
 
     @property
     def n_pairs(self) -> int:
-        """Usable pairs of all groups."""
+        """Usable pairs of all groups, without placebos, which are found later."""
         return sum(len(group.checked) for group in self.groups)
 
     @property
@@ -146,7 +149,7 @@ def prepare_contrast(request: ContrastRequest) -> PreparedContrast:
         checked = template_pairs(tokenizer, request.per_subtype, subtypes=request.subtypes, seed=request.seed)
     else:
         checked = file_pairs(request.pairs, tokenizer, prefix=request.prefix, seed=request.seed)
-    groups = tuple(group_pairs(checked, tokenizer, aligned=request.aligned))
+    groups = tuple(group_pairs(checked, tokenizer, aligned=request.aligned, n_placebos=request.placebos))
     _check_length(groups, context_length(config))
     batch_tokens = request.batch_tokens or _BATCH_TOKENS[device.type]
     record = ContrastRequestRecord(
@@ -163,6 +166,7 @@ def prepare_contrast(request: ContrastRequest) -> PreparedContrast:
         positions=positions,
         aligned=request.aligned,
         prefix=request.prefix,
+        placebos=request.placebos,
         values=request.values,
         reference=TextRecord(dataset=request.reference.dataset, tokens=request.reference.n_tokens),
         bos=request.options.bos,
@@ -176,6 +180,8 @@ def prepare_contrast(request: ContrastRequest) -> PreparedContrast:
 def _check_request(request: ContrastRequest) -> None:
     if request.per_subtype < 1:
         raise PairError(f"--per-subtype is 1 or more; got {request.per_subtype}.")
+    if not 1 <= request.placebos <= MOST_PLACEBOS:
+        raise PairError(f"--placebos is from 1 to {MOST_PLACEBOS}; got {request.placebos}.")
     if request.seed < 0:
         raise PairError(f"--seed is 0 or more; got {request.seed}.")
     if request.batch_tokens is not None and request.batch_tokens < 1:

@@ -35,6 +35,8 @@ class ContrastRequestRecord(RequestRecord):
     """Whether pairs of unequal length were compared too."""
     prefix: str
     """Text before every sentence of a file."""
+    placebos: int
+    """Placebos wanted beside each pair."""
     values: tuple[int, ...]
     """Layers whose differences were kept pair by pair."""
     reference: TextRecord
@@ -53,8 +55,8 @@ class GroupRecord(RecordPart):
 
     role: str
     """As in the table groups."""
-    pairs: int
-    """Pairs compared."""
+    pairs: int | None
+    """Pairs compared; null for placebos and references, whose number depends on the model: see the table groups."""
     unusable: int = 0
     """Pairs that the tokenizer does not allow to compare."""
 
@@ -83,5 +85,7 @@ class ContrastRecord(RunRecord):
     """Groups in the order in which they ran, by name."""
     reference: MeasuredTextRecord
     """What spreads were measured on."""
+    placebos_matched_at: str | None = None
+    """Site and position at which the size of placebos was compared."""
     shared_prefix_runs_once: bool | None = None
     """Whether what both sides of a pair share ran once for both."""

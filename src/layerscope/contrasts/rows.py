@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float, Int
 
+from layerscope.contrasts.blocks import N_BLOCKS
 from layerscope.contrasts.engine.groups import GroupContrast, PairValues
 from layerscope.contrasts.engine.reference import Reference
 from layerscope.contrasts.tables import BLOCKS, DIFFERENCES, MOVEMENT, PREDICTIONS, REFERENCE, VALUES
@@ -86,10 +87,10 @@ def blocks_table(
     """One row a site, position, block and layer that holds a pair: what is read together lies together."""
     sums = contrast.sums
     assert sums.block_percentile is not None, "reference controls are not compared"
-    by_place = np.moveaxis(sums.block_mean, 0, 2)
+    by_place = np.moveaxis(sums.block_mean[:N_BLOCKS], 0, 2)
     shape = by_place.shape[:-1]
     site, position, block, layer = _axes(shape)
-    pairs = np.broadcast_to(sums.block_pairs.T[None, :, :, None], shape).ravel()
+    pairs = np.broadcast_to(sums.block_pairs[:N_BLOCKS].T[None, :, :, None], shape).ravel()
     there = np.flatnonzero(pairs > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.where(spread[:, None, None] > 0, by_place / spread[:, None, None], 0.0)
@@ -101,9 +102,10 @@ def blocks_table(
             "position": _names(position[there], positions),
             "layer": layer[there],
             "pairs": pairs[there],
+            "log_size": np.moveaxis(sums.block_log_size[:N_BLOCKS], 0, 2).ravel()[there],
             "z": _lists(z, there, np.float16),
             **{
-                f"percentile{number}": _lists(np.moveaxis(by_reference, 0, 2), there, np.float16)
+                f"percentile{number}": _lists(np.moveaxis(by_reference[:N_BLOCKS], 0, 2), there, np.float16)
                 for number, by_reference in enumerate(sums.block_percentile, start=1)
             },
         }

@@ -17,9 +17,8 @@ from layerscope.bilingual import LANGUAGES, Bilingual
 from layerscope.contrasts.analysis.place import Place, main_place
 from layerscope.contrasts.analysis.reading import read_stability
 from layerscope.contrasts.analysis.stability import correct, dimensions_table, movement_tables, place_tables, preferences_table
-from layerscope.contrasts.enough import is_enough, refusal
-from layerscope.contrasts.figures.units import LIKE_CONTROL, STABILITY_FIGURES
-from layerscope.contrasts.finished import NOT_COMPARED, FinishedContrast
+from layerscope.contrasts.figures.units import STABILITY_FIGURES
+from layerscope.contrasts.finished import FinishedContrast
 from layerscope.contrasts.tables import (
     DIMENSIONS,
     LAYER_AGREEMENT,
@@ -38,13 +37,13 @@ class StabilityRequest:
 
     Examples:
         >>> ls.StabilityRequest(k=20, positions=("edit+1",)).n_resamples
-        200
+        999
     """
 
     k: int = 50
     """Dimensions a layer (and units over all layers) that count as those that change least."""
-    n_resamples: int = 200
-    """Bootstrap draws, and as many permutations."""
+    n_resamples: int = 999
+    """Swaps with placebos, and bootstrap draws."""
     sites: tuple[str, ...] | None = None
     """Of the run; all if None."""
     positions: tuple[str, ...] | None = None
@@ -103,7 +102,7 @@ def _find_stability(run: FinishedContrast, request: StabilityRequest, progress: 
             for name, frame in task.result().items():
                 parts.setdefault(name, []).append(frame.assign(site=site, position=position))
             progress("Comparing at each site and position", done, len(places))
-    if not parts:
+    if RANKING.name not in parts:
         raise RunError(f"No pair of the run is long enough for {', '.join(positions)}: name other --positions.")
     frames = {name: pd.concat(found, ignore_index=True) for name, found in parts.items()}
     frames |= movement_tables(
@@ -127,7 +126,7 @@ def _find_stability(run: FinishedContrast, request: StabilityRequest, progress: 
             run.directory.write_table(table, table.from_frame(frames[table.name]))
         else:  # an earlier analysis of other places may have left it
             run.directory.remove_table(table)
-    found.reading = read_stability(run_facts(run, request, found, main), frames)
+    found.reading = read_stability(run_facts(run, request, found), frames)
     run.directory.write_json(
         "stability.json",
         {
@@ -158,7 +157,7 @@ def _check(run: FinishedContrast, request: StabilityRequest) -> tuple[tuple[str,
     return found[0], found[1]
 
 
-def run_facts(run: FinishedContrast, request: StabilityRequest, found: Stability, main: Place) -> dict[str, object]:
+def run_facts(run: FinishedContrast, request: StabilityRequest, found: Stability) -> dict[str, object]:
     """What a reading says about the run itself."""
     return {
         "model": run.model,
@@ -171,20 +170,17 @@ def run_facts(run: FinishedContrast, request: StabilityRequest, found: Stability
         "n_resamples": request.n_resamples,
         "groups": run.groups,
         "refused": found.refused,
-        "below_control": float((main.of_types("percentile") < LIKE_CONTROL).mean()),
     }
 
 
 def refused(groups: pd.DataFrame, place: Place) -> tuple[str, ...]:
-    """Groups that are too small for inference at a place, with the number that is needed."""
-    there = {group.name: group.pairs for group in place.groups["percentile"]}
+    """Types that nothing is inferred about at a place, each with the reason."""
+    there = {group.name: group.refusal for group in place.matched["percentile"]}
     found = []
     for row in groups.to_dict("records"):
-        if row["role"] in NOT_COMPARED:
-            continue
-        of_block = there.get(str(row["group"]), np.zeros(0, dtype=np.int64))
-        if not is_enough(int(of_block.sum()), len(of_block)):
-            found.append(refusal(str(row["group"]), int(of_block.sum()), len(of_block)))
+        if row["role"] in ("meaning", "grammar"):
+            reason = there.get(str(row["group"]), f"{row['group']}: no pair with a placebo")
+            found += [] if reason is None else [reason]
     return tuple(found)
 
 

@@ -7,7 +7,10 @@ import pyarrow as pa
 from layerscope.results.schema import NAMES, Column, Table
 
 _GROUP = Column(
-    "group", NAMES, "-", "Subtype; a part of the random-word controls has -reference-1, -reference-2, -a or -b after it."
+    "group",
+    NAMES,
+    "-",
+    "Subtype; random-word controls that others are read on have -reference-1 or -reference-2 after it, placebos -placebo.",
 )
 _SITE = Column("site", NAMES, "-", "resid_post, update, read, attn_out or mlp_out.")
 _POSITION = Column("position", NAMES, "-", "edit, edit+1, …, detection or last.")
@@ -24,8 +27,11 @@ GROUPS = Table(
             "role",
             pa.string(),
             "-",
-            "meaning, grammar, control (compared like a type), reference (its scale) or bound (least and most there is).",
+            "meaning, grammar, placebo (what they are held against), control (random words), reference (the scale) or bound "
+            "(least and most there is).",
         ),
+        Column("placebo_of", pa.string(), "-", "Of placebos: the group of the pairs beside which they stand.", True),
+        Column("without_placebo", pa.int32(), "pairs", "Of meaning and grammar: pairs that no placebo was found for.", True),
         Column("pairs", pa.int32(), "pairs", "Usable pairs."),
         Column("templates", pa.int32(), "-", "Templates that they come from."),
         Column("blocks", pa.int32(), "-", "Blocks of templates with a pair: what is resampled."),
@@ -49,6 +55,7 @@ PAIRS = Table(
         Column("id", pa.string(), "-", "Twelve digits that depend on its content."),
         _GROUP,
         Column("block", pa.int16(), "-", "Block of templates."),
+        Column("placebo_of", pa.int32(), "-", "Of a placebo: row of the pair in whose sentence and place it stands.", True),
         Column("type", NAMES, "-", "meaning, grammar or control."),
         Column("subtype", NAMES, "-", "What differs."),
         Column("template", NAMES, "-", "Pairs of one template are not independent."),
@@ -95,7 +102,13 @@ DIFFERENCES = Table(
         Column("variance", pa.float32(), "activation²", "Variance of it over pairs."),
         Column("z", pa.float32(), "σ", "mean / spread of the reference text; missing where that is 0.", True),
         Column("relative", pa.float32(), "0..2", "Mean 2|a1 − a2| / (|a1| + |a2|)."),
-        Column("percentile", pa.float32(), "0..1", "Mean P(control < |a1 − a2|) by both references: the primary scale.", True),
+        Column(
+            "percentile",
+            pa.float32(),
+            "0..1",
+            "Mean P(reference < |a1 − a2|) among reference pairs of about the same size: the primary scale.",
+            True,
+        ),
         Column("zeros", pa.int32(), "pairs", "Pairs whose difference is exactly 0."),
         Column("q10", pa.float32(), "activation", "10 % of the pairs differ by less, to about an eighth."),
         Column("q50", pa.float32(), "activation", "Median, likewise."),
@@ -112,7 +125,8 @@ BLOCKS = Table(
         _SITE,
         _POSITION,
         _LAYER,
-        Column("pairs", pa.int32(), "pairs", "Pairs of the block that have the position."),
+        Column("pairs", pa.int32(), "pairs", "Pairs of the block that have the position and a placebo, if any are wanted."),
+        Column("log_size", pa.float32(), "-", "Mean over them of ln ‖(a1 − a2) / σ‖."),
         Column("z", pa.list_(pa.float16()), "σ", "By dimension: mean |a1 − a2| / spread."),
         Column("percentile1", pa.list_(pa.float16()), "0..1", "By dimension: mean control percentile by the first reference."),
         Column("percentile2", pa.list_(pa.float16()), "0..1", "By the second."),
@@ -160,12 +174,16 @@ VALUES = Table(
 _SET = Column("set", NAMES, "-", "all, meaning or grammar: their subtypes together, each counting the same; or one group.")
 _SCALE = Column("scale", NAMES, "-", "percentile (primary), raw, z or relative; see differences.")
 _VALUE = Column("value", pa.float64(), "-", "The statistic.")
-_LOW = Column("low", pa.float64(), "-", "Lower end of the 95 % interval of excess, bootstrap over blocks of templates.", True)
+_LOW = Column(
+    "low", pa.float64(), "-", "Lower end of the 95 % interval of excess: what the test by swaps does not reject.", True
+)
 _HIGH = Column("high", pa.float64(), "-", "Upper end.", True)
 _CHANCE = Column("chance", pa.float64(), "-", "Expected of random orders.")
-_CONTROL = Column("control", pa.float64(), "-", "The same of two groups of random-word controls.")
-_EXCESS = Column("excess", pa.float64(), "-", "value − control.")
-_P = Column("p_value", pa.float64(), "0..1", "Permutation p; missing where inference is refused.", True)
+_PLACEBO = Column("placebo", pa.float64(), "-", "The same of the types' placebos; missing for a group with itself.", True)
+_EXCESS = Column("excess", pa.float64(), "-", "value − placebo.", True)
+_P = Column(
+    "p_value", pa.float64(), "0..1", "Two-sided, by swapping blocks with those of placebos; missing where refused.", True
+)
 _Q = Column("q_value", pa.float64(), "0..1", "After Benjamini-Hochberg over the tests of its family.", True)
 
 RANKING = Table(
@@ -218,7 +236,7 @@ CONSISTENCY = Table(
         Column("second", NAMES, "-", "Another, or the same."),
         _VALUE,
         _CHANCE,
-        _CONTROL,
+        _PLACEBO,
         _EXCESS,
         _LOW,
         _HIGH,
@@ -240,6 +258,7 @@ LAYER_AGREEMENT = Table(
     "a set, a measure and a layer: how far the set's subtypes agree",
     (
         _SET,
+        Column("subtypes", pa.int16(), "-", "Subtypes that stand for the set: those that allow inference, if there are two."),
         _SITE,
         _POSITION,
         _SCALE,
@@ -247,7 +266,7 @@ LAYER_AGREEMENT = Table(
         Column("layer", pa.int16(), "-", "Missing: mean over layers.", True),
         _VALUE,
         _CHANCE,
-        _CONTROL,
+        _PLACEBO,
         _EXCESS,
         _LOW,
         _HIGH,
@@ -267,14 +286,14 @@ LAYER_SPECIFICITY = Table(
         _SCALE,
         _LAYER,
         Column("share", pa.float64(), "0..1", "1/L if layers did not matter."),
-        _CONTROL,
+        _PLACEBO,
         _EXCESS,
         _LOW,
         _HIGH,
         _P,
         _Q,
-        Column("distance", pa.float64(), "0..1", "Of the whole set: ½ Σ |share − control| over layers."),
-        Column("distance_p", pa.float64(), "0..1", "Its permutation p.", True),
+        Column("distance", pa.float64(), "0..1", "Of the whole set: ½ Σ |share − placebo| over layers."),
+        Column("distance_p", pa.float64(), "0..1", "Its p, by swaps.", True),
     ),
     made_by="layerscope stability",
 )
@@ -286,11 +305,24 @@ TYPE_SPECIFICITY = Table(
         _SITE,
         _POSITION,
         _SCALE,
-        Column("within_subtype", pa.float64(), "-1..1", "Spearman between halves of one subtype, mean over layers."),
+        Column(
+            "within_subtype",
+            pa.float64(),
+            "-1..1",
+            "Correlation of percentiles between halves of one subtype, mean over layers.",
+        ),
         Column("between_subtypes", pa.float64(), "-1..1", "Between halves of different subtypes."),
-        Column("subtype_p", pa.float64(), "0..1", "Permutation p, blocks dealt out anew.", True),
-        Column("within_type", pa.float64(), "-1..1", "Between subtypes of one type.", True),
-        Column("between_types", pa.float64(), "-1..1", "Between subtypes of different types.", True),
+        Column("within_placebo", pa.float64(), "-1..1", "Between halves of one subtype's placebos."),
+        Column("between_placebos", pa.float64(), "-1..1", "Between halves of different subtypes' placebos."),
+        Column(
+            "subtype_p",
+            pa.float64(),
+            "0..1",
+            "Two-sided, by swaps: within − between of subtypes against that of placebos.",
+            True,
+        ),
+        Column("within_type", pa.float64(), "-2..2", "Between subtypes of one type, less that of their placebos.", True),
+        Column("between_types", pa.float64(), "-2..2", "Between subtypes of different types, likewise.", True),
         Column("type_p", pa.float64(), "0..1", "Over labellings of the subtypes.", True),
         Column("labellings", pa.int32(), "-", "Labellings; no p can be below one over it."),
         Column("subtype_q", pa.float64(), "0..1", "After Benjamini-Hochberg over places.", True),
@@ -301,7 +333,7 @@ TYPE_SPECIFICITY = Table(
 
 DIMENSIONS = Table(
     "dimensions.parquet",
-    "a dimension that changes less than the others of its layer do, more so than in controls (q < 0.05)",
+    "a dimension that changes less than the others of its layer do, more so than under placebos (q < 0.05)",
     (
         _SET,
         _SITE,
@@ -310,11 +342,36 @@ DIMENSIONS = Table(
         _DIM,
         Column("pairs", pa.int32(), "pairs", "Pairs of the set."),
         Column("percentile", pa.float64(), "0..1", "Of the set."),
-        Column("cliffs_delta", pa.float64(), "-1..1", "2 × percentile − 1: below 0 the set differs less than controls."),
-        Column("log_ratio_of_medians", pa.float64(), "-", "ln(median of the set / of the controls); mean over subtypes.", True),
+        Column("placebo", pa.float64(), "0..1", "Of its placebos."),
+        Column(
+            "log_ratio_of_medians", pa.float64(), "-", "ln(median of the pairs / of the placebos); mean over subtypes.", True
+        ),
         _P,
         _Q,
     ),
+    made_by="layerscope stability",
+)
+
+BALANCE = Table(
+    "balance.parquet",
+    "a type beside its placebos, or those beside second ones, at a place",
+    (
+        _SITE,
+        _POSITION,
+        _GROUP,
+        Column("placebos", NAMES, "-", "The group that it is held against."),
+        Column("pairs", pa.int32(), "pairs", "Pairs of both that have the position."),
+        Column("blocks", pa.int32(), "-", "Blocks of templates with such pairs."),
+        Column("log_ratio", pa.float64(), "-", "Mean over pairs and layers of ln(size of the placebo / of the pair)."),
+        Column("refused", pa.string(), "-", "Why nothing is inferred there; missing where it is.", True),
+    ),
+    made_by="layerscope stability",
+)
+
+CHECK = Table(
+    "placebo_check.parquet",
+    "a measure and a layer: how far placebos agree beyond second placebos, which should be nowhere",
+    LAYER_AGREEMENT.columns,
     made_by="layerscope stability",
 )
 
@@ -395,6 +452,33 @@ INTERVENTION = Table(
     made_by="layerscope intervene",
 )
 
+ALL, WITHOUT_STABLE, WITHOUT_RANDOM, CARRIED = "all", "without-stable", "without-random", "carried"
+"""What was patched, in the table ``restoring``; the last is the third less the second."""
+
+RESTORING = Table(
+    "restoring.parquet",
+    "a layer, a position and what of the right side was put into the wrong one there",
+    (
+        _LAYER,
+        _POSITION,
+        Column(
+            "set",
+            NAMES,
+            "-",
+            "all (every dimension), without-stable, without-random (mean over sets), or carried: without-random less "
+            "without-stable.",
+        ),
+        Column("pairs", pa.int32(), "pairs", "Pairs that have the position."),
+        Column("restored_nats", pa.float64(), "nats", "Mean fall of the NLL of what follows the wrong form.", True),
+        Column("low", pa.float64(), "nats", "Lower end of its 95 % interval over templates.", True),
+        Column("high", pa.float64(), "nats", "Upper end.", True),
+        Column("share", pa.float64(), "-", "Part of the margin, NLL after the wrong form less after the right one.", True),
+        Column("p_value", pa.float64(), "0..1", "Two-sided, of 0.", True),
+        Column("q_value", pa.float64(), "0..1", "After Benjamini-Hochberg over layers and positions.", True),
+    ),
+    made_by="layerscope intervene --patch",
+)
+
 STABILITY_TABLES = (
     RANKING,
     SPREAD_EXPLAINS,
@@ -403,6 +487,8 @@ STABILITY_TABLES = (
     LAYER_SPECIFICITY,
     TYPE_SPECIFICITY,
     DIMENSIONS,
+    BALANCE,
+    CHECK,
     CONTRACTION,
     DIVERGENCE,
     PREFERENCES,

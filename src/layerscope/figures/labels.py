@@ -82,13 +82,13 @@ _LABELS: dict[str, Bilingual] = {
     "layer": Bilingual("Layer", "層"),
     "interval_bands": Bilingual("Bands: 95% interval. ", "帯：95% 区間。"),
     "dimension": Bilingual("Dimension", "次元"),
-    "scale:percentile": Bilingual("Control percentile", "対照パーセンタイル"),
+    "scale:percentile": Bilingual("Percentile (like size)", "パーセンタイル（同程度）"),
     "scale:raw": Bilingual("Mean |a1 − a2|", "平均 |a1 − a2|"),
     "note:smallest": Bilingual(
         "Each column: the smallest value of {n} neighbouring dimensions",
         "各列：隣り合う {n} 次元の最小値",
     ),
-    "like_control": Bilingual("like a random word (0.5)", "無作為語と同じ（0.5）"),
+    "like_others": Bilingual("like other words of that size (0.5)", "同程度の大きさの他の語と同じ（0.5）"),
     "stillest:percentile": Bilingual("Changes least on the primary scale", "主尺度で変化が最小"),
     "stillest:raw": Bilingual("Changes least on the raw scale", "生の尺度で変化が最小"),
     "on_both": Bilingual("on both scales' lists of {n}: {shared}", "両尺度の上位 {n} に共通：{shared}"),
@@ -106,10 +106,10 @@ _LABELS: dict[str, Bilingual] = {
     "measure:spearman": Bilingual("Spearman", "スピアマン相関"),
     "measure:rbo": Bilingual("Rank-biased overlap", "RBO（順位加重一致度）"),
     "measure:kendall_w": Bilingual("Kendall's W", "ケンドールの W"),
-    "excess": Bilingual("Excess over control", "対照との差"),
+    "excess": Bilingual("Excess over placebos", "プラセボとの差"),
     "note:consistency": Bilingual(
-        "Framed diagonal: halves of one subtype. Dot: q < 0.05. Mean over layers; control: {control}",
-        "枠付き対角線：同じ種類の半分同士。点：q < 0.05。層の平均；対照：{control}",
+        "Framed diagonal: halves of one subtype. Dot: q < 0.05. Mean over layers; placebos: {placebo}",
+        "枠付き対角線：同じ種類の半分同士。点：q < 0.05。層の平均；プラセボ：{placebo}",
     ),
     "profile:positions": Bilingual("{excess}\n({measure})", "{excess}\n（{measure}）"),
     "note:bands": Bilingual("Bands: 95% interval; above: at {position} only", "帯：95% 区間（上：{position}のみ）"),
@@ -117,13 +117,14 @@ _LABELS: dict[str, Bilingual] = {
     "uniform": Bilingual("1 / layers", "1／層数"),
     "distance": Bilingual("distance {d}, {p}", "距離 {d}、{p}"),
     "note:shares": Bilingual(
-        "Band: 95% interval of the excess over control, all types.\nDistance: ½ Σ |share − control|",
-        "帯：対照との差の 95% 区間（全タイプ）\n距離：½ Σ |割合 − 対照|",
+        "Band: 95% interval of the excess over placebos, all types.\nDistance: ½ Σ |share − placebo|",
+        "帯：プラセボとの差の 95% 区間（全タイプ）\n距離：½ Σ |割合 − プラセボ|",
     ),
     "set:all": Bilingual("all types", "全タイプ"),
     "set:meaning": Bilingual("meaning", "意味"),
     "set:grammar": Bilingual("grammar", "文法"),
     "set:control": Bilingual("control (random word)", "対照（無作為語）"),
+    "set:placebo": Bilingual("placebo (same size and place)", "プラセボ（同じ大きさ・位置）"),
     "set:error": Bilingual("error", "誤り"),
     "set:error-meaning": Bilingual("error − meaning, equal size", "誤り − 意味（同じ大きさ）"),
     "contraction": Bilingual("Contraction $\\rho$\n(ln R out / in)", "収縮 $\\rho$\n（ln R 出力／入力）"),
@@ -172,9 +173,19 @@ _LABELS: dict[str, Bilingual] = {
     "group:determiner-noun-agreement": Bilingual("det.–noun agr.", "限定詞と名詞の一致"),
     "group:pronoun-gender": Bilingual("pronoun gender", "代名詞の性"),
     "group:typo": Bilingual("typo", "綴り誤り"),
-    "group:random-word-a": Bilingual("random word a", "無作為語 a"),
-    "group:random-word-b": Bilingual("random word b", "無作為語 b"),
+    "group:random-word": Bilingual("random word", "無作為語"),
+    "restored": Bilingual("Restored share of the margin", "差の回復率"),
+    "carried": Bilingual(
+        "Lost without the stillest,\nmore than without others like them", "最も変化しない次元を除いて\n余分に失われる割合"
+    ),
+    "note:restoring": Bilingual(
+        "After a layer, the wrong side is given what the right side has at one position.\n"
+        "Margin: NLL after the wrong form − after the right one. Band: 95% interval over templates",
+        "ある層の後、1 つの位置で誤りの側に正しい側の値を与える。\n"
+        "差：誤った形の後の NLL − 正しい形の後の NLL。帯：テンプレートに関する 95% 区間",
+    ),
     "aligned": Bilingual("{name}, aligned", "{name}（長さ違い）"),
+    "placebo": Bilingual("{name}, placebo", "{name}（プラセボ）"),
 }
 
 _LONGEST_GROUP = 18
@@ -206,6 +217,9 @@ def tag_label(tag: str, language: Language) -> str:
 
 def group_label(group: str, language: Language) -> str:
     """A group of pairs, short enough to stand beside others; one that is not ours keeps its name."""
+    name, is_placebo, _ = group.partition("-placebo")
+    if is_placebo:
+        return label("placebo", language).format(name=group_label(name, language))
     name = group.removesuffix("-aligned")
     if f"group:{name}" in _LABELS:
         shown = label(f"group:{name}", language)

@@ -1,7 +1,8 @@
 """What the page shows of a contrast run: cells by layer and dimension, rankings, agreement, correction, single pairs.
 
-Cells are kept for sets of pairs (meaning, grammar, control) at as many sites and positions as there is room for, the main place
-first, and for single subtypes at the main place. Axes: ``set``, ``layer``, ``dim``; ``pair``, ``position``, ``state``.
+Cells are kept for sets of pairs (meaning, grammar, their placebos, random words) at as many sites and positions as there is
+room for, the main place first, and for single subtypes at the main place. Axes: ``set``, ``layer``, ``dim``; ``pair``,
+``position``, ``state``.
 """
 
 from __future__ import annotations
@@ -27,29 +28,39 @@ SCALES = ("percentile", "z", "relative")
 """Kept; the raw scale is z times σ."""
 INTERVENTION_SHOWN = ("site", "position", "units", "verdict", "effects", "conclusion", "request", "balance")
 """Of intervention.json."""
-_SETS = ("meaning", "grammar", "control")
+_SETS = ("meaning", "grammar", "placebo", "control")
 _TABLES: dict[str, tuple[str, ...]] = {
     "ranking": (
         *("set", "site", "position", "scale", "rank", "layer", "dim", "score", "low", "high"),
         *("percentile", "raw", "z", "relative", "spread"),
     ),
     "consistency": (
-        *("site", "position", "scale", "measure", "first", "second", "value", "chance", "control", "excess", "low", "high"),
+        *("site", "position", "scale", "measure", "first", "second", "value", "chance", "placebo", "excess", "low", "high"),
         *("p_value", "q_value"),
     ),
     "layer_agreement": (
-        *("set", "site", "position", "scale", "measure", "layer", "value", "chance", "control", "excess", "low", "high"),
+        *("set", "site", "position", "scale", "measure", "layer", "value", "chance", "placebo", "excess", "low", "high"),
         *("p_value", "q_value"),
     ),
-    "layer_specificity": ("set", "site", "position", "scale", "layer", "share", "control", "excess", "low", "high", "q_value"),
+    "layer_specificity": ("set", "site", "position", "scale", "layer", "share", "placebo", "excess", "low", "high", "q_value"),
     "type_specificity": (
-        *("site", "position", "scale", "within_subtype", "between_subtypes", "subtype_p", "subtype_q"),
+        *(
+            "site",
+            "position",
+            "scale",
+            "within_subtype",
+            "between_subtypes",
+            "within_placebo",
+            "between_placebos",
+            "subtype_p",
+            "subtype_q",
+        ),
         *("within_type", "between_types", "type_p", "type_q"),
     ),
     "contraction": ("set", "quantity", "position", "layer", "pairs", "value", "low", "high", "q_value"),
     "divergence": ("set", "distance", "pairs", "kl_nats", "low", "high"),
     "preferences": ("group", "pairs", "agreed"),
-    "dimensions": ("set", "site", "position", "layer", "dim", "percentile", "cliffs_delta", "q_value"),
+    "dimensions": ("set", "site", "position", "layer", "dim", "percentile", "placebo", "q_value"),
 }
 """Columns of each table of ``layerscope stability`` that are shown."""
 

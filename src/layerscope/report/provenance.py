@@ -62,7 +62,7 @@ def _sweep_facts(record: SweepRecord) -> dict[str, Any]:
 def _contrast_facts(record: ContrastRecord) -> dict[str, Any]:
     request, groups = record.request, record.groups.values()
     return {
-        "pairs": sum(group.pairs for group in groups),
+        "pairs": sum(group.pairs or 0 for group in groups),
         "pairs_from": request.pairs,
         "pairs_sha256": request.pairs_sha256,
         "unusable": sum(group.unusable for group in groups),
@@ -118,6 +118,8 @@ def _contrast_words(request: ContrastRequestRecord, subtypes: tuple[str, ...]) -
     else:
         words += ["--pairs", request.pairs if Path(request.pairs).suffix else f"{request.pairs}.jsonl"]
     words += ["--sites", ",".join(request.sites), "--positions", ",".join(request.positions)]
+    if request.placebos != 1:
+        words += ["--placebos", str(request.placebos)]
     if request.values:
         words += ["--values", ",".join(map(str, request.values))]
     if request.prefix:

@@ -24,7 +24,7 @@ from layerscope.errors import RunError
 from layerscope.lock import alone
 from layerscope.results.digests import SUMS, Digests
 from layerscope.results.record import RequestRecord, RunRecord
-from layerscope.results.schema import SCHEMA_VERSION, Table
+from layerscope.results.schema import OLDEST_READ, SCHEMA_VERSION, Table
 
 log = logging.getLogger(__name__)
 
@@ -123,18 +123,19 @@ class RunDirectory:
                 f"'{path}' is not a manifest of layerscope: name a folder that one of its commands printed, or give the "
                 "command that is to run there --force."
             )
+        # runs of layerscope 0.1.0 say what they are in the request, and only contrasts do
+        found.setdefault("kind", found["request"].get("kind", "sweep"))
+        if not isinstance(found["kind"], str):
+            raise RunError(f"'{path}' does not say what kind of run it is: give the command that made it again with --force.")
         version = found["schema_version"]
-        if version != SCHEMA_VERSION:
-            is_newer = isinstance(version, int) and version > SCHEMA_VERSION
+        is_number = isinstance(version, int) and not isinstance(version, bool)
+        if not (is_number and OLDEST_READ.get(found["kind"], SCHEMA_VERSION) <= version <= SCHEMA_VERSION):
+            is_newer = is_number and version > SCHEMA_VERSION
             raise RunError(
                 f"'{self.path}' has tables of version {version} and this is version {SCHEMA_VERSION}: "
                 + ("install a newer layerscope, or give" if is_newer else "give")
                 + " the command that made it again with --force, or with another --output-dir."
             )
-        # runs of layerscope 0.1.0 say what they are in the request, and only contrasts do
-        found.setdefault("kind", found["request"].get("kind", "sweep"))
-        if not isinstance(found["kind"], str):
-            raise RunError(f"'{path}' does not say what kind of run it is: give the command that made it again with --force.")
         return found
 
     def check_resumable(

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import pandas as pd
 import pyarrow as pa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised whenever a table changes its columns or their meaning."""
+OLDEST_READ = {"sweep": 2}
+"""By kind of run, the oldest version whose tables are as today's; of other kinds only today's are."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ class Table:
                 columns[column.name] = pa.array(values.tolist(), pa.string()).dictionary_encode()
             elif pa.types.is_floating(column.dtype) and column.nullable:
                 columns[column.name] = gaps(values.to_numpy(dtype=float))
+            elif pa.types.is_string(column.dtype) and column.nullable:
+                columns[column.name] = [None if pd.isna(value) else str(value) for value in values]
             elif pa.types.is_integer(column.dtype) and column.nullable:
                 columns[column.name] = [None if pd.isna(value) else int(value) for value in values]
             else:

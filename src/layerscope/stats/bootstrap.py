@@ -1,4 +1,4 @@
-"""Drawing with replacement: what every bootstrap of blocks shares."""
+"""Drawing with replacement, and intervals of what was drawn: what every bootstrap of blocks shares."""
 
 from __future__ import annotations
 
@@ -25,3 +25,14 @@ def draw_again(
     even = np.full(n, 1.0 / n)
     for start in range(0, n_resamples, step):
         yield generator.multinomial(n, even, size=min(step, n_resamples - start)).astype(np.float64)
+
+
+def recentred(value: np.ndarray, drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A 95 % bootstrap interval moved onto the value.
+
+    Returns:
+        The value plus the 2.5 % and the 97.5 % quantile of the drawn values' distance from their mean.
+    """
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    middle = drawn.mean(axis=0)
+    return np.asarray(value + low - middle), np.asarray(value + high - middle)

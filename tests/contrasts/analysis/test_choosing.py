@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 
-from layerscope.contrasts.analysis.choosing import choose_units, pairs_to_test, random_sets
+from layerscope.contrasts.analysis.choosing import TypeBlocks, against_placebos, choose_units, pairs_to_test, random_sets
 from layerscope.contrasts.blocks import GroupBlocks
 
 N_LAYERS, WIDTH = 3, 20
@@ -14,7 +15,7 @@ N_LAYERS, WIDTH = 3, 20
 def blocks_of(scores: np.ndarray, n_blocks: int = 6) -> GroupBlocks:
     """Blocks that all have the same scores."""
     same = np.broadcast_to(scores.astype(np.float32), (n_blocks, N_LAYERS, WIDTH))
-    return GroupBlocks(np.arange(10, 10 + n_blocks), np.full(n_blocks, 4), same, same, same)
+    return GroupBlocks(np.arange(10, 10 + n_blocks), np.full(n_blocks, 4), same, same, same, same[..., 0])
 
 
 def still(*units: tuple[int, int]) -> np.ndarray:
@@ -25,14 +26,51 @@ def still(*units: tuple[int, int]) -> np.ndarray:
 
 
 def test_the_stillest_units_of_the_types_asked_for() -> None:
-    groups = [("place", "meaning", blocks_of(still((0, 3), (2, 7)))), ("tense", "grammar", blocks_of(still((1, 5), (2, 9))))]
+    groups = [
+        TypeBlocks("place", "meaning", blocks_of(still((0, 3), (2, 7))), None),
+        TypeBlocks("tense", "grammar", blocks_of(still((1, 5), (2, 9))), None),
+    ]
     for members, expected in (("meaning", [3, 47]), ("grammar", [25, 49])):
-        chosen, left = choose_units(groups, 2, members=members, layer=None, generator=np.random.default_rng(0))
-        assert sorted(chosen.tolist()) == expected
+        found = choose_units(groups, 2, members=members, layer=None, generator=np.random.default_rng(0))
+        assert found is not None
+        assert sorted(found.units.tolist()) == expected
+        assert found.of_placebos is None
+        left = found.left
         assert set(left) == {"place", "tense"}, "what is tested is of all types"
         assert all(len(numbers) == 3 and numbers < set(range(10, 16)) for numbers in left.values())
-    chosen, _ = choose_units(groups, 1, members="all", layer=1, generator=np.random.default_rng(0))
-    assert chosen.tolist() == [25]
+    found = choose_units(groups, 1, members="all", layer=1, generator=np.random.default_rng(0))
+    assert found is not None
+    assert found.units.tolist() == [25]
+
+
+def test_as_many_units_are_chosen_on_the_placebos_of_the_same_blocks() -> None:
+    scores = np.full((8, N_LAYERS, WIDTH), 0.5, dtype=np.float32)
+    for block in range(8):
+        scores[block, 0, block] = 0.0
+    own = blocks_of(still((0, 3), (2, 7)), n_blocks=8)
+    placebos = GroupBlocks(own.number[1:], own.pairs[1:], *[scores[1:]] * 3, scores[1:, :, 0])
+    group = TypeBlocks("tense", "grammar", own, placebos)
+    for seed in range(10):
+        found = choose_units([group], 2, members="all", layer=None, generator=np.random.default_rng(seed))
+        assert found is not None
+        assert found.of_placebos is not None
+        assert sorted(found.units.tolist()) == [3, 47]
+        assert len(found.of_placebos) == 2
+        # block number 10 + i has still unit i: none of a block that is left for the test
+        assert not {int(unit) + 10 for unit in found.of_placebos} & found.left["tense"]
+
+
+def test_what_sets_the_stable_set_apart_from_that_of_placebos() -> None:
+    covariates = np.exp(np.random.default_rng(0).normal(size=(60, 3)))
+    found = against_placebos(np.array([3, 5, 9]), np.array([5, 20, 31]), covariates)
+    assert found is not None
+    assert (found.of_edits.tolist(), found.of_placebos.tolist(), found.n_shared) == ([3, 9], [20, 31], 1)
+    logs = np.log(covariates[:, 0])
+    by_hand = (logs[[3, 9]].mean() - logs[[20, 31]].mean()) / logs.std(ddof=1)
+    assert found.balance["spread"] == pytest.approx(by_hand)
+    assert found.is_matched == all(abs(value) <= 0.1 for value in found.balance.values())
+    assert against_placebos(np.array([3, 5]), None, covariates) is None
+    assert against_placebos(np.array([3, 5]), np.array([5, 3]), covariates) is None
 
 
 def test_units_are_chosen_on_the_half_that_is_not_tested() -> None:
@@ -40,14 +78,16 @@ def test_units_are_chosen_on_the_half_that_is_not_tested() -> None:
     scores = np.full((8, N_LAYERS, WIDTH), 0.5, dtype=np.float32)
     for block in range(8):
         scores[block, 0, block] = 0.0
-    group = ("tense", "grammar", GroupBlocks(np.arange(8), np.full(8, 2), scores, scores, scores))
+    blocks = GroupBlocks(np.arange(8), np.full(8, 2), scores, scores, scores, scores[..., 0])
     for seed in range(20):
-        chosen, left = choose_units([group], 4, members="all", layer=None, generator=np.random.default_rng(seed))
-        assert set(chosen.tolist()) == set(range(8)) - left["tense"]
+        group = TypeBlocks("tense", "grammar", blocks, None)
+        found = choose_units([group], 4, members="all", layer=None, generator=np.random.default_rng(seed))
+        assert found is not None
+        assert set(found.units.tolist()) == set(range(8)) - found.left["tense"]
 
 
 def test_one_block_cannot_be_halved() -> None:
-    group = ("tense", "grammar", blocks_of(still((0, 1)), n_blocks=1))
+    group = TypeBlocks("tense", "grammar", blocks_of(still((0, 1)), n_blocks=1), None)
     assert choose_units([group], 1, members="all", layer=None, generator=np.random.default_rng(0)) is None
     assert choose_units([], 1, members="all", layer=None, generator=np.random.default_rng(0)) is None
 

@@ -11,23 +11,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from layerscope.contrasts.engine.difference_sums import (
-    N_BINS,
-    N_BLOCKS,
-    QUANTILES,
-    DifferenceSummer,
-    Percentiles,
-    bin_edges,
-    bin_of,
-)
+from layerscope.contrasts.blocks import N_BLOCKS, UNMATCHED
+from layerscope.contrasts.engine.difference_sums import QUANTILES, DifferenceSummer
 from layerscope.contrasts.engine.groups import ContrastPlan, GroupContrast, PairValues, contrast_group
-from layerscope.contrasts.engine.pair_batches import PairBatch, can_share, make_batches
+from layerscope.contrasts.engine.local_scale import N_BINS, LocalScale, ReferenceBins, bin_edges, bin_of
+from layerscope.contrasts.engine.pair_batches import PairBatch, can_share, cut, filled_up, make_batches
 from layerscope.contrasts.engine.reference import measure_reference
 from layerscope.corpora.windows import EncodedText, Window, make_window
 from layerscope.engine.batching import make_shards
 from layerscope.models.decoder import Decoder
 from layerscope.models.sites import SITES, SiteMap, first_of
 from layerscope.pairs.positions import PlacedPair
+from tests.contrasts.engine.naive_local_scale import percentiles
 from tests.oracles import layers_of
 from tests.tiny_models import VOCAB_SIZE, build_tiny
 
@@ -102,12 +97,10 @@ class Kept:
     values: np.ndarray
 
 
-def run(
-    sites: SiteMap, pairs: list[PlacedPair], plan: ContrastPlan, percentiles: Percentiles | None = None, blocks=None
-) -> Kept:
+def run(sites: SiteMap, pairs: list[PlacedPair], plan: ContrastPlan, scales: tuple[LocalScale, ...] = (), blocks=None) -> Kept:
     kept: list[PairValues] = []
     blocks = np.arange(len(pairs)) % N_BLOCKS if blocks is None else blocks
-    result = contrast_group(sites, pairs, blocks=blocks, plan=plan, percentiles=percentiles, keep=kept.append)
+    result = contrast_group(sites, pairs, blocks=blocks, plan=plan, scales=scales, keep=kept.append)
     shape = (len(pairs), len(sites.sites), len(plan.positions), sites.n_layers, sites.width)
     values = np.full(shape, np.inf, dtype=np.float32)
     for one in kept:
@@ -253,25 +246,47 @@ def bins_of(values: np.ndarray, inverse: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(values), -1, binned(np.nan_to_num(values) * inverse))
 
 
+def log_sizes(values: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """ln ‖(a₁ − a₂) / σ‖, in float32 of a difference of 0 the smallest normal number's."""
+    lengths = np.sqrt(((values.astype(np.float64) / spread) ** 2).sum(axis=-1))
+    return np.log(np.maximum(lengths, np.finfo(np.float32).tiny))
+
+
 def check_block_means(found: np.ndarray, block_pairs: np.ndarray, of_pair: np.ndarray, blocks: np.ndarray) -> None:
-    for block in range(N_BLOCKS):
+    """Of numbers whose axes are pair, site, position and others."""
+    assert len(found) == len(block_pairs) == N_BLOCKS + 1
+    lacks = np.isnan(of_pair).reshape(*of_pair.shape[:3], -1)[:, 0, :, 0]
+    for block in range(N_BLOCKS + 1):
         members = of_pair[blocks == block]
-        counts = (~np.isnan(members[:, 0, :, 0, 0])).sum(axis=0)
+        counts = (~lacks[blocks == block]).sum(axis=0)
         np.testing.assert_array_equal(block_pairs[block], counts)
         there = counts > 0
         assert np.isnan(found[block][:, ~there]).all()
         if there.any():
-            expected = np.nansum(members[:, :, there], axis=0) / counts[there][None, :, None, None]
+            expected = np.nansum(members[:, :, there], axis=0) / counts[there].reshape(-1, *[1] * (of_pair.ndim - 3))
             np.testing.assert_allclose(found[block][:, there], expected, rtol=2e-5, atol=1e-6)
+
+
+def check_reference(kept: ReferenceBins, bins: np.ndarray, log_size: np.ndarray) -> None:
+    """Of numbers by pair, site, position and layer; bins of −1 where a pair lacks the position."""
+    np.testing.assert_array_equal(kept.has.numpy(), (bins[:, 0, :, 0, 0] >= 0).T)
+    for site, position, layer in np.ndindex(bins.shape[1:4]):
+        there = np.flatnonzero(kept.has[position])
+        np.testing.assert_array_equal(kept.bins[site, layer, position].numpy()[there], bins[there, site, position, layer])
+        found, expected = kept.log_size[site, layer, position].numpy()[there], log_size[there, site, position, layer]
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_sums_are_numpys_over_the_values_of_single_pairs() -> None:
     sites = sites_of("gpt2", ("resid_post", "mlp_out"))
-    plan = plan_of(sites, positions=("edit", "edit+2", "last"))
-    blocks = np.array([3, 3, 19, 0, 3, 7, 0, 0, 19, 11, 12, 3, 5])
-    references = [run(sites, mixed_pairs(seed=8) + random_pairs(20, 3), plan), run(sites, random_pairs(9, 5), plan)]
-    histograms = [reference.result.sums.histogram for reference in references]
-    found = run(sites, mixed_pairs(), plan, Percentiles.from_histograms(*histograms), blocks)
+    positions = ("edit", "edit+2", "last")
+    plan, large = (plan_of(sites, positions=positions, budget=budget) for budget in (60, 2000))
+    blocks = np.array([3, 3, 19, 0, 3, 7, UNMATCHED, 0, 19, 11, 12, 3, UNMATCHED])
+    # one of several windows, and two of one
+    of_references = [mixed_pairs(seed=8) + random_pairs(140, 3), mixed_pairs(seed=8) + random_pairs(20, 3), random_pairs(9, 5)]
+    references = [run(sites, some, large) for some in of_references]
+    scales = tuple(LocalScale.from_bins(one.result.sums.reference) for one in references)
+    found = run(sites, mixed_pairs(), plan, scales, blocks)
     sums, values = found.result.sums, found.values.astype(np.float64)
     np.testing.assert_allclose(sums.mean, np.nanmean(values, axis=0), rtol=1e-5, atol=1e-9)
     np.testing.assert_allclose(sums.variance, np.nanvar(values, axis=0), rtol=1e-4, atol=1e-9)
@@ -279,20 +294,29 @@ def test_sums_are_numpys_over_the_values_of_single_pairs() -> None:
     assert sums.zeros.min() >= 1, "the twins"
     spread = np.stack([plan.spread[site] for site in sites.sites])[:, None]
     inverse = (1.0 / spread).astype(np.float32)
-    bins = bins_of(found.values, inverse)
-    np.testing.assert_array_equal(sums.histogram.numpy(), np.stack([(bins == b).sum(axis=0) for b in range(N_BINS)], axis=-2))
-    assert sums.block_percentile.shape[0] == 2
+    bins, log_size = bins_of(found.values, inverse), log_sizes(found.values, spread)
+    assert sums.reference is None
+    assert sums.block_percentile.shape[0] == 3
     check_block_means(sums.block_mean, sums.block_pairs, values, blocks)
-    for reference, block_percentile in zip(references, sums.block_percentile, strict=True):
-        # control percentile: the controls in lower bins, and half of those in the same one
-        ref_bins = bins_of(reference.values, inverse)
-        n_controls = (ref_bins >= 0).sum(axis=0)
-        below = np.stack([((ref_bins >= 0) & (ref_bins < one)).sum(axis=0) for one in bins])
-        ties = np.stack([(ref_bins == one).sum(axis=0) for one in bins])
-        percentile = np.where(bins >= 0, (below + 0.5 * ties) / n_controls, np.nan)
+    check_block_means(sums.block_log_size, sums.block_pairs, log_size, blocks)
+    for pairs, reference, block_percentile in zip(of_references, references, sums.block_percentile, strict=True):
+        ref_bins, ref_log_size = bins_of(reference.values, inverse), log_sizes(reference.values, spread)
+        assert reference.result.sums.block_percentile is None
+        # pairs lie in the order in which their batches ran
+        order = np.array([member for batch in make_batches(pairs, 2000, share=large.share) for member in batch.members])
+        check_reference(reference.result.sums.reference, ref_bins[order], ref_log_size[order])
+        percentile = np.full(bins.shape, np.nan)
+        for cell in np.ndindex(bins.shape[1:4]):
+            controls, rows = (np.flatnonzero(some[:, *cell, 0] >= 0) for some in (ref_bins, bins))
+            reference_pairs = ref_bins[controls, *cell], ref_log_size[controls, *cell]
+            percentile[rows, *cell] = percentiles(*reference_pairs, bins[rows, *cell], log_size[rows, *cell])
         check_block_means(block_percentile, sums.block_pairs, percentile, blocks)
+        if len(pairs) > 100:
+            continue
         # the exact mid-rank percentile is never further away than half of what shares the bin
+        n_controls = (ref_bins >= 0).sum(axis=0)
         controls = reference.values
+        ties = np.stack([(ref_bins == one).sum(axis=0) for one in bins])
         exact = np.stack([((controls < one).sum(axis=0) + 0.5 * (controls == one).sum(axis=0)) for one in found.values])
         away = np.where(bins >= 0, np.abs(percentile - exact / n_controls), 0.0)
         assert (away <= 0.5 * ties / n_controls + 1e-9).all()
@@ -444,6 +468,38 @@ def test_batches_hold_each_pair_once_within_the_budget_at_the_least_cost(share: 
     assert cost_of(batches) == cheapest
 
 
+@pytest.mark.parametrize("n_sides", [1, 18, 80])
+@pytest.mark.parametrize("budget", [1, 200, 600, 100_000])
+def test_members_of_any_number_of_rows_are_cut_at_the_least_cost(n_sides: int, budget: int) -> None:
+    rng = np.random.default_rng(n_sides)
+    starts = rng.integers(0, 4, size=9).tolist()
+    lengths = [start + int(more) for start, more in zip(starts, rng.integers(1, 9, size=9), strict=True)]
+
+    def sizes(members: tuple[int, ...]) -> tuple[int, int, int]:
+        start = min(starts[i] for i in members)
+        return start, filled_up(len(members)), max(lengths[i] for i in members) - start
+
+    def fits(members: tuple[int, ...]) -> bool:
+        _, rows, width = sizes(members)
+        return len(members) == 1 or n_sides * rows * width <= budget
+
+    def cost(parts: list[tuple[int, ...]]) -> int:
+        return sum(rows * (start + n_sides * width) + 60 + 40 * (2 if start else 1) for start, rows, width in map(sizes, parts))
+
+    found = cut(starts, lengths, budget, n_sides=n_sides)
+    order = sorted(range(9), key=lambda i: (starts[i], lengths[i], i))
+    assert [member for members in found for member in members] == order
+    assert all(map(fits, found))
+    cheapest = float("inf")
+    for n_cuts in range(9):
+        for cuts in itertools.combinations(range(1, 9), n_cuts):
+            parts = [tuple(order[a:b]) for a, b in itertools.pairwise([0, *cuts, 9])]
+            if all(map(fits, parts)):
+                cheapest = min(cheapest, cost(parts))
+    assert cost(found) == cheapest
+    assert cut([], [], budget, n_sides=n_sides) == []
+
+
 def test_a_batch_by_hand() -> None:
     first = PlacedPair((np.arange(10, 17), np.array([10, 11, 12, 99, 14, 15, 16])), 3, (4, 4), (5, 5))
     second = PlacedPair((np.arange(20, 26), np.array([20, 21, 98, 23, 24, 25])), 2, (3, 3), (4, 4))
@@ -465,17 +521,16 @@ def test_a_batch_is_filled_up_to_one_of_few_sizes_with_its_last_pair() -> None:
 
 def test_no_pairs_give_no_numbers_and_no_error() -> None:
     sites = sites_of("llama")
-    found = contrast_group(sites, [], blocks=np.zeros(0, dtype=np.int64), plan=plan_of(sites), percentiles=None)
+    found = contrast_group(sites, [], blocks=np.zeros(0, dtype=np.int64), plan=plan_of(sites))
     assert found.sums.pairs.tolist() == [0] * len(POSITIONS)
+    assert found.sums.reference is None, "there is nothing to read on"
     assert found.measures.detection.shape == (0,)
 
 
 def test_progress_adds_up_to_the_pairs() -> None:
     sites, counted = sites_of("llama"), list[int]()
     pairs = mixed_pairs()
-    contrast_group(
-        sites, pairs, blocks=np.zeros(13, dtype=np.int64), plan=plan_of(sites), percentiles=None, advance=counted.append
-    )
+    contrast_group(sites, pairs, blocks=np.zeros(13, dtype=np.int64), plan=plan_of(sites), advance=counted.append)
     assert sum(counted) == 13
     assert len(counted) == len(make_batches(pairs, 60))
 
@@ -507,9 +562,10 @@ def test_bins_are_quarter_octaves_by_hand() -> None:
     np.testing.assert_array_equal(bin_of(torch.nextafter(exact, torch.tensor(0.0))).numpy(), np.arange(N_BINS - 1))
 
 
-def summed(first: Tensor, second: Tensor, spread: np.ndarray, *, percentiles: Percentiles | None = None, at_once: int = 7):
-    """A table of fake activations, ``pair position d_model``, of one site and layer."""
-    summer = DifferenceSummer(spread[None, None], first.shape[1], percentiles=percentiles, device=CPU)
+def summed(first: Tensor, second: Tensor, spread: np.ndarray, *, scales: tuple[LocalScale, ...] = (), at_once: int = 7):
+    """A table of fake activations, ``pair position d_model``, of one site and layer; a reference if there are no scales."""
+    n_reference = 0 if scales else len(first)
+    summer = DifferenceSummer(spread[None, None], first.shape[1], scales=scales, n_reference=n_reference, device=CPU)
     for start in range(0, len(first), at_once):
         part = slice(start, start + at_once)
         blocks = torch.arange(len(first))[part] % N_BLOCKS
@@ -532,12 +588,15 @@ def test_rescaling_a_dimension_leaves_its_percentile_and_z_alone(factor: float) 
     results = []
     for by in (torch.ones(6), scale):
         sigma = spread * by.numpy()
-        reference = summed(*(side * by for side in tables(50, 1)), sigma)
-        percentiles = Percentiles.from_histograms(reference.histogram)
-        results.append((sigma, summed(*(side * by for side in tables(30, 2)), sigma, percentiles=percentiles)))
-    (one_sigma, one), (other_sigma, other) = results
+        reference = summed(*(side * by for side in tables(150, 1)), sigma)
+        scales = (LocalScale.from_bins(reference.reference),)
+        results.append((sigma, reference, summed(*(side * by for side in tables(30, 2)), sigma, scales=scales)))
+    (one_sigma, one_reference, one), (other_sigma, other_reference, other) = results
     np.testing.assert_array_equal(one.block_percentile, other.block_percentile)
-    np.testing.assert_array_equal(one.histogram, other.histogram)
+    np.testing.assert_array_equal(one.block_log_size, other.block_log_size)
+    np.testing.assert_array_equal(one_reference.reference.bins, other_reference.reference.bins)
+    np.testing.assert_array_equal(one_reference.reference.log_size, other_reference.reference.log_size)
+    np.testing.assert_array_equal(one.quantiles / one_sigma, other.quantiles / other_sigma)
     np.testing.assert_array_equal(one.mean / one_sigma, other.mean / other_sigma)
     np.testing.assert_allclose(one.relative, other.relative, rtol=1e-6)
     np.testing.assert_array_equal(one.mean[..., 2] * factor, other.mean[..., 2])
@@ -561,37 +620,59 @@ def test_a_dimension_that_never_moves_in_text_is_beyond_every_bin_where_it_moves
     second[:, :, 1] = first[:, :, 1]
     spread = np.array([0.0, 0.0, 1.0, 1.0, 1.0, 1.0])
     found = summed(first, second, spread)
-    assert found.histogram[0, 0, 0, N_BINS - 1, 0] == 20
-    assert found.histogram[0, 0, 0, 0, 1] == 20
+    assert (found.reference.bins[..., 0] == N_BINS - 1).all()
+    assert (found.reference.bins[..., 1] == 0).all()
     assert np.isfinite(found.mean).all()
     assert np.isfinite(found.quantiles).all()
-    percentiles = Percentiles.from_histograms(found.histogram)
-    again = summed(first, second, spread, percentiles=percentiles)
-    np.testing.assert_allclose(again.block_percentile[..., :2], 0.5)  # all controls lie in the same bin
+    # it has no part in a pair's size
+    expected = (first - second)[:, :, 2:].norm(dim=2).log().T
+    torch.testing.assert_close(found.reference.log_size[0, 0], expected, atol=1e-6, rtol=1e-6)
+    again = summed(first, second, spread, scales=(LocalScale.from_bins(found.reference),))
+    np.testing.assert_allclose(again.block_percentile[:, :N_BLOCKS, ..., :2], 0.5)  # all controls lie in the same bin
+    assert np.isnan(again.block_percentile[:, UNMATCHED]).all(), "a block without a pair"
 
 
-def test_the_table_of_percentiles_by_hand() -> None:
-    histogram = torch.zeros((1, 1, 1, N_BINS, 2), dtype=torch.int32)
-    histogram[0, 0, 0, [0, 3, 4], 0] = torch.tensor([1, 2, 1], dtype=torch.int32)
-    (table,) = Percentiles.from_histograms(histogram).of_bin
-    of_bin = table[0, 0, 0]
-    assert of_bin[:6, 0].tolist() == [0.125, 0.25, 0.25, 0.5, 0.875, 1.0]
-    assert of_bin[:, 1].tolist() == [0.0] * N_BINS, "without a control nothing is above one"
+def test_pairs_without_a_placebo_count_in_means_over_all_pairs_and_in_a_block_of_their_own() -> None:
+    (first, second), n_matched = tables(12, 6), 8
+    summer = DifferenceSummer(np.ones((1, 1, 6)), 2, device=CPU)
+    blocks = torch.tensor([0, 1] * 4 + [UNMATCHED] * 4)
+    has = torch.ones((12, 2), dtype=torch.bool)
+    summer.count(blocks, has)
+    summer.add(0, 0, first, second, blocks=blocks, has=has)
+    found, difference = summer.result(), (first - second).abs().numpy()
+    assert found.pairs.tolist() == [12, 12]
+    assert found.block_pairs[[0, 1, UNMATCHED]].tolist() == [[4, 4]] * 3
+    assert found.block_pairs.sum(axis=0).tolist() == [12, 12]
+    np.testing.assert_allclose(found.mean[0, :, 0], difference.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(found.block_mean[UNMATCHED, 0, :, 0], difference[n_matched:].mean(axis=0), rtol=1e-6)
+    of_matched = found.block_mean[:N_BLOCKS][:2, 0, :, 0].mean(axis=0)
+    np.testing.assert_allclose(of_matched, difference[:n_matched].mean(axis=0), rtol=1e-6)
 
 
-def test_memory_does_not_grow_with_pairs() -> None:
-    def held(n: int) -> int:
-        summer = DifferenceSummer(np.ones((2, 3, 5)), 4, percentiles=None, device=CPU)
-        for start in range(0, n, 10):
-            blocks, has = torch.arange(start, start + 10) % N_BLOCKS, torch.ones((10, 4), dtype=torch.bool)
-            summer.count(blocks, has)
-            for site, layer in itertools.product(range(2), range(3)):
-                summer.add(site, layer, torch.randn(10, 4, 5), torch.randn(10, 4, 5), blocks=blocks, has=has)
-        return sum(value.numel() * value.element_size() for value in vars(summer).values() if isinstance(value, Tensor))
+def held_by(n: int, n_reference: int) -> tuple[int, int]:
+    """Bytes of a summer's own tensors after so many pairs, and of what it keeps of a reference."""
+    summer = DifferenceSummer(np.ones((2, 3, 5)), 4, n_reference=n_reference, device=CPU)
+    for start in range(0, n, 10):
+        blocks, has = torch.arange(start, start + 10) % N_BLOCKS, torch.ones((10, 4), dtype=torch.bool)
+        summer.count(blocks, has)
+        for site, layer in itertools.product(range(2), range(3)):
+            summer.add(site, layer, torch.randn(10, 4, 5), torch.randn(10, 4, 5), blocks=blocks, has=has)
 
-    cells = 2 * 4 * 3 * 5
-    by_hand = cells * (3 * 8 + 4 + N_BINS * 4 + N_BLOCKS * 4) + 2 * 3 * 5 * 4 + N_BLOCKS * 4 * 8
-    assert held(10) == held(200) == by_hand
+    def held(one: object) -> int:
+        return sum(value.numel() * value.element_size() for value in vars(one).values() if isinstance(value, Tensor))
+
+    reference = summer.result().reference
+    return held(summer), 0 if reference is None else held(reference)
+
+
+def test_memory_does_not_grow_with_pairs_but_by_a_byte_a_cell_of_a_reference() -> None:
+    places = 2 * 4 * 3
+    cells, n_slots = places * 5, N_BLOCKS + 1
+    by_hand = cells * (3 * 8 + 4 + N_BINS * 4 + n_slots * 4) + places * n_slots * 8 + 2 * (2 * 3 * 5 * 4) + n_slots * 4 * 8
+    assert held_by(10, 0) == held_by(200, 0) == (by_hand, 0)
+    for n in (10, 200):
+        # a byte a cell, a size a place, and whether it has each position
+        assert held_by(n, n) == (by_hand, n * (cells + 4 * places + 4))
 
 
 # traps
@@ -620,9 +701,9 @@ def measured(sites: SiteMap) -> dict:
 
 def percentile_of(sites: SiteMap, pairs: list[PlacedPair], reference: list[PlacedPair], positions=("edit", "edit+1", "last")):
     plan = ContrastPlan(positions, measured(sites), 2000, True)
-    controls = contrast_group(sites, reference, blocks=np.zeros(len(reference), dtype=np.int64), plan=plan, percentiles=None)
-    percentiles = Percentiles.from_histograms(controls.sums.histogram)
-    found = contrast_group(sites, pairs, blocks=np.zeros(len(pairs), dtype=np.int64), plan=plan, percentiles=percentiles)
+    controls = contrast_group(sites, reference, blocks=np.zeros(len(reference), dtype=np.int64), plan=plan)
+    scales = (LocalScale.from_bins(controls.sums.reference),)
+    found = contrast_group(sites, pairs, blocks=np.zeros(len(pairs), dtype=np.int64), plan=plan, scales=scales)
     return found.sums, found.sums.block_percentile[0, 0]  # site, position, layer, d_model
 
 

@@ -47,10 +47,10 @@ SITE, POSITION = "resid_post", "edit+1"
 PLACE = Place(SITE, POSITION, "percentile", "jaccard")
 ROLES = {
     "random-word-reference-1": "reference",
-    "random-word-a": "control",
-    "random-word-b": "control",
+    "random-word": "control",
     "unrelated": "bound",
     "subject": "meaning",
+    "subject-placebo": "placebo",
     "negation": "meaning",
     "subject-verb-agreement": "grammar",
     "determiner-noun-agreement": "grammar",
@@ -85,13 +85,14 @@ def tables(n_layers: int = 4, n_dims: int = 40, *, roles: dict[str, str] | None 
             score = float(scores[layer, dim])
             row = {"set": "all", "scope": "all", "rank": place + 1, "layer": layer, "dim": dim, "score": score}
             ranking.append({**here, "scale": scale, **row, **about(score)})
-    compared = [name for name, role in roles.items() if role in ("control", "meaning", "grammar")]
+    compared = [name for name, role in roles.items() if role in ("meaning", "grammar")]
     consistency = []
     for at, first in enumerate(compared):
         for second in compared[at:]:
             value = 0.9 if first == second else float(generator.uniform(0.1, 0.5))
-            row = {"measure": "jaccard", "first": first, "second": second, "value": value, "control": 0.3}
-            consistency.append({**here, **row, "excess": value - 0.3, "q_value": 0.01 if value > 0.4 else 0.5})
+            placebo = np.nan if first == second else 0.25 + 0.01 * at
+            row = {"measure": "jaccard", "first": first, "second": second, "value": value, "placebo": placebo}
+            consistency.append({**here, **row, "excess": value - placebo, "q_value": 0.01 if value > 0.4 else 0.5})
     sets = [name for name in ("meaning", "grammar") if name in roles.values()]
     by_layer = [
         {**here, "set": members, "position": position, "measure": "jaccard", "layer": layer, "excess": 0.1, **about(0.1)}
@@ -100,7 +101,7 @@ def tables(n_layers: int = 4, n_dims: int = 40, *, roles: dict[str, str] | None 
         for layer in (None, *range(n_layers))
     ]
     shares = [
-        {**here, "set": members, "layer": layer, "share": 0.3, "control": 0.2, **about(0.1), "distance": 0.25, "distance_p": p}
+        {**here, "set": members, "layer": layer, "share": 0.3, "placebo": 0.2, **about(0.1), "distance": 0.25, "distance_p": p}
         for members, p in zip(("all", *sets), (0.004, np.nan, np.nan), strict=False)
         for layer in range(n_layers)
     ]
@@ -289,7 +290,7 @@ def test_the_matrix_shows_values_excess_and_what_is_significant(figures: dict[st
     names = [text.get_text() for text in left.get_yticklabels()]
     long_name = "a-subtype-of-some…"
     agreement = ["subj.–verb agr.", "det.–noun agr.", long_name]
-    assert names == ["subject", "negation", *agreement, "random word a", "random word b"]
+    assert names == ["subject", "negation", *agreement]
     assert [text.get_text() for text in left.get_xticklabels()] == names
     rows = tables()["consistency"]
     values, excess = (np.ma.filled(axes.images[0].get_array(), np.nan) for axes in (left, right))
@@ -303,7 +304,13 @@ def test_the_matrix_shows_values_excess_and_what_is_significant(figures: dict[st
     marked = {(int(row), int(column)) for column, row in right.collections[0].get_offsets()}
     assert marked == {tuple(at) for at in np.argwhere(values > 0.4) if at[0] != at[1]}
     borders = sorted(float(line.get_ydata()[0]) for line in right.get_lines() if len(set(line.get_ydata())) == 1)
-    assert borders == [1.5, 4.5]
+    assert borders == [1.5]
+    # of the ten pairs of different groups four begin with the first, three with the second, and so on
+    beside = (4 * 0.25 + 3 * 0.26 + 2 * 0.27 + 0.28) / 10
+    for language, word in (("en", "placebos"), ("ja", "プラセボ")):
+        figure = figures[f"consistency_{language}"]
+        assert re.search(rf"{word}[:：] ?{beside:.2f}$", figure.get_supxlabel())
+    assert not any("random" in text or "control" in text for text in words_of(figures["consistency_en"]))
 
 
 def test_profiles_show_six_positions_with_the_main_one_and_each_type(figures: dict[str, Figure]) -> None:
@@ -318,12 +325,16 @@ def test_profiles_show_six_positions_with_the_main_one_and_each_type(figures: di
     assert legend_of(at_last)[-1] == "last"
 
 
-def test_shares_stand_beside_their_control(figures: dict[str, Figure]) -> None:
+def test_shares_stand_beside_those_of_placebos(figures: dict[str, Figure]) -> None:
     (axes,) = figures["layer_shares_en"].axes
     assert legend_of(axes)[:2] == ["all types (distance 0.25, p = 0.004)", "meaning (distance 0.25, p –)"]
     band = axes.collections[0].get_paths()[0].vertices[:, 1]
-    assert (band.min(), band.max()) == pytest.approx((0.25, 0.4))  # control + the interval of the excess
+    assert (band.min(), band.max()) == pytest.approx((0.25, 0.4))  # placebos + the interval of the excess
+    assert legend_of(axes)[-2:] == ["placebo (same size and place)", "1 / layers"]
+    assert list(axes.get_lines()[-2].get_ydata()) == [0.2] * 4
     assert axes.get_lines()[-1].get_ydata()[0] == 1 / 4
+    assert "placebos" in figures["layer_shares_en"].get_supxlabel()
+    assert "プラセボ" in figures["layer_shares_ja"].get_supxlabel()
 
 
 def test_contraction_and_divergence_show_the_tables_numbers(figures: dict[str, Figure]) -> None:
@@ -342,7 +353,7 @@ def test_contraction_and_divergence_show_the_tables_numbers(figures: dict[str, F
     assert [list(line.get_xdata()) for line in hollow] == [[3], [3], [3]]
 
 
-MANY = {f"subtype-{number}": "grammar" for number in range(18)} | {"random-word-a": "control", "random-word-b": "control"}
+MANY = {f"subtype-{number}": "grammar" for number in range(18)} | {"random-word": "control"}
 
 
 @pytest.mark.slow
@@ -351,7 +362,7 @@ MANY = {f"subtype-{number}": "grammar" for number in range(18)} | {"random-word-
     [
         (1, 32, ROLES, True),
         (80, 32, {"subject": "meaning"}, False),
-        (2, 64, {"typo": "grammar", "random-word-a": "control"}, True),
+        (2, 64, {"typo": "grammar", "random-word": "control"}, True),
         (3, 32, MANY, False),
     ],
 )
@@ -404,4 +415,7 @@ def test_names_of_groups_and_positions() -> None:
     assert group_label("typo-aligned", "en") == "typo, aligned"
     assert group_label("typo-aligned", "ja") == "綴り誤り（長さ違い）"
     assert group_label("mine", "ja") == "mine"
+    assert group_label("typo-placebo", "en") == "typo, placebo"
+    assert group_label("typo-placebo", "ja") == "綴り誤り（プラセボ）"
+    assert group_label("mine-placebo", "en") == "mine, placebo"
     assert (position_label("edit+12", "en"), position_label("edit+12", "ja")) == ("edit+12", "編集位置+12")

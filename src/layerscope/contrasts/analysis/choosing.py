@@ -8,7 +8,7 @@ Axes: ``unit``, ``set``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,44 +28,90 @@ _N_ALIKE = (9, 7, 5, 4, 3, 2, 1)
 """Units beside a member that are tried."""
 
 
+@dataclass(frozen=True)
+class TypeBlocks:
+    """A type of pairs at the place where units are chosen."""
+
+    name: str
+    """Of the group."""
+    role: str
+    """``meaning`` or ``grammar``."""
+    blocks: GroupBlocks
+    """Of its pairs."""
+    placebos: GroupBlocks | None
+    """Of their placebos, if there are any."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Units that change least on one half of the pairs, as layer × width + dimension."""
+
+    units: Int[np.ndarray, " unit"]
+    """Under the edits."""
+    of_placebos: Int[np.ndarray, " unit"] | None
+    """As many under their placebos; None where a type has none."""
+    scores: Float[np.ndarray, "layer dim"]
+    """Mean percentile under the edits, on that half."""
+    left: dict[str, frozenset[int]]
+    """By group, the numbers of the blocks of the other half, which is for the test."""
+
+
 def choose_units(
-    groups: Iterable[tuple[str, str, GroupBlocks]],
+    types: Iterable[TypeBlocks],
     n_units: int,
     *,
     members: str,
     layer: int | None,
     generator: np.random.Generator,
-) -> tuple[Int[np.ndarray, " unit"], dict[str, frozenset[int]]] | None:
+) -> Chosen | None:
     """The stable set from half of each group's blocks of templates, and which blocks are left for the test.
 
     Args:
-        groups: name, role and blocks of each group of meaning and grammar pairs.
+        types: all meaning and grammar groups.
         n_units: how many to choose.
         members: whose pairs choose them: ``all``, ``meaning`` or ``grammar``.
         layer: choose them in this layer only.
         generator: of the halves.
 
     Returns:
-        Units as layer × width + dimension; by group, the numbers of the blocks of the test half. None where no group of the
-        types asked for has two blocks.
+        None where no group of the types asked for has two blocks.
     """
     left: dict[str, frozenset[int]] = {}
-    means = []
-    for name, role, blocks in groups:
+    own: list[np.ndarray] = []
+    placebos: list[np.ndarray | None] = []
+    for one in types:
         is_test = np.zeros(1, dtype=bool)
-        if len(blocks.number) > 1:
-            (is_test,) = halves(len(blocks.number), generator, n_splits=1)
-        left[name] = frozenset(blocks.number[is_test].tolist())
-        if members in ("all", role) and len(is_test) > 1:
-            both = (blocks.percentile1 + blocks.percentile2)[~is_test] / 2
-            means.append(np.average(both, axis=0, weights=blocks.pairs[~is_test]))
-    if not means:
+        if len(one.blocks.number) > 1:
+            (is_test,) = halves(len(one.blocks.number), generator, n_splits=1)
+        left[one.name] = frozenset(one.blocks.number[is_test].tolist())
+        if members in ("all", one.role) and len(is_test) > 1:
+            chosen = one.blocks.number[~is_test]
+            mean = _mean_percentile(one.blocks, chosen)
+            assert mean is not None, "these are its own blocks"
+            own.append(mean)
+            placebos.append(None if one.placebos is None else _mean_percentile(one.placebos, chosen))
+    if not own:
         return None
+    there = [mean for mean in placebos if mean is not None]
+    of_placebos = _smallest(there, n_units, layer) if len(there) == len(own) else None
+    return Chosen(_smallest(own, n_units, layer), of_placebos, np.mean(own, axis=0), left)
+
+
+def _mean_percentile(blocks: GroupBlocks, numbers: Int[np.ndarray, " block"]) -> Float[np.ndarray, "layer dim"] | None:
+    """Over some blocks, as far as they are there; None if none is."""
+    is_in = np.isin(blocks.number, numbers)
+    if not is_in.any():
+        return None
+    both = (blocks.percentile1 + blocks.percentile2)[is_in] / 2
+    return np.asarray(np.average(both, axis=0, weights=blocks.pairs[is_in]))
+
+
+def _smallest(means: Sequence[np.ndarray], n_units: int, layer: int | None) -> Int[np.ndarray, " unit"]:
     scores = np.mean(means, axis=0)
     if layer is not None:
         scores = np.where(np.arange(len(scores))[:, None] == layer, scores, np.inf)
     _, best = rank_units(scores, n_units)
-    return best.layer * scores.shape[1] + best.dim, left
+    return np.asarray(best.layer * scores.shape[1] + best.dim)
 
 
 @dataclass(frozen=True)
@@ -111,6 +157,43 @@ def random_sets(
     _, n_alike, strata, balance = min(found, key=lambda one: one[0])
     sets = sets_of(strata, generator, n_sets=n_sets)
     return RandomSets(sets, n_alike, dict(zip(COVARIATES, map(float, balance), strict=True)))
+
+
+@dataclass(frozen=True)
+class AgainstPlacebos:
+    """Units that are among the stillest under edits and not under placebos, and the other way round; as many of either."""
+
+    of_edits: Int[np.ndarray, " unit"]
+    """S without S°."""
+    of_placebos: Int[np.ndarray, " unit"]
+    """S° without S."""
+    n_shared: int
+    """Units of both."""
+    balance: dict[str, float]
+    """Standardised mean difference between the two, by covariate."""
+
+    @property
+    def is_matched(self) -> bool:
+        """Whether every covariate is balanced."""
+        return all(abs(value) <= MOST_UNBALANCED for value in self.balance.values() if not np.isnan(value))
+
+
+def against_placebos(
+    units: Int[np.ndarray, " unit"],
+    of_placebos: Int[np.ndarray, " other"] | None,
+    covariates: Float[np.ndarray, "every_unit covariate"],
+) -> AgainstPlacebos | None:
+    """What sets the stable set apart from that of the placebos; None where there is none, or nothing does."""
+    if of_placebos is None:
+        return None
+    own, other = np.setdiff1d(units, of_placebos), np.setdiff1d(of_placebos, units)
+    if not len(own):
+        return None
+    logs = np.log(np.maximum(covariates, 1e-30))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        balance = (logs[own].mean(axis=0) - logs[other].mean(axis=0)) / logs.std(axis=0, ddof=1)
+    found = dict(zip(COVARIATES, map(float, balance), strict=True))
+    return AgainstPlacebos(own, other, len(units) - len(own), found)
 
 
 def _strata(

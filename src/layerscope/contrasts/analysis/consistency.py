@@ -1,16 +1,17 @@
-"""Are the dimensions that change least the same in every type of pair? Against chance, and against what controls share.
+"""Are the dimensions that change least the same in every type of pair? Against chance, and against what placebos share.
 
 Everything is computed within layers and then averaged over them. Overlap against chance alone proves nothing: dimensions of
-small scale change little whatever the pair. So every value stands beside that of two groups of random-word controls, and
-inference is about the excess over it: blocks of templates are dealt out anew among all groups, controls included (permutation),
-or drawn with replacement within each (bootstrap).
+small scale change little whatever the pair, and any two changes of one size in like sentences have dimensions in common. So
+every value stands beside that of the types' placebos: E = mean over pairs of types J(A, B) − mean J(A°, B°). If an edit does
+nothing but what any word of its size does in its place, a pair and its placebo can be swapped: p comes of swapping them, block
+by block within each type, two-sided. The interval is that of the same test: the values of E that it would not reject.
 
-Axes: ``group``, ``block``, ``layer``, ``dim``; ``resample``.
+Axes: ``group``, ``block``, ``layer``, ``dim``; ``resample``; ``side`` (types, then their placebos).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,20 +20,61 @@ from jaxtyping import Bool, Float
 from layerscope.contrasts.analysis.agreement import (
     MEASURES,
     RBO_PERSISTENCE,
-    Agreement,
-    agreement,
+    jaccard,
     kendall_w_of,
     mean_of_pairs,
+    rank_biased_overlap,
     ranks_of,
+    sortable,
+    spearman,
 )
-from layerscope.contrasts.analysis.group_scores import ByReference, GroupScores
-from layerscope.stats.permutation import permutation_p, permute_labels
+from layerscope.contrasts.analysis.group_scores import ByReference, GroupScores, MatchedScores, draw_swaps, of_set
+from layerscope.stats.permutation import permutation_p
 from layerscope.stats.rank_agreement import chance_rbo
 from layerscope.stats.split_half import halves
 from layerscope.stats.top_sets import expected_jaccard
 
-_AT_ONCE = 16
+TESTED = ("jaccard", "spearman")
+"""Measures that are tested; rank-biased overlap lies between them and stands beside them as a value."""
 _SPLITS = 20
+
+
+@dataclass(frozen=True)
+class Excess:
+    """What types have beyond their placebos, of any shape, and how sure it is; NaN where nothing was inferred."""
+
+    value: Float[np.ndarray, "*shape"]
+    """Of the types."""
+    placebo: Float[np.ndarray, "*shape"]
+    """Of their placebos."""
+    low: Float[np.ndarray, "*shape"]
+    """Lower end of the 95 % interval of value − placebo."""
+    high: Float[np.ndarray, "*shape"]
+    """Upper end."""
+    p_value: Float[np.ndarray, "*shape"]
+    """Two-sided, over swaps."""
+
+    @classmethod
+    def without_inference(cls, value: np.ndarray, placebo: np.ndarray) -> Excess:
+        """Values alone."""
+        gaps = np.full(np.shape(value), np.nan)
+        return cls(value, placebo, gaps, gaps, gaps)
+
+    @classmethod
+    def of_swaps(cls, value: np.ndarray, placebo: np.ndarray, swapped: Float[np.ndarray, " resample *shape"]) -> Excess:
+        """From the difference under each swap, the one that swaps nothing first.
+
+        Swapping everything turns the sign, so that the differences lie about 0, and the width of an interval is the 95th
+        percentile of their absolute values: it leaves out 0 just where p < 0.05.
+        """
+        observed, drawn = np.asarray(swapped[0], dtype=np.float64), np.abs(swapped[1:].astype(np.float64))
+        p_value = permutation_p(np.abs(observed), drawn, alternative="greater")
+        # the observed value is beyond it just where p < 0.05, which it is nowhere with fewer than 20 swaps
+        n = len(drawn)
+        place = 19 * (n + 1) // 20
+        width = np.partition(drawn, place, axis=0)[place] if place < n else np.full(np.shape(observed), np.nan)
+        width = np.where(np.isfinite(p_value), width, np.nan)
+        return cls(value, placebo, np.asarray(observed - width), np.asarray(observed + width), p_value)
 
 
 @dataclass(frozen=True)
@@ -41,42 +83,28 @@ class SetAgreement:
 
     members: str
     """``all``, ``meaning`` or ``grammar``."""
+    n_groups: int
+    """Groups that stand for the set; see ``of_set``."""
     measure: str
     """One of ``MEASURES``, or ``kendall_w``."""
-    value: Float[np.ndarray, " layer"]
-    """Mean over pairs of groups."""
     chance: float
     """Expected of random orders."""
-    control: Float[np.ndarray, " layer"]
-    """That of two control groups; for W, what as many groups would have that agree as those two do."""
-    low: Float[np.ndarray, " layer"]
-    """Lower end of the 95 % interval of value − control; NaN where inference is refused."""
-    high: Float[np.ndarray, " layer"]
-    """Upper end."""
-    p_value: Float[np.ndarray, " layer"]
-    """One-sided permutation p of value − control being that large by chance."""
-    overall: tuple[float, float, float, float, float]
-    """Mean over layers: value, control, low and high of the difference, p."""
+    by_layer: Excess
+    """Means over pairs of groups, one a layer."""
+    overall: Excess
+    """Mean over layers."""
 
 
 @dataclass(frozen=True)
 class PairAgreement:
-    """How far each group agrees with each, averaged over layers."""
+    """How far each group agrees with each, averaged over layers; ``first second``."""
 
     measure: str
     """One of ``MEASURES``."""
-    value: Float[np.ndarray, "first second"]
-    """Mean over layers; the diagonal holds each group's split-half value."""
     chance: float
     """Expected of random orders."""
-    control: float
-    """That of the two control groups."""
-    low: Float[np.ndarray, "first second"]
-    """Lower end of the 95 % interval of value − control."""
-    high: Float[np.ndarray, "first second"]
-    """Upper end."""
-    p_value: Float[np.ndarray, "first second"]
-    """One-sided permutation p of value − control."""
+    found: Excess
+    """Of each two; the diagonal holds each group's split-half value, and no excess."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +112,7 @@ class Consistency:
     """All about one scale at one site and position."""
 
     names: tuple[str, ...]
-    """Of the groups: the two controls, then the types."""
+    """Of the types."""
     sets: tuple[SetAgreement, ...]
     """Of every set and measure."""
     pairs: tuple[PairAgreement, ...]
@@ -92,69 +120,63 @@ class Consistency:
 
 
 def consistency(
-    groups: Sequence[GroupScores], k: int, *, generator: np.random.Generator, n_resamples: int
+    groups: Sequence[MatchedScores], k: int, *, generator: np.random.Generator, n_resamples: int
 ) -> Consistency | None:
     """Compare groups.
 
     Args:
-        groups: the two controls and at least two types.
+        groups: at least two types beside their placebos.
         k: dimensions a layer that count as those that change least.
         generator: source of randomness.
-        n_resamples: bootstrap draws, and as many permutations; 0 for values alone.
+        n_resamples: swaps; 0 for values alone.
 
     Returns:
-        None where there are no two controls or no two types with a pair.
+        None where there are fewer than two types with a placebo.
     """
-    is_control = np.array([group.role == "control" for group in groups])
-    if is_control.sum() != 2 or (~is_control).sum() < 2:
+    groups = [group for group in groups if len(group.own.pairs)]
+    if len(groups) < 2:
         return None
-    (found,) = _collect(iter([_stack([group.mean(group.pairs[None]) for group in groups], axis=1)]), groups, k)
-    resampled = _collect(_bootstrap(groups, generator, n_resamples), groups, k)
-    # of a set: among its members and the controls alone, so that what other types share does not widen the null
-    permuted: dict[str, list[Statistics]] = {}
-    for name in dict.fromkeys(name for name, _ in found.sets):
-        some = [group for group, is_in in zip(groups, _members(groups, name) | is_control, strict=True) if is_in]
-        permuted[name] = _collect(_permutations(some, generator, n_resamples), some, k)
+    drawn = _swapped_agreement(groups, k, generator, n_resamples)
+    unswapped = _ranks(groups, [np.zeros((1, len(group.own.pairs)), dtype=bool) for group in groups])
+    first = unswapped[0][0]
+    ranks = (first, first if unswapped[1] is unswapped[0] else unswapped[1][0])
+    both = {
+        "jaccard": np.stack([jaccard(_side(ranks, side), k) for side in (0, 1)]),
+        "spearman": np.stack([spearman(_side(ranks, side)) for side in (0, 1)]),
+        "rbo": np.stack([rank_biased_overlap(_side(ranks, side)) for side in (0, 1)]),
+    }
     allowed = np.array([group.allows_inference for group in groups])
-    allowed &= allowed[is_control].all()  # every excess is one over the controls
-    reliability = split_half(groups, k, generator=generator)
-    sets = [
-        _set_agreement(
-            key, found, resampled, permuted[key[0]], groups, k, inferred=bool(allowed[_members(groups, key[0])].all())
-        )
-        for key in found.sets
-    ]
-    pairs = [
-        _pair_agreement(name, found, resampled, permuted["all"], groups, k, reliability[name], allowed) for name in MEASURES
-    ]
+    n_dims = groups[0].own.scores[0].shape[2]
+    sets = []
+    for name in ("all", "meaning", "grammar"):
+        names = [group.name for group in of_set(groups, name)]
+        members = np.array([group.name in names for group in groups])
+        if members.sum() < 2:
+            continue
+        for measure in MEASURES:
+            value, placebo = (mean_of_pairs(one, members) for one in both[measure])
+            inferred = n_resamples and measure in TESTED and allowed[members].all()
+            swapped = mean_of_pairs(drawn[measure], members) if inferred else None
+            both_ways = (
+                _excess(value, placebo, swapped),
+                _excess(
+                    np.asarray(value.mean()), np.asarray(placebo.mean()), None if swapped is None else swapped.mean(axis=1)
+                ),
+            )
+            sets.append(SetAgreement(name, int(members.sum()), measure, chance_of(measure, k, n_dims), *both_ways))
+            if measure == "spearman":
+                n = int(members.sum())
+                sets.append(SetAgreement(name, n, "kendall_w", 1.0 / n, *(_as_w(one, n) for one in both_ways)))
+    reliability = split_half([group.own for group in groups], k, generator=generator)
+    pairs = []
+    for measure in MEASURES:
+        value, placebo = (one.mean(axis=0) for one in both[measure])
+        swapped = drawn[measure].mean(axis=1) if n_resamples and measure in TESTED else None
+        found = _where(_excess(value, placebo, swapped), (allowed[:, None] & allowed) & ~np.eye(len(groups), dtype=bool))
+        np.fill_diagonal(found.value, reliability[measure])
+        np.fill_diagonal(found.placebo, np.nan)
+        pairs.append(PairAgreement(measure, chance_of(measure, k, n_dims), found))
     return Consistency(tuple(group.name for group in groups), tuple(sets), tuple(pairs))
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """What is resampled: agreement within sets by layer, and between groups over layers."""
-
-    sets: dict[tuple[str, str], Float[np.ndarray, "two layer"]]
-    """By set and measure: the value, and the controls' beside it."""
-    pairs: dict[str, Float[np.ndarray, "first second"]]
-    """By measure: mean over layers."""
-
-    @classmethod
-    def of(cls, scores: ByReference, groups: Sequence[GroupScores], k: int) -> Statistics:
-        """Of one score a group, layer and dimension, by each reference."""
-        found = _agreement(scores, k)
-        controls = _members(groups, "control")
-        sets: dict[tuple[str, str], np.ndarray] = {}
-        for name in ("all", "meaning", "grammar"):
-            members = _members(groups, name)
-            n_members = int(members.sum())
-            if n_members < 2:
-                continue
-            for measure in MEASURES:
-                matrix = found.measure(measure)
-                sets[name, measure] = np.stack([mean_of_pairs(matrix, members), mean_of_pairs(matrix, controls)])
-            sets[name, "kendall_w"] = kendall_w_of(sets[name, "spearman"], n_members)
-        return cls(sets, {measure: found.measure(measure).mean(axis=0) for measure in MEASURES})
 
 
 def split_half(
@@ -171,118 +193,74 @@ def split_half(
     for number, group in enumerate(groups):
         if len(group.pairs) < 2:
             continue
-        sums: list[Agreement] = []
+        of_splits: dict[str, list[np.ndarray]] = {name: [] for name in MEASURES}
         for half in halves(len(group.pairs), generator, n_splits=n_splits):
-            both = group.mean(np.stack([half, ~half]) * group.pairs)
-            sums.append(_agreement(both, k))
+            first, second = group.mean(np.stack([half, ~half]) * group.pairs)
+            ranks = _ranked((first, second))
+            of_splits["jaccard"].append(jaccard(ranks, k)[:, 0, 1])
+            of_splits["spearman"].append(spearman(ranks)[:, 0, 1])
+            of_splits["rbo"].append(rank_biased_overlap(ranks)[:, 0, 1])
         for name in MEASURES:
-            found[name][number] = np.mean([one.measure(name)[:, 0, 1] for one in sums])
+            found[name][number] = np.mean(of_splits[name])
     return found
 
 
-def _agreement(scores: ByReference, k: int) -> Agreement:
-    first = ranks_of(scores[0])
-    return agreement(first, first if scores[1] is scores[0] else ranks_of(scores[1]), k)
+def _swapped_agreement(
+    groups: Sequence[MatchedScores], k: int, generator: np.random.Generator, n: int
+) -> dict[str, Float[np.ndarray, "resample layer first second"]]:
+    """Agreement of the types less that of their placebos, by measure, with blocks swapped; the first row swaps none."""
+    found: dict[str, list[np.ndarray]] = {measure: [] for measure in TESTED}
+    for swaps in draw_swaps(list(groups), n, generator) if n else ():
+        ranks = _ranks(groups, swaps)
+        for measure, kept in found.items():
+            sides = [
+                jaccard(_side(ranks, side), k) if measure == "jaccard" else spearman(_side(ranks, side)) for side in (0, 1)
+            ]
+            kept.append(sides[0] - sides[1])
+    return {
+        measure: np.concatenate(kept) if kept else np.zeros((0, 1, len(groups), len(groups))) for measure, kept in found.items()
+    }
 
 
-def _stack(parts: Sequence[ByReference], *, axis: int) -> ByReference:
-    first = np.stack([part[0] for part in parts], axis=axis)
-    return first, first if all(part[0] is part[1] for part in parts) else np.stack([part[1] for part in parts], axis=axis)
+def _ranks(groups: Sequence[MatchedScores], swaps: Sequence[Bool[np.ndarray, "resample _"]]) -> ByReference:
+    """``resample side group layer dim`` by reference."""
+    means = [group.means(some) for group, some in zip(groups, swaps, strict=True)]
+    first = np.stack([one[0] for one in means], axis=2)
+    return _ranked((first, np.stack([one[1] for one in means], axis=2) if groups[0].own.has_references else first))
 
 
-def _members(groups: Sequence[GroupScores], name: str) -> Bool[np.ndarray, " group"]:
-    if name == "all":
-        return np.array([group.role != "control" for group in groups])
-    return np.array([group.role == name for group in groups])
+def _ranked(scores: ByReference) -> ByReference:
+    if scores[1] is scores[0]:
+        found = ranks_of(scores[0])
+        return found, found
+    return ranks_of(sortable(scores[0])), ranks_of(sortable(scores[1]))
 
 
-def _bootstrap(groups: Sequence[GroupScores], generator: np.random.Generator, n: int) -> Iterator[ByReference]:
-    """Scores from blocks drawn with replacement within each group, ``resample group layer dim``."""
-    for start in range(0, n, _AT_ONCE):
-        size = min(_AT_ONCE, n - start)
-        yield _stack([group.mean(group.drawn_again(size, generator)) for group in groups], axis=1)
+def _side(ranks: ByReference, side: int) -> ByReference:
+    first = ranks[0][..., side, :, :, :]
+    return first, first if ranks[1] is ranks[0] else ranks[1][..., side, :, :, :]
 
 
-def _permutations(groups: Sequence[GroupScores], generator: np.random.Generator, n: int) -> Iterator[ByReference]:
-    """Scores of groups among which all blocks were dealt out anew, ``resample group layer dim``."""
-    first = np.concatenate([group.scores[0] for group in groups])
-    second = np.concatenate([group.scores[1] for group in groups]) if groups[0].has_references else first
-    pairs = np.concatenate([group.pairs for group in groups])
-    whole = GroupScores("all", "control", (first, second), pairs, allows_inference=True)
-    labels = np.repeat(np.arange(len(groups)), [len(group.pairs) for group in groups])
-    for start in range(0, n, _AT_ONCE):
-        size = min(_AT_ONCE, n - start)
-        dealt = permute_labels(labels, generator, n_permutations=size)
-        weights = (dealt[:, None, :] == np.arange(len(groups))[None, :, None]) * pairs
-        found = whole.mean(weights.reshape(-1, len(pairs)))
-        shape = (size, len(groups), *first.shape[1:])
-        one = found[0].reshape(shape)
-        yield one, one if found[1] is found[0] else found[1].reshape(shape)
+def _excess(value: np.ndarray, placebo: np.ndarray, swapped: np.ndarray | None) -> Excess:
+    value, placebo = np.array(value, dtype=np.float64), np.array(placebo, dtype=np.float64)
+    return Excess.without_inference(value, placebo) if swapped is None else Excess.of_swaps(value, placebo, swapped)
 
 
-def _collect(drawn: Iterator[ByReference], groups: Sequence[GroupScores], k: int) -> list[Statistics]:
-    found = []
-    for first, second in drawn:
-        for number in range(len(first)):
-            one = first[number]
-            found.append(Statistics.of((one, one if second is first else second[number]), groups, k))
-    return found
+def _as_w(found: Excess, n: int) -> Excess:
+    """A mean Spearman correlation of n groups as Kendall's W, which is a line of it."""
+    share = (n - 1) / n
+    return Excess(
+        kendall_w_of(found.value, n),
+        kendall_w_of(found.placebo, n),
+        np.asarray(found.low * share),
+        np.asarray(found.high * share),
+        found.p_value,
+    )
 
 
-def _set_agreement(
-    key: tuple[str, str],
-    found: Statistics,
-    resampled: list[Statistics],
-    permuted: list[Statistics],
-    groups: Sequence[GroupScores],
-    k: int,
-    *,
-    inferred: bool,
-) -> SetAgreement:
-    name, measure = key
-    value, control = found.sets[key]
-    n_members, n_dims = int(_members(groups, name).sum()), groups[0].scores[0].shape[2]
-    chance = 1.0 / n_members if measure == "kendall_w" else chance_of(measure, k, n_dims)
-    low = high = p_value = np.full(len(value), np.nan)
-    overall = [float(value.mean()), float(control.mean()), np.nan, np.nan, np.nan]
-    if inferred and resampled:
-        drawn = np.stack([one.sets[key][0] - one.sets[key][1] for one in resampled])
-        dealt = np.stack([one.sets[key][0] - one.sets[key][1] for one in permuted])
-        low, high = recentred(value - control, drawn)
-        p_value = permutation_p(value - control, dealt, alternative="greater")
-        whole = np.asarray((value - control).mean())
-        ends = recentred(whole, drawn.mean(axis=1))
-        overall[2:] = [float(end) for end in ends] + [float(permutation_p(whole, dealt.mean(axis=1), alternative="greater"))]
-    return SetAgreement(name, measure, value, chance, control, low, high, p_value, tuple(overall))  # type: ignore[arg-type]
-
-
-def _pair_agreement(
-    measure: str,
-    found: Statistics,
-    resampled: list[Statistics],
-    permuted: list[Statistics],
-    groups: Sequence[GroupScores],
-    k: int,
-    reliability: Float[np.ndarray, " group"],
-    allowed: Bool[np.ndarray, " group"],
-) -> PairAgreement:
-    first, second = np.flatnonzero(_members(groups, "control"))
-
-    def excess(one: Statistics) -> np.ndarray:
-        matrix = one.pairs[measure]
-        return np.asarray(matrix - matrix[first, second])
-
-    value = found.pairs[measure].copy()
-    low = high = p_value = np.full(value.shape, np.nan)
-    if resampled:
-        low, high = recentred(excess(found), np.stack([excess(one) for one in resampled]))
-        p_value = permutation_p(excess(found), np.stack([excess(one) for one in permuted]), alternative="greater")
-        refused = ~(allowed[:, None] & allowed) | np.eye(len(groups), dtype=bool)
-        refused[first, second] = refused[second, first] = True  # the controls against themselves
-        low, high, p_value = (np.where(refused, np.nan, one) for one in (low, high, p_value))
-    np.fill_diagonal(value, reliability)
-    control = float(found.pairs[measure][first, second])
-    return PairAgreement(measure, value, chance_of(measure, k, groups[0].scores[0].shape[2]), control, low, high, p_value)
+def _where(found: Excess, inferred: Bool[np.ndarray, "*shape"]) -> Excess:
+    low, high, p_value = (np.where(inferred, one, np.nan) for one in (found.low, found.high, found.p_value))
+    return Excess(found.value, found.placebo, low, high, p_value)
 
 
 def chance_of(measure: str, k: int, n_dims: int) -> float:
@@ -290,14 +268,3 @@ def chance_of(measure: str, k: int, n_dims: int) -> float:
     if measure == "jaccard":
         return expected_jaccard(k, n_dims)
     return chance_rbo(n_dims, RBO_PERSISTENCE, depth=n_dims) if measure == "rbo" else 0.0
-
-
-def recentred(value: np.ndarray, drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A 95 % bootstrap interval moved onto the value: resampling adds noise, and noise lowers every agreement.
-
-    Returns:
-        The value plus the 2.5 % and the 97.5 % quantile of the drawn values' distance from their mean.
-    """
-    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
-    middle = drawn.mean(axis=0)
-    return np.asarray(value + low - middle), np.asarray(value + high - middle)

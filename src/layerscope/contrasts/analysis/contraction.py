@@ -20,9 +20,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 
-from layerscope.contrasts.analysis.consistency import recentred
 from layerscope.contrasts.enough import FEWEST_BLOCKS, FEWEST_PAIRS
-from layerscope.stats.bootstrap import draw_again
+from layerscope.stats.bootstrap import draw_again, recentred
 from layerscope.stats.permutation import labellings, smallest_labelling_p
 
 QUANTITIES = ("size", "contraction", "toward_right", "asymmetry")

@@ -55,8 +55,8 @@ def _asymmetry(rows: pd.DataFrame, n_resamples: int) -> list[Bilingual]:
         if len(tested)
         else Bilingual("inference refused", "検定なし")
     )
-    if len(tested) / (1 + n_resamples) > LEVEL and not more and not less:
-        coarse = n_resamples, len(tested) * 20 - 1
+    if len(tested) / (1 + n_resamples) >= LEVEL and not more and not less:
+        coarse = n_resamples, len(tested) * 20
         counted = Bilingual(
             f"{counted.en}, but {coarse[0]} draws cannot resolve a layer by itself (--resamples {coarse[1]} could)",
             f"{counted.ja}。ただし {coarse[0]} 回の再標本化では単独の層を判定できない（--resamples {coarse[1]} なら可能）",

@@ -1,21 +1,23 @@
-"""A group's blocks on one scale, at one site and position: what is averaged, drawn again and dealt out anew.
+"""A group's blocks on one scale, at one site and position, and beside them those of its placebos: what is averaged and swapped.
 
-Axes: ``block`` (of templates), ``layer``, ``dim``; ``resample``.
+Axes: ``block`` (of templates), ``layer``, ``dim``; ``resample``; ``side`` (the pairs themselves, then their placebos).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Int, Num
+from jaxtyping import Bool, Float, Int, Num
 
 from layerscope.stats.bootstrap import draw_again
 
-Role = Literal["control", "meaning", "grammar"]
+Role = Literal["meaning", "grammar", "placebo"]
 ByReference = tuple[np.ndarray, np.ndarray]
-"""An array as read on each of the two groups of reference controls; the very same array where a scale needs no reference."""
+"""An array as read on each of the two references; the very same array where a scale needs none."""
+_CELLS_AT_ONCE = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -25,13 +27,11 @@ class GroupScores:
     name: str
     """Of the group."""
     role: Role
-    """``control`` for the two groups of random-word pairs that are compared like types."""
+    """``placebo`` for placebos."""
     scores: tuple[Float[np.ndarray, "block layer dim"], Float[np.ndarray, "block layer dim"]]
     """Mean of each block, the smaller, the stiller; read on two references, or twice the same where there is none."""
     pairs: Int[np.ndarray, " block"]
     """Pairs of each block."""
-    allows_inference: bool
-    """Whether it has pairs and blocks enough."""
 
     @property
     def has_references(self) -> bool:
@@ -47,6 +47,92 @@ class GroupScores:
         """Weights of blocks of templates drawn with replacement: times drawn × pairs. How every bootstrap of groups draws."""
         (times,) = draw_again(len(self.pairs), n_resamples, generator, at_once=n_resamples)
         return np.asarray(times * self.pairs)
+
+
+@dataclass(frozen=True)
+class MatchedScores:
+    """A type's blocks and, block by block, those of the same pairs' placebos."""
+
+    own: GroupScores
+    """Of the type."""
+    placebo: GroupScores
+    """Of its placebos; as many blocks, in the same order."""
+    log_ratio: float
+    """Mean over pairs and layers of ln(size of the placebo / of the pair) at this site and position."""
+    refusal: str | None = None
+    """Why nothing is inferred; None where it is."""
+
+    @property
+    def name(self) -> str:
+        """Of the type."""
+        return self.own.name
+
+    @property
+    def role(self) -> Role:
+        """Of the type."""
+        return self.own.role
+
+    @property
+    def allows_inference(self) -> bool:
+        """Whether there are pairs, blocks and likeness in size enough."""
+        return self.refusal is None
+
+    def means(self, swaps: Bool[np.ndarray, "resample block"], blocks: Bool[np.ndarray, " block"] | None = None) -> ByReference:
+        """Means of both sides with some blocks swapped between them, by each reference: ``resample side layer dim``.
+
+        Args:
+            swaps: which blocks change places with those of the placebos.
+            blocks: which blocks count; all if None.
+        """
+        counts = np.ones(len(self.own.pairs), dtype=bool) if blocks is None else blocks
+        kept, taken = ~swaps & counts, swaps & counts
+        pairs, other = self.own.pairs, self.placebo.pairs
+        weights = np.stack(
+            [
+                np.concatenate([kept * pairs, taken * other], axis=1),
+                np.concatenate([taken * pairs, kept * other], axis=1),
+            ],
+            axis=1,
+        )
+        flat = weights.reshape(-1, weights.shape[-1])
+
+        def of(reference: int) -> np.ndarray:
+            both = np.concatenate([self.own.scores[reference], self.placebo.scores[reference]])
+            found = _weighted(flat, both)
+            return found.reshape(*weights.shape[:2], *found.shape[1:])
+
+        first = of(0)
+        return first, of(1) if self.own.has_references else first
+
+
+def of_set(groups: Sequence[MatchedScores], name: str) -> list[MatchedScores]:
+    """The groups that stand for a set: those that allow inference, if there are two, or else all.
+
+    Args:
+        groups: of any type.
+        name: ``all``, ``meaning`` or ``grammar``, or the name of a group.
+    """
+    members = [group for group in groups if name in ("all", group.role, group.name)]
+    allowed = [group for group in members if group.allows_inference]
+    return allowed if len(allowed) > 1 else members
+
+
+def draw_swaps(
+    groups: list[MatchedScores], n_resamples: int, generator: np.random.Generator
+) -> Iterator[list[Bool[np.ndarray, "resample block"]]]:
+    """For each group the blocks that change places with those of its placebos, some draws at a time; the first draw swaps none.
+
+    Where an edit does nothing but what any change of its size does in its place, a pair and its placebo can be swapped.
+    """
+    cells = sum(group.own.scores[0][0].size for group in groups) or 1
+    step, n_blocks = max(1, _CELLS_AT_ONCE // cells), [len(group.own.pairs) for group in groups]
+    for start in range(0, n_resamples + 1, step):
+        size = min(step, n_resamples + 1 - start)
+        # all groups at once: the same seed draws the same, however much fits at once
+        drawn = generator.random((size, sum(n_blocks))) < 0.5
+        if start == 0:
+            drawn[0] = False
+        yield np.split(drawn, np.cumsum(n_blocks)[:-1], axis=1)
 
 
 def _weighted(weights: np.ndarray, scores: Float[np.ndarray, "block layer dim"]) -> Float[np.ndarray, "resample layer dim"]:

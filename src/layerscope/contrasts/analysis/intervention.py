@@ -188,6 +188,50 @@ def intervention_effects(
     )
 
 
+@dataclass(frozen=True)
+class PlaceboSetEffect:
+    """What ablating the units that stand still under edits alone does more than ablating those of placebos alone."""
+
+    effect: float
+    """Mean over pairs with a right side of (NLL after the wrong form − after the right one), the ones less the others; nats."""
+    low: float
+    """Lower end of its 95 % interval over templates."""
+    high: float
+    """Upper end."""
+    p_value: float
+    """Two-sided, of 0; NaN with fewer than eight templates."""
+    n_items: int
+    """Pairs."""
+    n_groups: int
+    """Templates."""
+
+
+def placebo_set_effect(
+    of_edits: Float[np.ndarray, "side pair"],
+    of_placebos: Float[np.ndarray, "side pair"],
+    right: Int[np.ndarray, " pair"],
+    templates: Int[np.ndarray, " pair"],
+) -> PlaceboSetEffect:
+    """From the NLL of what follows the edit without either set.
+
+    Args:
+        of_edits: without the units that stand still under edits alone.
+        of_placebos: without those of placebos alone.
+        right: the right side of each pair, 1 or 2; 0 where neither is wrong.
+        templates: of each pair, by number.
+    """
+    sign = np.where(right == 1, 1.0, np.where(right == 2, -1.0, np.nan))
+    with np.errstate(invalid="ignore"):
+        change = sign * (_second_less_first(of_edits) - _second_less_first(of_placebos))
+    used = np.isfinite(change)
+    _, group = np.unique(templates[used], return_inverse=True)
+    n_groups = int(group.max(initial=-1)) + 1
+    sums = np.bincount(group, change[used], minlength=n_groups).astype(np.float64)
+    interval = ratio_interval(sums[None], np.bincount(group, minlength=n_groups))
+    low, high, p_value = (float(one[0]) for one in (interval.low, interval.high, interval.p_value))
+    return PlaceboSetEffect(float(_mean(change[used])), low, high, p_value, int(used.sum()), n_groups)
+
+
 def _second_less_first(nats: Float[np.ndarray, "*set 2 pair"]) -> Float[np.ndarray, "*set pair"]:
     return np.asarray(nats[..., 1, :] - nats[..., 0, :])
 

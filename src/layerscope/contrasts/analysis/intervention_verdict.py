@@ -12,7 +12,8 @@ from typing import Literal
 import numpy as np
 
 from layerscope.bilingual import Bilingual
-from layerscope.contrasts.analysis.intervention import LEVEL, InterventionEffects
+from layerscope.contrasts.analysis.choosing import AgainstPlacebos
+from layerscope.contrasts.analysis.intervention import LEVEL, InterventionEffects, PlaceboSetEffect
 from layerscope.contrasts.enough import FEWEST_SCORED_PAIRS, FEWEST_SCORED_TEMPLATES, FEWEST_SETS
 
 Conclusion = Literal[
@@ -88,6 +89,39 @@ def joint_verdict(effects: Mapping[str, InterventionEffects]) -> Bilingual:
     return Bilingual(
         f"Together: nothing is claimed, since the replacements disagree ({en}).",
         f"総合：置換のしかたによって結論が異なるため、何も主張しない（{ja}）。",
+    )
+
+
+def read_apart(beside: AgainstPlacebos, apart: Mapping[str, PlaceboSetEffect]) -> Bilingual:
+    """One sentence on units that stand still under errors alone against those that do under placebos alone."""
+    en, ja = [], []
+    for name, one in apart.items():
+        ends = f"{one.effect:+.4f} [{one.low:+.4f}, {one.high:+.4f}]"
+        en.append(f"{name} {ends}")
+        ja.append(f"{name} {ends}")
+    resolved = [not np.isnan(one.p_value) and one.p_value <= LEVEL for one in apart.values()]
+    signs = {float(np.sign(one.effect)) for one in apart.values()}
+    if not beside.is_matched:
+        off = ", ".join(f"{name} {value:+.2f}" for name, value in beside.balance.items())
+        said = Bilingual(
+            f"not matched (SD: {off}), so that nothing is inferred", f"共変量が揃わず（標準偏差：{off}）、推論しない"
+        )
+    elif any(np.isnan(one.p_value) for one in apart.values()):
+        said = Bilingual("too few templates to tell", "テンプレートが足りず、判定できない")
+    elif all(resolved) and len(signs) == 1:
+        said = (
+            Bilingual("the first matter more for errors", "前者のほうが誤りに関わる")
+            if signs == {1.0}
+            else Bilingual("the second matter more for errors", "後者のほうが誤りに関わる")
+        )
+    else:
+        said = Bilingual("no difference is resolved by both replacements", "両方の置換で確かな差は認められない")
+    n = len(beside.of_edits)
+    return Bilingual(
+        f"Of the stable set {n} units are not among the stillest under placebos; ablating them, less ablating the {n} that are "
+        f"so under placebos alone, changes the wrong form's disadvantage by (nats a pair) {'; '.join(en)}: {said.en}.",
+        f"安定な集合のうち {n} ユニットは、プラセボでは最も変化しない集合に入らない。これらの除去と、プラセボでのみ入る {n} "
+        f"ユニットの除去との差は、誤った形の不利の変化にして（1 ペアあたり nats）{'、'.join(ja)}。{said.ja}。",
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from layerscope.contrasts.analysis.group_scores import GroupScores
+from layerscope.contrasts.analysis.group_scores import GroupScores, MatchedScores
 
 WITH_BLOCKS = ("percentile", "raw", "z")
 """Scales whose blocks are kept, so that there is something to draw again."""
@@ -24,15 +24,14 @@ class Place:
     """At which token."""
     cells: dict[str, dict[str, Float[np.ndarray, "layer dim"]]]
     """Means over pairs: by scale (``median`` beside those), then by group; groups without a pair are left out."""
-    groups: dict[str, list[GroupScores]]
-    """Blocks of the groups that are compared, by scale."""
+    types: dict[str, list[GroupScores]]
+    """Blocks of meaning and grammar, by scale; where placebos are wanted, of the pairs that have one."""
+    matched: dict[str, list[MatchedScores]]
+    """By scale, those types beside their placebos."""
+    checks: dict[str, list[MatchedScores]]
+    """By scale, placebos beside second placebos: what is found here is not there. Empty without second ones."""
     spread: Float[np.ndarray, "layer dim"]
     """σ of each unit over ordinary text."""
-
-    def of_types(self, scale: str) -> Float[np.ndarray, "layer dim"]:
-        """Mean of a scale's cells over meaning and grammar, each group counting the same."""
-        types = {group.name for group in self.groups["percentile"] if group.role != "control"}
-        return np.asarray(np.mean([values for name, values in self.cells[scale].items() if name in types], axis=0))
 
 
 def main_place(sites: Sequence[str], positions: Sequence[str]) -> tuple[str, str]:

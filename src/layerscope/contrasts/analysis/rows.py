@@ -10,9 +10,9 @@ import pandas as pd
 from jaxtyping import Float
 
 from layerscope.contrasts.analysis.agreement import ranks_of
-from layerscope.contrasts.analysis.consistency import Consistency
+from layerscope.contrasts.analysis.consistency import Consistency, Excess
 from layerscope.contrasts.analysis.contraction import LayerEffect
-from layerscope.contrasts.analysis.group_scores import GroupScores
+from layerscope.contrasts.analysis.group_scores import GroupScores, MatchedScores
 from layerscope.contrasts.analysis.specificity import LayerShares
 from layerscope.contrasts.analysis.stillest import SCALES, Ranked, intervals, rank_units
 from layerscope.stats.false_discovery import benjamini_hochberg
@@ -48,7 +48,8 @@ def ranking_rows(
         within, over_all = rank_units(scores[scale], k)
         low, high = np.full((2, len(over_all.layer)), np.nan)
         if groups.get(scale):
-            low, high = intervals(groups[scale], over_all, generator=generator)
+            of_units = scores[scale][over_all.layer, over_all.dim]
+            low, high = intervals(groups[scale], over_all, of_units, generator=generator)
         found.append(_ranked(name, scale, over_all, scores, spread, low, high))
         if within_layers:
             gaps = np.full(len(within.layer), np.nan)
@@ -83,13 +84,15 @@ def _ranked(
     )
 
 
-def consistency_rows(found: Consistency, groups: Sequence[GroupScores], k: int) -> pd.DataFrame:
+def consistency_rows(found: Consistency, groups: Sequence[MatchedScores], k: int) -> pd.DataFrame:
     """Every two groups, and each with itself."""
     rows: list[Row] = []
-    n_dims = groups[0].scores[0].shape[2]
-    top = [ranks_of(np.stack([group.mean(group.pairs[None])[side][0] for group in groups])) < k for side in (0, 1)]
-    for first in range(len(groups)):
-        for second in range(first, len(groups)):
+    own = [group.own for group in groups if group.name in found.names]
+    n_dims = own[0].scores[0].shape[2]
+    means = [group.mean(group.pairs[None]) for group in own]
+    top = [ranks_of(np.stack([mean[side][0] for mean in means])) < k for side in (0, 1)]
+    for first in range(len(own)):
+        for second in range(first, len(own)):
             # each read on another reference: on the same one, its sampling error would make them overlap
             overlaps = overlap_excess(top[0][first], top[1][second])
             is_same = first == second
@@ -99,13 +102,8 @@ def consistency_rows(found: Consistency, groups: Sequence[GroupScores], k: int) 
                     "measure": one.measure,
                     "first": found.names[first],
                     "second": found.names[second],
-                    "value": one.value[first, second],
                     "chance": one.chance,
-                    "control": one.control,
-                    "excess": one.value[first, second] - one.control,
-                    "low": one.low[first, second],
-                    "high": one.high[first, second],
-                    "p_value": one.p_value[first, second],
+                    **_excess_row(one.found, (first, second)),
                     "overlap": np.nan if is_same else float(np.mean(overlaps.overlap)),
                     "overlap_expected": k * k / n_dims,
                     "layers_above_chance": None if is_same else above,
@@ -119,42 +117,60 @@ def layer_agreement_rows(found: Consistency) -> pd.DataFrame:
     """Every set and measure, layer by layer and averaged over them."""
     rows: list[Row] = []
     for one in found.sets:
-        shared = {"set": one.members, "measure": one.measure, "chance": one.chance}
-        value, control, low, high, p_value = one.overall
-        rows.append({**shared, "layer": None, "value": value, "control": control, "low": low, "high": high, "p_value": p_value})
-        for layer, (value, control, low, high, p_value) in enumerate(
-            zip(one.value, one.control, one.low, one.high, one.p_value, strict=True)
-        ):
-            rows.append(
-                {**shared, "layer": layer, "value": value, "control": control, "low": low, "high": high, "p_value": p_value}
-            )
-    frame = pd.DataFrame(rows)
-    frame["excess"] = frame["value"] - frame["control"]
-    return frame
+        shared = {"set": one.members, "subtypes": one.n_groups, "measure": one.measure, "chance": one.chance}
+        rows.append({**shared, "layer": None, **_excess_row(one.overall, ())})
+        rows += [{**shared, "layer": layer, **_excess_row(one.by_layer, (layer,))} for layer in range(len(one.by_layer.value))]
+    return pd.DataFrame(rows)
 
 
 def layer_share_rows(found: Iterable[LayerShares]) -> pd.DataFrame:
     """Every set and layer."""
-    return pd.concat(
-        [
-            pd.DataFrame(
+    rows: list[Row] = []
+    for one in found:
+        for layer in range(len(one.share.value)):
+            row = _excess_row(one.share, (layer,))
+            share = row.pop("value")
+            rows.append(
                 {
                     "set": one.members,
-                    "layer": np.arange(len(one.share)),
-                    "share": one.share,
-                    "control": one.control,
-                    "excess": one.share - one.control,
-                    "low": one.low,
-                    "high": one.high,
-                    "p_value": one.p_value,
+                    "layer": layer,
+                    "share": share,
+                    **row,
                     "distance": one.distance,
                     "distance_p": one.distance_p,
                 }
             )
-            for one in found
+    return pd.DataFrame(rows)
+
+
+def balance_rows(groups: Iterable[MatchedScores]) -> pd.DataFrame:
+    """How many pairs of each type are compared with their placebos, and how large these are beside them."""
+    return pd.DataFrame(
+        [
+            {
+                "group": group.name,
+                "placebos": group.placebo.name,
+                "pairs": int(min(group.own.pairs.sum(), group.placebo.pairs.sum())),
+                "blocks": len(group.own.pairs),
+                "log_ratio": group.log_ratio,
+                "refused": group.refusal,
+            }
+            for group in groups
         ],
-        ignore_index=True,
+        columns=["group", "placebos", "pairs", "blocks", "log_ratio", "refused"],
     )
+
+
+def _excess_row(found: Excess, at: tuple[int, ...]) -> Row:
+    value, placebo = float(found.value[at]), float(found.placebo[at])
+    return {
+        "value": value,
+        "placebo": placebo,
+        "excess": value - placebo,
+        "low": float(found.low[at]),
+        "high": float(found.high[at]),
+        "p_value": float(found.p_value[at]),
+    }
 
 
 def effect_rows(effects: Iterable[LayerEffect]) -> pd.DataFrame:

@@ -1,10 +1,12 @@
-"""Is stability special to some layers, to some subtypes, to one type of pair? Each against its own null.
+"""Is stability special to some layers, to some subtypes, to one type of pair? Each against placebos.
 
-- Layers: the share of the stillest units (over all layers together) that lies in each layer, against that of the controls.
-- Subtypes: a subtype agrees with itself (between halves of its blocks) more than with others; blocks are dealt out anew.
-- Types: two subtypes of one type agree more than two of different types; type labels are dealt out anew over subtypes.
+- Layers: the share of the stillest units (over all layers together) that lies in each layer, less that of the placebos.
+- Subtypes: a subtype agrees with itself (between halves of its blocks) more than with others, beyond what placebos do, whose
+  sentences are the same. Blocks are swapped with those of the placebos.
+- Types: two subtypes of one type agree more, beyond their placebos, than two of different types; type labels are dealt out anew
+  over subtypes.
 
-Axes: ``group``, ``block``, ``layer``, ``dim``.
+Axes: ``group``, ``block``, ``layer``, ``dim``; ``resample``; ``side`` (types, then their placebos).
 """
 
 from __future__ import annotations
@@ -15,15 +17,13 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from layerscope.contrasts.analysis.agreement import agreement, ranks_of
-from layerscope.contrasts.analysis.consistency import recentred
-from layerscope.contrasts.analysis.group_scores import GroupScores
-from layerscope.stats.permutation import labellings, permutation_p, permute_labels, smallest_labelling_p
+from layerscope.contrasts.analysis.consistency import Excess
+from layerscope.contrasts.analysis.group_scores import MatchedScores, draw_swaps, of_set
+from layerscope.stats.permutation import labellings, permutation_p, smallest_labelling_p
 from layerscope.stats.split_half import halves
 from layerscope.stats.top_sets import smallest
 
 LEVEL = 0.05
-_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -32,36 +32,32 @@ class LayerShares:
 
     members: str
     """``all``, ``meaning``, ``grammar`` or a group's name."""
-    share: Float[np.ndarray, " layer"]
+    share: Excess
     """Part of the stillest units that lies in each layer; 1/L everywhere if layers do not matter."""
-    control: Float[np.ndarray, " layer"]
-    """The same of the control groups."""
-    low: Float[np.ndarray, " layer"]
-    """Lower end of the 95 % interval of share − control; NaN where inference is refused."""
-    high: Float[np.ndarray, " layer"]
-    """Upper end."""
-    p_value: Float[np.ndarray, " layer"]
-    """Two-sided permutation p of each layer's difference."""
     distance: float
-    """Total variation distance ½ Σ |share − control| over layers, from 0 to 1."""
+    """Total variation distance ½ Σ |share − placebo| over layers, from 0 to 1."""
     distance_p: float
-    """Permutation p of a distance that large; NaN where inference is refused."""
+    """p of a distance that large, over swaps; NaN where inference is refused."""
 
 
 @dataclass(frozen=True)
 class TypeSpecificity:
-    """Whether stability knows of subtypes and types."""
+    """Whether stability knows of subtypes and types; agreement is the correlation of percentiles, mean over layers."""
 
     within_subtype: float
-    """Mean Spearman correlation between halves of one subtype."""
+    """Mean between halves of one subtype."""
     between_subtypes: float
     """Mean between halves of different subtypes."""
+    within_placebo: float
+    """Mean between halves of one subtype's placebos."""
+    between_placebos: float
+    """Mean between halves of different subtypes' placebos."""
     subtype_p: float
-    """One-sided p of the difference, blocks dealt out anew among subtypes; NaN where inference is refused."""
+    """Two-sided p of (within − between) of subtypes less that of placebos, over swaps; NaN where inference is refused."""
     within_type: float
-    """Mean between different subtypes of one type."""
+    """Mean between different subtypes of one type, less that of their placebos."""
     between_types: float
-    """Mean between subtypes of different types."""
+    """Mean between subtypes of different types, less that of their placebos."""
     type_p: float
     """One-sided p of the difference over the labellings of subtypes; NaN where too few subtypes let none be below 0.05."""
     labellings: int
@@ -69,71 +65,75 @@ class TypeSpecificity:
 
 
 def layer_shares(
-    groups: Sequence[GroupScores], n_units: int, *, generator: np.random.Generator, n_resamples: int
+    groups: Sequence[MatchedScores], n_units: int, *, generator: np.random.Generator, n_resamples: int
 ) -> list[LayerShares]:
     """Of all types together, of each type and of each group.
 
     Args:
-        groups: the controls and the types.
+        groups: the types beside their placebos.
         n_units: how many units count as the stillest of all.
         generator: source of randomness.
-        n_resamples: bootstrap draws, and as many permutations; 0 for values alone.
+        n_resamples: swaps; 0 for values alone.
     """
-    controls = [group for group in groups if group.role == "control"]
-    types = [group for group in groups if group.role != "control"]
-    sets = {"all": types} | {role: [g for g in types if g.role == role] for role in ("meaning", "grammar")}
-    sets |= {group.name: [group] for group in types}
-    control = np.mean([_shares(group, n_units) for group in controls], axis=0)
+    groups = [group for group in groups if len(group.own.pairs)]
+    names = [group.name for group in groups]
+    sets = {name: of_set(groups, name) for name in ("all", "meaning", "grammar", *names)}
+    swapped = np.concatenate(
+        [
+            np.stack([_shares(group, some, n_units) for group, some in zip(groups, swaps, strict=True)], axis=2)
+            for swaps in draw_swaps(groups, n_resamples, generator)
+        ]
+    )
     found = []
     for name, members in sets.items():
         if not members:
             continue
-        share = np.mean([_shares(group, n_units) for group in members], axis=0)
-        distance = 0.5 * float(np.abs(share - control).sum())
-        low = high = p_value = np.full(len(share), np.nan)
-        distance_p = np.nan
-        if n_resamples and all(group.allows_inference for group in (*members, *controls)):
-            drawn = _drawn_shares(members, n_units, generator, n_resamples) - _drawn_shares(
-                controls, n_units, generator, n_resamples
-            )
-            low, high = recentred(share - control, drawn)
-            dealt = _dealt_shares(members, controls, n_units, generator, n_resamples)
-            p_value = permutation_p(share - control, dealt, alternative="two-sided")
-            distance_p = float(permutation_p(distance, 0.5 * np.abs(dealt).sum(axis=1), alternative="greater"))
-        found.append(LayerShares(name, share, control, low, high, p_value, distance, distance_p))
+        shares = swapped[:, :, [names.index(group.name) for group in members]].mean(axis=2)
+        share, placebo = shares[0]
+        difference = shares[:, 0] - shares[:, 1]
+        distance = 0.5 * np.abs(difference).sum(axis=1)
+        excess, distance_p = Excess.without_inference(share, placebo), np.nan
+        if n_resamples and all(group.allows_inference for group in members):
+            excess = Excess.of_swaps(share, placebo, difference)
+            distance_p = float(permutation_p(distance[0], distance[1:], alternative="greater"))
+        found.append(LayerShares(name, excess, float(distance[0]), distance_p))
     return found
 
 
 def type_specificity(
-    groups: Sequence[GroupScores], *, generator: np.random.Generator, n_resamples: int, n_splits: int = 4
+    groups: Sequence[MatchedScores], *, generator: np.random.Generator, n_resamples: int, n_splits: int = 2
 ) -> TypeSpecificity | None:
-    """Compare agreement within and between subtypes and types, by Spearman correlation averaged over layers.
+    """Compare agreement within and between subtypes and types.
 
     Args:
-        groups: types only are looked at.
+        groups: types beside their placebos.
         generator: source of randomness.
-        n_resamples: permutations of blocks; 0 for values alone.
+        n_resamples: swaps; 0 for values alone.
         n_splits: random halvings that are averaged.
 
     Returns:
         None with fewer than two subtypes that have two blocks.
     """
-    types = [group for group in groups if group.role != "control" and len(group.pairs) > 1]
-    if len(types) < 2:
+    groups = of_set([group for group in groups if len(group.own.pairs) > 1], "all")
+    if len(groups) < 2:
         return None
-    halved = _half_matrix(types, generator, n_splits)
+    splits = [halves(len(group.own.pairs), generator, n_splits=n_splits) for group in groups]
+    drawn = np.concatenate([_half_matrices(groups, splits, swaps) for swaps in draw_swaps(groups, n_resamples, generator)])
+    within, between = _within_and_between(drawn)
     subtype_p = np.nan
-    if n_resamples and all(group.allows_inference for group in types):
-        dealt = [_within_less_between(_half_matrix(_dealt(types, generator), generator, n_splits)) for _ in range(n_resamples)]
-        subtype_p = float(permutation_p(_within_less_between(halved), np.array(dealt), alternative="greater"))
-    matrix = _whole_matrix(types)
-    is_grammar = np.array([group.role == "grammar" for group in types])
+    if n_resamples and all(group.allows_inference for group in groups):
+        own = np.abs(np.diff((within - between)[:, ::-1], axis=1)[:, 0].astype(np.float64))
+        subtype_p = float(permutation_p(own[0], own[1:], alternative="greater"))
+    matrix = _whole_matrix(groups)
+    is_grammar = np.array([group.role == "grammar" for group in groups])
     type_p, n_labellings = _type_p(matrix, is_grammar, generator)
-    off = ~np.eye(len(types), dtype=bool)
+    off = ~np.eye(len(groups), dtype=bool)
     same = is_grammar[:, None] == is_grammar
     return TypeSpecificity(
-        float(np.diag(halved).mean()),
-        float(halved[off].mean()),
+        float(within[0, 0]),
+        float(between[0, 0]),
+        float(within[0, 1]),
+        float(between[0, 1]),
         subtype_p,
         _mean(matrix[same & off]),
         _mean(matrix[~same]),
@@ -146,45 +146,46 @@ def _mean(values: np.ndarray) -> float:
     return float(values.mean()) if values.size else float("nan")
 
 
-def _whole_matrix(groups: Sequence[GroupScores]) -> Float[np.ndarray, "group group"]:
-    means = [group.mean(group.pairs[None]) for group in groups]
-    first, second = (ranks_of(np.stack([mean[side][0] for mean in means])) for side in (0, 1))
-    same = not groups[0].has_references
-    return np.asarray(agreement(first, first if same else second, 1).spearman.mean(axis=0))
+def _correlations(
+    first: Float[np.ndarray, "*batch group layer dim"], second: Float[np.ndarray, "*batch group layer dim"]
+) -> Float[np.ndarray, "*batch first second"]:
+    """Correlation over the dimensions of a layer of each of the first with each of the second, mean over layers."""
+    sides = []
+    for values in (first, second):
+        centred = values.swapaxes(-3, -2) - values.swapaxes(-3, -2).mean(axis=-1, keepdims=True)
+        length = np.linalg.norm(centred, axis=-1, keepdims=True)
+        sides.append(centred / np.where(length > 0, length, 1.0))
+    return np.asarray((sides[0] @ sides[1].swapaxes(-1, -2)).mean(axis=-3))
 
 
-def _half_matrix(groups: Sequence[GroupScores], generator: np.random.Generator, n_splits: int) -> np.ndarray:
-    """Spearman correlation of a half of each group with the other half of each, mean over splits and layers."""
-    total = np.zeros((len(groups), len(groups)))
-    for _ in range(n_splits):
-        of_halves = []
-        for group in groups:
-            (is_first,) = halves(len(group.pairs), generator, n_splits=1)
-            of_halves.append(group.mean(np.stack([is_first, ~is_first]) * group.pairs))
-        first = ranks_of(np.stack([half[0][0] for half in of_halves]))
-        second = ranks_of(np.stack([half[1][1] for half in of_halves]))
-        total += agreement(first, second, 1).spearman.mean(axis=0)
-    return np.asarray(total / n_splits)
+def _half_matrices(
+    groups: Sequence[MatchedScores],
+    splits: Sequence[Bool[np.ndarray, "split _"]],
+    swaps: Sequence[Bool[np.ndarray, "resample _"]],
+) -> Float[np.ndarray, "resample side first second"]:
+    """A half of each group, read on one reference, with the other half of each, read on the other; mean over splits."""
+    total: np.ndarray | float = 0.0
+    for split in range(len(splits[0])):
+        first = [group.means(some, half[split])[0] for group, some, half in zip(groups, swaps, splits, strict=True)]
+        second = [group.means(some, ~half[split])[1] for group, some, half in zip(groups, swaps, splits, strict=True)]
+        total = total + _correlations(np.stack(first, axis=2), np.stack(second, axis=2))
+    return np.asarray(total / len(splits[0]))
 
 
-def _within_less_between(matrix: Float[np.ndarray, "group group"]) -> float:
-    return float(np.diag(matrix).mean() - matrix[~np.eye(len(matrix), dtype=bool)].mean())
+def _within_and_between(
+    matrices: Float[np.ndarray, "resample side first second"],
+) -> tuple[Float[np.ndarray, "resample side"], Float[np.ndarray, "resample side"]]:
+    off = ~np.eye(matrices.shape[-1], dtype=bool)
+    return np.diagonal(matrices, axis1=-2, axis2=-1).mean(axis=-1), matrices[..., off].mean(axis=-1)
 
 
-def _dealt(groups: Sequence[GroupScores], generator: np.random.Generator) -> list[GroupScores]:
-    """The same blocks, dealt out anew among groups of the same sizes."""
-    pairs = np.concatenate([group.pairs for group in groups])
-    first = np.concatenate([group.scores[0] for group in groups])
-    second = np.concatenate([group.scores[1] for group in groups]) if groups[0].has_references else first
-    (order,) = permute_labels(np.arange(len(pairs)), generator, n_permutations=1)
-    found, start = [], 0
-    for group in groups:
-        of_group = order[start : start + len(group.pairs)]
-        start += len(group.pairs)
-        one = first[of_group]
-        two = one if second is first else second[of_group]
-        found.append(GroupScores(group.name, group.role, (one, two), pairs[of_group], group.allows_inference))
-    return found
+def _whole_matrix(groups: Sequence[MatchedScores]) -> Float[np.ndarray, "group group"]:
+    """Agreement of whole groups less that of their placebos."""
+    means = [group.means(np.zeros((1, len(group.own.pairs)), dtype=bool)) for group in groups]
+    first, second = (np.stack([one[reference][0] for one in means], axis=1) for reference in (0, 1))
+    found = _correlations(first, second)
+    both = (found + found.swapaxes(-1, -2)) / 2
+    return np.asarray(both[0] - both[1])
 
 
 def _type_p(
@@ -207,40 +208,11 @@ def _type_p(
     return p_value if smallest_p <= LEVEL else float("nan"), len(found)
 
 
-def _shares(group: GroupScores, n_units: int) -> Float[np.ndarray, " layer"]:
-    return np.asarray(_shares_of(group.mean(group.pairs[None]), n_units)[0])
-
-
-def _shares_of(scores: tuple[np.ndarray, np.ndarray], n_units: int) -> Float[np.ndarray, "resample layer"]:
+def _shares(
+    group: MatchedScores, swaps: Bool[np.ndarray, "resample block"], n_units: int
+) -> Float[np.ndarray, "resample side layer"]:
     """Part of the units with the smallest mean score, over all layers together, in each layer."""
+    scores = group.means(swaps)
     mean = (scores[0] + scores[1]) / 2
-    chosen = smallest(mean.reshape(len(mean), -1), n_units).reshape(mean.shape)
-    return np.asarray(chosen.sum(axis=2) / n_units)
-
-
-def _drawn_shares(
-    groups: Sequence[GroupScores], n_units: int, generator: np.random.Generator, n: int
-) -> Float[np.ndarray, "resample layer"]:
-    found = []
-    for start in range(0, n, _AT_ONCE):
-        size = min(_AT_ONCE, n - start)
-        of_groups = [_shares_of(group.mean(group.drawn_again(size, generator)), n_units) for group in groups]
-        found.append(np.mean(of_groups, axis=0))
-    return np.concatenate(found)
-
-
-def _dealt_shares(
-    members: Sequence[GroupScores], controls: Sequence[GroupScores], n_units: int, generator: np.random.Generator, n: int
-) -> Float[np.ndarray, "resample layer"]:
-    """Shares of the members less those of the controls, all blocks dealt out anew among them."""
-    groups = [*members, *controls]
-    scores = np.concatenate([(group.scores[0] + group.scores[1]) / 2 for group in groups])
-    pairs = np.concatenate([group.pairs for group in groups])
-    labels = np.repeat(np.arange(len(groups)), [len(group.pairs) for group in groups])
-    whole = GroupScores("all", "control", (scores, scores), pairs, allows_inference=True)
-    found = []
-    for _ in range(n):
-        weights = (permute_labels(labels, generator, n_permutations=1) == np.arange(len(groups))[:, None]) * pairs
-        shares = _shares_of(whole.mean(weights), n_units)
-        found.append(shares[: len(members)].mean(axis=0) - shares[len(members) :].mean(axis=0))
-    return np.stack(found)
+    chosen = smallest(mean.reshape(*mean.shape[:2], -1), n_units).reshape(mean.shape)
+    return np.asarray(chosen.sum(axis=3) / n_units)

@@ -13,8 +13,10 @@ import pandas as pd
 
 from layerscope.contrasts.analysis.consistency import consistency
 from layerscope.contrasts.analysis.contraction import divergences, layer_effects, moves
+from layerscope.contrasts.analysis.group_scores import MatchedScores, of_set
 from layerscope.contrasts.analysis.place import WITH_BLOCKS, Place
 from layerscope.contrasts.analysis.rows import (
+    balance_rows,
     consistency_rows,
     effect_rows,
     layer_agreement_rows,
@@ -26,6 +28,8 @@ from layerscope.contrasts.analysis.specificity import layer_shares, type_specifi
 from layerscope.contrasts.analysis.stillest import SCALES, spread_explains, standing_out
 from layerscope.contrasts.enough import FEWEST_PAIRS_A_DIMENSION
 from layerscope.contrasts.tables import (
+    BALANCE,
+    CHECK,
     CONSISTENCY,
     CONTRACTION,
     DIMENSIONS,
@@ -38,6 +42,8 @@ from layerscope.contrasts.tables import (
 )
 
 LEVEL = 0.05
+TESTED_SCALES = ("percentile", "raw")
+"""The primary scale, which inference is on, and the raw one beside it."""
 
 
 def place_tables(place: Place, k: int, *, n_resamples: int, generator: np.random.Generator) -> dict[str, pd.DataFrame]:
@@ -46,39 +52,51 @@ def place_tables(place: Place, k: int, *, n_resamples: int, generator: np.random
     Args:
         place: what the run has there.
         k: dimensions a layer, and units over all layers, that count as those that change least.
-        n_resamples: bootstrap draws, and as many permutations; 0 for values alone.
+        n_resamples: swaps of blocks with those of placebos; 0 for values alone.
         generator: source of randomness.
     """
-    cells, groups = place.cells, place.groups
-    roles = {group.name: group.role for group in groups["percentile"]}
-    types = [name for name, role in roles.items() if role != "control"]
+    cells = place.cells
+    roles = {group.name: group.role for group in place.types["percentile"]}
+    types = list(roles)
     sets = {"all": types} | {role: [name for name in types if roles[name] == role] for role in ("meaning", "grammar")}
     frames: dict[str, list[pd.DataFrame]] = {}
     for name, members in {**sets, **{name: [name] for name in types}}.items():
         if not members:
             continue
         scores = {scale: np.mean([cells[scale][member] for member in members], axis=0) for scale in SCALES}
-        of_set = {scale: [group for group in groups[scale] if group.name in members] for scale in WITH_BLOCKS}
+        of_set = {scale: [group for group in place.types[scale] if group.name in members] for scale in WITH_BLOCKS}
         ranking = ranking_rows(name, scores, place.spread, of_set, k=k, within_layers=name in sets, generator=generator)
         frames.setdefault(RANKING.name, []).append(ranking)
         if name in sets:
             frames.setdefault(SPREAD_EXPLAINS.name, []).append(_spread_rows(name, scores, place.spread))
-    for scale in ("percentile", "raw"):
+    frames[BALANCE.name] = [balance_rows([*place.matched["percentile"], *place.checks["percentile"]])]
+    for scale in TESTED_SCALES:
         n_drawn = n_resamples if scale == "percentile" else 0
-        found = consistency(groups[scale], k, generator=generator, n_resamples=n_drawn)
-        if found is None:
-            continue
-        share = layer_shares(groups[scale], k * len(place.spread), generator=generator, n_resamples=n_drawn)
-        types_found = type_specificity(groups[scale], generator=generator, n_resamples=n_drawn)
-        rows = {
-            CONSISTENCY.name: consistency_rows(found, groups[scale], k),
-            LAYER_AGREEMENT.name: layer_agreement_rows(found),
-            LAYER_SPECIFICITY.name: layer_share_rows(share),
-            **({} if types_found is None else {TYPE_SPECIFICITY.name: pd.DataFrame([asdict(types_found)])}),
-        }
-        for name, frame in rows.items():
+        for name, frame in _against_placebos(place.matched[scale], k, generator=generator, n_resamples=n_drawn).items():
             frames.setdefault(name, []).append(frame.assign(scale=scale))
+        checked = consistency(place.checks[scale], k, generator=generator, n_resamples=n_resamples)
+        if checked is not None:
+            rows = layer_agreement_rows(checked)
+            frames.setdefault(CHECK.name, []).append(rows[rows["set"] == "all"].assign(scale=scale))
     return {name: pd.concat(parts, ignore_index=True) for name, parts in frames.items()}
+
+
+def _against_placebos(
+    groups: Sequence[MatchedScores], k: int, *, generator: np.random.Generator, n_resamples: int
+) -> dict[str, pd.DataFrame]:
+    """What types have beyond their placebos on one scale, by table; nothing with fewer than two types."""
+    found = consistency(groups, k, generator=generator, n_resamples=n_resamples)
+    if found is None:
+        return {}
+    n_layers = groups[0].own.scores[0].shape[1]
+    share = layer_shares(groups, k * n_layers, generator=generator, n_resamples=n_resamples)
+    types_found = type_specificity(groups, generator=generator, n_resamples=n_resamples)
+    return {
+        CONSISTENCY.name: consistency_rows(found, groups, k),
+        LAYER_AGREEMENT.name: layer_agreement_rows(found),
+        LAYER_SPECIFICITY.name: layer_share_rows(share),
+        **({} if types_found is None else {TYPE_SPECIFICITY.name: pd.DataFrame([asdict(types_found)])}),
+    }
 
 
 def movement_tables(
@@ -138,6 +156,7 @@ def correct(frames: dict[str, pd.DataFrame]) -> None:
     """Add q-values: Benjamini-Hochberg over each family of tests."""
     families = {
         CONSISTENCY.name: ("scale", "measure"),
+        CHECK.name: ("scale", "measure"),
         LAYER_SPECIFICITY.name: ("set", "scale", "site", "position"),
         CONTRACTION.name: ("set", "quantity", "position"),
     }
@@ -156,7 +175,7 @@ def correct(frames: dict[str, pd.DataFrame]) -> None:
 
 
 def dimensions_table(places: Callable[[str, str], Place], layers: pd.DataFrame) -> pd.DataFrame:
-    """Single dimensions, inside layers whose stillest ones agree across subtypes more than the controls' do.
+    """Single dimensions, inside layers whose stillest ones agree across subtypes more than their placebos' do.
 
     Args:
         places: gives what the run has at a site and position.
@@ -167,24 +186,26 @@ def dimensions_table(places: Callable[[str, str], Place], layers: pd.DataFrame) 
         (layers["measure"] == "jaccard")
         & (layers["scale"] == "percentile")
         & (layers["q_value"] < LEVEL)
+        & (layers["excess"] > 0)
         & layers["layer"].notna()
     ]
     for (site, position), of_place in passed.groupby(["site", "position"], sort=False):
         place = places(str(site), str(position))
-        groups, cells = place.groups["percentile"], place.cells
-        controls = [group.name for group in groups if group.role == "control"]
+        groups, cells = place.matched["percentile"], place.cells
         for name, rows in of_place.groupby("set", sort=False):
-            members = [group for group in groups if group.role != "control" and name in ("all", group.role)]
-            n_pairs = int(sum(group.pairs.sum() for group in members))
+            members = of_set([group for group in groups if len(group.own.pairs)], str(name))
+            n_pairs = int(sum(group.own.pairs.sum() for group in members))
             if n_pairs < FEWEST_PAIRS_A_DIMENSION:
                 continue
-            chosen = [group for group in groups if group.role == "control"]
-            units = standing_out([*members, *chosen], rows["layer"].astype(int).tolist(), level=LEVEL)
+            units = standing_out(members, rows["layer"].astype(int).tolist(), level=LEVEL)
             at = (units.layer, units.dim)
-            percentile = np.mean([cells["percentile"][group.name] for group in members], axis=0)[at]
-            control = np.mean([cells["median"][other] for other in controls], axis=0)[at]
+            percentile, beside = (
+                np.mean([cells["percentile"][one.name] for one in some], axis=0)[at]
+                for some in ([group.own for group in members], [group.placebo for group in members])
+            )
             with np.errstate(divide="ignore", invalid="ignore"):
-                ratios = np.mean([np.log(cells["median"][group.name][at] / control) for group in members], axis=0)
+                medians = [cells["median"][group.own.name][at] / cells["median"][group.placebo.name][at] for group in members]
+                ratios = np.mean(np.log(medians), axis=0)
             found.append(
                 pd.DataFrame(
                     {
@@ -195,7 +216,7 @@ def dimensions_table(places: Callable[[str, str], Place], layers: pd.DataFrame) 
                         "dim": units.dim,
                         "pairs": n_pairs,
                         "percentile": percentile,
-                        "cliffs_delta": 2 * percentile - 1,
+                        "placebo": beside,
                         "log_ratio_of_medians": np.where(np.isfinite(ratios), ratios, np.nan),
                         "p_value": units.p_value,
                         "q_value": units.q_value,

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from scipy import stats
 
 from layerscope.contrasts.analysis.agreement import ranks_of
-from layerscope.contrasts.analysis.group_scores import GroupScores
+from layerscope.contrasts.analysis.group_scores import GroupScores, MatchedScores
 from layerscope.stats.false_discovery import benjamini_hochberg
 from layerscope.stats.rank_agreement import spearman_matrix
 
@@ -48,16 +48,21 @@ def rank_units(scores: Float[np.ndarray, "layer dim"], k: int) -> tuple[Ranked, 
 
 
 def intervals(
-    groups: Sequence[GroupScores], units: Ranked, *, generator: np.random.Generator
+    groups: Sequence[GroupScores], units: Ranked, scores: Float[np.ndarray, " row"], *, generator: np.random.Generator
 ) -> tuple[Float[np.ndarray, " row"], Float[np.ndarray, " row"]]:
-    """95 % bootstrap intervals of units' mean scores over groups, blocks of templates drawn within each group."""
+    """95 % bootstrap intervals of units' mean scores over groups, blocks of templates drawn within each group.
+
+    Where pairs without a placebo lie in no block, the width is that of the others, about the score of all.
+    """
     drawn = np.zeros((_RESAMPLES, len(units.layer)))
+    middle = np.zeros(len(units.layer))
     for group in groups:
-        scores = (group.scores[0] + group.scores[1])[:, units.layer, units.dim] / 2
+        of_block = (group.scores[0] + group.scores[1])[:, units.layer, units.dim] / 2
         weights = group.drawn_again(_RESAMPLES, generator)
-        drawn += weights @ scores / weights.sum(axis=1, keepdims=True) / len(groups)
+        drawn += weights @ of_block / weights.sum(axis=1, keepdims=True) / len(groups)
+        middle += np.average(of_block, axis=0, weights=group.pairs) / len(groups)
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
-    return low, high
+    return scores + low - middle, scores + high - middle
 
 
 def spread_explains(
@@ -70,26 +75,26 @@ def spread_explains(
 
 @dataclass(frozen=True)
 class StandingOut:
-    """Dimensions that change less than their layer does, more so than in controls."""
+    """Dimensions that change less than their layer does, more so than under placebos."""
 
     layer: Int[np.ndarray, " row"]
     """Of each."""
     dim: Int[np.ndarray, " row"]
     """Of each."""
     p_value: Float[np.ndarray, " row"]
-    """One-sided, Welch's t over blocks."""
+    """One-sided, t over blocks."""
     q_value: Float[np.ndarray, " row"]
     """After Benjamini-Hochberg over all dimensions of the layers that were tested."""
 
 
-def standing_out(groups: Sequence[GroupScores], layers: Sequence[int], *, level: float = 0.05) -> StandingOut:
+def standing_out(groups: Sequence[MatchedScores], layers: Sequence[int], *, level: float = 0.05) -> StandingOut:
     """Test every dimension of some layers.
 
-    A block's control percentile less its layer's mean is compared between types and controls: a layer that changes less as a
+    A block's percentile less its layer's mean is compared with that of the same pairs' placebos: a layer that changes less as a
     whole does not make each of its dimensions stand out.
 
     Args:
-        groups: the types of a set, and the controls; scores are control percentiles.
+        groups: the types of a set beside their placebos; scores are percentiles.
         layers: those whose agreement was significant: layers first, then dimensions inside them.
         level: of the false discovery rate.
     """
@@ -98,17 +103,13 @@ def standing_out(groups: Sequence[GroupScores], layers: Sequence[int], *, level:
         nothing = np.zeros(0)
         return StandingOut(chosen, chosen, nothing, nothing)
 
-    def centred(of_control: bool) -> np.ndarray:
-        found = [
-            (group.scores[0][:, chosen] + group.scores[1][:, chosen]) / 2
-            for group in groups
-            if (group.role == "control") == of_control
-        ]
-        scores = np.concatenate(found).astype(np.float64)
+    def centred(group: GroupScores) -> np.ndarray:
+        scores = (group.scores[0][:, chosen] + group.scores[1][:, chosen]).astype(np.float64) / 2
         return np.asarray(scores - scores.mean(axis=2, keepdims=True))
 
+    less = np.concatenate([centred(group.own) - centred(group.placebo) for group in groups])
     with np.errstate(divide="ignore", invalid="ignore"):
-        p_value = stats.ttest_ind(centred(False), centred(True), axis=0, equal_var=False, alternative="less").pvalue
+        p_value = stats.ttest_1samp(less, 0.0, axis=0, alternative="less").pvalue
     p_value = np.where(np.isfinite(p_value), p_value, 1.0)
     q_value = benjamini_hochberg(p_value.ravel()).reshape(p_value.shape)
     row, dim = np.nonzero(q_value < level)

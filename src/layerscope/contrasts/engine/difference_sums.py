@@ -2,7 +2,8 @@
 
 For every cell (site, position, layer, dimension): count, sum and sum of squares of |a₁ − a₂|, sum of its relative form, exact
 zeros, a histogram of |a₁ − a₂| / σ on a fixed logarithmic scale (the quantile sketch), and, by block of templates, sums of
-|a₁ − a₂| and of its control percentile. Blocks are what resampling draws later: a template lies in one block.
+|a₁ − a₂| and of its control percentile. Blocks are what resampling draws later: a template lies in one block, and pairs that no
+placebo stands beside lie in a block of their own, the last.
 
 Axes: ``site``, ``position``, ``layer``, ``d_model``, ``block``, ``bin``, ``pair`` (of a batch).
 """
@@ -17,47 +18,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from layerscope.contrasts.blocks import N_BLOCKS
+from layerscope.contrasts.engine.local_scale import N_BINS, LocalScale, ReferenceBins, bin_edges, bin_of
 
-N_BINS = 64
-_BINS_AN_OCTAVE = 4
-_LOWEST_OCTAVE = -11
-"""Bin 0 holds all below 2⁻¹¹ σ, the last one all from 24 σ."""
-_MANTISSA_BITS_LEFT = 21
-"""A float32 has 23 of them; the two highest, with the exponent, number the quarter octaves."""
 QUANTILES = (0.1, 0.5, 0.9)
-
-
-def bin_of(z: Float[Tensor, "*cells"]) -> Int[Tensor, "*cells"]:
-    """Bin of each z ≥ 0: quarter octaves, cut linearly as a float's mantissa is."""
-    bits = z.contiguous().view(torch.int32) >> _MANTISSA_BITS_LEFT
-    return (bits - (127 + _LOWEST_OCTAVE) * _BINS_AN_OCTAVE + 1).clamp_(0, N_BINS - 1)
-
-
-def bin_edges() -> Float[np.ndarray, " edge"]:
-    """Upper edge of each bin but the last, in units of σ."""
-    places = np.arange(N_BINS - 1)
-    return 2.0 ** (_LOWEST_OCTAVE + places // _BINS_AN_OCTAVE) * (1.0 + (places % _BINS_AN_OCTAVE) / _BINS_AN_OCTAVE)
-
-
-@dataclass(frozen=True)
-class Percentiles:
-    """For each cell, the control percentile of a difference, by its bin, from references that share no pair.
-
-    Two groups that are read on one reference agree by its sampling error alone; read on two, they do not.
-    """
-
-    of_bin: tuple[Float[Tensor, "site position layer bin d_model"], ...]
-    """One a reference: P(control < d) + ½ P(control in the same bin)."""
-
-    @classmethod
-    def from_histograms(cls, *histograms: Int[Tensor, "site position layer bin d_model"]) -> Percentiles:
-        """Of the control pairs whose differences were counted."""
-        tables = []
-        for histogram in histograms:
-            counts = histogram.float()
-            total = counts.sum(dim=3, keepdim=True).clamp(min=1.0)
-            tables.append((counts.cumsum(dim=3) - 0.5 * counts) / total)
-        return cls(tuple(tables))
+_N_SLOTS = N_BLOCKS + 1
+"""Blocks of templates, and ``UNMATCHED``."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +45,12 @@ class DifferenceSums:
     """The ``QUANTILES`` of |a₁ − a₂|, from the histogram: right to about an eighth."""
     block_mean: Float[np.ndarray, "block site position layer d_model"]
     """Mean |a₁ − a₂| of each block, float32; NaN for blocks without a pair."""
+    block_log_size: Float[np.ndarray, "block site position layer"]
+    """Mean of ln ‖(a₁ − a₂) / σ‖ over each block's pairs; NaN for blocks without a pair."""
     block_percentile: Float[np.ndarray, "reference block site position layer d_model"] | None
     """Mean control percentile of each block by each reference, float32; None for the reference controls themselves."""
-    histogram: Int[Tensor, "site position layer bin d_model"]
-    """Counts of |a₁ − a₂| / σ, on the device."""
+    reference: ReferenceBins | None
+    """Of a reference, all that its scale is made of, on the device."""
 
 
 class DifferenceSummer:
@@ -92,7 +59,8 @@ class DifferenceSummer:
     Args:
         spread: σ of every cell over ordinary text, ``site layer d_model``.
         n_positions: positions that are compared.
-        percentiles: of the reference controls; None while those are counted.
+        scales: of the references, which every difference is read on; none while those are counted.
+        n_reference: pairs of the reference that is counted; 0 if it is none.
         device: where sums are kept.
     """
 
@@ -101,7 +69,8 @@ class DifferenceSummer:
         spread: Float[np.ndarray, "site layer d_model"],
         n_positions: int,
         *,
-        percentiles: Percentiles | None,
+        scales: tuple[LocalScale, ...] = (),
+        n_reference: int = 0,
         device: torch.device,
     ) -> None:
         n_sites, n_layers, width = spread.shape
@@ -110,19 +79,24 @@ class DifferenceSummer:
         # a dimension that never moves in ordinary text: any difference is beyond every bin
         inverse = np.where(spread > 0, 1.0 / np.maximum(spread, 1e-30), 1e30).astype(np.float32)
         self._inverse = torch.from_numpy(inverse).to(device)
-        self._percentiles, self._device = percentiles, device
+        # and one that has no spread has no size in spreads
+        self._weight = torch.from_numpy(np.where(spread > 0, inverse, np.float32(0.0))).to(device)
+        self._scales, self._device = scales, device
+        self._reference = ReferenceBins(shape, n_reference, device) if n_reference else None
         self._moments = torch.zeros((3, *shape), dtype=torch.float64, device=device)
         self._zeros = torch.zeros(shape, dtype=torch.int32, device=device)
         self._histogram = torch.zeros((n_sites, n_positions, n_layers, N_BINS, width), dtype=torch.int32, device=device)
-        self._by_block = torch.zeros((N_BLOCKS, *shape), device=device)
-        n_references = 0 if percentiles is None else len(percentiles.of_bin)
-        self._percentile_by_block = torch.zeros((n_references, N_BLOCKS, *shape), device=device)
-        self._pairs = torch.zeros((N_BLOCKS, n_positions), dtype=torch.int64)
+        self._by_block = torch.zeros((_N_SLOTS, *shape), device=device)
+        self._log_size = torch.zeros((_N_SLOTS, *shape[:-1]), dtype=torch.float64, device=device)
+        self._percentile_by_block = torch.zeros((len(scales), _N_SLOTS, *shape), device=device)
+        self._pairs = torch.zeros((_N_SLOTS, n_positions), dtype=torch.int64)
         self._of_block: tuple[Tensor, Tensor] | None = None
 
     def count(self, blocks: Int[Tensor, " pair"], has: Bool[Tensor, "pair position"]) -> None:
         """Note a batch's pairs; once a batch, before its cells are added."""
         self._pairs.index_add_(0, blocks, has.long())
+        if self._reference is not None:
+            self._reference.begin_batch(has)
 
     @torch.inference_mode()
     def add(
@@ -151,15 +125,19 @@ class DifferenceSummer:
         self._histogram[site, :, layer].scatter_add_(1, bins, counted)
         of_block = self._block_shares(blocks)
         self._by_block[:, site, :, layer] += torch.matmul(of_block, difference).transpose(0, 1)
-        for number, of_bin in enumerate(() if self._percentiles is None else self._percentiles.of_bin):
-            found = of_bin[site, :, layer].gather(1, bins).mul_(has)
+        log_size = (difference * self._weight[site, layer]).norm(dim=2).clamp_(min=torch.finfo(torch.float32).tiny).log_()
+        self._log_size[:, site, :, layer] += torch.matmul(of_block, (log_size * has[:, :, 0]).T)
+        if self._reference is not None:
+            self._reference.add(site, layer, bins, log_size)
+        for number, scale in enumerate(self._scales):
+            found = scale.read(site, layer, bins, log_size).mul_(has)
             self._percentile_by_block[number, :, site, :, layer] += torch.matmul(of_block, found).transpose(0, 1)
         return difference.transpose(0, 1)
 
     def _block_shares(self, blocks: Int[Tensor, " pair"]) -> Float[Tensor, "block pair"]:
         """1 where a pair lies in a block; made once a batch."""
         if self._of_block is None or self._of_block[0] is not blocks:
-            shares = torch.zeros((N_BLOCKS, len(blocks)), device=self._device)
+            shares = torch.zeros((_N_SLOTS, len(blocks)), device=self._device)
             shares[blocks.to(self._device), torch.arange(len(blocks), device=self._device)] = 1.0
             self._of_block = (blocks, shares)
         return self._of_block[1]
@@ -180,8 +158,9 @@ class DifferenceSummer:
             self._zeros.cpu().numpy(),
             self._quantiles(),
             (self._by_block / of_block).cpu().numpy(),
-            None if self._percentiles is None else (self._percentile_by_block / of_block).cpu().numpy(),
-            self._histogram,
+            (self._log_size / of_block[..., 0]).float().cpu().numpy(),
+            (self._percentile_by_block / of_block).cpu().numpy() if self._scales else None,
+            self._reference,
         )
 
     def _quantiles(self) -> np.ndarray:

@@ -16,7 +16,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from layerscope.contrasts.engine.difference_sums import DifferenceSummer, DifferenceSums, Percentiles
+from layerscope.contrasts.engine.difference_sums import DifferenceSummer, DifferenceSums
+from layerscope.contrasts.engine.local_scale import LocalScale
 from layerscope.contrasts.engine.pair_batches import BatchRun, PairBatch, make_batches, run_batch
 from layerscope.contrasts.engine.pair_scores import PairScores, score_pairs
 from layerscope.models.sites import Activations, Site, SiteMap
@@ -95,7 +96,7 @@ def contrast_group(
     *,
     blocks: Int[np.ndarray, " pair"],
     plan: ContrastPlan,
-    percentiles: Percentiles | None,
+    scales: tuple[LocalScale, ...] = (),
     keep: KeepValues | None = None,
     advance: Advance = nobody_asks,
 ) -> GroupContrast:
@@ -104,15 +105,17 @@ def contrast_group(
     Args:
         sites: where to compare.
         pairs: of one group.
-        blocks: block of templates of each.
+        blocks: block of templates of each; ``UNMATCHED`` for those without a placebo.
         plan: how to run.
-        percentiles: of the reference controls; None for those themselves.
+        scales: of both references; none for those themselves, whose scale is made of the result.
         keep: takes per-pair values of ``plan.keep_layers``, batch by batch.
         advance: called with the pairs that each batch adds.
     """
     device = sites.decoder.device if sites.decoder.device.type != "mps" else torch.device("cpu")  # mps has no float64
     spread = np.stack([plan.spread[site] for site in sites.sites])
-    summer = DifferenceSummer(spread, len(plan.positions), percentiles=percentiles, device=device)
+    summer = DifferenceSummer(
+        spread, len(plan.positions), scales=scales, n_reference=0 if scales else len(pairs), device=device
+    )
     n_distances = 1 + max((pair.n_compared for pair in pairs), default=0)
     measures = _empty_measures(len(pairs), len(plan.positions), n_distances, sites.n_layers)
     largest = 0.0

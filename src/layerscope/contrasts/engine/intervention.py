@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -97,7 +97,9 @@ def measure_pairs(
     continuation, sentence = np.full((2, len(ablations), 2, n_pairs), np.nan)
     with sites.decoder.weights_at_hand():
         for batch in batches:
-            rows = _pair_rows(sites, batch, ablations, reference, seed)
+            bank_size = _bank_size(ablations, reference)
+            sample = None if bank_size is None else _pair_samples(batch, bank_size, seed)
+            rows = pair_rows(sites, batch, _skipped(ablations), sample=sample)
             tokens = pair_tokens(batch)
             for index, ablation in enumerate(ablations):
                 final = BatchRun(Activations([rows.final(ablation, reference)]), rows.shared_final).final
@@ -156,7 +158,7 @@ def _check(sites: SiteMap, ablations: Ablations, reference: Reference | None) ->
             check_replacement(ablation.units, ablation.replace, reference)
 
 
-class _Rows:
+class Rows:
     """Rows that are run again and again: once intact, then under each ablation from the first changed layer on.
 
     Args:
@@ -164,7 +166,7 @@ class _Rows:
         forward: one pass over the rows; may be called any number of times.
         where: places that ablations change.
         sample: token of the reference for each place.
-        ablations: all that will come.
+        skipped: how many of the first layers some change to come leaves as they are; 0 is none.
         shared_final: what both sides of pairs share, see ``SharedPart.final``.
     """
 
@@ -175,28 +177,34 @@ class _Rows:
         *,
         where: Bool[Tensor, "row column"],
         sample: Int[np.ndarray, "row column"] | None,
-        ablations: Ablations,
+        skipped: set[int],
         shared_final: Float[Tensor, "pair d_model"] | None = None,
     ) -> None:
         self.shared_final = shared_final
         self._sites, self._forward, self._where, self._sample = sites, forward, where, sample
-        skipped = {_unchanged_layers(ablation.units) for ablation in ablations if ablation is not None} - {0}
-        with _states_after(sites.decoder, {*skipped, sites.n_layers}) as states:
+        with _states_after(sites.decoder, {*skipped - {0}, sites.n_layers}) as states:
             forward()
+        self.states: dict[int, Float[Tensor, "row column d_model"]] = states
+        """Of the intact model, by how many layers they came out of."""
         self._intact = states[sites.n_layers]
-        self._states = {n: states[n] for n in skipped if self._is_resumable(n, states[n])}
+        self._resumable = {n for n in skipped - {0} if self._is_resumable(n, states[n])}
 
     def final(self, ablation: Ablation | None, reference: Reference | None) -> Float[Tensor, "row column d_model"]:
         """The residual stream after the last layer."""
         if ablation is None:
             return self._intact
-        units = ablation.units
-        values = replacement_values(units, ablation.replace, reference=reference, sample=self._sample)
+        values = replacement_values(ablation.units, ablation.replace, reference=reference, sample=self._sample)
+        return self.changed(ablation.units, values, self._where)
+
+    def changed(
+        self, units: Units, values: Mapping[int, Float[Tensor, "#row #column _"]], where: Bool[Tensor, "row column"]
+    ) -> Float[Tensor, "row column d_model"]:
+        """The residual stream after the last layer, with other values in some units at some places."""
         with ExitStack() as stack:
-            n_layers = _unchanged_layers(units)
-            if n_layers in self._states:
-                stack.enter_context(_resumed(self._sites.decoder, n_layers, self._states[n_layers]))
-            stack.enter_context(ablated(self._sites, units, values=values, where=self._where))
+            n_layers = unchanged_layers(units)
+            if n_layers in self._resumable:
+                stack.enter_context(_resumed(self._sites.decoder, n_layers, self.states[n_layers]))
+            stack.enter_context(ablated(self._sites, units, values=values, where=where))
             return self._run()
 
     def _run(self) -> Tensor:
@@ -214,7 +222,17 @@ class _Rows:
             return False
 
 
-def _pair_rows(sites: SiteMap, batch: PairBatch, ablations: Ablations, reference: Reference | None, seed: int) -> _Rows:
+def pair_rows(
+    sites: SiteMap, batch: PairBatch, skipped: set[int], *, sample: Int[np.ndarray, "row column"] | None = None
+) -> Rows:
+    """Both sides of a batch's pairs, changed from the edit on.
+
+    Args:
+        sites: of the model.
+        batch: of pairs.
+        skipped: see ``Rows``.
+        sample: likewise.
+    """
     shared = run_shared(sites.decoder, batch)
 
     def forward() -> None:
@@ -225,13 +243,11 @@ def _pair_rows(sites: SiteMap, batch: PairBatch, ablations: Ablations, reference
     where = torch.zeros((2 * len(batch.filled), batch.width), dtype=torch.bool)
     for row, pair in enumerate(batch.pairs):
         where[2 * row : 2 * row + 2, pair.n_before - batch.start :] = True
-    bank_size = _bank_size(ablations, reference)
-    sample = None if bank_size is None else _pair_samples(batch, bank_size, seed)
     final = None if shared is None else shared.final
-    return _Rows(sites, forward, where=where, sample=sample, ablations=ablations, shared_final=final)
+    return Rows(sites, forward, where=where, sample=sample, skipped=skipped, shared_final=final)
 
 
-def _text_rows(sites: SiteMap, shard: Shard, ablations: Ablations, reference: Reference | None, seed: int) -> _Rows:
+def _text_rows(sites: SiteMap, shard: Shard, ablations: Ablations, reference: Reference | None, seed: int) -> Rows:
     decoder, ids = sites.decoder, padded_ids(shard)
 
     @torch.inference_mode()
@@ -246,7 +262,11 @@ def _text_rows(sites: SiteMap, shard: Shard, ablations: Ablations, reference: Re
         sample = np.zeros(ids.shape, dtype=np.int64)
         for row, (document, window) in enumerate(zip(shard.documents, shard.windows, strict=True)):
             sample[row, : window.n_run] = np.random.default_rng([seed, document]).integers(bank_size, size=window.n_run)
-    return _Rows(sites, forward, where=where, sample=sample, ablations=ablations)
+    return Rows(sites, forward, where=where, sample=sample, skipped=_skipped(ablations))
+
+
+def _skipped(ablations: Ablations) -> set[int]:
+    return {unchanged_layers(ablation.units) for ablation in ablations if ablation is not None}
 
 
 def _bank_size(ablations: Ablations, reference: Reference | None) -> int | None:
@@ -270,7 +290,7 @@ def _pair_samples(batch: PairBatch, bank_size: int, seed: int) -> Int[np.ndarray
     return sample
 
 
-def _unchanged_layers(units: Units) -> int:
+def unchanged_layers(units: Units) -> int:
     """Layers whose modules answer as they do in the intact model: what the first changed module is given follows from them."""
     first = min(units.layers)
     return first + 1 if units.site == "resid_post" else first

@@ -51,7 +51,7 @@ class PairBatch:
 
         A shape that was never met costs time, and memory for as long as the process lives.
         """
-        return self.pairs + self.pairs[-1:] * (_filled_up(len(self.pairs)) - len(self.pairs))
+        return self.pairs + self.pairs[-1:] * (filled_up(len(self.pairs)) - len(self.pairs))
 
     @property
     def positions(self) -> int:
@@ -83,28 +83,42 @@ def make_batches(pairs: Sequence[PlacedPair], token_budget: int, *, share: bool 
     """
     starts = [pair.n_before if share else 0 for pair in pairs]
     lengths = [max(pair.last) + 1 for pair in pairs]
-    order = sorted(range(len(pairs)), key=lambda i: (starts[i], lengths[i], i))
-    cost = [0.0] * (len(order) + 1)  # of the pairs from here to the last
+    return [
+        PairBatch(members, tuple(pairs[i] for i in members), starts[members[0]])
+        for members in cut(starts, lengths, token_budget, n_sides=2)
+    ]
+
+
+def cut(starts: Sequence[int], lengths: Sequence[int], token_budget: int, *, n_sides: int) -> list[tuple[int, ...]]:
+    """Members of batches that cost least, each from the one with the smallest start on, which all of a batch are cut at.
+
+    Args:
+        starts: of each member, the tokens that its sides share.
+        lengths: of each member, the tokens that are run.
+        token_budget: positions of all sides a batch, pads included; a longer member makes a batch of its own.
+        n_sides: rows a member.
+    """
+    order = sorted(range(len(starts)), key=lambda i: (starts[i], lengths[i], i))
+    cost = [0.0] * (len(order) + 1)  # of the members from here to the last
     end_of = [0] * len(order)
     for first in reversed(range(len(order))):
         start, longest, cost[first] = starts[order[first]], 0, float("inf")
         for end in range(first + 1, len(order) + 1):
             longest = max(longest, lengths[order[end - 1]])
-            rows, width = _filled_up(end - first), longest - start
-            if rows > 1 and 2 * rows * width > token_budget:
+            rows, width = filled_up(end - first), longest - start
+            if rows > 1 and n_sides * rows * width > token_budget:
                 break
-            whole = rows * (start + 2 * width) + _BATCH_COST + _CALL_COST * (2 if start else 1) + cost[end]
+            whole = rows * (start + n_sides * width) + _BATCH_COST + _CALL_COST * (2 if start else 1) + cost[end]
             if whole < cost[first]:
                 cost[first], end_of[first] = whole, end
     batches, first = [], 0
     while first < len(order):
-        members = tuple(order[first : end_of[first]])
-        batches.append(PairBatch(members, tuple(pairs[i] for i in members), starts[order[first]]))
+        batches.append(tuple(order[first : end_of[first]]))
         first = end_of[first]
     return batches
 
 
-def _filled_up(n_pairs: int) -> int:
+def filled_up(n_pairs: int) -> int:
     """The next of the sizes 1, 2, 3, 4, 6, 8, 12, 16, 24 and so on."""
     power = 1 << (n_pairs - 1).bit_length()
     return power * 3 // 4 if power > 2 and n_pairs <= power * 3 // 4 else power

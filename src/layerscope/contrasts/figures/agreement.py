@@ -1,6 +1,6 @@
 """Figures of agreement and layers: which subtypes agree, in which layers, and where the stillest units lie.
 
-Functions take tables of a contrast run as data frames, cut to one ``Place``. Everything stands beside random-word controls.
+Functions take tables of a contrast run as data frames, cut to one ``Place``. Everything stands beside placebos.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ LOOKS = {
     "grammar": (VERMILLION, "s"),
     "error": (VERMILLION, "s"),
     "control": (GREY, "^"),
+    "placebo": (GREY, "v"),
     "error-meaning": (PURPLE, "D"),
 }
 """Colour and marker of a set of pairs, the same in every figure."""
@@ -67,7 +68,7 @@ class Place:
 def agreement_of_groups(
     consistency: pd.DataFrame, roles: Mapping[str, str], place: Place, caption: str, language: Language
 ) -> Figure:
-    """Each group with each: the measure, and its excess over that of two controls; halves of one group on the diagonal."""
+    """Each group with each: the measure, and its excess over that of their placebos; halves of one group on the diagonal."""
     rows = place.of(consistency)
     names = _in_order(rows, roles)
     role_of = [roles[name] for name in names]
@@ -100,14 +101,14 @@ def agreement_of_groups(
     left.legend(handles=handles, loc="upper right", bbox_to_anchor=(0.0, -0.02), fontsize=5.5, handletextpad=0.0)
     right.set_yticks([])
     figure.suptitle(caption, fontsize=7, color=GREY)
-    controls = rows["control"].dropna()
-    control = f"{controls.iloc[0]:.2f}" if len(controls) else "–"
-    figure.supxlabel(label("note:consistency", language).format(control=control), fontsize=6, color=GREY)
+    beside = rows["placebo"].dropna()
+    placebo = f"{beside.mean():.2f}" if len(beside) else "–"
+    figure.supxlabel(label("note:consistency", language).format(placebo=placebo), fontsize=6, color=GREY)
     return figure
 
 
 def agreement_by_layer(layer_agreement: pd.DataFrame, place: Place, caption: str, language: Language) -> Figure:
-    """Excess of agreement over control: all types at each position, below it each type at the main one."""
+    """Excess of agreement over placebos: all types at each position, below it each type at the main one."""
     rows = place.at_all_positions(layer_agreement)
     rows = rows[rows["layer"].notna()]
     figure, (above, below) = new_figure(height=5.0, panels=2)
@@ -143,7 +144,7 @@ def agreement_by_layer(layer_agreement: pd.DataFrame, place: Place, caption: str
 
 
 def share_by_layer(layer_specificity: pd.DataFrame, place: Place, caption: str, language: Language) -> Figure:
-    """Where the stillest units of all layers together lie, beside where those of controls do."""
+    """Where the stillest units of all layers together lie, beside where those of placebos do."""
     rows = place.of(layer_specificity)
     figure, (axes,) = new_figure(height=4.0)
     sets = [members for members in ("all", "meaning", "grammar") if (rows["set"] == members).any()]
@@ -156,11 +157,11 @@ def share_by_layer(layer_specificity: pd.DataFrame, place: Place, caption: str, 
         name = f"{label(f'set:{members}', language)} ({distance})"
         axes.plot(some["layer"], some["share"], color=colour, marker=marker, label=name)
     first = rows[rows["set"] == sets[0]].sort_values("layer")
-    layers, control, low, high = (first[name].to_numpy(dtype=float) for name in ("layer", "control", "low", "high"))
-    axes.fill_between(layers, control + low, control + high, color=LOOKS[sets[0]][0], alpha=0.15, linewidth=0)
+    layers, placebo, low, high = (first[name].to_numpy(dtype=float) for name in ("layer", "placebo", "low", "high"))
+    axes.fill_between(layers, placebo + low, placebo + high, color=LOOKS[sets[0]][0], alpha=0.15, linewidth=0)
     axes.set_ylim(bottom=0.0)
-    colour, marker = LOOKS["control"]
-    axes.plot(layers, control, color=colour, marker=marker, linestyle="--", label=label("set:control", language))
+    colour, marker = LOOKS["placebo"]
+    axes.plot(layers, placebo, color=colour, marker=marker, linestyle="--", label=label("set:placebo", language))
     n_layers = len(layers)
     axes.axhline(1 / n_layers, color="black", linestyle=":", linewidth=0.9, label=label("uniform", language))
     axes.set_ylabel(label("share", language))

@@ -27,8 +27,8 @@ from layerscope.figures.style import BLUE, GREY, PAGE_INCHES, VERMILLION, figure
 from layerscope.stats.rank_agreement import spearman_matrix
 
 PRIMARY, RAW = "percentile", "raw"
-LIKE_CONTROL = 0.5
-"""Control percentile of what changes as under a random word."""
+LIKE_OTHERS = 0.5
+"""Percentile of what changes as much as under other words of that size."""
 STABILITY_FIGURES = (
     "heatmap", "stable_dimensions", "scatter", "consistency", "layer_profile", "layer_shares", "contraction", "divergence",
 )  # fmt: skip
@@ -119,12 +119,12 @@ def units_map(
     width = math.ceil(n_dims / _MOST_COLUMNS)
     figure, panels = new_figure(height=2.2 + 0.09 * min(max(n_layers, 8), _MOST_ROWS), panels=2)
     binned = smallest_of_neighbours(percentile, width)
-    farthest = float(np.nanmax(np.abs(binned - LIKE_CONTROL), initial=0.01))
+    farthest = float(np.nanmax(np.abs(binned - LIKE_OTHERS), initial=0.01))
     raw_binned = smallest_of_neighbours(raw, width)
     positive = raw_binned[raw_binned > 0]
     smallest, largest = (float(positive.min()), float(positive.max())) if len(positive) else (1.0, 1.0)
     for axes, values, colours, norm, scale in (
-        (panels[0], binned, "RdBu_r", CenteredNorm(LIKE_CONTROL, farthest), PRIMARY),
+        (panels[0], binned, "RdBu_r", CenteredNorm(LIKE_OTHERS, farthest), PRIMARY),
         (panels[1], np.maximum(raw_binned, smallest), "viridis", LogNorm(smallest, 1.01 * largest), RAW),
     ):
         _units_panel(figure, axes, values, (colours, norm), n_dims=n_dims, width=width)
@@ -175,8 +175,8 @@ def stillest_units(ranking: pd.DataFrame, place: Place, caption: str, language: 
         axes.set_title(label(f"stillest:{scale}", language))
         axes.set_xlabel(label(f"scale:{scale}", language))
         if scale == PRIMARY:
-            axes.axvline(LIKE_CONTROL, color="black", linestyle="--", linewidth=0.9, label=label("like_control", language))
-            axes.set_xlim(0, max(1.05 * LIKE_CONTROL, axes.get_xlim()[1]))
+            axes.axvline(LIKE_OTHERS, color="black", linestyle="--", linewidth=0.9, label=label("like_others", language))
+            axes.set_xlim(0, max(1.05 * LIKE_OTHERS, axes.get_xlim()[1]))
     handles = [
         *panels[0].get_legend_handles_labels()[0],
         Patch(facecolor=BLUE, label=label("on_one", language)),

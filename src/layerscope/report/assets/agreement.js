@@ -155,7 +155,7 @@ function lines(rows, { x, y, low, high, label, name, width, zero }) {
   return [setLegend(sets), made];
 }
 
-// The excess over controls of a table's rows, layer by layer; nothing where the run has no such table.
+// The excess over placebos of a table's rows, layer by layer; nothing where the run has no such table.
 function excessFigure(run, mine, table, name, isWanted) {
   return figure(async (width) => {
     if (!run.tables[table]) return [];

@@ -4,12 +4,13 @@ const DIFFERENCE_SCALES = ["percentile", "raw", "z", "relative"];
 const TOP = 20;
 const POINTS = 1500;
 const EXTREMES = 60;
-const SET_ORDER = ["all", "meaning", "grammar", "control", "error", "error-meaning"];
+const SET_ORDER = ["all", "meaning", "grammar", "placebo", "control", "error", "error-meaning"];
 const SET_COLOURS = {
   all: "var(--c4)",
   meaning: "var(--c1)",
   grammar: "var(--c2)",
   error: "var(--c2)",
+  placebo: "var(--c6)",
   control: "var(--c3)",
   "error-meaning": "var(--c5)",
 };
@@ -18,6 +19,7 @@ const SET_SYMBOLS = {
   meaning: "circle",
   grammar: "square",
   error: "square",
+  placebo: "wye",
   control: "triangle",
   "error-meaning": "cross",
 };
