@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool
 
-from layerscope.contrasts.engine.placebo_search import MatchedAt, find_matches
+from layerscope.contrasts.engine.placebo_search import MatchedAt, can_go_on, find_matches
 from layerscope.contrasts.groups import PairGroup
 from layerscope.contrasts.placebo_words import N_NEAREST, Vocabulary, are_forms, candidates
 from layerscope.models.encoder import TextEncoder
@@ -71,6 +71,7 @@ class PlaceboMaker:
     ) -> None:
         self._sites, self._encoder, self._at = sites, encoder, at
         self._wanted, self._seed, self._token_budget, self._share = wanted, seed, token_budget, share
+        self._in_parts = can_go_on(sites, share=share)
         self._tokenizer = pair_tokenizer(encoder)
         self._vocabulary = Vocabulary(sites.decoder, encoder)
 
@@ -93,6 +94,7 @@ class PlaceboMaker:
             wanted=self._wanted,
             token_budget=self._token_budget,
             share=self._share,
+            in_parts=self._in_parts,
             advance=advance,
         )
         has = np.array([len(tokens) == self._wanted for tokens in found], dtype=bool)

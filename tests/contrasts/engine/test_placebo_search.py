@@ -9,7 +9,16 @@ import pytest
 import torch
 
 from layerscope.contrasts.engine.pair_batches import can_share
-from layerscope.contrasts.engine.placebo_search import MOST_BIAS, MOST_DISTANCE, MatchedAt, accepts, find_matches
+from layerscope.contrasts.engine.placebo_search import (
+    MOST_BIAS,
+    MOST_DISTANCE,
+    MOST_EARLY_BIAS,
+    MatchedAt,
+    accepts,
+    can_go_on,
+    find_matches,
+    n_early,
+)
 from layerscope.models.decoder import Decoder
 from layerscope.models.sites import Site, SiteMap, first_of
 from layerscope.pairs.positions import PlacedPair
@@ -111,7 +120,10 @@ def naive_matches(sites: SiteMap, pairs: list[PlacedPair], candidates: list[list
         bias, distance = np.abs(v.mean(axis=1)), np.abs(v).mean(axis=1)
         assert np.abs(bias - 0.10).min(initial=1.0) > 1e-5, "none lies on the border, where rounding decides"
         assert np.abs(distance - 0.35).min(initial=1.0) > 1e-5
-        found.append([token for token, a, b in zip(some, bias, distance, strict=True) if a <= 0.10 and b <= 0.35])
+        early = np.abs(v[:, :1].mean(axis=1))  # a sixth of so few layers is the first
+        assert np.abs(early - 0.5).min(initial=1.0) > 1e-5
+        alike = zip(some, bias, distance, early, strict=True)
+        found.append([token for token, a, b, c in alike if a <= 0.10 and b <= 0.35 and c <= 0.5])
     return found
 
 
@@ -124,15 +136,26 @@ def accepted(*candidates: list[float]) -> list[bool]:
 
 
 def test_the_caliper_is_a_tenth_of_bias_and_thirty_five_hundredths_of_distance() -> None:
-    assert (MOST_BIAS, MOST_DISTANCE) == (0.10, 0.35)
+    assert (MOST_BIAS, MOST_DISTANCE, MOST_EARLY_BIAS) == (0.10, 0.35, 0.50)
+    assert [n_early(n) for n in (1, 5, 6, 11, 12, 30, 32)] == [1, 1, 1, 1, 2, 5, 5]
 
 
 def test_a_candidate_is_accepted_by_its_mean_over_layers_and_by_its_mean_without_sign() -> None:
     assert accepted([0.0, 0.0, 0.0, 0.0], [0.09, 0.09, 0.09, 0.09], [-0.09, -0.09, -0.09, -0.09]) == [True] * 3
     assert accepted([0.11] * 4, [-0.11] * 4) == [False] * 2, "all layers are too large, or too small"
     assert accepted([0.34, -0.34], [0.36, -0.36]) == [True, False], "as large on average, but not layer by layer"
-    assert accepted([1.2, 0.0, 0.0, -1.2], [0.6, 0.0, 0.0, -0.6]) == [False, True]
+    assert accepted([0.0, 1.2, 0.0, -1.2], [0.0, 0.6, 0.0, -0.6]) == [False, True]
     assert accepted([0.5, 0.5, -0.2, -0.2], [0.4, 0.4, -0.25, -0.25]) == [False, True], "a mean of 0.15, and of 0.075"
+
+
+def test_a_candidate_that_is_too_unlike_in_the_first_sixth_of_the_layers_is_not_accepted() -> None:
+    rest = [0.0] * 10
+    assert accepted([0.5, 0.5, *rest], [0.51, 0.51, *rest], [0.9, 0.0, *rest], [-0.6, -0.5, *rest]) == [
+        True,
+        False,
+        True,
+        False,
+    ]
 
 
 def test_the_borders_themselves_are_accepted_and_what_is_beyond_them_is_not() -> None:
@@ -174,8 +197,10 @@ def test_the_first_ones_that_the_whole_sentence_accepts_are_found_however_they_a
     assert min(n_all) < 25, "and not everything is accepted"
     for share in (False, True) if family in FAMILIES else (False,):
         for budget in (1, 700, 100_000):
-            found = find_matches(sites, pairs, candidates, at, wanted=2, token_budget=budget, share=share)
-            assert found == [some[:2] for some in naive], (share, budget)
+            for in_parts in (False, True) if can_go_on(sites, share=share) else (False,):
+                options = {"token_budget": budget, "share": share, "in_parts": in_parts}
+                found = find_matches(sites, pairs, candidates, at, wanted=2, **options)
+                assert found == [some[:2] for some in naive], options
 
 
 @pytest.mark.parametrize("family", NEAR_SIGHTED)
@@ -268,8 +293,36 @@ def test_what_is_not_needed_is_not_run() -> None:
     finally:
         handle.remove()
     assert found == [[word] for word in own]
-    # both sides and sixteen candidates of each pair, up to the token that is compared
-    assert sorted(tuple(one) for one in rows) == sorted((18, pair.last[0] + 1) for pair in pairs)
+    # both sides and sixteen candidates of each pair, filled up to one of a few sizes, up to the token that is compared
+    assert sorted(tuple(one) for one in rows) == sorted((24, pair.last[0] + 1) for pair in pairs)
+
+
+def test_candidates_that_are_too_unlike_in_the_first_layer_do_not_go_through_the_others() -> None:
+    sites, pairs, at = sites_of("llama"), made_up_pairs(12, 3), matched_at()
+    candidates = made_up_candidates(13, pairs, 16)
+    assert can_go_on(sites, share=True)
+    rows: list[int] = []
+    handle = sites.decoder.layers[-1].mlp.register_forward_pre_hook(lambda _, args: rows.append(args[0].shape[0]))
+    try:
+        for in_parts in (False, True):
+            rows.clear()
+            found = find_matches(sites, pairs, candidates, at, wanted=16, token_budget=1, share=False, in_parts=in_parts)
+            n_run = sum(rows)
+            if not in_parts:
+                whole, n_whole = found, n_run
+    finally:
+        handle.remove()
+    assert found == whole
+    n_alike = sum(
+        int((np.abs(log_ratios(sites, pair, some, at)[:, 0]) <= 0.5).sum()) + 2
+        for pair, some in zip(pairs, candidates, strict=True)
+    )
+    assert n_alike <= n_run < n_whole
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "gemma2", "mixtral", "falcon-alibi"])
+def test_most_families_can_go_on_from_the_middle(family: str) -> None:
+    assert can_go_on(sites_of(family), share=True)
 
 
 def test_a_pair_of_no_size_and_a_word_of_no_size_match_nothing() -> None:

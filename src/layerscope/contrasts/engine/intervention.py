@@ -203,7 +203,7 @@ class Rows:
         with ExitStack() as stack:
             n_layers = unchanged_layers(units)
             if n_layers in self._resumable:
-                stack.enter_context(_resumed(self._sites.decoder, n_layers, self.states[n_layers]))
+                stack.enter_context(resumed(self._sites.decoder, n_layers, self.states[n_layers]))
             stack.enter_context(ablated(self._sites, units, values=values, where=where))
             return self._run()
 
@@ -216,7 +216,7 @@ class Rows:
     def _is_resumable(self, n_layers: int, state: Tensor) -> bool:
         """Whether nothing after these layers depends on anything but their answer; proved on the rows themselves."""
         try:
-            with _resumed(self._sites.decoder, n_layers, state):
+            with resumed(self._sites.decoder, n_layers, state):
                 return torch.equal(self._run(), self._intact)
         except _CANNOT_SKIP:
             return False
@@ -311,7 +311,7 @@ def _states_after(decoder: Decoder, counts: set[int]) -> Iterator[dict[int, Tens
 
 
 @contextmanager
-def _resumed(decoder: Decoder, n_layers: int, state: Float[Tensor, "row column d_model"]) -> Iterator[None]:
+def resumed(decoder: Decoder, n_layers: int, state: Float[Tensor, "row column d_model"]) -> Iterator[None]:
     """Within the context, the first layers are not run: the last of them answers with a state of an earlier pass."""
 
     def answering(length: int | None) -> Forward:
