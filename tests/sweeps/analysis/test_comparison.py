@@ -135,7 +135,7 @@ def test_profiles_with_other_numbers_of_layers_meet_at_the_depths_of_the_shorter
         (row,) = correlation_table(pair, ["removal"]).to_pandas().to_dict("records")
         assert row["spearman"] == pytest.approx(-1.0)
         assert (row["layers_compared"], row["alignment"]) == (3, "interpolated onto the relative depths of short")
-        assert row["statement"] == "fragile where the other is not"
+        assert row["statement"] == "on these texts fragile where the other is not"
 
 
 def test_every_pair_and_part_of_speech_has_a_row() -> None:

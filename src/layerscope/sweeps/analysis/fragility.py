@@ -23,10 +23,10 @@ from layerscope.sweeps.tables import FRAGILITY, PROFILE_CORRELATION
 
 _THIRD, _TWO_THIRDS = 1.0 / 3.0, 2.0 / 3.0
 _STATEMENTS = (
-    (0.8, "fragile at much the same layers"),
-    (0.4, "fragile at partly the same layers"),
-    (-0.4, "fragile at mostly different layers"),
-    (-1.0, "fragile where the other is not"),
+    (0.8, "on these texts fragile at much the same layers"),
+    (0.4, "on these texts fragile at partly the same layers"),
+    (-0.4, "on these texts fragile at mostly different layers"),
+    (-1.0, "on these texts fragile where the other is not"),
 )
 
 
