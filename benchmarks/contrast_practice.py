@@ -108,8 +108,8 @@ def main() -> None:
     record(
         "contrast practice",
         f"SmolLM2-135M, {options.dtype}, {prepared.n_pairs} pairs and their placebos, {len(prepared.groups)} groups, "
-        f"{len(prepared.sites)} sites, {len(prepared.positions)} positions, tables written; the other side {len(sample)} pairs, "
-        f"one vector a layer, {size / 2**20:.1f} MiB of JSON a pair",
+        f"{len(prepared.sites)} sites, {len(prepared.positions)} positions, tables written; the other side {len(sample)} "
+        f"pairs, one vector a layer, {size / 2**20:.1f} MiB of JSON a pair",
         f"{spread(ratios(others, mine), 0)} times the pairs a second; ours {spread([1 / s for s in mine], 1)} a second, "
         f"{spread(ours, 0)} s in all; the other {spread(others)} s a pair",
     )

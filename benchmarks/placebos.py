@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -31,6 +30,7 @@ from layerscope.contrasts.analysis.place import WITH_BLOCKS, Place
 from layerscope.contrasts.analysis.stability import place_tables
 from layerscope.contrasts.blocks import N_BLOCKS, GroupBlocks, group_blocks
 from layerscope.contrasts.engine.difference_sums import DifferenceSummer, DifferenceSums
+from layerscope.contrasts.engine.groups import GroupContrast, PairMeasures
 from layerscope.contrasts.engine.local_scale import LocalScale
 from layerscope.contrasts.finished import beside_placebos, group_scores
 from layerscope.contrasts.rows import blocks_table
@@ -104,6 +104,9 @@ def made_up_place(world: World, generator: np.random.Generator) -> Place:
         scales += (LocalScale.from_bins(found),)
     blocks = np.arange(PAIRS) % N_BLOCKS
     by_group: dict[str, GroupBlocks] = {}
+    of_pairs, moves = np.zeros((2, 0, 1), dtype=np.float32), np.zeros((0, 1, N_LAYERS), dtype=np.float32)
+    sizes_of = np.zeros((0, 1, N_LAYERS + 1), dtype=np.float32)
+    nothing = PairMeasures(of_pairs, of_pairs[0], of_pairs[:, :, 0], np.zeros(0, dtype=np.int32), sizes_of, moves, moves)
     for name in TYPES:
         size = SMALLER * np.exp(generator.normal(0.0, 0.3, size=PAIRS))
         shared = law.effects(PAIRS, 0.3) + law.effects(1, 0.3)
@@ -114,8 +117,9 @@ def made_up_place(world: World, generator: np.random.Generator) -> Place:
             pairs[:, :, dim] *= left
         placebos = law.draw(world.placebo_size * size * np.exp(generator.normal(0.0, 0.1, size=PAIRS)), shared)
         for group, differences in ((name, pairs), (f"{name}-placebo", placebos)):
-            contrast = SimpleNamespace(sums=add_up(differences, scales=scales, blocks=blocks))
-            table = blocks_table(group, contrast, sites=["site"], positions=["edit+1"], spread=np.ones((1, N_LAYERS, N_DIMS)))  # type: ignore[arg-type]
+            contrast = GroupContrast(add_up(differences, scales=scales, blocks=blocks), nothing, 0.0)
+            spread = np.ones((1, N_LAYERS, N_DIMS))
+            table = blocks_table(group, contrast, sites=["site"], positions=["edit+1"], spread=spread)
             by_group[group] = group_blocks(table, N_LAYERS)
     spread = np.ones((N_LAYERS, N_DIMS))
     types = {
@@ -146,7 +150,11 @@ def simulate(world: World, n_runs: int, n_resamples: int, seed: int) -> dict[str
         generator = np.random.default_rng([seed, run])
         frames = place_tables(made_up_place(world, generator), K, n_resamples=n_resamples, generator=generator)
         rows.append(_found(frames))
-    return {name: float(np.nanmean([row[name] for row in rows])) for name in rows[0]}
+    found = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    return {
+        name: float(values[~np.isnan(values)].mean()) if not np.isnan(values).all() else np.nan
+        for name, values in found.items()
+    }
 
 
 def _found(frames: dict[str, pd.DataFrame]) -> dict[str, float]:

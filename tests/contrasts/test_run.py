@@ -125,6 +125,7 @@ def test_a_run_leaves_every_table_as_declared_and_the_engines_numbers(request_fo
     compared = [one for one in said if one[0].startswith("Comparing")]
     assert {one[2] for one in compared} == {total}
     assert [one[1] for one in compared] == sorted(one[1] for one in compared)
+    assert compared[-1][1] == total
 
     sites = SiteMap(either_decoder, SITES)
     reference = find_reference(

@@ -34,9 +34,11 @@ class _Count:
     progress: Progress
     done: int
     total: int
+    last: str = ""
+    """What was compared last."""
 
     def add(self, what: str, n: int) -> None:
-        self.done += n
+        self.done, self.last = self.done + n, what
         self.progress(f"Comparing pairs: {what}", self.done, self.total)
 
 
@@ -52,13 +54,14 @@ def run_groups(prepared: PreparedContrast, sites: SiteMap, plan: ContrastPlan, m
         groups = [prepared.groups[index] for index in indices]
         # the scales that everything is read on are not kept on disk: their pairs run again
         is_reference = groups[0].role == "reference"
+        n_told = len(groups[0].checked) * (2 if is_reference else len(groups))  # of neighbours and placebos, all that may come
         written = [
             not is_reference and _is_written(directory, group, index, plan)
             for index, group in zip(indices, groups, strict=True)
         ]
         if all(written):
             first_pair += sum(_n_written(directory, index) for index in indices)
-            count.done += len(groups[0].checked) * len(groups)
+            count.done += n_told
             continue
         if is_reference:
             groups = [maker.with_neighbours(groups[0])]
@@ -89,7 +92,9 @@ def run_groups(prepared: PreparedContrast, sites: SiteMap, plan: ContrastPlan, m
                 scales = (*scales, LocalScale.from_bins(contrast.sums.reference))
             of_pairs = None if group.members is None else start_of_first + group.members
             _write_group(prepared, index, group, contrast, pairs=pairs, of_pairs=of_pairs, plan=plan, values=values)
-        count.done += len(groups[0].checked) * len(groups) - sum(len(group.checked) for group in groups)  # no placebo
+        count.done += n_told - sum(len(group.checked) for group in groups)  # those that have none
+    if count.last:
+        count.add(count.last, 0)
 
 
 def _together(groups: Sequence[PairGroup]) -> Iterator[list[int]]:
