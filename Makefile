@@ -30,7 +30,7 @@ TEXT  := results/openings.txt
 DEMO  := --dataset $(TEXT) --experiment removal,exchange --max-samples 8 --output-dir results
 SMOL  := results/removal+exchange/smollm2_135m_openings_n8
 GEMMA := results/removal+exchange/gemma3_270m_openings_n8
-STILL := results/contrast/smollm2_135m_templates_n48
+STILL := results/contrast/smollm2_135m_templates_n50
 PAGE  := results/report.html
 
 demo: $(READY) ## both real models swept, by part of speech and compared, a small contrast, one page
@@ -42,8 +42,8 @@ demo: $(READY) ## both real models swept, by part of speech and compared, a smal
 	$(BIN)/layerscope sweep --model gemma3-270m $(DEMO)
 	$(BIN)/layerscope pos $(GEMMA)
 	$(BIN)/layerscope compare $(SMOL) $(GEMMA) --output-dir results/comparison
-	$(BIN)/layerscope contrast --model smollm2-135m --per-subtype 48 --sites resid_post --positions edit+1 \
-		--reference-tokens 1000 --subtypes subject,adjective --output-dir results
+	$(BIN)/layerscope contrast --model smollm2-135m --per-subtype 50 --sites resid_post --positions edit+1 \
+		--reference-tokens 1000 --subtypes adjective,negation,determiner-noun-agreement --output-dir results
 	$(BIN)/layerscope stability $(STILL)
 	$(BIN)/layerscope report $(SMOL) $(GEMMA) $(STILL) --output $(PAGE) --force
 	@echo "Open $(PAGE) in a browser: everything of this demo on one page"
@@ -52,9 +52,9 @@ FULL  := --dataset lee --experiment removal,exchange --max-samples 8 --output-di
 WHOLE := results/removal+exchange/smollm2_135m_lee_n8
 LESS  := results/removal+exchange/smollm2_135m_less_two_lee_n8
 OTHER := results/removal+exchange/gemma3_270m_lee_n8
-SAME  := results/contrast/smollm2_135m_templates_n45
+SAME  := results/contrast/smollm2_135m_templates_n75
 
-demo-full: $(READY) ## the same on more text, with an exported smaller model, broken words and interventions: some 50 minutes on two cores
+demo-full: $(READY) ## the same on more text, with an exported smaller model, broken words and interventions: about an hour on two cores
 	$(BIN)/layerscope sweep --model smollm2-135m $(FULL)
 	$(BIN)/layerscope pos $(WHOLE)
 	$(BIN)/layerscope words $(WHOLE) --variant removal-11 --tag VERB --top 5
@@ -65,8 +65,8 @@ demo-full: $(READY) ## the same on more text, with an exported smaller model, br
 	$(BIN)/layerscope sweep --model gemma3-270m $(FULL)
 	$(BIN)/layerscope pos $(OTHER)
 	$(BIN)/layerscope compare $(WHOLE) $(LESS) $(OTHER) --output-dir results/comparison-full
-	$(BIN)/layerscope contrast --model smollm2-135m --per-subtype 45 --sites resid_post --positions edit,edit+1,last \
-		--subtypes subject,location,adjective,tense,preposition,subject-verb-agreement --output-dir results
+	$(BIN)/layerscope contrast --model smollm2-135m --per-subtype 75 --sites resid_post --positions edit,edit+1,last \
+		--subtypes subject,adjective,negation,article,preposition,determiner-noun-agreement --output-dir results
 	$(BIN)/layerscope stability $(SAME)
 	$(BIN)/layerscope intervene $(SAME) --stable 50 --max-pairs 24 --text-tokens 150
 	$(BIN)/layerscope report $(WHOLE) $(LESS) $(OTHER) $(SAME) --output results/report-full.html --force

@@ -10,7 +10,7 @@ const SET_COLOURS = {
   meaning: "var(--c1)",
   grammar: "var(--c2)",
   error: "var(--c2)",
-  placebo: "var(--c6)",
+  placebo: "var(--soft)",
   control: "var(--c3)",
   "error-meaning": "var(--c5)",
 };
