@@ -464,6 +464,16 @@ def test_controls_of_few_templates_are_dealt_out() -> None:
     assert [len(grouped(pairs)[name].checked) for name in CONTROLS] == [8, 8, 8]
 
 
+def test_each_reference_has_pairs_of_every_paradigm() -> None:
+    """A paradigm of BLiMP is one template: whole in one part, a part could lack a position that others have."""
+    pairs = [pair_of(p.sentence1, p.sentence2, p.type, p.subtype, f"{p.subtype}-{n % 4}", p.right)
+             for n, p in enumerate(pairs_of_places())]  # fmt: skip
+    groups = grouped(pairs)
+    templates = [{one.pair.template for one in groups[name].checked} for name in CONTROLS]
+    assert len(set().union(*templates)) > 1
+    assert templates[0] == templates[1] == templates[2]
+
+
 def test_blocks_are_templates_or_pairs_where_templates_are_few() -> None:
     groups = grouped(pairs_of_places())
     subject = groups["subject"]

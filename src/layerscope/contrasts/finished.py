@@ -125,6 +125,10 @@ class FinishedContrast(OpenedRun[ContrastRecord]):
             for index, row in enumerate(rows)
             if row["role"] not in NOT_COMPARED and (found := self.blocks(index, site, position)) is not None
         }
+        cells = self.cells(site, position)
+        if any(row["role"] == "reference" and str(row["group"]) not in cells["raw"] for row in rows):
+            blocks = {}  # no scale to read them on: sentences of a reference end before
+            cells = {scale: {} for scale in cells}
         types: dict[str, list[GroupScores]] = {scale: [] for scale in WITH_BLOCKS}
         matched: dict[str, list[MatchedScores]] = {scale: [] for scale in WITH_BLOCKS}
         checks: dict[str, list[MatchedScores]] = {scale: [] for scale in WITH_BLOCKS}
@@ -139,7 +143,7 @@ class FinishedContrast(OpenedRun[ContrastRecord]):
                 for kept, first, second in zip((matched, checks), beside, beside[1:], strict=False):
                     pair = (blocks[first], blocks[second])
                     kept[scale].append(beside_placebos(first, second, role, pair, scale, spread))
-        return Place(site, position, self.cells(site, position), types, matched, checks, spread)
+        return Place(site, position, cells, types, matched, checks, spread)
 
     def blocks(self, index: int, site: str, position: str) -> GroupBlocks | None:
         """A group's blocks at one place; None if none of its pairs has the position."""

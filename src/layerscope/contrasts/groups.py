@@ -237,12 +237,12 @@ def _group(name: str, role: Role, checked: Sequence[EncodedPair], tokenizer: Pai
 
 
 def _in_parts(checked: Sequence[EncodedPair]) -> list[list[EncodedPair]]:
-    """Parts of about one size; a template lies in one part."""
+    """Parts of about one size; a template lies in one part, unless there are few: each part is to have pairs of all kinds."""
     sizes: Counter[str] = Counter(one.pair.template for one in checked)
     filled, part_of = [0] * len(PARTS), dict[str, int]()
     for template, n in sizes.items():
         part_of[template] = int(np.argmin(filled))
         filled[part_of[template]] += n
-    if len(sizes) < len(PARTS):  # one template or two: its pairs are dealt out
+    if len(sizes) < FEWEST_BLOCKS:  # pairs are then the blocks, too
         return [list(checked[start :: len(PARTS)]) for start in range(len(PARTS))]
     return [[one for one in checked if part_of[one.pair.template] == part] for part in range(len(PARTS))]
