@@ -29,7 +29,7 @@ class FinishedContrast(OpenedRun[ContrastRecord]):
 
     Examples:
         >>> run = ls.FinishedContrast.open(Path("results/contrast/my_model_pairs_nall"))
-        >>> run.groups[["group", "role", "pairs"]].tail(2).to_dict("list")
+        >>> run.groups[["group", "role", "pairs"]][run.groups["role"] == "grammar"].to_dict("list")
         {'group': ['tense', 'typo'], 'role': ['grammar', 'grammar'], 'pairs': [52, 48]}
     """
 

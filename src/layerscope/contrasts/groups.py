@@ -1,6 +1,6 @@
 """Pairs into groups that are compared: by subtype, with random-word controls in three parts, and templates in blocks.
 
-The first two of the three parts are the scales on which differences are read (their control percentile); where two groups are
+The first two of the three parts are the scales on which differences are read (their percentile); where two groups are
 compared, each is read on another one, since on the same one its sampling error would make them alike. The third is a rung of
 the ladder from the same sentence twice to another sentence: how much a random word changes. What types are held against are
 their placebos: groups that stand here empty, beside each type, until the model that finds them is loaded.

@@ -126,7 +126,7 @@ def prepare_contrast(request: ContrastRequest) -> PreparedContrast:
         >>> request = ls.ContrastRequest("smollm2-135m", per_subtype=8, subtypes=("tense", "subject"))
         >>> prepared = ls.prepare_contrast(request)
         >>> [group.name for group in prepared.groups if group.role in ("meaning", "grammar")], prepared.n_pairs
-        (['subject', 'tense'], 52)
+        (['subject', 'tense'], 44)
     """
     sites, positions = check_sites(request.sites), check_positions(request.positions)
     _check_request(request)

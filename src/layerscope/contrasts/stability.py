@@ -1,7 +1,7 @@
 """From a finished contrast run to what stays still: rankings, consistency, layer and type specificity, correction, a reading.
 
-Everything is read from the run directory; no model is needed. Inference is on the primary scale, the control percentile; the
-raw scale stands beside it with its values.
+Everything is read from the run directory; no model is needed. Inference is on the primary scale, the percentile among changes
+of like size; the raw scale stands beside it with its values.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def find_stability(run: FinishedContrast, request: StabilityRequest, progress: P
         >>> run = ls.FinishedContrast.open(Path("results/contrast/my_model_pairs_nall"))
         >>> found = ls.find_stability(run, ls.StabilityRequest(k=5, n_resamples=19, positions=("edit+1",)))
         >>> found.site, found.reading.en.splitlines()[4]
-        ('resid_post', '## Scale')
+        ('resid_post', '## Is it the same in every type of pair? (consistency)')
     """
     with run.directory.alone():
         return _find_stability(run, request, progress)

@@ -128,7 +128,7 @@ BLOCKS = Table(
         Column("pairs", pa.int32(), "pairs", "Pairs of the block that have the position and a placebo, if any are wanted."),
         Column("log_size", pa.float32(), "-", "Mean over them of ln ‖(a1 − a2) / σ‖."),
         Column("z", pa.list_(pa.float16()), "σ", "By dimension: mean |a1 − a2| / spread."),
-        Column("percentile1", pa.list_(pa.float16()), "0..1", "By dimension: mean control percentile by the first reference."),
+        Column("percentile1", pa.list_(pa.float16()), "0..1", "By dimension: mean percentile by the first reference."),
         Column("percentile2", pa.list_(pa.float16()), "0..1", "By the second."),
     ),
 )

@@ -184,8 +184,8 @@ def shared_of(jaccard: float, k: int) -> float:
     """How many of their k units two sets share that have a Jaccard index.
 
     Examples:
-        >>> shared_of(1 / 3, 50), shared_of(1.0, 50)
-        (25.0, 50.0)
+        >>> shared_of(0.25, 50), shared_of(1.0, 50)
+        (20.0, 50.0)
     """
     return 2 * k * jaccard / (1 + jaccard)
 

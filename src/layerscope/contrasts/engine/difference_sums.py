@@ -2,7 +2,7 @@
 
 For every cell (site, position, layer, dimension): count, sum and sum of squares of |a₁ − a₂|, sum of its relative form, exact
 zeros, a histogram of |a₁ − a₂| / σ on a fixed logarithmic scale (the quantile sketch), and, by block of templates, sums of
-|a₁ − a₂| and of its control percentile. Blocks are what resampling draws later: a template lies in one block, and pairs that no
+|a₁ − a₂| and of its percentile. Blocks are what resampling draws later: a template lies in one block, and pairs that no
 placebo stands beside lie in a block of their own, the last.
 
 Axes: ``site``, ``position``, ``layer``, ``d_model``, ``block``, ``bin``, ``pair`` (of a batch).
@@ -48,7 +48,7 @@ class DifferenceSums:
     block_log_size: Float[np.ndarray, "block site position layer"]
     """Mean of ln ‖(a₁ − a₂) / σ‖ over each block's pairs; NaN for blocks without a pair."""
     block_percentile: Float[np.ndarray, "reference block site position layer d_model"] | None
-    """Mean control percentile of each block by each reference, float32; None for the reference controls themselves."""
+    """Mean percentile of each block by each reference, float32; None for the references themselves."""
     reference: ReferenceBins | None
     """Of a reference, all that its scale is made of, on the device."""
 
