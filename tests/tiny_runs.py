@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from layerscope.contrasts.finished import FinishedContrast
-from layerscope.contrasts.intervene import _OUTCOMES as OUTCOMES
+from layerscope.contrasts.intervened import OUTCOMES
 from layerscope.contrasts.prepare import ContrastRequest, prepare_contrast
 from layerscope.contrasts.reference import ReferenceText
 from layerscope.contrasts.run import run_contrast

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from layerscope.contrasts.engine.ablation import Units, ablated, ablated_model, replacement_values
     from layerscope.contrasts.engine.reference import measure_reference
     from layerscope.contrasts.finished import FinishedContrast
-    from layerscope.contrasts.intervene import InterveneRequest, intervene
+    from layerscope.contrasts.intervene import intervene
+    from layerscope.contrasts.intervened import InterveneRequest
     from layerscope.contrasts.prepare import ContrastRequest, prepare_contrast
     from layerscope.contrasts.reference import ReferenceText
     from layerscope.contrasts.run import run_contrast
@@ -44,7 +45,7 @@ _DEFINED_IN = {  # imported when asked for: torch takes seconds, and most names 
     "Decoder": "models.decoder",
     "FinishedContrast": "contrasts.finished",
     "FinishedRun": "sweeps.finished",
-    "InterveneRequest": "contrasts.intervene",
+    "InterveneRequest": "contrasts.intervened",
     "LayerPath": "paths.path",
     "LoadOptions": "models.loading",
     "ReferenceText": "contrasts.reference",

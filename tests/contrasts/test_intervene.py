@@ -13,7 +13,8 @@ import pytest
 from layerscope.contrasts import intervene as module
 from layerscope.contrasts.analysis.choosing import RandomSets
 from layerscope.contrasts.finished import FinishedContrast
-from layerscope.contrasts.intervene import InterveneRequest, intervene
+from layerscope.contrasts.intervene import intervene
+from layerscope.contrasts.intervened import InterveneRequest
 from layerscope.contrasts.tables import INTERVENTION
 from layerscope.errors import RunError
 from tests.tiny_runs import TinyRuns

@@ -17,7 +17,7 @@ from layerscope.errors import DataError
 if TYPE_CHECKING:
     from layerscope.bilingual import Language
     from layerscope.contrasts.finished import FinishedContrast
-    from layerscope.contrasts.intervene import InterveneRequest, Intervention
+    from layerscope.contrasts.intervened import InterveneRequest, Intervention
 
 
 def intervene(
@@ -54,7 +54,7 @@ def intervene(
     figures: Annotated[str, FIGURES] = "auto",
 ) -> None:
     """Ablate the units that change least, chosen on half of the pairs, and test on the other half whether it matters."""
-    from layerscope.contrasts.intervene import InterveneRequest
+    from layerscope.contrasts.intervened import InterveneRequest
 
     request = InterveneRequest(
         stable=stable,

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from layerscope.bilingual import Bilingual
 from layerscope.contrasts.analysis.choosing import (
     COVARIATES,
-    AgainstPlacebos,
     TypeBlocks,
     against_placebos,
     choose_units,
@@ -26,19 +22,18 @@ from layerscope.contrasts.analysis.intervention import (
     InterventionEffects,
     Measured,
     PlaceboSetEffect,
-    Placed,
     intervention_effects,
     placebo_set_effect,
 )
-from layerscope.contrasts.analysis.intervention_verdict import conclusion, joint_conclusion, joint_verdict, read_apart, verdict
+from layerscope.contrasts.analysis.intervention_verdict import joint_verdict, verdict
 from layerscope.contrasts.analysis.place import main_place
 from layerscope.contrasts.analysis.restoring import read_restoring
 from layerscope.contrasts.engine.ablation import Replacement, Units
 from layerscope.contrasts.engine.intervention import Ablation, Ablations, measure_pairs, measure_text
 from layerscope.contrasts.engine.pair_batches import PairBatch, can_share, make_batches
 from layerscope.contrasts.engine.reference import Reference
-from layerscope.contrasts.enough import FEWEST_SETS
 from layerscope.contrasts.finished import FinishedContrast
+from layerscope.contrasts.intervened import InterveneRequest, Intervention, write_intervention
 from layerscope.contrasts.reference import ReferenceText, find_reference
 from layerscope.contrasts.restore import n_patches, patched_positions, restore
 from layerscope.contrasts.tables import INTERVENTION, RESTORING
@@ -56,83 +51,10 @@ from layerscope.pairs.positions import place
 from layerscope.progress import Advance, Progress, nobody_asks
 
 REPLACEMENTS: tuple[Replacement, ...] = ("mean", "resample")
-Members = Literal["all", "meaning", "grammar"]
 MOST_PATCHED = 30
 """Pairs that are patched."""
 _AT_ONCE = 40
 """Random sets between two looks at whether more could change anything."""
-
-
-@dataclass(frozen=True)
-class InterveneRequest:
-    """What to ablate, and against what.
-
-    Examples:
-        >>> request = ls.InterveneRequest(stable=20, members="grammar", layer=5)
-        >>> request.n_sets, request.position  # None: the run's main place
-        (200, None)
-    """
-
-    stable: int = 50
-    """Units that change least, over all layers together or in one."""
-    site: str | None = None
-    """Where they are chosen and ablated; the run's main place if None."""
-    position: str | None = None
-    """Where they are chosen; likewise."""
-    layer: int | None = None
-    """Choose them in this layer only."""
-    members: Members = "all"
-    """Whose pairs choose them."""
-    n_sets: int = FEWEST_SETS
-    """Random sets."""
-    max_pairs: int = 60
-    """Pairs with a wrong side that are scored, and half as many of meaning."""
-    text_tokens: int = 1000
-    """Tokens of neutral text that are scored."""
-    patch: bool = False
-    """Whether the wrong side is patched with the right one, layer by layer."""
-    damage_margin: float = 0.02
-    """Nats a token: neutral text that is shown to lose less than that more than without random sets counts as unharmed."""
-    seed: int = 42
-    """Of the halves, the sets and everything drawn."""
-    device: str = "auto"
-    """Where the model runs."""
-    dtype: str | None = None
-    """The run's if None."""
-    device_map: str | None = None
-    """Spread the layers over devices, as transformers does."""
-    trust_remote_code: bool = False
-    """Run code that comes with a checkpoint."""
-    data_dir: Path | None = None
-    """Folder with the reference's data set."""
-
-
-@dataclass(frozen=True)
-class Intervention:
-    """What came of it."""
-
-    layer: Int[np.ndarray, " unit"]
-    """Of each unit that was ablated."""
-    dim: Int[np.ndarray, " unit"]
-    """Likewise."""
-    effects: dict[str, InterventionEffects]
-    """By replacement."""
-    verdicts: dict[str, Bilingual]
-    """One sentence by replacement."""
-    joint: Bilingual
-    """What both replacements come to together."""
-    n_alike: int
-    """Units beside each member that random sets are drawn from."""
-    balance: dict[str, float]
-    """Standardised mean difference between the set and those units, by covariate; beyond ±0.1 nothing is inferred."""
-    beside_placebos: AgainstPlacebos | None
-    """Units that stand still under edits or placebos alone; None where the run has no placebos, or both choose the same."""
-    apart: dict[str, PlaceboSetEffect]
-    """By replacement, what ablating the ones does more than ablating the others."""
-    restoring: pd.DataFrame | None
-    """Table ``restoring``; None where nothing was patched."""
-    restored: list[Bilingual]
-    """What it says."""
 
 
 def intervene(run: FinishedContrast, request: InterveneRequest, progress: Progress = nobody_asks) -> Intervention:
@@ -224,10 +146,16 @@ def _intervene(run: FinishedContrast, request: InterveneRequest, progress: Progr
             advance=advance,
         )
     apart: dict[str, PlaceboSetEffect] = {}
-    for replace in REPLACEMENTS if beside is not None else ():
-        assert beside is not None, "the loop is empty without"
-        ends = (tested, replace, reference, request.seed, advance)
-        apart[replace] = _apart(sites, batches, beside, site, run.width, *ends)
+    if beside is not None:
+        for replace in REPLACEMENTS:
+            both = [
+                Ablation(Units.of_flat(cast(Any, site), unit=units, width=run.width), replace)
+                for units in (beside.of_edits, beside.of_placebos)
+            ]
+            measured = measure_pairs(sites, batches, both, reference=reference, seed=request.seed, advance=advance)
+            apart[replace] = placebo_set_effect(
+                measured.continuation_nats[0], measured.continuation_nats[1], _right(tested), _templates(tested)
+            )
     table = None
     if request.patch:
         table = restore(
@@ -237,7 +165,7 @@ def _intervene(run: FinishedContrast, request: InterveneRequest, progress: Progr
             covariates,
             k=min(request.stable, run.width // 3),
             positions=positions,
-            right=patched["right"].to_numpy(dtype=np.int64),
+            right=_right(patched),
             templates=_templates(patched),
             generator=generator,
             advance=advance,
@@ -255,7 +183,7 @@ def _intervene(run: FinishedContrast, request: InterveneRequest, progress: Progr
         table,
         [] if table is None else read_restoring(table, min(request.stable, run.width // 3), positions),
     )
-    _write(run, request, found, site, position)
+    write_intervention(run, request, found, site, position)
     return found
 
 
@@ -306,26 +234,9 @@ def _templates(tested: pd.DataFrame) -> Int[np.ndarray, " pair"]:
     return np.asarray(pd.factorize(tested["group"].astype(str) + "/" + tested["template"].astype(str))[0])
 
 
-def _apart(
-    sites: SiteMap,
-    batches: Sequence[PairBatch],
-    beside: AgainstPlacebos,
-    site: str,
-    width: int,
-    tested: pd.DataFrame,
-    replace: Replacement,
-    reference: Reference,
-    seed: int,
-    advance: Advance,
-) -> PlaceboSetEffect:
-    """Ablate the units of edits alone, and those of placebos alone."""
-    ablations = [
-        Ablation(Units.of_flat(cast(Any, site), unit=units, width=width), replace)
-        for units in (beside.of_edits, beside.of_placebos)
-    ]
-    found = measure_pairs(sites, batches, ablations, reference=reference, seed=seed, advance=advance)
-    right = tested["right"].fillna(0).to_numpy(dtype=np.int64)
-    return placebo_set_effect(found.continuation_nats[0], found.continuation_nats[1], right, _templates(tested))
+def _right(tested: pd.DataFrame) -> Int[np.ndarray, " pair"]:
+    """The right side of each pair; 0 where neither is wrong."""
+    return tested["right"].fillna(0).to_numpy(dtype=np.int64)
 
 
 def _batches(decoder: Decoder, sites: SiteMap, tested: pd.DataFrame, batch_tokens: int) -> list[PairBatch]:
@@ -403,7 +314,7 @@ def _effects(
             Measured(sentence[0], sentence[1], sentence[2:]),
             text=Measured(of_text[0], of_text[1], of_text[2:]),
             n_tokens=text.n_tokens,
-            right=tested["right"].fillna(0).to_numpy(dtype=np.int64),
+            right=_right(tested),
             templates=_templates(tested),
             is_matched=is_matched,
             damage_margin=damage_margin,
@@ -411,82 +322,3 @@ def _effects(
         if done == len(random) or found.is_settled(len(random)):
             advance((len(random) - done) * (len(batches) + len(shards)))
             return found
-
-
-_OUTCOMES = {"did_nats": "did", "accuracy": "accuracy", "damage_nats": "damage", "change_nats": "change", "gap_nats": "gap"}
-
-
-def _write(run: FinishedContrast, request: InterveneRequest, found: Intervention, site: str, position: str) -> None:
-    frames = []
-    for replace, effects in found.effects.items():
-        for outcome, name in _OUTCOMES.items():
-            placed: Placed = getattr(effects, name)
-            values = np.concatenate([[placed.effect], placed.random_effects])
-            frames.append(
-                pd.DataFrame({"replacement": replace, "outcome": outcome, "set": np.arange(len(values)), "value": values})
-            )
-    frame = pd.concat(frames, ignore_index=True)
-    run.directory.write_table(INTERVENTION, INTERVENTION.from_frame(frame))
-    if found.restoring is None:  # an earlier intervention may have left it
-        run.directory.remove_table(RESTORING)
-    else:
-        run.directory.write_table(RESTORING, RESTORING.from_frame(found.restoring))
-    run.directory.write_json(
-        "intervention.json",
-        {
-            "request": {**asdict(request), "data_dir": None if request.data_dir is None else str(request.data_dir)},
-            "site": site,
-            "position": position,
-            "units": [{"layer": int(a), "dim": int(b)} for a, b in zip(found.layer, found.dim, strict=True)],
-            "n_alike": found.n_alike,
-            "beside_placebos": None if found.beside_placebos is None else _beside_placebos(found),
-            "restored": [one._asdict() for one in found.restored],
-            "balance": {name: _plain(value) for name, value in found.balance.items()},
-            "conclusion": {replace: conclusion(effects) for replace, effects in found.effects.items()}
-            | {"both": joint_conclusion(found.effects)},
-            "verdict": {replace: both._asdict() for replace, both in found.verdicts.items()} | {"both": found.joint._asdict()},
-            "effects": {
-                replace: {name: _summary(getattr(effects, attribute)) for name, attribute in _OUTCOMES.items()}
-                | {
-                    "sets": len(effects.did.random_effects),
-                    "accuracy_intact": _plain(effects.accuracy_intact),
-                    "damage_excess": {name: _plain(getattr(effects.damage_excess, name)) for name in ("effect", "low", "high")},
-                }
-                for replace, effects in found.effects.items()
-            },
-        },
-    )
-    run.directory.remove_figures("intervention", "restoring")
-
-
-def _beside_placebos(found: Intervention) -> dict[str, Any]:
-    assert found.beside_placebos is not None, "asked for where it is there"
-    beside = found.beside_placebos
-    return {
-        "units": len(beside.of_edits),
-        "shared": beside.n_shared,
-        "balance": {name: _plain(value) for name, value in beside.balance.items()},
-        "effects": {
-            replace: {name: value if isinstance(value, int) else _plain(value) for name, value in asdict(one).items()}
-            for replace, one in found.apart.items()
-        },
-        "verdict": read_apart(beside, found.apart)._asdict(),
-    }
-
-
-def _summary(placed: Placed) -> dict[str, float | int | None]:
-    return {
-        "effect": _plain(placed.effect),
-        "low": _plain(placed.low),
-        "high": _plain(placed.high),
-        "random_mean": _plain(placed.random_mean),
-        "z": _plain(placed.z),
-        "p_greater": _plain(placed.p_greater),
-        "p_two_sided": _plain(placed.p_two_sided),
-        "items": placed.n_items,
-        "groups": placed.n_groups,
-    }
-
-
-def _plain(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

@@ -53,7 +53,8 @@ class PlaceboMaker:
         encoder: its tokenizer.
         at: where sizes are compared.
         wanted: placebos a pair.
-        seed: of what is drawn; a pair gets the same whatever the others are.
+        seed: of what is drawn. A pair gets the same in whatever batch it runs; the words at the edits of its group, which
+            none of its candidates is, are all that it takes from the other pairs.
         token_budget: positions a batch.
         share: whether what stands before the edit may be run once.
     """

@@ -175,7 +175,7 @@ class Decoder:
                 calls[index] = LayerCall(args, kwargs)
                 if not embedded:
                     embedded.append(hidden)
-                return self._answer(index, hidden)
+                return self.answer_of(index, hidden)
 
             return forward
 
@@ -219,7 +219,7 @@ class Decoder:
         def injector(index: int) -> Forward:
             def forward(*args: Any, **kwargs: Any) -> Any:
                 passing = hidden if index == final else _split_hidden(args, kwargs)[0]
-                return self._answer(index, passing)
+                return self.answer_of(index, passing)
 
             return forward
 
@@ -255,8 +255,8 @@ class Decoder:
         """Run the model without its output matrix, which recording has no use for."""
         self.model.base_model(input_ids=token_ids.to(self.device), use_cache=False)
 
-    def _answer(self, index: int, hidden: Tensor) -> Any:
-        """A layer's answer in kind: a tensor, or a tuple whose first element is the hidden state."""
+    def answer_of(self, index: int, hidden: Tensor) -> Any:
+        """A hidden state as a layer would answer with it: by itself, or as the first element of a tuple."""
         length = self.tuple_lengths[index]
         return hidden if length is None else (hidden, *[None] * (length - 1))
 

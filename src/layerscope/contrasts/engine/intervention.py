@@ -21,7 +21,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from layerscope.contrasts.engine.ablation import Replacement, Units, ablated, check_replacement, replacement_values
-from layerscope.contrasts.engine.pair_batches import BatchRun, PairBatch, run_shared, run_sides
+from layerscope.contrasts.engine.pair_batches import FAMILYS_OWN_ERRORS, BatchRun, PairBatch, run_shared, run_sides
 from layerscope.contrasts.engine.pair_scores import pair_tokens
 from layerscope.contrasts.engine.reference import Reference
 from layerscope.engine.batching import Shard, padded_ids, scored_tokens
@@ -30,9 +30,6 @@ from layerscope.models.decoder import Decoder
 from layerscope.models.patching import Forward, replaced_forward
 from layerscope.models.sites import Activations, SiteMap, first_of
 from layerscope.progress import Advance, nobody_asks
-
-_CANNOT_SKIP = (RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError)
-"""What a family's own code raises if layers that others depend on were not run."""
 
 
 @dataclass(frozen=True)
@@ -218,7 +215,7 @@ class Rows:
         try:
             with resumed(self._sites.decoder, n_layers, state):
                 return torch.equal(self._run(), self._intact)
-        except _CANNOT_SKIP:
+        except FAMILYS_OWN_ERRORS:
             return False
 
 
@@ -314,12 +311,12 @@ def _states_after(decoder: Decoder, counts: set[int]) -> Iterator[dict[int, Tens
 def resumed(decoder: Decoder, n_layers: int, state: Float[Tensor, "row column d_model"]) -> Iterator[None]:
     """Within the context, the first layers are not run: the last of them answers with a state of an earlier pass."""
 
-    def answering(length: int | None) -> Forward:
+    def answering(index: int) -> Forward:
         # a copy, since some families go on to compute in the memory of what they are given
-        return lambda *_, **__: state.clone() if length is None else (state.clone(), *[None] * (length - 1))
+        return lambda *_, **__: decoder.answer_of(index, state.clone())
 
-    lengths = decoder.tuple_lengths
+    _ = decoder.tuple_lengths  # found with the real layers, before any is replaced
     with ExitStack() as stack:
-        for layer, length in zip(decoder.layers[:n_layers], lengths, strict=False):
-            stack.enter_context(replaced_forward(layer, answering(length)))
+        for index in range(n_layers):
+            stack.enter_context(replaced_forward(decoder.layers[index], answering(index)))
         yield

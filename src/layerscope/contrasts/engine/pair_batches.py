@@ -27,6 +27,8 @@ _CALL_COST, _BATCH_COST = 40, 60
 """A forward pass costs about as much as this many positions besides its own: weights are read, calls are made. So does what is
 done with a batch's activations."""
 _TOLERANCE = 1e-3
+FAMILYS_OWN_ERRORS = (RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError)
+"""What a family's own code raises where it cannot be run in another way."""
 
 
 @dataclass(frozen=True)
@@ -196,10 +198,12 @@ def can_share(sites: SiteMap) -> bool:
     try:
         shared = run_batch(sites, PairBatch((0,), (pair,), 8)).seen.resid
         whole = run_batch(sites, PairBatch((0,), (pair,), 0)).seen.resid
-    except (RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError):
+    except FAMILYS_OWN_ERRORS:
         return False
-    slack = _TOLERANCE if decoder.dtype == torch.float32 else 20 * torch.finfo(decoder.dtype).eps
-    return all(
-        float((one - other[:, 8:]).float().norm()) <= slack * float(other[:, 8:].float().norm())
-        for one, other in zip(shared, whole, strict=True)
-    )
+    return all(is_as_computed(one, other[:, 8:], decoder.dtype) for one, other in zip(shared, whole, strict=True))
+
+
+def is_as_computed(found: Tensor, expected: Tensor, dtype: torch.dtype) -> bool:
+    """Whether states of one layer are those of another way to compute them, but for rounding in the model's format."""
+    slack = _TOLERANCE if dtype == torch.float32 else 20 * torch.finfo(dtype).eps
+    return float((found - expected).float().norm()) <= slack * float(expected.float().norm())
