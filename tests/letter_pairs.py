@@ -25,7 +25,8 @@ def pairs_of_names() -> list[MinimalPair]:
             found += [letter_pair(*one, TYPES[subtype], subtype, name) for subtype, one in made.items()]
         for number in range(4):
             for thing in ("pen", "map", "jar", "fan"):
-                one, other = f"So {name} saw some {thing} {number}.", f"So {name} saw soqe {thing} {number}."
+                one = f"So {name} saw some {thing} {number}."
+                other = one.replace("saw", "sqw") if thing == "fan" else one.replace("some", "soqe")
                 found.append(letter_pair(one, other, None, "control", "random-word", f"{name}-{number}"))
     return found
 

@@ -533,7 +533,7 @@ def test_a_place_that_few_pairs_have(run: FinishedContrast) -> None:
 
 def test_a_place_that_no_pair_has_is_refused(run: FinishedContrast) -> None:
     before = sorted(run.directory.path.iterdir())
-    with pytest.raises(RunError, match=r"No pair of the run is long enough for edit\+40: name other --positions\."):
+    with pytest.raises(RunError, match=r"At edit\+40 no pair of the types, or none of a reference, is long enough: name"):
         find_stability(run, StabilityRequest(k=K, positions=(NONE_HAS,)))
     assert sorted(run.directory.path.iterdir()) == before
 

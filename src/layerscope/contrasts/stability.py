@@ -103,7 +103,9 @@ def _find_stability(run: FinishedContrast, request: StabilityRequest, progress: 
                 parts.setdefault(name, []).append(frame.assign(site=site, position=position))
             progress("Comparing at each site and position", done, len(places))
     if RANKING.name not in parts:
-        raise RunError(f"No pair of the run is long enough for {', '.join(positions)}: name other --positions.")
+        raise RunError(
+            f"At {', '.join(positions)} no pair of the types, or none of a reference, is long enough: name other --positions."
+        )
     frames = {name: pd.concat(found, ignore_index=True) for name, found in parts.items()}
     frames |= movement_tables(
         run.movement,
