@@ -12,6 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from benchmarks.common import parser, record
 from layerscope.contrasts.analysis.group_scores import GroupScores, MatchedScores
@@ -63,7 +64,7 @@ def main() -> None:
         return len(frames)
 
     started = time.perf_counter()
-    with ThreadPoolExecutor(max_workers=options.threads) as pool:
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(max_workers=options.threads) as pool:  # as the command does
         list(pool.map(analysed, seeds))
     seconds = time.perf_counter() - started
     a_swap = 1000 * seconds * options.threads / options.places / options.resamples

@@ -59,6 +59,8 @@ def show_pos(path: Path, request: TagRequest, *, languages: Sequence[Language] |
 
 def _show_tags(out: Console, pos: pd.DataFrame, run: FinishedRun) -> None:
     """One line a part of speech: where it breaks most and least, by family."""
+    from layerscope.sweeps.analysis.tag_findings import tag_finding
+
     words = pos[pos["unit"] == "word"]
     for family in dict.fromkeys(run.layers["family"]):
         rows = words[words["family"] == family]
@@ -89,6 +91,7 @@ def _show_tags(out: Console, pos: pd.DataFrame, run: FinishedRun) -> None:
                 f"{differs} / {len(some)}" if some["kind"].iloc[0] == "tag" else "",
             )
         out.print(table)
+        say(out, tag_finding(rows).en)
     if bool(words["is_few"].any()):
         say(out, "*: fewer than 200 words.")
     broken = words.loc[words["not_finite"] > 0, "variant"].unique().tolist()

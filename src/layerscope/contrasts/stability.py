@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from layerscope.bilingual import LANGUAGES, Bilingual
 from layerscope.contrasts.analysis.place import Place, main_place
@@ -95,7 +96,10 @@ def _find_stability(run: FinishedContrast, request: StabilityRequest, progress: 
     sites, positions = _check(run, request)
     places = [(site, position) for site in sites for position in positions]
     parts: dict[str, list[pd.DataFrame]] = {}
-    with ThreadPoolExecutor(max_workers=min(len(places), os.cpu_count() or 1)) as pool:
+    n_cores = os.cpu_count() or 1
+    n_workers = min(len(places), n_cores)
+    # places side by side: threads of products within each would wait for one another
+    with threadpool_limits(max(1, n_cores // n_workers), user_api="blas"), ThreadPoolExecutor(n_workers) as pool:
         seeds = np.random.SeedSequence(request.seed).spawn(len(places))
         tasks = [pool.submit(_analysed, run, request, place, seed) for place, seed in zip(places, seeds, strict=True)]
         for done, (task, (site, position)) in enumerate(zip(tasks, places, strict=True), start=1):

@@ -10,6 +10,7 @@ import pandas as pd
 from layerscope.report.packing import Packing, rounded
 from layerscope.sweeps.analysis.comparison import relative_depth
 from layerscope.sweeps.analysis.findings import finding_with_warning
+from layerscope.sweeps.analysis.tag_findings import tag_finding
 
 _MEASURES = {
     "ppl": "ppl",
@@ -71,6 +72,7 @@ def sweep_data(
         "proxies": rounded(proxies.astype(object).to_dict("records")),
         "needs": {family: _finding(layers[layers["family"] == family]) for family in families},
         "pos": None if pos is None else packing.table(_tags(pos)),
+        "tags_found": {} if pos is None else {name: tag_finding(pos[pos["family"] == name])._asdict() for name in families},
     }
 
 

@@ -50,7 +50,9 @@ def smallest(scores: Float[np.ndarray, "... unit"], k: int) -> Bool[np.ndarray, 
     border = np.where(np.isnan(border), np.inf, border)  # NaN sorts last: here are fewer than k numbers, and all are in
     below, tied = scores < border, scores == border
     room = k - below.sum(axis=-1, keepdims=True)
-    return np.asarray(below | (tied & (np.cumsum(tied, axis=-1) <= room)))
+    crowded = tied.sum(axis=-1) > room[..., 0]  # seldom: only there are ties counted from the left
+    tied[crowded] &= np.cumsum(tied[crowded], axis=-1) <= room[crowded]
+    return np.asarray(below | tied)
 
 
 def expected_jaccard(k: int, n_units: int) -> float:

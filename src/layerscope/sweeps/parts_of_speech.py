@@ -16,6 +16,7 @@ from layerscope.language.taggers import load_tagger
 from layerscope.language.words import Word
 from layerscope.sweeps.analysis.item_sums import TokenCounts, pairs_of_tags, sum_items
 from layerscope.sweeps.analysis.parts_of_speech import pos_table, transitions_table
+from layerscope.sweeps.analysis.tag_findings import tag_finding
 from layerscope.sweeps.analysis.words import WordCounts, WordIndex, words_tables
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.tables import POS, TOKEN_WORDS, TRANSITIONS, WORDS
@@ -82,7 +83,13 @@ def _tag_run(run: FinishedRun, request: TagRequest) -> TaggedRun:
         directory.write_table(table, data)
     directory.remove_figures("pos_", "transitions_")
     tagged = TaggedRun(name, WordCounts.of(words_of_run, token_words, run.documents), counts)
-    directory.write_json("pos.json", _record(tagged, request))
+    rows = pos.to_pandas()
+    found = {
+        str(family): tag_finding(rows[rows["family"] == family])._asdict()
+        for family in dict.fromkeys(run.layers["family"])
+        if family != "intact"
+    }
+    directory.write_json("pos.json", _record(tagged, request) | {"findings": found})
     return tagged
 
 

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from layerscope.contrasts.analysis import group_scores
-from layerscope.contrasts.analysis.group_scores import GroupScores, MatchedScores, draw_swaps, of_set
+from layerscope.contrasts.analysis.group_scores import (
+    GroupScores,
+    MatchedScores,
+    both_sides,
+    draw_swaps,
+    of_set,
+    weighted_means,
+)
 from tests.made_up_groups import N_DIMS, N_LAYERS, make_groups, read_once
 
 FOUR = {"m1": "meaning", "m2": "meaning", "g1": "grammar", "g2": "grammar"}
@@ -70,6 +77,11 @@ def test_blocks_are_drawn_again_by_their_pairs() -> None:
 # both sides
 
 
+def means(group: MatchedScores, swaps: np.ndarray, counted: np.ndarray | None = None) -> list[np.ndarray]:
+    """By reference, ``resample side layer dim``."""
+    return [weighted_means(blocks, [group.shares(swaps, counted)])[:, :, 0] for blocks in both_sides([group])]
+
+
 def test_swapped_means_by_hand() -> None:
     def side(name: str, role: str, values: list[float], pairs: list[int]) -> GroupScores:
         scores = np.array(values, dtype=np.float32).reshape(-1, 1, 1)
@@ -77,12 +89,12 @@ def test_swapped_means_by_hand() -> None:
 
     group = MatchedScores(side("x", "meaning", [1, 2, 3], [1, 1, 2]), side("y", "placebo", [5, 7, 9], [3, 1, 2]), 0.0)
     # own 1·1 2·1 3·2; placebos 5·3 7·1 9·2
-    found = group.means(np.array([[False, False, False], [False, True, False], [True, True, True], [True, False, True]]))
+    found = means(group, np.array([[False, False, False], [False, True, False], [True, True, True], [True, False, True]]))
     expected = np.array([[9 / 4, 40 / 6], [14 / 4, 35 / 6], [40 / 6, 9 / 4], [35 / 6, 14 / 4]])
     np.testing.assert_allclose(found[0].squeeze(), expected, rtol=1e-6)
     np.testing.assert_allclose(found[1].squeeze(), 10 * expected, rtol=1e-6)
     # without the second block: own 1 3 3, placebos 5 5 5 9 9; the first swapped: own 5 5 5 3 3, placebos 1 9 9
-    some = group.means(np.array([[False] * 3, [True, False, False]]), np.array([True, False, True]))
+    some = means(group, np.array([[False] * 3, [True, False, False]]), np.array([True, False, True]))
     np.testing.assert_allclose(some[0].squeeze(), [[7 / 3, 33 / 5], [21 / 5, 19 / 3]], rtol=1e-6)
 
 
@@ -92,7 +104,7 @@ def test_swapped_means_are_those_of_a_loop(chosen: bool) -> None:
     generator = np.random.default_rng(2)
     swaps = generator.random((12, 8)) < 0.5
     counts = np.array([True, False, True, True, False, False, True, True]) if chosen else None
-    found = group.means(swaps, counts)
+    found = means(group, swaps, counts)
     for reference in (0, 1):
         assert found[reference].shape == (12, 2, N_LAYERS, N_DIMS)
         for row, swapped in zip(found[reference], swaps, strict=True):
@@ -103,7 +115,7 @@ def test_swapped_means_are_those_of_a_loop(chosen: bool) -> None:
 def test_none_swapped_are_the_sides_and_all_swapped_are_the_sides_exchanged() -> None:
     group = one_group(3)
     for found, own, placebo in zip(
-        group.means(np.array([[False] * 8, [True] * 8])),
+        means(group, np.array([[False] * 8, [True] * 8])),
         group.own.mean(group.own.pairs[None]),
         group.placebo.mean(group.placebo.pairs[None]),
         strict=True,
@@ -114,8 +126,9 @@ def test_none_swapped_are_the_sides_and_all_swapped_are_the_sides_exchanged() ->
 
 def test_swapped_means_of_one_reading_are_the_same_array() -> None:
     (group,) = read_once([one_group(4)])
-    first, second = group.means(np.zeros((2, 8), dtype=bool))
+    first, second = both_sides([group])
     assert first is second
+    (first, _) = means(group, np.zeros((2, 8), dtype=bool))
     np.testing.assert_allclose(first[0, 1], plain_mean(group, np.zeros(8), 1, 0), rtol=1e-5)
 
 

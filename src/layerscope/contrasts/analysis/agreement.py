@@ -8,8 +8,10 @@ Axes: ``group``, ``layer``, ``dim``; ``first`` and ``second`` are groups; ``batc
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
-from jaxtyping import Bool, Float, Int, Num, Shaped, UInt16
+from jaxtyping import Bool, Float, Integer, Num, Shaped, UInt16
 
 from layerscope.contrasts.analysis.group_scores import ByReference
 from layerscope.stats.rank_agreement import place_weights
@@ -18,17 +20,44 @@ MEASURES = ("jaccard", "spearman", "rbo")
 RBO_PERSISTENCE = 0.98
 """The first 50 dimensions carry most of the weight of rank-biased overlap."""
 _STEPS = 65_535
+_CELLS_AT_ONCE = 150_000
+"""Sorted at a time: keys, order and ranks of so many stay in a core's cache."""
 
 
 def sortable(percentiles: Float[np.ndarray, "*batch dim"]) -> UInt16[np.ndarray, "*batch dim"]:
-    """Percentiles as sixteen-bit numbers, which sort twice as fast; they are means of values with fewer bits."""
+    """Percentiles as sixteen-bit numbers, which sort faster; they are means of values with fewer bits."""
     return np.rint(percentiles * np.float32(_STEPS)).astype(np.uint16)
 
 
-def ranks_of(scores: Num[np.ndarray, "*batch dim"]) -> Int[np.ndarray, "*batch dim"]:
-    """Rank of each dimension, from 0, smallest score first; equal ones in the order of their numbers."""
-    order = np.argsort(scores, axis=-1, kind="stable").astype(np.uint16 if scores.shape[-1] <= _STEPS else np.int64)
-    return np.argsort(order, axis=-1, kind="stable")
+def ranks_of(
+    scores: Num[np.ndarray, "*batch dim"], key: Callable[[np.ndarray], np.ndarray] = np.asarray
+) -> Integer[np.ndarray, "*batch dim"]:
+    """Rank of each dimension, from 0, smallest score first; equal ones in the order of their numbers.
+
+    Args:
+        scores: any numbers.
+        key: what is sorted in their place; ``sortable`` for percentiles.
+    """
+    n_dims = scores.shape[-1]
+    rows = scores.reshape(-1, n_dims)
+    found = np.empty(rows.shape, dtype=np.uint16 if n_dims <= _STEPS else np.int64)
+    step = max(1, _CELLS_AT_ONCE // n_dims)
+    numbers = np.arange(n_dims, dtype=found.dtype)
+    for start in range(0, len(rows), step):
+        order = _order(key(rows[start : start + step]))
+        row_starts = np.arange(len(order))[:, None] * n_dims
+        found[start : start + step].reshape(-1)[order + row_starts] = numbers
+    return found.reshape(scores.shape)
+
+
+def _order(scores: Num[np.ndarray, "row dim"]) -> Integer[np.ndarray, "row dim"]:
+    n_dims = scores.shape[-1]
+    if scores.dtype != np.uint16 or n_dims > _STEPS:
+        return np.argsort(scores, axis=-1, kind="stable")
+    # with the number behind the score no two keys are equal, and keys alone sort several times as fast as places of keys do
+    keys = (scores.astype(np.uint32) << np.uint32(16)) | np.arange(n_dims, dtype=np.uint32)
+    keys.sort(axis=-1)
+    return keys & np.uint32(_STEPS)
 
 
 def jaccard(ranks: ByReference, k: int) -> Float[np.ndarray, "*batch layer first second"]:

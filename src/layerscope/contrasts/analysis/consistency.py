@@ -28,7 +28,16 @@ from layerscope.contrasts.analysis.agreement import (
     sortable,
     spearman,
 )
-from layerscope.contrasts.analysis.group_scores import ByReference, GroupScores, MatchedScores, draw_swaps, of_set
+from layerscope.contrasts.analysis.group_scores import (
+    Blocks,
+    ByReference,
+    GroupScores,
+    MatchedScores,
+    both_sides,
+    draw_swaps,
+    of_set,
+    weighted_means,
+)
 from layerscope.stats.permutation import permutation_p
 from layerscope.stats.rank_agreement import chance_rbo
 from layerscope.stats.split_half import halves
@@ -137,7 +146,7 @@ def consistency(
     if len(groups) < 2:
         return None
     drawn = _swapped_agreement(groups, k, generator, n_resamples)
-    unswapped = _ranks(groups, [np.zeros((1, len(group.own.pairs)), dtype=bool) for group in groups])
+    unswapped = _swapped_ranks(groups, both_sides(groups), [group.unswapped() for group in groups])
     first = unswapped[0][0]
     ranks = (first, first if unswapped[1] is unswapped[0] else unswapped[1][0])
     both = {
@@ -210,8 +219,9 @@ def _swapped_agreement(
 ) -> dict[str, Float[np.ndarray, "resample layer first second"]]:
     """Agreement of the types less that of their placebos, by measure, with blocks swapped; the first row swaps none."""
     found: dict[str, list[np.ndarray]] = {measure: [] for measure in TESTED}
+    blocks = both_sides(groups)
     for swaps in draw_swaps(list(groups), n, generator) if n else ():
-        ranks = _ranks(groups, swaps)
+        ranks = _swapped_ranks(groups, blocks, swaps)
         for measure, kept in found.items():
             sides = [
                 jaccard(_side(ranks, side), k) if measure == "jaccard" else spearman(_side(ranks, side)) for side in (0, 1)
@@ -222,18 +232,20 @@ def _swapped_agreement(
     }
 
 
-def _ranks(groups: Sequence[MatchedScores], swaps: Sequence[Bool[np.ndarray, "resample _"]]) -> ByReference:
+def _swapped_ranks(
+    groups: Sequence[MatchedScores], blocks: tuple[Blocks, Blocks], swaps: Sequence[Bool[np.ndarray, "resample _"]]
+) -> ByReference:
     """``resample side group layer dim`` by reference."""
-    means = [group.means(some) for group, some in zip(groups, swaps, strict=True)]
-    first = np.stack([one[0] for one in means], axis=2)
-    return _ranked((first, np.stack([one[1] for one in means], axis=2) if groups[0].own.has_references else first))
+    shares = [group.shares(some) for group, some in zip(groups, swaps, strict=True)]
+    first = weighted_means(blocks[0], shares)
+    return _ranked((first, first if blocks[1] is blocks[0] else weighted_means(blocks[1], shares)))
 
 
 def _ranked(scores: ByReference) -> ByReference:
     if scores[1] is scores[0]:
         found = ranks_of(scores[0])
         return found, found
-    return ranks_of(sortable(scores[0])), ranks_of(sortable(scores[1]))
+    return ranks_of(scores[0], sortable), ranks_of(scores[1], sortable)
 
 
 def _side(ranks: ByReference, side: int) -> ByReference:

@@ -17,6 +17,8 @@ from layerscope.stats.bootstrap import draw_again
 Role = Literal["meaning", "grammar", "placebo"]
 ByReference = tuple[np.ndarray, np.ndarray]
 """An array as read on each of the two references; the very same array where a scale needs none."""
+Blocks = list[Float[np.ndarray, "_ layer dim"]]
+"""Of each group, its blocks and then its placebos'."""
 _CELLS_AT_ONCE = 4_000_000
 
 
@@ -77,14 +79,16 @@ class MatchedScores:
         """Whether there are pairs, blocks and likeness in size enough."""
         return self.refusal is None
 
-    def means(self, swaps: Bool[np.ndarray, "resample block"], blocks: Bool[np.ndarray, " block"] | None = None) -> ByReference:
-        """Means of both sides with some blocks swapped between them, by each reference: ``resample side layer dim``.
+    def shares(
+        self, swaps: Bool[np.ndarray, "resample block"], counted: Bool[np.ndarray, " block"] | None = None
+    ) -> Float[np.ndarray, "resample side both"]:
+        """What part each block, of the type and then of its placebos, has in each side's mean with some swapped between them.
 
         Args:
             swaps: which blocks change places with those of the placebos.
-            blocks: which blocks count; all if None.
+            counted: which blocks count; all if None.
         """
-        counts = np.ones(len(self.own.pairs), dtype=bool) if blocks is None else blocks
+        counts = np.ones(len(self.own.pairs), dtype=bool) if counted is None else counted
         kept, taken = ~swaps & counts, swaps & counts
         pairs, other = self.own.pairs, self.placebo.pairs
         weights = np.stack(
@@ -94,15 +98,33 @@ class MatchedScores:
             ],
             axis=1,
         )
-        flat = weights.reshape(-1, weights.shape[-1])
+        return np.asarray((weights / weights.sum(axis=2, keepdims=True)).astype(np.float32))
 
-        def of(reference: int) -> np.ndarray:
-            both = np.concatenate([self.own.scores[reference], self.placebo.scores[reference]])
-            found = _weighted(flat, both)
-            return found.reshape(*weights.shape[:2], *found.shape[1:])
+    def unswapped(self) -> Bool[np.ndarray, "1 block"]:
+        """Swaps that swap none."""
+        return np.zeros((1, len(self.own.pairs)), dtype=bool)
 
-        first = of(0)
-        return first, of(1) if self.own.has_references else first
+
+def both_sides(groups: Sequence[MatchedScores]) -> tuple[Blocks, Blocks]:
+    """By reference, each group's blocks and then its placebos'; the very same list where a scale needs no reference."""
+
+    def on(reference: int) -> Blocks:
+        return [np.concatenate([group.own.scores[reference], group.placebo.scores[reference]]) for group in groups]
+
+    first = on(0)
+    return first, on(1) if any(group.own.has_references for group in groups) else first
+
+
+def weighted_means(
+    blocks: Blocks, shares: Sequence[Float[np.ndarray, "resample side _"]]
+) -> Float[np.ndarray, "resample side group layer dim"]:
+    """Each group's blocks in the shares that they have, in one array."""
+    cells, (n, n_sides) = blocks[0].shape[1:], shares[0].shape[:2]
+    found = np.empty((n, n_sides, len(blocks), *cells), dtype=np.float32)
+    rows = found.reshape(n * n_sides, len(blocks), -1)
+    for number, (some, of_some) in enumerate(zip(blocks, shares, strict=True)):
+        np.matmul(of_some.reshape(n * n_sides, -1), some.reshape(len(some), -1), out=rows[:, number])
+    return found
 
 
 def of_set(groups: Sequence[MatchedScores], name: str) -> list[MatchedScores]:

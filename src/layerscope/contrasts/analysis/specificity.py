@@ -17,8 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
+from layerscope.contrasts.analysis.block_products import BlockProducts
 from layerscope.contrasts.analysis.consistency import Excess
-from layerscope.contrasts.analysis.group_scores import MatchedScores, draw_swaps, of_set
+from layerscope.contrasts.analysis.group_scores import MatchedScores, both_sides, draw_swaps, of_set, weighted_means
 from layerscope.stats.permutation import labellings, permutation_p, smallest_labelling_p
 from layerscope.stats.split_half import halves
 from layerscope.stats.top_sets import smallest
@@ -78,9 +79,10 @@ def layer_shares(
     groups = [group for group in groups if len(group.own.pairs)]
     names = [group.name for group in groups]
     sets = {name: of_set(groups, name) for name in ("all", "meaning", "grammar", *names)}
+    blocks = [first if second is first else (first + second) / 2 for first, second in zip(*both_sides(groups), strict=True)]
     swapped = np.concatenate(
         [
-            np.stack([_shares(group, some, n_units) for group, some in zip(groups, swaps, strict=True)], axis=2)
+            _shares(weighted_means(blocks, [group.shares(some) for group, some in zip(groups, swaps, strict=True)]), n_units)
             for swaps in draw_swaps(groups, n_resamples, generator)
         ]
     )
@@ -118,13 +120,15 @@ def type_specificity(
     if len(groups) < 2:
         return None
     splits = [halves(len(group.own.pairs), generator, n_splits=n_splits) for group in groups]
-    drawn = np.concatenate([_half_matrices(groups, splits, swaps) for swaps in draw_swaps(groups, n_resamples, generator)])
+    products = BlockProducts.of(groups)
+    each_draw = draw_swaps(groups, n_resamples, generator)
+    drawn = np.concatenate([_half_matrices(groups, products, splits, swaps) for swaps in each_draw])
     within, between = _within_and_between(drawn)
     subtype_p = np.nan
     if n_resamples and all(group.allows_inference for group in groups):
         own = np.abs(np.diff((within - between)[:, ::-1], axis=1)[:, 0].astype(np.float64))
         subtype_p = float(permutation_p(own[0], own[1:], alternative="greater"))
-    matrix = _whole_matrix(groups)
+    matrix = _whole_matrix(groups, products)
     is_grammar = np.array([group.role == "grammar" for group in groups])
     type_p, n_labellings = _type_p(matrix, is_grammar, generator)
     off = ~np.eye(len(groups), dtype=bool)
@@ -146,30 +150,19 @@ def _mean(values: np.ndarray) -> float:
     return float(values.mean()) if values.size else float("nan")
 
 
-def _correlations(
-    first: Float[np.ndarray, "*batch group layer dim"], second: Float[np.ndarray, "*batch group layer dim"]
-) -> Float[np.ndarray, "*batch first second"]:
-    """Correlation over the dimensions of a layer of each of the first with each of the second, mean over layers."""
-    sides = []
-    for values in (first, second):
-        centred = values.swapaxes(-3, -2) - values.swapaxes(-3, -2).mean(axis=-1, keepdims=True)
-        length = np.linalg.norm(centred, axis=-1, keepdims=True)
-        sides.append(centred / np.where(length > 0, length, 1.0))
-    return np.asarray((sides[0] @ sides[1].swapaxes(-1, -2)).mean(axis=-3))
-
-
 def _half_matrices(
     groups: Sequence[MatchedScores],
+    products: BlockProducts,
     splits: Sequence[Bool[np.ndarray, "split _"]],
     swaps: Sequence[Bool[np.ndarray, "resample _"]],
 ) -> Float[np.ndarray, "resample side first second"]:
     """A half of each group, read on one reference, with the other half of each, read on the other; mean over splits."""
-    total: np.ndarray | float = 0.0
+    found = []
     for split in range(len(splits[0])):
-        first = [group.means(some, half[split])[0] for group, some, half in zip(groups, swaps, splits, strict=True)]
-        second = [group.means(some, ~half[split])[1] for group, some, half in zip(groups, swaps, splits, strict=True)]
-        total = total + _correlations(np.stack(first, axis=2), np.stack(second, axis=2))
-    return np.asarray(total / len(splits[0]))
+        parts = list(zip(groups, swaps, [of_group[split] for of_group in splits], strict=True))
+        first = [group.shares(some, half) for group, some, half in parts]
+        found.append(products.correlations(first, [group.shares(some, ~half) for group, some, half in parts]))
+    return np.asarray(np.mean(found, axis=0))
 
 
 def _within_and_between(
@@ -179,11 +172,10 @@ def _within_and_between(
     return np.diagonal(matrices, axis1=-2, axis2=-1).mean(axis=-1), matrices[..., off].mean(axis=-1)
 
 
-def _whole_matrix(groups: Sequence[MatchedScores]) -> Float[np.ndarray, "group group"]:
+def _whole_matrix(groups: Sequence[MatchedScores], products: BlockProducts) -> Float[np.ndarray, "group group"]:
     """Agreement of whole groups less that of their placebos."""
-    means = [group.means(np.zeros((1, len(group.own.pairs)), dtype=bool)) for group in groups]
-    first, second = (np.stack([one[reference][0] for one in means], axis=1) for reference in (0, 1))
-    found = _correlations(first, second)
+    whole = [group.shares(group.unswapped()) for group in groups]
+    (found,) = products.correlations(whole, whole)
     both = (found + found.swapaxes(-1, -2)) / 2
     return np.asarray(both[0] - both[1])
 
@@ -209,10 +201,8 @@ def _type_p(
 
 
 def _shares(
-    group: MatchedScores, swaps: Bool[np.ndarray, "resample block"], n_units: int
-) -> Float[np.ndarray, "resample side layer"]:
+    means: Float[np.ndarray, "resample side group layer dim"], n_units: int
+) -> Float[np.ndarray, "resample side group layer"]:
     """Part of the units with the smallest mean score, over all layers together, in each layer."""
-    scores = group.means(swaps)
-    mean = (scores[0] + scores[1]) / 2
-    chosen = smallest(mean.reshape(*mean.shape[:2], -1), n_units).reshape(mean.shape)
-    return np.asarray(chosen.sum(axis=3) / n_units)
+    chosen = smallest(means.reshape(*means.shape[:3], -1), n_units).reshape(means.shape)
+    return np.asarray(chosen.sum(axis=4) / n_units)

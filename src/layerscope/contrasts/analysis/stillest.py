@@ -39,7 +39,7 @@ class Ranked:
 def rank_units(scores: Float[np.ndarray, "layer dim"], k: int) -> tuple[Ranked, Ranked]:
     """The k units with the smallest score in each layer, and over all layers together."""
     n_dims = scores.shape[1]
-    ranks = ranks_of(scores)
+    ranks = ranks_of(scores).astype(np.int64)
     layer, dim = np.nonzero(ranks < k)
     order = np.lexsort((ranks[layer, dim], layer))
     within = Ranked("layer", layer[order], dim[order], ranks[layer, dim][order] + 1)

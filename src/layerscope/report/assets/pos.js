@@ -52,6 +52,7 @@ function posSection() {
       ),
     );
     section.append(
+      el("p", {}, sweep.tags_found[chosen.family][state.language]),
       figure((width) => tagChart(sweep, chosen, width)),
       tagNumbers(await tagCells(sweep, chosen)),
     );

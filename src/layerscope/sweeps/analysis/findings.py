@@ -6,7 +6,6 @@ resolved is not called harmless. Of the largest effects only those that are reso
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from layerscope.sweeps.analysis.few_texts import few_texts
 
 LEVEL = 0.05
 _NAMED = 3
+_INTERVALS = Bilingual("intervals", "区間")
 
 
 def family_finding(family: pd.DataFrame) -> Bilingual:
@@ -31,14 +31,9 @@ def family_finding(family: pd.DataFrame) -> Bilingual:
     ranked = family[np.isfinite(family["delta_nll_nats"])].sort_values("delta_nll_nats", ascending=False, kind="stable")
     if ranked.empty:
         return Bilingual("No variant has a finite ΔNLL.", "ΔNLL が有限な変種はない。")
-    low, high, q = (
-        ranked[name].to_numpy(float, na_value=np.nan) for name in ("delta_nll_low_nats", "delta_nll_high_nats", "q_value")
-    )
-    effect = ranked["delta_nll_nats"].to_numpy(float)
-    if np.isnan(low).all():
+    hurts, helps, is_tested = told_from_zero(ranked, "delta_nll", "q_value")
+    if is_tested is None:
         return _ranked_only(ranked)
-    is_tested = bool(np.isfinite(q).any())
-    hurts, helps = ((q < LEVEL) & (effect > 0), (q < LEVEL) & (effect < 0)) if is_tested else (low > 0, high < 0)
     first = ranked.head(1)
     if hurts.any():
         first = ranked[hurts].head(_NAMED)
@@ -51,17 +46,8 @@ def family_finding(family: pd.DataFrame) -> Bilingual:
             f"none hurts as far as can be told (the largest is {_listed(first, 'en')})",
             f"悪化させると言える変種はない（最大は {_listed(first, 'ja')}）",
         )
-    counted = (int(hurts.sum()), int(helps.sum()), int((~hurts & ~helps).sum()))
-    if is_tested:
-        counts = Bilingual(
-            f"{_counted(('harmful', 'helpful', 'not resolved'), counted)} of {len(ranked)} variants (q < 0.05)",
-            f"全 {len(ranked)} 変種の内訳は{_counted(('悪化', '改善', '判定できない'), counted, '、', '：')}（q < 0.05）",
-        )
-    else:
-        counts = Bilingual(
-            f"{_counted(('above 0', 'below 0', 'holding 0'), counted)} of {len(ranked)} intervals, and no test",
-            f"全 {len(ranked)} 区間の内訳は{_counted(('0 より上', '0 より下', '0 を含む'), counted, '、', '：')}（検定なし）",
-        )
+    words = (Bilingual("harmful", "悪化"), Bilingual("helpful", "改善"))
+    counts = counted(hurts, helps, words, Bilingual("variants", "変種")) if is_tested else counted(hurts, helps)
     return Bilingual(f"{_capital(said.en)}; {counts.en}.", f"{said.ja}。{counts.ja}。")
 
 
@@ -69,6 +55,44 @@ def finding_with_warning(family: pd.DataFrame) -> Bilingual:
     """The same, and what is said of few texts."""
     said, warning = family_finding(family), few_texts(int(family["documents"].iloc[0]))
     return said if warning is None else Bilingual(f"{said.en} {warning.en}", f"{said.ja}{warning.ja}")
+
+
+def told_from_zero(rows: pd.DataFrame, name: str, q_name: str) -> tuple[np.ndarray, np.ndarray, bool | None]:
+    """Which effects lie above 0 and which below: by q; with too few texts for a test, by whether intervals leave out 0.
+
+    Args:
+        rows: with the effect, ``<name>_nats``, and its interval.
+        name: of the effect.
+        q_name: column with its q.
+
+    Returns:
+        Above, below, and whether by q; the last is None where there is not even an interval.
+    """
+    low, high, q = (
+        rows[column].to_numpy(float, na_value=np.nan) for column in (f"{name}_low_nats", f"{name}_high_nats", q_name)
+    )
+    effect = rows[f"{name}_nats"].to_numpy(float)
+    if np.isfinite(q).any():
+        return (q < LEVEL) & (effect > 0), (q < LEVEL) & (effect < 0), True
+    return low > 0, high < 0, None if np.isnan(low).all() else False
+
+
+def counted(
+    above: np.ndarray,
+    below: np.ndarray,
+    words: tuple[Bilingual, Bilingual] | None = None,
+    things: Bilingual = _INTERVALS,
+) -> Bilingual:
+    """How many are above 0, below, and neither; ``words`` for both where there was a test, None where there are intervals."""
+    numbers = (int(above.sum()), int(below.sum()), int((~above & ~below).sum()))
+    if words is None:
+        of = (Bilingual("above 0", "0 より上"), Bilingual("below 0", "0 より下"), Bilingual("holding 0", "0 を含む"))
+        note = Bilingual(", and no test", "（検定なし）")
+    else:
+        of, note = (*words, Bilingual("not resolved", "判定できない")), Bilingual(" (q < 0.05)", "（q < 0.05）")
+    en = ", ".join(f"{word.en}: {number}" for word, number in zip(of, numbers, strict=True) if number)
+    ja = "、".join(f"{word.ja}：{number}" for word, number in zip(of, numbers, strict=True) if number)
+    return Bilingual(f"{en} of {len(above)} {things.en}{note.en}", f"全 {len(above)} {things.ja}の内訳は{ja}{note.ja}")
 
 
 def _ranked_only(ranked: pd.DataFrame) -> Bilingual:
@@ -89,10 +113,6 @@ def _named(row: dict[Any, Any], language: Language) -> str:
     if np.isfinite(row["delta_nll_low_nats"]):
         value += f" [{row['delta_nll_low_nats']:+.3g}, {row['delta_nll_high_nats']:+.3g}]"
     return f"{row['variant']} ({value})" if language == "en" else f"{row['variant']}（{value} nat）"
-
-
-def _counted(words: Sequence[str], numbers: Sequence[int], separator: str = ", ", colon: str = ": ") -> str:
-    return separator.join(f"{word}{colon}{number}" for word, number in zip(words, numbers, strict=True) if number)
 
 
 def _capital(text: str) -> str:

@@ -1,0 +1,71 @@
+"""Which parts of speech a family of variants breaks more than other words, in sentences: how large, and what is resolved.
+
+What is compared is the contrast: the effect on the words of a part of speech less that on all other words of the same texts.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from layerscope.bilingual import Bilingual, Language
+from layerscope.sweeps.analysis.findings import counted, told_from_zero
+
+_NAMED = 3
+
+
+def tag_finding(rows: pd.DataFrame) -> Bilingual:
+    """The sentences that stand under a family's parts of speech.
+
+    Args:
+        rows: rows of pos.parquet, of one family; units other than words and classes of tags are left out.
+
+    Returns:
+        With a full stop, contrasts in nats per word. Each part of speech is named where it is furthest from other words,
+        with an asterisk if it has fewer than 200.
+    """
+    tags = rows[(rows["unit"] == "word") & (rows["kind"] == "tag") & np.isfinite(rows["contrast_nats"].astype(float))]
+    tags = tags.sort_values("contrast_nats", ascending=False, kind="stable")
+    if tags.empty:
+        return Bilingual("No part of speech can be compared with other words.", "他の語と比べられる品詞はない。")
+    more, less, is_tested = told_from_zero(tags, "contrast", "contrast_q_value")
+    if is_tested is None:
+        most, least = tags.head(1), tags.tail(1)
+        return Bilingual(
+            f"Beside other words, {_listed(most, 'en')} breaks most and {_listed(least, 'en')} least, without intervals.",
+            f"他の語と比べた悪化が最も大きいのは {_listed(most, 'ja')}、最も小さいのは {_listed(least, 'ja')}（区間なし）。",
+        )
+    parts = [
+        (Bilingual("more than other words", "他の語より大きく悪化するのは"), tags[more]),
+        (Bilingual("less than other words", "悪化が他の語より小さいのは"), tags[less].iloc[::-1]),
+    ]
+    named = [(words, some.drop_duplicates("tag").head(_NAMED)) for words, some in parts if len(some)]
+    if named:
+        listed = [f"{words.en}: {_listed(some, 'en')}" for words, some in named]
+        said = Bilingual(f"Breaks {'; '.join(listed)}", "。".join(f"{words.ja} {_listed(some, 'ja')}" for words, some in named))
+    else:
+        furthest = tags.iloc[[int(np.argmax(np.abs(tags["contrast_nats"].to_numpy(float))))]]
+        said = Bilingual(
+            "No part of speech breaks more or less than other words as far as can be told (furthest from them is "
+            f"{_listed(furthest, 'en')})",
+            f"悪化の大きさが他の語と違うと言える品詞はない（最も離れているのは {_listed(furthest, 'ja')}）",
+        )
+    n_tags = tags["tag"].nunique()
+    words = (Bilingual("more", "大きい"), Bilingual("less", "小さい"))
+    things = Bilingual(f"contrasts of {n_tags} parts of speech", f"対比（{n_tags} 品詞）")
+    counts = counted(more, less, words, things) if is_tested else counted(more, less)
+    return Bilingual(f"{said.en}. {counts.en[0].upper()}{counts.en[1:]}.", f"{said.ja}。{counts.ja}。")
+
+
+def _listed(rows: pd.DataFrame, language: Language) -> str:
+    return (", " if language == "en" else "、").join(_named(row, language) for row in rows.to_dict("records"))
+
+
+def _named(row: dict[Any, Any], language: Language) -> str:
+    value = f"{row['contrast_nats']:+.3g}" if language == "ja" else f"{row['contrast_nats']:+.3g} nats"
+    if np.isfinite(row["contrast_low_nats"]):
+        value += f" [{row['contrast_low_nats']:+.3g}, {row['contrast_high_nats']:+.3g}]"
+    tag = f"{row['tag']}{'*' if row['is_few'] else ''}"
+    return f"{tag} ({value} at {row['variant']})" if language == "en" else f"{tag}（{row['variant']} で {value} nat）"
