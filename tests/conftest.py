@@ -15,6 +15,24 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def words_stay_on_the_page() -> Iterator[None]:
+    """Of every figure that a test writes, nothing is cut off at an edge."""
+    from matplotlib.figure import Figure
+
+    write = Figure.savefig
+
+    def checked(figure: Figure, *arguments: object, **options: object) -> None:
+        write(figure, *arguments, **options)
+        found, page = figure.get_tightbbox(), figure.bbox_inches
+        inside = -0.02 <= found.x0 and found.x1 <= page.x1 + 0.02 and -0.02 <= found.y0 and found.y1 <= page.y1 + 0.02
+        assert inside, f"{found} inches on a page of {page}: {[text.get_text() for text in figure.texts]}"
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", checked)
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Real data that is not part of the project."""

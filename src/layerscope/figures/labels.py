@@ -180,9 +180,9 @@ _LABELS: dict[str, Bilingual] = {
     ),
     "note:restoring": Bilingual(
         "After a layer, the wrong side is given what the right side has at one position.\n"
-        "Margin: NLL after the wrong form − after the right one. Band: 95% interval over templates",
+        "Margin: NLL after the wrong form − after the right one.\nBand: 95% interval over templates",
         "ある層の後、1 つの位置で誤りの側に正しい側の値を与える。\n"
-        "差：誤った形の後の NLL − 正しい形の後の NLL。帯：テンプレートに関する 95% 区間",
+        "差：誤った形の後の NLL − 正しい形の後の NLL\n帯：テンプレートに関する 95% 区間",
     ),
     "aligned": Bilingual("{name}, aligned", "{name}（長さ違い）"),
     "placebo": Bilingual("{name}, placebo", "{name}（プラセボ）"),
