@@ -25,7 +25,7 @@ def words_stay_on_the_page() -> Iterator[None]:
     def checked(figure: Figure, *arguments: object, **options: object) -> None:
         write(figure, *arguments, **options)
         found, page = figure.get_tightbbox(), figure.bbox_inches
-        inside = -0.02 <= found.x0 and found.x1 <= page.x1 + 0.02 and -0.02 <= found.y0 and found.y1 <= page.y1 + 0.02
+        inside = found.x0 >= -0.02 and found.x1 <= page.x1 + 0.02 and found.y0 >= -0.02 and found.y1 <= page.y1 + 0.02
         assert inside, f"{found} inches on a page of {page}: {[text.get_text() for text in figure.texts]}"
 
     with pytest.MonkeyPatch.context() as patch:
