@@ -25,7 +25,7 @@ $(READY): requirements.txt requirements-dev.txt requirements-docs.txt requiremen
 	$(BIN)/layerscope sweep --model gemma3-270m --dataset lee --max-samples 1 --dry-run
 	touch $(READY)
 
-# first sentences of eight news articles: as few words as five minutes take, as many texts as a test needs
+# first sentences of eight news articles: as few words as some five minutes take, as many texts as a test needs
 TEXT  := results/openings.txt
 DEMO  := --dataset $(TEXT) --experiment removal,exchange --max-samples 8 --output-dir results
 SMOL  := results/removal+exchange/smollm2_135m_openings_n8
@@ -75,7 +75,7 @@ demo-full: $(READY) ## the same on more text, with an exported smaller model, br
 test: $(READY) ## every test but those marked slow, in some ten minutes on two cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
 
-test-all: $(READY) ## every test, in some twenty-five minutes on two cores
+test-all: $(READY) ## every test, in some thirty-five minutes on two cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 browser: ## Chromium for the tests of the page, where it can be installed

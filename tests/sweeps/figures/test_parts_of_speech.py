@@ -33,6 +33,19 @@ def test_every_figure_in_both_languages(pos: pd.DataFrame) -> None:
         check_nothing_is_cut(figure, name)
 
 
+@pytest.mark.parametrize("n_tags", [1, 2, 3, 5])
+@pytest.mark.parametrize("tested", [True, False])
+def test_few_parts_of_speech_fill_a_page_of_their_own(pos: pd.DataFrame, n_tags: int, tested: bool) -> None:
+    tags = pos.loc[pos["kind"] == "tag", "tag"].unique()[:n_tags]
+    some = pos[(pos["kind"] == "class") | pos["tag"].isin(tags)].assign(is_few=True)
+    if not tested:
+        some = some.assign(p_value=np.nan, q_value=np.nan)
+    caption = {"n_texts": 3, "model": "a-model-of-some-longer-name", "dataset": "a-data-set-of-a-longer-name"}
+    figures = in_each_language(pos_figures, some, transitions_of(some), ["removal"], **caption)
+    for name, figure in figures.items():
+        check_nothing_is_cut(figure, name)
+
+
 def check_nothing_is_cut(figure: Figure, name: str) -> None:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()

@@ -31,6 +31,8 @@ from layerscope.language.words import UPOS_TAGS
 from layerscope.sweeps.analysis.parts_of_speech import CLASSES, FEWEST_ITEMS
 
 _SIGNIFICANT = 0.05
+_SHORTEST = 1.9
+"""Inches: room for the name of the colour bar beside however few rows."""
 _FEWEST_SHOWN = 50
 """Words of a transition below which it is in the table and not in the figure."""
 
@@ -80,7 +82,7 @@ def effects_by_tag_and_layer(words: pd.DataFrame, family: str, caption: str, lan
     effect = rows.pivot(index="tag", columns="span_first", values="delta_nll_nats").loc[tags]
     q_values = rows.pivot(index="tag", columns="span_first", values="q_value").loc[tags]
     sizes = rows.drop_duplicates("tag").set_index("tag")
-    figure, (axes,) = new_figure(height=1.0 + 0.17 * len(tags))
+    figure, (axes,) = new_figure(height=max(_SHORTEST, 1.0 + 0.17 * len(tags)))
     image = _heat_map(axes, effect.to_numpy(dtype=float))
     is_tested = bool(q_values.notna().any(axis=None))
     uncertain = np.argwhere(~(q_values.to_numpy(dtype=float) < _SIGNIFICANT) & is_tested)
@@ -155,7 +157,7 @@ def effects_by_transition(often: pd.DataFrame, caption: str, language: Language)
     order = [*UPOS_TAGS, "START"]
     median = often.groupby(["tag", "next_tag"], observed=True)["delta_nll_nats"].median().unstack()
     median = median.loc[[tag for tag in order if tag in median.index], [tag for tag in order if tag in median.columns]]
-    figure, (axes,) = new_figure(height=1.5 + 0.16 * len(median))
+    figure, (axes,) = new_figure(height=max(_SHORTEST, 1.5 + 0.16 * len(median)))
     image = _heat_map(axes, median.to_numpy(dtype=float))
     sizes = often.groupby(["tag", "next_tag"], observed=True)["words"].first().unstack().loc[median.index, median.columns]
     few = np.argwhere(sizes.to_numpy(dtype=float) < FEWEST_ITEMS)
