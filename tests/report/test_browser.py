@@ -13,7 +13,8 @@ import pytest
 from layerscope.contrasts.finished import FinishedContrast
 from layerscope.contrasts.tables import CONSISTENCY, INTERVENTION, RANKING
 from layerscope.report.write import open_run, write_report
-from layerscope.sweeps.analysis.findings import finding_with_warning
+from layerscope.sweeps.analysis.findings import family_finding
+from layerscope.sweeps.analysis.tag_findings import tag_finding
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.tables import POS, SCORES, TOKEN_WORDS, VOCABULARY
 from tests.report.in_browser import CHROMIUM, OWN_WORDS, WORDS, Opened, interval, opened, shown, signed
@@ -402,7 +403,7 @@ def test_numbers_and_sentences_are_those_of_the_run(page: Opened, runs: TinyRuns
     assert [row[1:] for row in rows] == expected
     for path in (runs.tagged, runs.plain):
         of_run = FinishedRun.open(path).layers
-        assert finding_with_warning(of_run[of_run["family"] == "removal"]).en in page.page.inner_text("#sweep")
+        assert family_finding(of_run[of_run["family"] == "removal"]).en in page.page.inner_text("#sweep")
 
 
 def test_pointing_at_a_variant_shows_its_numbers_and_its_path(page: Opened, runs: TinyRuns) -> None:
@@ -449,6 +450,7 @@ def test_the_heat_map_of_parts_of_speech(page: Opened, runs: TinyRuns) -> None:
     for family, unit in (("removal", "word"), ("exchange", "word"), ("exchange", "continuation")):
         page.choose("pos", "family", family)
         page.choose("pos", "unit", unit)
+        assert tag_finding(pos[pos["family"] == family]).en in page.page.inner_text("#pos")
         here = pos[(pos["family"] == family) & (pos["unit"] == unit) & (pos["kind"] == "tag")]
         assert page.page.locator('#pos [aria-label="cell"] > *').count() == len(here)
         _, *rows = page.table(page.page.locator("#pos"))

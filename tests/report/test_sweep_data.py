@@ -7,7 +7,8 @@ import pytest
 
 from layerscope.report.packing import Packing
 from layerscope.report.sweep_data import sweep_data
-from layerscope.sweeps.analysis.findings import finding_with_warning
+from layerscope.sweeps.analysis.findings import family_finding, with_warning
+from layerscope.sweeps.analysis.tag_findings import tag_finding
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.tables import POS, PROXIES
 from tests.report.unpack import table_of
@@ -83,7 +84,10 @@ def test_parts_of_speech_are_those_of_the_run(runs: TinyRuns) -> None:
 
 def test_what_a_family_comes_to_stands_with_it(runs: TinyRuns) -> None:
     run, data, _ = data_of(runs.tagged)
+    pos, n_texts = run.directory.read_table(POS).to_pandas(), len(run.documents)
     for name in data["families"]:
-        assert data["needs"][name] == finding_with_warning(run.layers[run.layers["family"] == name])._asdict()
+        assert data["needs"][name] == with_warning(family_finding(run.layers[run.layers["family"] == name]), n_texts)._asdict()
+        assert data["tags_found"][name] == with_warning(tag_finding(pos[pos["family"] == name]), n_texts)._asdict()
     _, data, _ = data_of(runs.plain)
+    assert data["tags_found"] == {}
     assert data["needs"]["path"] == {"en": "", "ja": ""}, "of a single variant there is nothing to say"

@@ -9,7 +9,7 @@ import pandas as pd
 
 from layerscope.report.packing import Packing, rounded
 from layerscope.sweeps.analysis.comparison import relative_depth
-from layerscope.sweeps.analysis.findings import finding_with_warning
+from layerscope.sweeps.analysis.findings import family_finding, with_warning
 from layerscope.sweeps.analysis.tag_findings import tag_finding
 
 _MEASURES = {
@@ -65,6 +65,7 @@ def sweep_data(
     variants = variants.assign(first=first, last=last, depth=relative_depth(first, last, n_layers))
     variants = variants.assign(**{name: layers[column] for name, column in _MEASURES.items()})
     families = list(dict.fromkeys(layers["family"][1:].astype(str)))
+    n_texts = int(layers["documents"].iloc[0])
     return {
         "layers": n_layers,
         "families": families,
@@ -72,7 +73,7 @@ def sweep_data(
         "proxies": rounded(proxies.astype(object).to_dict("records")),
         "needs": {family: _finding(layers[layers["family"] == family]) for family in families},
         "pos": None if pos is None else packing.table(_tags(pos)),
-        "tags_found": {} if pos is None else {name: tag_finding(pos[pos["family"] == name])._asdict() for name in families},
+        "tags_found": {} if pos is None else {name: _tag_finding(pos, name, n_texts) for name in families},
     }
 
 
@@ -83,4 +84,10 @@ def _tags(pos: pd.DataFrame) -> pd.DataFrame:
 
 def _finding(family: pd.DataFrame) -> dict[str, str]:
     """What a family comes to, by language; nothing of a single variant."""
-    return finding_with_warning(family)._asdict() if len(family) > 1 else {"en": "", "ja": ""}
+    if len(family) < 2:
+        return {"en": "", "ja": ""}
+    return with_warning(family_finding(family), int(family["documents"].iloc[0]))._asdict()
+
+
+def _tag_finding(pos: pd.DataFrame, family: str, n_texts: int) -> dict[str, str]:
+    return with_warning(tag_finding(pos[pos["family"] == family]), n_texts)._asdict()

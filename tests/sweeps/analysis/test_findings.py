@@ -8,17 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from layerscope.sweeps.analysis.findings import family_finding, finding_with_warning
+from layerscope.sweeps.analysis.findings import family_finding, with_warning
 
 
-def family(
-    deltas: list[float], half_width: float | list[float] = 0.1, *, q: list[float] | None = None, documents: int = 60
-) -> pd.DataFrame:
+def family(deltas: list[float], half_width: float | list[float] = 0.1, *, q: list[float] | None = None) -> pd.DataFrame:
     delta = np.array(deltas)
     return pd.DataFrame(
         {
             "variant": [f"exchange-{i}-{i + 1}" for i in range(len(deltas))],
-            "documents": documents,
             "delta_nll_nats": delta,
             "delta_nll_low_nats": delta - half_width,
             "delta_nll_high_nats": delta + half_width,
@@ -111,8 +108,7 @@ def test_a_sentence_read_back_is_the_table(seed: int) -> None:
 
 
 def test_the_warning_stands_beside_it() -> None:
-    rows = family([1.0, 0.5], q=[0.01, 0.01], documents=12)
-    assert finding_with_warning(rows).en.startswith(f"{family_finding(rows).en} Only 12 texts: ")
-    assert finding_with_warning(rows).ja.startswith(f"{family_finding(rows).ja}テキストが 12 本のみ")
-    rows = family([1.0, 0.5], q=[0.01, 0.01])
-    assert finding_with_warning(rows) == family_finding(rows)
+    said = family_finding(family([1.0, 0.5], q=[0.01, 0.01]))
+    assert with_warning(said, 12).en.startswith(f"{said.en} Only 12 texts: ")
+    assert with_warning(said, 12).ja.startswith(f"{said.ja}テキストが 12 本のみ")
+    assert with_warning(said, 60) == said

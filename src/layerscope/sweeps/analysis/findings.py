@@ -51,9 +51,9 @@ def family_finding(family: pd.DataFrame) -> Bilingual:
     return Bilingual(f"{_capital(said.en)}; {counts.en}.", f"{said.ja}。{counts.ja}。")
 
 
-def finding_with_warning(family: pd.DataFrame) -> Bilingual:
-    """The same, and what is said of few texts."""
-    said, warning = family_finding(family), few_texts(int(family["documents"].iloc[0]))
+def with_warning(said: Bilingual, n_texts: int) -> Bilingual:
+    """A finding, and what is said of few texts."""
+    warning = few_texts(n_texts)
     return said if warning is None else Bilingual(f"{said.en} {warning.en}", f"{said.ja}{warning.ja}")
 
 
