@@ -95,6 +95,14 @@ def counted(
     return Bilingual(f"{en} of {len(above)} {things.en}{note.en}", f"全 {len(above)} {things.ja}の内訳は{ja}{note.ja}")
 
 
+def in_nats(row: dict[Any, Any], name: str, language: Language) -> str:
+    """An effect, ``<name>_nats`` of a row, with its interval if it has one."""
+    low, high = row[f"{name}_low_nats"], row[f"{name}_high_nats"]
+    value = f"{row[f'{name}_nats']:+.3g}"
+    interval = f" [{low:+.3g}, {high:+.3g}]" if np.isfinite(low) else ""
+    return f"{value} nats{interval}" if language == "en" else f"{value}{interval} nat"
+
+
 def _ranked_only(ranked: pd.DataFrame) -> Bilingual:
     """Of one text: there is an order, and nothing to say how sure it is."""
     most, least = ranked.head(1), ranked.tail(1)
@@ -109,10 +117,8 @@ def _listed(rows: pd.DataFrame, language: Language) -> str:
 
 
 def _named(row: dict[Any, Any], language: Language) -> str:
-    value = f"{row['delta_nll_nats']:+.3g}" if language == "ja" else f"{row['delta_nll_nats']:+.3g} nats"
-    if np.isfinite(row["delta_nll_low_nats"]):
-        value += f" [{row['delta_nll_low_nats']:+.3g}, {row['delta_nll_high_nats']:+.3g}]"
-    return f"{row['variant']} ({value})" if language == "en" else f"{row['variant']}（{value} nat）"
+    value = in_nats(row, "delta_nll", language)
+    return f"{row['variant']} ({value})" if language == "en" else f"{row['variant']}（{value}）"
 
 
 def _capital(text: str) -> str:

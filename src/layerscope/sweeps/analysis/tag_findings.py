@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from layerscope.bilingual import Bilingual, Language
-from layerscope.sweeps.analysis.findings import counted, told_from_zero
+from layerscope.sweeps.analysis.findings import counted, in_nats, told_from_zero
 
 _NAMED = 3
 
@@ -64,8 +64,6 @@ def _listed(rows: pd.DataFrame, language: Language) -> str:
 
 
 def _named(row: dict[Any, Any], language: Language) -> str:
-    value = f"{row['contrast_nats']:+.3g}" if language == "ja" else f"{row['contrast_nats']:+.3g} nats"
-    if np.isfinite(row["contrast_low_nats"]):
-        value += f" [{row['contrast_low_nats']:+.3g}, {row['contrast_high_nats']:+.3g}]"
+    value = in_nats(row, "contrast", language)
     tag = f"{row['tag']}{'*' if row['is_few'] else ''}"
-    return f"{tag} ({value} at {row['variant']})" if language == "en" else f"{tag}（{row['variant']} で {value} nat）"
+    return f"{tag} ({value} at {row['variant']})" if language == "en" else f"{tag}（{row['variant']} で {value}）"
