@@ -6,6 +6,8 @@ import pytest
 
 from layerscope.errors import PathError
 from layerscope.paths.families import FAMILIES, build_variants
+from layerscope.paths.layer_major import layer_major
+from layerscope.paths.plan import plan_sweep
 
 
 def written(family: str, n_layers: int = 5) -> dict[str, str]:
@@ -57,6 +59,17 @@ def test_halves() -> None:
     assert written("mlp-removal", 2) == {"mlp-removal-0": "0.attn,1", "mlp-removal-1": "0,1.attn"}
 
 
+def test_depth() -> None:
+    assert written("depth", 3) == {"depth--1": "none", "depth-0": "0", "depth-1": "0-1", "depth-2": "0-2"}
+
+
+def test_depth_runs_no_layer_that_the_intact_model_does_not() -> None:
+    alone, with_removal = (plan_sweep(build_variants(some, [], 7), 7) for some in (["depth"], ["removal", "depth"]))
+    assert alone.layer_runs == 7
+    assert with_removal.layer_runs == plan_sweep(build_variants(["removal"], [], 7), 7).layer_runs
+    assert layer_major(with_removal).sweep.layer_runs == with_removal.layer_runs
+
+
 def test_every_family_is_tested_here() -> None:
     assert set(FAMILIES) == {
         "removal",
@@ -68,6 +81,7 @@ def test_every_family_is_tested_here() -> None:
         "parallel",
         "attention-removal",
         "mlp-removal",
+        "depth",
     }
 
 

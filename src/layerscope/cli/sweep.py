@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 EXPERIMENTS_HELP = (
     "Families joined by commas: removal, exchange, block-removal:w, reversal:a-b, repetition, shuffle:seed, parallel:w, "
-    "attention-removal, mlp-removal. Without it and without --path: removal,exchange."
+    "attention-removal, mlp-removal, depth. Without it and without --path: removal,exchange."
 )
 
 
@@ -284,8 +284,8 @@ def _findings(layers: pd.DataFrame, proxies: pd.DataFrame, dtype: str) -> list[s
         rows = layers[layers["family"] == family]
         if family == "intact" or len(rows) < 3:
             continue
-        rho = proxies.loc[(proxies["family"] == family) & (proxies["proxy"] == "block_influence"), "spearman"].iloc[0]
-        note = "" if rho is None or rho != rho else f" Block influence ranks them with ρ = {rho:.2f}."
+        rho = proxies.loc[(proxies["family"] == family) & (proxies["proxy"] == "block_influence"), "spearman"].max()
+        note = "" if math.isnan(rho) else f" Block influence ranks them with ρ = {rho:.2f}."
         lines.append(f"{family}: {family_finding(rows).en}{note}")
     broken = layers[layers["tokens_not_finite"] > 0]
     if len(broken):

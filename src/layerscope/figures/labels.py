@@ -13,6 +13,7 @@ LONGEST_CAPTION = 56
 
 _LABELS: dict[str, Bilingual] = {
     "ppl": Bilingual("Perplexity (log scale)", "パープレキシティ（対数）"),
+    "nll": Bilingual("NLL (nats per token, log scale)", "NLL（nat／トークン、対数）"),
     "layers": Bilingual("Layer (of several: the first)", "層（複数の場合は最初の層）"),
     "removal": Bilingual("Removed layer", "除去した層"),
     "exchange": Bilingual("Exchanged layers (i and i+1), i", "交換した層（i と i+1）の i"),
@@ -21,6 +22,10 @@ _LABELS: dict[str, Bilingual] = {
     "parallel": Bilingual("First of the parallel layers", "並列に動かした最初の層"),
     "attention-removal": Bilingual("Layer without attention", "アテンションを除去した層"),
     "mlp-removal": Bilingual("Layer without MLP", "MLP を除去した層"),
+    "depth": Bilingual("Last layer that runs (-1: embeddings)", "最後に動く層（-1：埋め込み）"),
+    "stays": Bilingual("Final prediction from here on", "以後ずっと最終予測と一致"),
+    "share_of_tokens": Bilingual("Share of tokens", "トークンの割合"),
+    "name:depth": Bilingual("depth", "深さ"),
     "name:removal": Bilingual("removal", "除去"),
     "name:exchange": Bilingual("exchange", "交換"),
     "name:block-removal": Bilingual("block removal", "ブロック除去"),
@@ -63,12 +68,15 @@ _LABELS: dict[str, Bilingual] = {
     "ppl_word_bits": Bilingual("NLL (bits per word)", "NLL（ビット／語）"),
     "delta_bits": Bilingual("ΔNLL (bits per byte)", "ΔNLL（ビット／バイト）"),
     "delta_word_bits": Bilingual("ΔNLL (bits per word)", "ΔNLL（ビット／語）"),
-    "depth": Bilingual("Relative depth: layer / (L − 1)", "相対的な深さ：層番号／（層数 − 1）"),
-    "depth:exchange": Bilingual(
+    "relative_depth": Bilingual("Relative depth: layer / (L − 1)", "相対的な深さ：層番号／（層数 − 1）"),
+    "relative_depth:exchange": Bilingual(
         "Relative depth of i and i+1: (i + 0.5) / (L − 1)",
         "i と i+1 の相対的な深さ：（i + 0.5）／（層数 − 1）",
     ),
-    "depth:middle": Bilingual("Relative depth: middle layer / (L − 1)", "相対的な深さ：中央の層番号／（層数 − 1）"),
+    "relative_depth:depth": Bilingual(
+        "Relative depth: last layer that runs / (L − 1)", "相対的な深さ：最後に動く層／（層数 − 1）"
+    ),
+    "relative_depth:middle": Bilingual("Relative depth: middle layer / (L − 1)", "相対的な深さ：中央の層番号／（層数 − 1）"),
     "not_comparable": Bilingual("not comparable, shown anyway; what differs:", "比較条件が異なるが表示。異なる点："),
     "differs:protocol": Bilingual("protocol", "プロトコル"),
     "differs:texts": Bilingual("texts", "テキスト"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -107,8 +108,8 @@ def signed_number(value: float, _: object = None) -> str:
 def plain_number(value: float, _: object = None) -> str:
     """``20``, ``0.5`` or ``10⁵`` in mathtext: what a reader expects on a tick."""
     if value >= 10_000:
-        exponent = len(f"{value:.0f}") - 1
-        mantissa = value / 10**exponent
+        exponent = math.floor(math.log10(value) + 1e-9)  # of 10²⁹ in floating point, too
+        mantissa = value / 10.0**exponent
         return f"$10^{{{exponent}}}$" if abs(mantissa - 1) < 1e-6 else f"${mantissa:g}\\cdot 10^{{{exponent}}}$"
     return f"{value:g}"
 

@@ -16,6 +16,9 @@ from layerscope.paths.path import LayerPath
 from layerscope.paths.steps import LayerStep, ParallelStep, Part, Step
 from layerscope.paths.variants import Variant
 
+DEPTH = "depth"
+"""The family whose variants end after some layer."""
+
 
 def removal(n_layers: int) -> list[Variant]:
     """Each layer skipped in turn: ``removal-0`` to ``removal-{L-1}``."""
@@ -73,6 +76,17 @@ def parallel(n_layers: int, width: int) -> list[Variant]:
     ]
 
 
+def depth(n_layers: int) -> list[Variant]:
+    """The unembedding of what stands after each depth: of the embeddings, ``depth--1``, to the last layer, ``depth-{L-1}``.
+
+    These are prefixes of the intact path, the last of them all of it, so that no layer runs for them alone. Known as the logit
+    lens.
+
+    Source: nostalgebraist 2020, "interpreting GPT: the logit lens".
+    """
+    return [Variant(f"{DEPTH}-{last}", DEPTH, LayerPath.intact(last + 1)) for last in range(-1, n_layers)]
+
+
 def attention_removal(n_layers: int) -> list[Variant]:
     """Each layer's attention silenced in turn; its MLP still runs."""
     return _half_removal(n_layers, "attention-removal", "mlp")
@@ -112,6 +126,7 @@ FAMILIES = {
         Family("parallel", "parallel:w", _NUMBER, parallel),
         Family("attention-removal", "attention-removal", _NONE, attention_removal),
         Family("mlp-removal", "mlp-removal", _NONE, mlp_removal),
+        Family(DEPTH, DEPTH, _NONE, depth),
     )
 }
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from layerscope.report.packing import Packing, rounded
 from layerscope.sweeps.analysis.comparison import relative_depth
 from layerscope.sweeps.analysis.findings import family_finding, with_warning
+from layerscope.sweeps.analysis.places import stands_at
 from layerscope.sweeps.analysis.tag_findings import tag_finding
 
 _MEASURES = {
@@ -60,7 +60,7 @@ def sweep_data(
         n_layers: of the model.
         packing: takes what is large.
     """
-    first, last = (layers[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in ("span_first", "span_last"))
+    first, last = (stands_at(layers, name) for name in ("span_first", "span_last"))
     variants = layers[["variant", "family", "path"]].rename(columns={"variant": "name"})
     variants = variants.assign(first=first, last=last, depth=relative_depth(first, last, n_layers))
     variants = variants.assign(**{name: layers[column] for name, column in _MEASURES.items()})

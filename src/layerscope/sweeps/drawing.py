@@ -15,7 +15,7 @@ from layerscope.sweeps.figures.comparison import comparison_figures
 from layerscope.sweeps.figures.layers import layer_families, sweep_figures
 from layerscope.sweeps.figures.parts_of_speech import pos_figures
 from layerscope.sweeps.finished import FinishedRun
-from layerscope.sweeps.tables import POS, PROXIES, TRANSITIONS
+from layerscope.sweeps.tables import POS, PREDICTION_DEPTH, PROXIES, TRANSITIONS
 
 Draw = Callable[..., dict[str, Figure]]
 """Takes ``language`` and gives figures by name."""
@@ -24,7 +24,10 @@ Draw = Callable[..., dict[str, Figure]]
 def by_layer(run: FinishedRun) -> Draw:
     """What the sweep itself found."""
     proxies = run.directory.read_table(PROXIES).to_pandas()
-    return partial(sweep_figures, run.layers, proxies, model=run.model, dataset=run.dataset)
+    depths = None
+    if run.directory.has_table(PREDICTION_DEPTH):
+        depths = run.directory.read_table(PREDICTION_DEPTH).to_pandas()
+    return partial(sweep_figures, run.layers, proxies, depths, model=run.model, dataset=run.dataset)
 
 
 def by_part_of_speech(run: FinishedRun) -> Draw | None:

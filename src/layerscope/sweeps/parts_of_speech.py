@@ -16,10 +16,11 @@ from layerscope.language.taggers import load_tagger
 from layerscope.language.words import Word
 from layerscope.sweeps.analysis.item_sums import TokenCounts, pairs_of_tags, sum_items
 from layerscope.sweeps.analysis.parts_of_speech import pos_table, transitions_table
+from layerscope.sweeps.analysis.prediction_depth import depth_by_tag
 from layerscope.sweeps.analysis.tag_findings import tag_finding
 from layerscope.sweeps.analysis.words import WordCounts, WordIndex, words_tables
 from layerscope.sweeps.finished import FinishedRun
-from layerscope.sweeps.tables import POS, TOKEN_WORDS, TRANSITIONS, WORDS
+from layerscope.sweeps.tables import DEPTH_BY_TAG, POS, PREDICTION_DEPTH, TOKEN_WORDS, TRANSITIONS, WORDS
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def tag_run(run: FinishedRun, request: TagRequest) -> TaggedRun:
 
 
 def _tag_run(run: FinishedRun, request: TagRequest) -> TaggedRun:
-    run.directory.check_places(*(table.name for table in (WORDS, TOKEN_WORDS, POS, TRANSITIONS)), "pos.json")
+    run.directory.check_places(*(table.name for table in (WORDS, TOKEN_WORDS, POS, TRANSITIONS, DEPTH_BY_TAG)), "pos.json")
     documents = [
         Document(name, text)
         for name, text in zip(run.documents["name"].to_pylist(), run.documents["text"].to_pylist(), strict=True)
@@ -81,6 +82,9 @@ def _tag_run(run: FinishedRun, request: TagRequest) -> TaggedRun:
     directory = run.directory
     for table, data in ((WORDS, words_of_run), (TOKEN_WORDS, token_words), (POS, pos), (TRANSITIONS, transitions)):
         directory.write_table(table, data)
+    if directory.has_table(PREDICTION_DEPTH):
+        depths = directory.read_table(PREDICTION_DEPTH).to_pandas()
+        directory.write_table(DEPTH_BY_TAG, depth_by_tag(depths, index, run.level))
     directory.remove_figures("pos_", "transitions_")
     tagged = TaggedRun(name, WordCounts.of(words_of_run, token_words, run.documents), counts)
     rows = pos.to_pandas()

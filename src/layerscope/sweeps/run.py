@@ -10,21 +10,24 @@ from layerscope.corpora.windows import Window
 from layerscope.engine.finite import check_texts
 from layerscope.errors import ModelError, RunError
 from layerscope.models.decoder import Decoder, context_length
+from layerscope.paths.families import DEPTH
 from layerscope.paths.plan import SweepPlan
 from layerscope.progress import Progress, nobody_asks
 from layerscope.results.environment import environment, package_versions
 from layerscope.results.schema import SCHEMA_VERSION
 from layerscope.sweeps.analysis.layers import layers_table, proxies_table
+from layerscope.sweeps.analysis.prediction_depth import prediction_depth_table
+from layerscope.sweeps.analysis.score_arrays import score_arrays
 from layerscope.sweeps.analysis.summary import ppl_summary
 from layerscope.sweeps.prepare import PreparedSweep, check_memory
 from layerscope.sweeps.record import DataRecord, PlanRecord, PrecisionRecord, SweepRecord, SweptModelRecord, UnscoredRecord
 from layerscope.sweeps.rounds import document_totals, run_rounds
 from layerscope.sweeps.rows import documents_table, tokens_table, vocabulary_table
 from layerscope.sweeps.runner import compile_as_asked, load_as_asked
-from layerscope.sweeps.tables import DOCUMENTS, LAYERS, PROXIES, SCORES, SPANS, TOKENS, VOCABULARY
+from layerscope.sweeps.tables import DOCUMENTS, LAYERS, PREDICTION_DEPTH, PROXIES, SCORES, SPANS, TOKENS, VOCABULARY
 
 _SUMMARY = "ppl.json"
-_AT_THE_END = (*(table.name for table in (DOCUMENTS, TOKENS, VOCABULARY, LAYERS, PROXIES)), _SUMMARY)
+_AT_THE_END = (*(table.name for table in (DOCUMENTS, TOKENS, VOCABULARY, LAYERS, PROXIES, PREDICTION_DEPTH)), _SUMMARY)
 _OWN = (SCORES.name, SPANS.name, *_AT_THE_END)
 """Files and folders that a run writes itself; others are added by commands that read it."""
 
@@ -108,6 +111,11 @@ def tabulate(prepared: PreparedSweep, *, rounds: int | None = None) -> None:
     proxies = proxies_table(layers.to_pandas())
     directory.write_table(LAYERS, layers)
     directory.write_table(PROXIES, proxies)
+    families = [variant.family for variant in prepared.plan.variants]
+    if DEPTH in families:
+        names = [variant.name for variant in prepared.plan.variants]
+        scores = score_arrays(directory.parts(SCORES, n_shards), names)
+        directory.write_table(PREDICTION_DEPTH, prediction_depth_table(scores, families))
     directory.write_json(
         _SUMMARY,
         ppl_summary(layers.to_pandas(), model_name=request.model, dataset=request.dataset, protocol=prepared.record.protocol),

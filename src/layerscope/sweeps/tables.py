@@ -120,6 +120,22 @@ PROXIES = Table(
     ),
 )
 
+PREDICTION_DEPTH = Table(
+    "prediction_depth.parquet",
+    "a scored token; only of a run with the family depth",
+    (
+        Column("document", pa.int32(), "-", "Row of documents.parquet."),
+        Column("position", pa.int32(), "-", "Position of the token that is predicted, as in tokens.parquet."),
+        Column(
+            "depth",
+            pa.int16(),
+            "layers",
+            "First depth from which on the likeliest token is the whole model's: −1 embeddings, k after layer k.",
+        ),
+        Column("changes", pa.int16(), "-", "How often the likeliest token changes from one depth to the next."),
+    ),
+)
+
 WORDS = Table(
     "words.parquet",
     "a word of a text, as the tagger or the treebank has it",
@@ -200,6 +216,23 @@ POS = Table(
         Column("relative_change", pa.float64(), "-", "delta_nll_nats / intact_nll_nats.", True),
         Column("change", NAMES, "-", "Published words: improved or degraded by 10 %, largely so by 50 %; else unchanged."),
         Column("not_finite", pa.int64(), "units", "Units whose NLL overflowed in the model's dtype."),
+    ),
+    made_by="layerscope pos",
+)
+
+DEPTH_BY_TAG = Table(
+    "depth_by_tag.parquet",
+    "a part of speech or class of them; only of a run with the family depth",
+    (
+        Column("kind", NAMES, "-", "tag or class."),
+        Column("tag", NAMES, "-", "Universal part of speech of the predicted word; or open, closed, all."),
+        Column("words", pa.int64(), "words", "Words counted: those whose every token is scored."),
+        Column("documents", pa.int32(), "-", "Texts that hold one."),
+        Column("is_few", pa.bool_(), "-", "Fewer than 200 words: read with care."),
+        Column("mean_depth", pa.float64(), "layers", "Mean prediction depth; a word's is the largest of its tokens'."),
+        Column("mean_depth_low", pa.float64(), "layers", "Lower end of its 95 % interval over documents.", True),
+        Column("mean_depth_high", pa.float64(), "layers", "Upper end.", True),
+        Column("median_depth", pa.float64(), "layers", "Their median."),
     ),
     made_by="layerscope pos",
 )

@@ -16,6 +16,7 @@ def family(deltas: list[float], half_width: float | list[float] = 0.1, *, q: lis
     return pd.DataFrame(
         {
             "variant": [f"exchange-{i}-{i + 1}" for i in range(len(deltas))],
+            "family": "exchange",
             "delta_nll_nats": delta,
             "delta_nll_low_nats": delta - half_width,
             "delta_nll_high_nats": delta + half_width,

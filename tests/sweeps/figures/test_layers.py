@@ -110,7 +110,8 @@ def test_styles_leave_matplotlib_as_it_was() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(20.0, "20"), (0.5, "0.5"), (1500.0, "1500"), (1e5, "$10^{5}$"), (2e4, "$2\\cdot 10^{4}$")]
+    ("value", "text"),
+    [(20.0, "20"), (0.5, "0.5"), (1500.0, "1500"), (1e5, "$10^{5}$"), (2e4, "$2\\cdot 10^{4}$"), (1e44, "$10^{44}$")],
 )
 def test_numbers_on_ticks(value: float, text: str) -> None:
     assert plain_number(value) == text

@@ -19,6 +19,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from layerscope.language.words import UPOS_TAGS
+from layerscope.sweeps.analysis.places import stands_at
 
 Measure = Literal["delta", "ppl"]
 Unit = Literal["nats", "bits"]
@@ -100,7 +101,7 @@ def profile(model: ComparedModel, family: str, *, tag: str = OVERALL) -> pd.Data
         chosen = model.words[(model.words["family"] == family) & (model.words["tag"] == tag)]
         spans = layers.set_index("variant")["span_last"]
         rows = chosen.assign(span_last=spans.loc[chosen["variant"].astype(str)].to_numpy())
-    first, last = (rows[name].to_numpy(dtype=float) for name in ("span_first", "span_last"))
+    first, last = (stands_at(rows, name) for name in ("span_first", "span_last"))
     numbers = {
         "intact_nll_nats": "intact_nll_nats",
         "nll_nats": "nll_nats",

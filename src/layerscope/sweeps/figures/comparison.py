@@ -34,6 +34,7 @@ from layerscope.figures.style import (
     new_figure,
     signed_log_axis,
 )
+from layerscope.paths.families import DEPTH
 from layerscope.sweeps.analysis.comparison import OVERALL, Axis, View
 
 _DASHES = ("-", "-.", ":")  # "--" is the intact model's
@@ -201,17 +202,18 @@ def _x_axis(axes: Axes, family: str, view: View, language: Language, *, n_ticks:
         axes.locator_params(axis="x", nbins=n_ticks)
     else:
         axes.set_xlabel(_x_label(family, view, language))
-        axes.set_xlim(-0.03, 1.03)
+        axes.set_xlim(min(-0.03, axes.dataLim.x0 - 0.03), 1.03)
 
 
 def _x_label(family: str, view: View, language: Language) -> str:
     if view.axis == "layer":
         return family_axis_label(family, language)
     own = {
-        "exchange": "depth:exchange",
-        **dict.fromkeys(("removal", "repetition", "attention-removal", "mlp-removal"), "depth"),
+        "exchange": "relative_depth:exchange",
+        DEPTH: "relative_depth:depth",
+        **dict.fromkeys(("removal", "repetition", "attention-removal", "mlp-removal"), "relative_depth"),
     }
-    return label(own.get(family.partition(":")[0], "depth:middle"), language)
+    return label(own.get(family.partition(":")[0], "relative_depth:middle"), language)
 
 
 def _value_label(view: View, language: Language, *, per_word: bool) -> str:

@@ -24,19 +24,29 @@ from layerscope.figures.style import (
     new_figure,
     signed_log_axis,
 )
+from layerscope.paths.families import DEPTH
 from layerscope.sweeps.analysis.layers import PROXY_NAMES
+from layerscope.sweeps.analysis.places import stands_at
+from layerscope.sweeps.figures.depth import depth_figure
 
 _MOST_LINES = 60
 
 
 def sweep_figures(
-    layers: pd.DataFrame, proxies: pd.DataFrame, *, model: str, dataset: str, language: Language
+    layers: pd.DataFrame,
+    proxies: pd.DataFrame,
+    depths: pd.DataFrame | None = None,
+    *,
+    model: str,
+    dataset: str,
+    language: Language,
 ) -> dict[str, Figure]:
     """Every figure that the table gives material for, by name.
 
     Args:
         layers: one row a variant.
         proxies: rank correlation of each proxy, one row a family and proxy.
+        depths: prediction_depth.parquet; None where the run has no family ``depth``.
         model: its name, for the line above each figure.
         dataset: its name, for the same line.
         language: of all words.
@@ -45,14 +55,16 @@ def sweep_figures(
     n_texts = int(layers["documents"].iloc[0])
     scored = [f"{n_tokens:,} {label('tokens', language)}", texts_label(n_texts, language)]
     caption = "\n".join(in_lines([model, dataset, *scored]))
-    by_layer = layer_families(layers)
-    single = layers[~layers["family"].isin([*by_layer, "intact"])]
+    by_layer = [family for family in layer_families(layers) if family != DEPTH]
+    single = layers[~layers["family"].isin([*by_layer, "intact", DEPTH])]
     with figure_style(language):
         figures = {_file_name(family): perplexity_by_layer(layers, [family], caption, language) for family in by_layer}
         if "removal" in by_layer and "exchange" in by_layer:
             figures["removal+exchange"] = perplexity_by_layer(layers, ["removal", "exchange"], caption, language)
         if by_layer:
             figures["accuracy"] = accuracy_by_layer(layers, by_layer, caption, language)
+        if depths is not None:
+            figures[DEPTH] = depth_figure(layers, depths, caption, language)
         if proxies["spearman"].notna().any():
             figures["proxies"] = proxies_against_truth(layers, proxies, caption, language)
         if len(single):
@@ -78,8 +90,9 @@ def perplexity_by_layer(layers: pd.DataFrame, families: list[str], caption: str,
     for family, colour, marker in zip(families, COLOURS, MARKERS, strict=False):
         rows = layers[layers["family"] == family]
         low, high = intact * np.exp(rows["delta_nll_low_nats"]), intact * np.exp(rows["delta_nll_high_nats"])
-        axes.fill_between(rows["span_first"], low, high, color=colour, alpha=0.25, linewidth=0)
-        axes.plot(rows["span_first"], rows["ppl"], color=colour, marker=marker, label=label(f"name:{family}", language))
+        at = stands_at(rows, "span_first")
+        axes.fill_between(at, low, high, color=colour, alpha=0.25, linewidth=0)
+        axes.plot(at, rows["ppl"], color=colour, marker=marker, label=label(f"name:{family}", language))
     log_axis(axes, "y")
     axes.set_ylabel(label("ppl", language))
     layer_axis(axes, family_axis_label(families[0], language) if len(families) == 1 else label("layers", language))
@@ -98,7 +111,13 @@ def accuracy_by_layer(layers: pd.DataFrame, families: list[str], caption: str, l
         axes.axhline(value, color="black", linestyle="--", linewidth=0.9, label=f"{label('intact', language)} ({value:.2f})")
         for family, colour, marker in zip(families, COLOURS, MARKERS, strict=False):
             rows = layers[layers["family"] == family]
-            axes.plot(rows["span_first"], rows[column], color=colour, marker=marker, label=label(f"name:{family}", language))
+            axes.plot(
+                stands_at(rows, "span_first"),
+                rows[column],
+                color=colour,
+                marker=marker,
+                label=label(f"name:{family}", language),
+            )
         axes.set_ylabel(label(name, language))
         axes.set_ylim(0, 1.04 if column == "agreement" else None)
     layer_axis(panels[-1], label("layers", language))

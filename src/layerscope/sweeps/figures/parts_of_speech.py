@@ -29,6 +29,7 @@ from layerscope.figures.style import (
 )
 from layerscope.language.words import UPOS_TAGS
 from layerscope.sweeps.analysis.parts_of_speech import CLASSES, FEWEST_ITEMS
+from layerscope.sweeps.analysis.places import stands_at
 
 _SIGNIFICANT = 0.05
 _SHORTEST = 1.9
@@ -78,9 +79,10 @@ def pos_figures(
 def effects_by_tag_and_layer(words: pd.DataFrame, family: str, caption: str, language: Language) -> Figure:
     """ΔNLL of each part of speech at each layer; a dot where zero cannot be excluded after false-discovery control."""
     rows = words[(words["family"] == family) & (words["kind"] == "tag")]
+    rows = rows.assign(layer=stands_at(rows, "span_first"))
     tags = [tag for tag in UPOS_TAGS if tag in set(rows["tag"])]
-    effect = rows.pivot(index="tag", columns="span_first", values="delta_nll_nats").loc[tags]
-    q_values = rows.pivot(index="tag", columns="span_first", values="q_value").loc[tags]
+    effect = rows.pivot(index="tag", columns="layer", values="delta_nll_nats").loc[tags]
+    q_values = rows.pivot(index="tag", columns="layer", values="q_value").loc[tags]
     sizes = rows.drop_duplicates("tag").set_index("tag")
     figure, (axes,) = new_figure(height=max(_SHORTEST, 1.0 + 0.17 * len(tags)))
     image = _heat_map(axes, effect.to_numpy(dtype=float))
@@ -110,7 +112,7 @@ def classes_by_layer(pos: pd.DataFrame, family: str, caption: str, language: Lan
         shown = rows[rows["tag"].isin(["open", "closed"])]
         for tag, colour, marker in (("open", BLUE, "o"), ("closed", VERMILLION, "s")):
             some = rows[rows["tag"] == tag]
-            layers, low, high = some["span_first"], some["delta_nll_low_nats"], some["delta_nll_high_nats"]
+            layers, low, high = stands_at(some, "span_first"), some["delta_nll_low_nats"], some["delta_nll_high_nats"]
             axes.fill_between(layers, low, high, color=colour, alpha=0.25, linewidth=0)
             axes.plot(layers, some["delta_nll_nats"], color=colour, marker=marker, label=label(f"class:{tag}", language))
         axes.axhline(0, color="black", linestyle="--", linewidth=0.9)
