@@ -18,10 +18,9 @@ from layerscope.corpora.windows import make_window
 from layerscope.engine.batching import make_shards
 from layerscope.engine.finite import check_intact
 from layerscope.engine.next_token import shard_nll
-from layerscope.errors import ModelError
 from layerscope.models.decoder import Decoder
-from layerscope.models.encoder import TextEncoder
 from layerscope.models.loading import LoadOptions, load_decoder
+from layerscope.models.pair_tokenizer import start_ids
 from layerscope.pairs.files import write_lines
 from layerscope.pairs.format import to_line
 from layerscope.pairs.importing import read_ours_or_blimp
@@ -90,24 +89,6 @@ def judge_pairs(decoder: Decoder, pairs: Iterable[MinimalPair], *, protocol: Jud
             yield from _judge(decoder, waiting, protocol)
             waiting = []
     yield from _judge(decoder, waiting, protocol)
-
-
-def start_ids(encoder: TextEncoder, protocol: JudgingProtocol) -> tuple[int, ...]:
-    """Tokens that stand before each sentence.
-
-    Raises:
-        ModelError: the protocol needs one and the tokenizer has neither BOS nor EOS.
-    """
-    if not protocol.always_starts:
-        return encoder.prefix_ids
-    tokenizer = encoder.tokenizer
-    start = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
-    if start is None:
-        raise ModelError(
-            f"The protocol {protocol.name} puts a BOS, else an EOS, before each sentence; this tokenizer has neither: take "
-            f"--protocol {PLAIN.name}."
-        )
-    return (int(start),)
 
 
 def sentence_nll(

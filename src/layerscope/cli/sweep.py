@@ -49,6 +49,13 @@ def sweep(
         list[str] | None,
         typer.Option(help="A path in its written form, such as 0-9,12-29; repeatable."),
     ] = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(help="Minimal pairs, ours or BLiMP's: a file or a folder. Every variant is asked which side it prefers."),
+    ] = None,
+    pair_protocol: Annotated[
+        str, typer.Option(help="plain: sentences as they stand; lm-eval: as lm-evaluation-harness puts BLiMP's.")
+    ] = "plain",
     max_samples: Annotated[
         str, typer.Option(help="Texts (windows, for windows:N and strided:N/S) to draw, or 'all'.")
     ] = "1000",
@@ -109,6 +116,8 @@ def sweep(
         dataset=dataset,
         experiments=split_names(families),
         paths=tuple(path or ()),
+        pairs=pairs,
+        pair_protocol=pair_protocol,
         revision=revision,
         options=LoadOptions(
             dtype=dtype,
@@ -181,7 +190,8 @@ def _show_plan(console: Console, prepared: PreparedSweep) -> None:
     plan, memory, corpus = prepared.plan, prepared.memory, prepared.corpus
     share = plan.layer_runs / plan.layer_runs_without_sharing
     n_tokens = sum(window.n_tokens for window in corpus.windows)
-    padded = sum(shard.padded_tokens for shard in prepared.shards)
+    texts = [shard for some in prepared.rounds for shard in some.shards]
+    n_batches, padded = len(texts), sum(shard.padded_tokens for shard in texts)
     weights = "unknown" if memory.weights is None else _gib(memory.weights)
     say(
         console,
@@ -190,10 +200,21 @@ def _show_plan(console: Console, prepared: PreparedSweep) -> None:
         f"Plan: {len(plan.variants)} variants, intact included, as {plan.layer_runs:,} layer runs a batch "
         f"({share:.0%} of {plan.layer_runs_without_sharing:,} without shared prefixes)\n"
         f"Text: {len(corpus.windows):,} texts, {n_tokens:,} tokens, {prepared.n_scored:,} scored, "
-        f"in {len(prepared.shards)} batches of {padded:,} positions in all{_until(prepared)}\n"
+        f"in {n_batches} batches of {padded:,} positions in all{_until(prepared)}\n{_pairs_line(prepared)}"
         f"Memory: about {_gib(memory.total)} (weights {weights}, states {_gib(memory.states)}, "
         f"scoring {_gib(memory.scoring)})\n"
         f"Results: {prepared.directory.path}",
+    )
+
+
+def _pairs_line(prepared: PreparedSweep) -> str:
+    """Pairs that are scored, and those that are not."""
+    if prepared.pairs is None:
+        return ""
+    reasons = "; ".join(f"{n:,} left out: {reason}" for reason, n in prepared.pairs.left_out.items())
+    return (
+        f"Pairs: {len(prepared.pairs.pairs):,}, protocol {prepared.pairs.protocol.name}, in {len(prepared.pairs.shards)} "
+        f"batches{f' ({reasons})' if reasons else ''}\n"
     )
 
 

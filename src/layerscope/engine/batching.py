@@ -62,7 +62,12 @@ _CALL_SHARE = 40
 
 
 def make_shards(
-    windows: Sequence[Window], token_budget: int, *, documents: Sequence[int] | None = None, first_index: int = 0
+    windows: Sequence[Window],
+    token_budget: int,
+    *,
+    documents: Sequence[int] | None = None,
+    first_index: int = 0,
+    together: int = 1,
 ) -> list[Shard]:
     """Group windows of similar length so that positions and calls together cost least.
 
@@ -71,28 +76,37 @@ def make_shards(
         token_budget: positions a shard, pads included; a single longer window makes a shard of its own.
         documents: rows of the windows to take; all of them if None.
         first_index: of the first shard.
+        together: so many windows in a row share a shard, such as both sides of a pair; each must have a token to score.
 
     Returns:
         Shards, longest windows first. The grouping depends on nothing but the arguments.
     """
-    rows = range(len(windows)) if documents is None else documents
-    order = sorted((i for i in rows if windows[i].n_scored), key=lambda i: (-windows[i].n_run, i))
-    ends = _cheapest_cuts(np.array([windows[i].n_run for i in order]), token_budget)
-    groups = [order[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    rows = [i for i in (range(len(windows)) if documents is None else documents) if windows[i].n_scored]
+    units = [rows[start : start + together] for start in range(0, len(rows), together)]
+    longest = {unit[0]: max(windows[i].n_run for i in unit) for unit in units}
+    units.sort(key=lambda unit: (-longest[unit[0]], unit[0]))
+    ends = _cheapest_cuts(np.array([longest[unit[0]] for unit in units]), token_budget, together)
+    groups = [[i for unit in units[start:end] for i in unit] for start, end in zip([0, *ends], ends, strict=False)]
     return [
         Shard(index, tuple(group), tuple(windows[i] for i in group)) for index, group in enumerate(groups, start=first_index)
     ]
 
 
-def _cheapest_cuts(lengths: Int[np.ndarray, " window"], token_budget: int) -> list[int]:
-    """Where the groups of some windows end, longest window first: the cheapest of all cuttings, by dynamic programming."""
+def _cheapest_cuts(lengths: Int[np.ndarray, " unit"], token_budget: int, rows: int) -> list[int]:
+    """Where the groups of some units end, longest first: the cheapest of all cuttings, by dynamic programming.
+
+    Args:
+        lengths: positions of each unit's longest window.
+        token_budget: positions a group.
+        rows: windows a unit.
+    """
     n = len(lengths)
-    cost = np.zeros(n + 1)  # of the windows from here to the last
+    cost = np.zeros(n + 1)  # of the units from here to the last
     end_of = np.zeros(n, dtype=int)
     for start in reversed(range(n)):
-        largest = min(max(1, token_budget // int(lengths[start])), n - start)
+        largest = min(max(1, token_budget // (rows * int(lengths[start]))), n - start)
         sizes = np.arange(1, largest + 1)
-        costs = sizes * lengths[start] + token_budget / _CALL_SHARE + cost[start + 1 : start + largest + 1]
+        costs = sizes * rows * lengths[start] + token_budget / _CALL_SHARE + cost[start + 1 : start + largest + 1]
         best = largest - 1 - int(np.argmin(costs[::-1]))  # the largest group of equals
         cost[start], end_of[start] = costs[best], start + sizes[best]
     ends: list[int] = []

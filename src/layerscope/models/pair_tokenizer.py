@@ -6,8 +6,10 @@ from functools import cache
 
 from transformers import PreTrainedTokenizerBase
 
+from layerscope.errors import ModelError
 from layerscope.models.encoder import TextEncoder
 from layerscope.models.loading import load_tokenizer
+from layerscope.pairs.judging_protocol import PLAIN, JudgingProtocol
 from layerscope.pairs.tokenizer import EncodeIds, PairTokenizer
 
 
@@ -29,6 +31,24 @@ def pair_tokenizer(encoder: TextEncoder) -> PairTokenizer:
         return bool(text) and "\ufffd" not in text and not any(character.isalnum() for character in text)
 
     return PairTokenizer(_encode_of(encoder.tokenizer), encoder.prefix_ids, is_punctuation)
+
+
+def start_ids(encoder: TextEncoder, protocol: JudgingProtocol) -> tuple[int, ...]:
+    """Tokens that stand before each sentence.
+
+    Raises:
+        ModelError: the protocol needs one and the tokenizer has neither BOS nor EOS.
+    """
+    if not protocol.always_starts:
+        return encoder.prefix_ids
+    tokenizer = encoder.tokenizer
+    start = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
+    if start is None:
+        raise ModelError(
+            f"The protocol {protocol.name} puts a BOS, else an EOS, before each sentence; this tokenizer has neither: take "
+            f"{PLAIN.name}."
+        )
+    return (int(start),)
 
 
 def _encode_of(tokenizer: PreTrainedTokenizerBase) -> EncodeIds:

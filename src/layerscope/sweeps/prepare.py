@@ -27,6 +27,7 @@ from layerscope.models.loading import LoadOptions, load_config, load_encoder, re
 from layerscope.models.memory import available_memory
 from layerscope.models.skeleton import count_layers, count_parameters
 from layerscope.models.sources import ModelSource, check_model_name, resolve_model
+from layerscope.pairs.judging_protocol import JudgingProtocol
 from layerscope.paths.families import build_variants, check_family
 from layerscope.paths.layer_major import layer_major
 from layerscope.paths.path import LayerPath
@@ -34,6 +35,7 @@ from layerscope.paths.plan import SweepPlan, plan_sweep
 from layerscope.results.directory import RunDirectory, run_slug
 from layerscope.stats.looks import Looks, plan_looks
 from layerscope.sweeps.engine.memory import MemoryEstimate, bytes_a_state, estimate_memory
+from layerscope.sweeps.pair_texts import PairTexts, prepare_pairs
 from layerscope.sweeps.record import SweepRequestRecord
 
 BATCH_TOKENS = {"cpu": 4096, "mps": 4096, "cuda": 8192}
@@ -72,6 +74,10 @@ class SweepRequest:
     """Texts (or windows) drawn; None for all."""
     seed: int = 42
     """Of the draw of texts."""
+    pairs: Path | None = None
+    """File of minimal pairs, ours or BLiMP's, or a folder of them, whose sides every variant scores, too."""
+    pair_protocol: str = "plain"
+    """How a sentence of a pair is put to the model: ``plain`` or ``lm-eval``."""
     batch_tokens: int | None = None
     """Positions a shard; by device if None."""
     until_ci: float | None = None
@@ -116,6 +122,8 @@ class PreparedSweep:
     """What is scored."""
     plan: SweepPlan
     """Variants and the walk over them."""
+    pairs: PairTexts | None
+    """Minimal pairs that are scored, too."""
     rounds: tuple[Round, ...]
     """Units of work, in the order in which they run; one round unless a precision is asked for."""
     level: float
@@ -135,13 +143,14 @@ class PreparedSweep:
 
     @property
     def shards(self) -> tuple[Shard, ...]:
-        """Of all rounds."""
-        return tuple(shard for some in self.rounds for shard in some.shards)
+        """Of all rounds, then those of pairs."""
+        texts = tuple(shard for some in self.rounds for shard in some.shards)
+        return texts if self.pairs is None else texts + self.pairs.shards
 
     @property
     def n_scored(self) -> int:
-        """Scored tokens of the run, if no round is left out."""
-        return sum(shard.n_scored for shard in self.shards)
+        """Scored tokens of the run's texts, if no round is left out."""
+        return sum(shard.n_scored for some in self.rounds for shard in some.shards)
 
 
 def prepare_sweep(request: SweepRequest) -> PreparedSweep:
@@ -188,9 +197,20 @@ def prepare_sweep(request: SweepRequest) -> PreparedSweep:
         corpus = replace(corpus, windows=_shuffled(corpus.windows, request.seed))
         sizes = plan_looks(len(corpus.windows)).sizes
     rounds = _rounds(corpus.windows, sizes, batch_tokens)
+    pairs = None
+    if request.pairs is not None:
+        pairs = prepare_pairs(
+            request.pairs,
+            encoder,
+            JudgingProtocol.parse(request.pair_protocol),
+            context_length=context_length(config),
+            batch_tokens=batch_tokens,
+            first_index=sum(len(some.shards) for some in rounds),
+        )
     stream_bytes = _stream_bytes(request, device)
-    longest_batch = max(shard.padded_tokens for some in rounds for shard in some.shards)
-    compiles = not request.plain and _compiles(request, config, plan, rounds, device)
+    shards = [*(shard for some in rounds for shard in some.shards), *(() if pairs is None else pairs.shards)]
+    longest_batch = max(shard.padded_tokens for shard in shards)
+    compiles = not request.plain and _compiles(request, config, plan, shards, device)
     memory = estimate_memory(
         walked,
         config,
@@ -215,6 +235,8 @@ def prepare_sweep(request: SweepRequest) -> PreparedSweep:
         bos=request.options.bos,
         prefix_ids=encoder.prefix_ids,
         texts_sha256=texts_digest(corpus.windows),
+        pairs_sha256=None if pairs is None else pairs.digest,
+        pair_protocol=None if pairs is None else pairs.protocol.name,
         experiments=request.experiments,
         paths=request.paths,
         batch_tokens=batch_tokens,
@@ -230,6 +252,7 @@ def prepare_sweep(request: SweepRequest) -> PreparedSweep:
         encoder=encoder,
         corpus=corpus,
         plan=plan,
+        pairs=pairs,
         rounds=rounds,
         level=Looks(tuple(some.documents for some in rounds)).level,
         compile=compiles,
@@ -334,7 +357,7 @@ def _stream_bytes(request: SweepRequest, device: torch.device) -> int:
 
 
 def _compiles(
-    request: SweepRequest, config: PretrainedConfig, plan: SweepPlan, rounds: Sequence[Round], device: torch.device
+    request: SweepRequest, config: PretrainedConfig, plan: SweepPlan, shards: Sequence[Shard], device: torch.device
 ) -> bool:
     """Whether layers go through a compiler: as asked, or where the work is long enough. Streaming waits for the disk anyway."""
     if request.compile != "auto":
@@ -342,7 +365,7 @@ def _compiles(
     counts = count_parameters(config)
     if counts is None or request.stream:
         return False
-    positions = sum(shard.padded_tokens for some in rounds for shard in some.shards)
+    positions = sum(shard.padded_tokens for shard in shards)
     a_layer = sum(counts.layers) / len(counts.layers)
     work = 2.0 * positions * (plan.layer_runs * a_layer + len(plan.variants) * counts.outside)
     return work > _compiling_costs(device)
@@ -359,7 +382,8 @@ def _experiment_name(request: SweepRequest) -> str:
 
 
 def _slug(request: SweepRequest) -> str:
-    return run_slug(request.model, dataset_label(request.dataset), request.max_samples)
+    slug = run_slug(request.model, dataset_label(request.dataset), request.max_samples)
+    return slug if request.pairs is None else f"{slug}_{dataset_label(str(request.pairs))}"
 
 
 def _gib(n_bytes: int) -> str:

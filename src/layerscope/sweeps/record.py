@@ -22,6 +22,10 @@ class SweepRequestRecord(RequestRecord):
     """Texts (windows, where texts are joined) asked for; null for all."""
     texts_sha256: str
     """Digest of the texts, in order."""
+    pairs_sha256: str | None = None
+    """Digest of the sentences of the pairs, in order; null without pairs."""
+    pair_protocol: str | None = None
+    """How sentences of pairs were put to the model; null without pairs."""
     experiments: tuple[str, ...]
     """Families in their written form."""
     paths: tuple[str, ...]
@@ -90,6 +94,21 @@ class PlanRecord(RecordPart):
     """Batches."""
 
 
+class PairsRecord(RecordPart):
+    """The minimal pairs of a sweep."""
+
+    file: str
+    """Or folder, as it was given."""
+    protocol: str
+    """How a sentence was put to the model: plain or lm-eval."""
+    start: tuple[str, ...]
+    """Tokens that stood before each sentence, as the vocabulary writes them."""
+    pairs: int
+    """With a wrong side, scored."""
+    left_out: dict[str, int]
+    """Pairs of the file that were not, by reason."""
+
+
 class PrecisionRecord(RecordPart):
     """What became of a precision that was asked for."""
 
@@ -124,6 +143,8 @@ class SweepRecord(RunRecord):
     """What was scored."""
     plan: PlanRecord
     """How much work it was."""
+    pairs: PairsRecord | None = None
+    """The minimal pairs that were scored, too; null without."""
     precision: PrecisionRecord | None = None
     """What became of ``--until-ci``; null without it."""
     shards_resumed: int | None = None

@@ -17,10 +17,11 @@ from layerscope.results.directory import RunDirectory
 from layerscope.sweeps.analysis.layers import effect_intervals
 from layerscope.sweeps.analysis.totals import DocumentTotals, sum_by_document
 from layerscope.sweeps.engine.walk import work_steps
+from layerscope.sweeps.pair_rows import pair_scores_table
 from layerscope.sweeps.prepare import PreparedSweep
 from layerscope.sweeps.rows import documents_table, scores_table, spans_table
 from layerscope.sweeps.runner import make_runner
-from layerscope.sweeps.tables import SCORES, SPANS
+from layerscope.sweeps.tables import PAIR_SCORES, SCORES, SPANS
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ def run_rounds(prepared: PreparedSweep, decoder: Decoder, progress: Progress) ->
     plan, directory = prepared.plan, prepared.directory
     runner, steps_a_shard = make_runner(prepared, decoder), work_steps(plan)
     total = steps_a_shard * sum(shard.padded_tokens for shard in prepared.shards)
+    n_text_shards = sum(len(some.shards) for some in prepared.rounds)
     done, resumed, started = 0, 0, time.monotonic()
 
     def advance(shard: Shard, steps: int) -> None:
@@ -60,8 +62,21 @@ def run_rounds(prepared: PreparedSweep, decoder: Decoder, progress: Progress) ->
                 advance(shard, steps_a_shard)
             else:
                 pending.append(shard)
+        if prepared.pairs is not None and rounds == 0:  # with the first texts, so that streamed weights are read once for both
+            for shard in prepared.pairs.shards:
+                n_rows = len(plan.variants) * len(shard.windows) // 2
+                if directory.has_part(PAIR_SCORES, shard.index - n_text_shards, n_rows=n_rows):
+                    resumed += 1
+                    advance(shard, steps_a_shard)
+                else:
+                    pending.append(shard)
         for result in runner(pending, advance):
             check_intact(decoder, result.shard, result.scores.nll_nats[0])
+            number = result.shard.index - n_text_shards
+            if number >= 0:
+                assert prepared.pairs is not None, "texts are numbered below"
+                directory.write_part(PAIR_SCORES, number, pair_scores_table(result, prepared.pairs.pairs, plan.variants))
+                continue
             directory.write_part(SPANS, result.shard.index, spans_table(result))
             directory.write_part(SCORES, result.shard.index, scores_table(result, plan.variants))  # last: see _is_written
         rounds += 1

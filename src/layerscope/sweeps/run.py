@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pandas as pd
+
 from layerscope.corpora.protocols import WindowedCorpus
 from layerscope.corpora.windows import Window
 from layerscope.engine.finite import check_texts
@@ -17,18 +19,46 @@ from layerscope.results.environment import environment, package_versions
 from layerscope.results.schema import SCHEMA_VERSION
 from layerscope.sweeps.analysis.layers import layers_table, proxies_table
 from layerscope.sweeps.analysis.prediction_depth import prediction_depth_table
+from layerscope.sweeps.analysis.preference import effects_table, preference_table
 from layerscope.sweeps.analysis.score_arrays import score_arrays
 from layerscope.sweeps.analysis.summary import ppl_summary
+from layerscope.sweeps.pair_rows import pairs_table
+from layerscope.sweeps.pair_texts import PairTexts
 from layerscope.sweeps.prepare import PreparedSweep, check_memory
-from layerscope.sweeps.record import DataRecord, PlanRecord, PrecisionRecord, SweepRecord, SweptModelRecord, UnscoredRecord
+from layerscope.sweeps.record import (
+    DataRecord,
+    PairsRecord,
+    PlanRecord,
+    PrecisionRecord,
+    SweepRecord,
+    SweptModelRecord,
+    UnscoredRecord,
+)
 from layerscope.sweeps.rounds import document_totals, run_rounds
 from layerscope.sweeps.rows import documents_table, tokens_table, vocabulary_table
 from layerscope.sweeps.runner import compile_as_asked, load_as_asked
-from layerscope.sweeps.tables import DOCUMENTS, LAYERS, PREDICTION_DEPTH, PROXIES, SCORES, SPANS, TOKENS, VOCABULARY
+from layerscope.sweeps.tables import (
+    DOCUMENTS,
+    LAYERS,
+    PAIR_EFFECTS,
+    PAIR_SCORES,
+    PAIRS,
+    PREDICTION_DEPTH,
+    PREFERENCE,
+    PROXIES,
+    SCORES,
+    SPANS,
+    TOKENS,
+    VOCABULARY,
+)
 
 _SUMMARY = "ppl.json"
-_AT_THE_END = (*(table.name for table in (DOCUMENTS, TOKENS, VOCABULARY, LAYERS, PROXIES, PREDICTION_DEPTH)), _SUMMARY)
-_OWN = (SCORES.name, SPANS.name, *_AT_THE_END)
+_AT_THE_END = (
+    *(table.name for table in (DOCUMENTS, TOKENS, VOCABULARY, LAYERS, PROXIES, PREDICTION_DEPTH)),
+    *(table.name for table in (PAIRS, PAIR_EFFECTS, PREFERENCE)),
+    _SUMMARY,
+)
+_OWN = (SCORES.name, SPANS.name, PAIR_SCORES.name, *_AT_THE_END)
 """Files and folders that a run writes itself; others are added by commands that read it."""
 
 
@@ -67,7 +97,7 @@ def _run(prepared: PreparedSweep, *, force: bool, progress: Progress) -> bool:
     check_memory(prepared)
     decoder = load_as_asked(prepared)
     check_paths_run(decoder, prepared.plan)
-    check_tokens_fit(decoder, prepared.corpus.windows)
+    check_tokens_fit(decoder, [window for shard in prepared.shards for window in shard.windows])
     check_texts(decoder, prepared.shards[0])
     compile_as_asked(prepared, decoder)
     if force:
@@ -116,10 +146,23 @@ def tabulate(prepared: PreparedSweep, *, rounds: int | None = None) -> None:
         names = [variant.name for variant in prepared.plan.variants]
         scores = score_arrays(directory.parts(SCORES, n_shards), names)
         directory.write_table(PREDICTION_DEPTH, prediction_depth_table(scores, families))
+    if prepared.pairs is not None:
+        _tabulate_pairs(prepared, prepared.pairs, layers.to_pandas())
     directory.write_json(
         _SUMMARY,
         ppl_summary(layers.to_pandas(), model_name=request.model, dataset=request.dataset, protocol=prepared.record.protocol),
     )
+
+
+def _tabulate_pairs(prepared: PreparedSweep, pairs: PairTexts, layers: pd.DataFrame) -> None:
+    directory = prepared.directory
+    table = pairs_table(pairs.pairs)
+    parts = directory.parts(PAIR_SCORES, len(pairs.shards))
+    effects = effects_table(parts, layers["variant"].tolist(), len(pairs.pairs))
+    directory.write_table(PAIRS, table)
+    directory.write_table(PAIR_EFFECTS, effects)
+    found = preference_table(effects.to_pandas(), table.to_pandas(), layers, is_tie_right=pairs.protocol.is_tie_right)
+    directory.write_table(PREFERENCE, found)
 
 
 def precision_reached(prepared: PreparedSweep, asked: float) -> PrecisionRecord:
@@ -207,6 +250,19 @@ def _data(prepared: PreparedSweep, rounds: int | None = None) -> DataRecord:
     )
 
 
+def _pairs(prepared: PreparedSweep) -> PairsRecord | None:
+    if prepared.pairs is None:
+        return None
+    first = prepared.pairs.pairs[0].sides[0]
+    return PairsRecord(
+        file=str(prepared.request.pairs),
+        protocol=prepared.pairs.protocol.name,
+        start=tuple(prepared.encoder.token_name(int(token_id)) for token_id in first.ids[: first.n_prefix]),
+        pairs=len(prepared.pairs.pairs),
+        left_out=prepared.pairs.left_out,
+    )
+
+
 def _record(prepared: PreparedSweep, decoder: Decoder) -> SweepRecord:
     config, plan = prepared.config, prepared.plan
     return SweepRecord(
@@ -229,5 +285,6 @@ def _record(prepared: PreparedSweep, decoder: Decoder) -> SweepRecord:
             layer_runs_without_sharing=plan.layer_runs_without_sharing,
             shards=len(prepared.shards),
         ),
+        pairs=_pairs(prepared),
         environment=environment(decoder),
     )
