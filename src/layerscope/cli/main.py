@@ -20,6 +20,7 @@ from layerscope.cli.listing import datasets, models
 from layerscope.cli.options import checked
 from layerscope.cli.pairs import pairs
 from layerscope.cli.pos import pos
+from layerscope.cli.preference import preference
 from layerscope.cli.report import report
 from layerscope.cli.stability import stability
 from layerscope.cli.sweep import sweep
@@ -33,7 +34,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (sweep, pos, words, compare, contrast, stability, intervene, figures, report, export):
+for command in (sweep, pos, words, preference, compare, contrast, stability, intervene, figures, report, export):
     app.command()(checked(command))
 app.add_typer(pairs, name="pairs")
 app.command()(models)

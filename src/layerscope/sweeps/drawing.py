@@ -14,8 +14,10 @@ from layerscope.sweeps.compare import Comparison
 from layerscope.sweeps.figures.comparison import comparison_figures
 from layerscope.sweeps.figures.layers import layer_families, sweep_figures
 from layerscope.sweeps.figures.parts_of_speech import pos_figures
+from layerscope.sweeps.figures.preference import preference_figures
 from layerscope.sweeps.finished import FinishedRun
-from layerscope.sweeps.tables import POS, PREDICTION_DEPTH, PROXIES, TRANSITIONS
+from layerscope.sweeps.preference import JSON as PREFERENCE_JSON
+from layerscope.sweeps.tables import BEYOND_DAMAGE, POS, PREDICTION_DEPTH, PREFERENCE, PROXIES, TRANSITIONS
 
 Draw = Callable[..., dict[str, Figure]]
 """Takes ``language`` and gives figures by name."""
@@ -41,7 +43,21 @@ def by_part_of_speech(run: FinishedRun) -> Draw | None:
     )
 
 
-DRAWN: dict[str, Callable[[FinishedRun], Draw | None]] = {"layers": by_layer, "parts of speech": by_part_of_speech}
+def by_preference(run: FinishedRun) -> Draw | None:
+    """What ``layerscope preference`` found; None where it did not run."""
+    found = run.directory.read_json(PREFERENCE_JSON, made_by="layerscope preference", needs=["unit"])
+    if found is None:
+        return None
+    preference, beyond = (run.directory.read_table(table).to_pandas() for table in (PREFERENCE, BEYOND_DAMAGE))
+    families = layer_families(run.layers)
+    return partial(preference_figures, preference, beyond, families, unit=str(found["unit"]), model=run.model)
+
+
+DRAWN: dict[str, Callable[[FinishedRun], Draw | None]] = {
+    "layers": by_layer,
+    "parts of speech": by_part_of_speech,
+    "preference": by_preference,
+}
 """By what is drawn, the function that finds its tables."""
 
 

@@ -23,10 +23,7 @@ from layerscope.pairs.importing import read_ours_or_blimp
 from layerscope.pairs.judging_protocol import JudgingProtocol
 from layerscope.pairs.pair import MinimalPair
 from layerscope.sweeps.engine.walk import ShardScores
-
-SIDES = ("right", "wrong")
-PARTS = ("edit", "continuation", "sentence")
-"""What differs; what both sides go on with; all scored tokens."""
+from layerscope.sweeps.tables import PARTS, SIDES
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,10 @@ PREDICTION_DEPTH = Table(
     ),
 )
 
+SIDES = ("right", "wrong")
+PARTS = ("edit", "continuation", "sentence")
+"""Of the sentences of a pair: what differs, what both sides go on with, and all scored tokens."""
+
 PAIRS = Table(
     "pairs.parquet",
     "a pair with a wrong side that was scored; only of a run with --pairs",
@@ -223,6 +227,34 @@ PREFERENCE = Table(
         Column("q_value", pa.float64(), "0..1", "After Benjamini-Hochberg over the unit's variants × groups of a kind.", True),
         Column("not_finite", pa.int32(), "pairs", "Pairs whose NLL overflowed in the model's dtype."),
     ),
+)
+
+BEYOND_DAMAGE = Table(
+    "beyond_damage.parquet",
+    "a variant of a family with six or more, a group of pairs and a measure",
+    (
+        Column("variant", NAMES, "-", "Name of the variant."),
+        Column("family", NAMES, "-", "Family that made it."),
+        Column("unit", NAMES, "-", "What NLLs are summed over: edit, continuation or sentence."),
+        Column("kind", NAMES, "-", "all, subtype or term (the source's own name)."),
+        Column("group", NAMES, "-", "The subtype or term; all for all pairs."),
+        Column("measure", NAMES, "-", "margin, in nats per pair, or accuracy, 0..1: what the next columns are of."),
+        Column("damage_nats", pa.float64(), "nats per token", "ΔNLL of the variant on neutral text."),
+        Column("effect", pa.float64(), "as the measure", "variant − intact, pair by pair."),
+        Column(
+            "expected_low",
+            pa.float64(),
+            "as the measure",
+            "Least effect that a falling relation with damage allows, by all others; missing beyond the largest damage.",
+            True,
+        ),
+        Column("expected_high", pa.float64(), "as the measure", "Largest one; missing below the smallest damage.", True),
+        Column("beyond", pa.float64(), "as the measure", "effect less the nearer bound; 0 between them."),
+        Column("standard_error", pa.float64(), "as the measure", "Of effect less the nearer bound, templates left out.", True),
+        Column("p_value", pa.float64(), "0..1", "Two-sided p of lying within the bounds; missing below 8 clusters.", True),
+        Column("q_value", pa.float64(), "0..1", "After Benjamini-Hochberg over a family's variants × groups of a kind.", True),
+    ),
+    made_by="layerscope preference",
 )
 
 WORDS = Table(

@@ -1,0 +1,78 @@
+"""What a family does to the preference for the right side, beyond its damage, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from layerscope.bilingual import Bilingual, Language
+from layerscope.sweeps.analysis.beyond_damage import Explained
+
+LEVEL = 0.05
+_NAMED = 3
+
+
+def preference_finding(rows: pd.DataFrame, intact: pd.Series[Any], explained: Sequence[Explained]) -> Bilingual:
+    """The sentences under a family and a group of pairs.
+
+    Args:
+        rows: rows of beyond_damage.parquet, of one family, group and the measure margin.
+        intact: the intact model's row of preference.parquet, of the same group and unit.
+        explained: of the same family and group, margin first.
+    """
+    n_pairs = int(intact["pairs"])
+    known = Bilingual(
+        f"The intact model prefers the right side in {intact['accuracy']:.1%} of {n_pairs:,} pairs (margin "
+        f"{intact['margin_nats']:+.3g} nats).",
+        f"元のモデルは {n_pairs:,} ペアの {intact['accuracy']:.1%} で正しい側を選ぶ"
+        f"（マージン {intact['margin_nats']:+.3g} nat）。",
+    )
+    tested = rows["q_value"].to_numpy(float)
+    share = explained[0].share
+    by_damage = Bilingual(
+        f" Damage to neutral text explains {share:.0%} of what variants do to the margin (permuted layers: p = "
+        f"{explained[0].p_value:.2g}).",
+        f"変種がマージンに与える効果の {share:.0%} は中立な文章の損傷で説明される"
+        f"（層の並べ替え：p = {explained[0].p_value:.2g}）。",
+    )
+    if np.isnan(share):
+        by_damage = Bilingual(" No variant changes the margin.", "マージンを変える変種はない。")
+    if np.isnan(tested).all():
+        few = Bilingual(
+            " Too few templates or pairs for a test of single layers.", "テンプレートやペアが少なく、層ごとの検定はできない。"
+        )
+        return Bilingual(known.en + by_damage.en + few.en, known.ja + by_damage.ja + few.ja)
+    found = rows[tested < LEVEL]
+    worse, better = found[found["beyond"] < 0].sort_values("beyond"), found[found["beyond"] > 0].sort_values("beyond")[::-1]
+    if found.empty:
+        said = Bilingual(
+            f" No variant is outside what damage allows (q < {LEVEL:g}).",
+            f"損傷で許される範囲を外れると言える変種はない（q < {LEVEL:g}）。",
+        )
+        return Bilingual(known.en + by_damage.en + said.en, known.ja + by_damage.ja + said.ja)
+    parts = [
+        (Bilingual("cost more of the preference than their damage allows", "損傷で許される以上に選好を損なうのは"), worse),
+        (Bilingual("cost less than it allows", "損傷で許されるほど損なわないのは"), better),
+    ]
+    en = "; ".join(f"{_listed(some, 'en')} {words.en}" for words, some in parts if len(some))
+    ja = "。".join(f"{words.ja} {_listed(some, 'ja')}" for words, some in parts if len(some))
+    return Bilingual(
+        f"{known.en}{by_damage.en} Beyond it (q < {LEVEL:g}, {len(found)} of {len(rows)} variants): {en}.",
+        f"{known.ja}{by_damage.ja}それを超えるもの（q < {LEVEL:g}、{len(rows)} 変種中 {len(found)}）：{ja}。",
+    )
+
+
+def _listed(rows: pd.DataFrame, language: Language) -> str:
+    named = [_named(row, language) for row in rows.head(_NAMED).to_dict("records")]
+    more = len(rows) - len(named)
+    if more:
+        named.append(f"and {more} more" if language == "en" else f"ほか {more}")
+    return (", " if language == "en" else "、").join(named)
+
+
+def _named(row: dict[Any, Any], language: Language) -> str:
+    value = f"{row['beyond']:+.3g} ± {row['standard_error']:.2g}"
+    return f"{row['variant']} ({value} nats)" if language == "en" else f"{row['variant']}（{value} nat）"

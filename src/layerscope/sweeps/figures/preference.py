@@ -1,0 +1,131 @@
+"""Figures of the preference for the right side of pairs: by layer with the damage above it, and against the damage."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from layerscope.bilingual import Language
+from layerscope.figures.labels import family_axis_label, in_lines, label
+from layerscope.figures.style import BLUE, COLOURS, GREY, HALF_PAGE_INCHES, MARKERS, figure_style, log_axis, new_figure
+from layerscope.sweeps.analysis.places import stands_at
+
+_MOST_NAMED = 8
+_LEVEL = 0.05
+
+
+def preference_figures(
+    preference: pd.DataFrame, beyond: pd.DataFrame, families: list[str], *, unit: str, model: str, language: Language
+) -> dict[str, Figure]:
+    """Every figure, by name.
+
+    Args:
+        preference: preference.parquet.
+        beyond: beyond_damage.parquet.
+        families: those with a variant for every layer or pair.
+        unit: what NLLs are summed over, as in ``beyond``.
+        model: its name, for the line above each figure.
+        language: of all words.
+    """
+    rows = preference[preference["unit"].astype(str) == unit].astype(dict.fromkeys(("family", "kind", "group", "variant"), str))
+    outside = beyond.astype(dict.fromkeys(("family", "kind", "group", "measure", "variant"), str))
+    n_pairs = int(rows.loc[rows["kind"] == "all", "pairs"].iloc[0])
+    caption = "\n".join(in_lines([model, f"{n_pairs:,} {label('pairs', language)}", label(f"unit:{unit}", language)]))
+    figures = {}
+    with figure_style(language):
+        for family in families:
+            figures[f"preference_{family.replace(':', '-')}"] = by_layer(rows[rows["family"] == family], caption, language)
+        shown = outside[(outside["kind"] == "all") & (outside["measure"] == "margin")]
+        if len(shown):
+            figures["preference_damage"] = against_damage(shown, rows, caption, language)
+    return figures
+
+
+def by_layer(rows: pd.DataFrame, caption: str, language: Language) -> Figure:
+    """Damage above, and below it the change of accuracy by group of pairs; a dot where the margin's is not resolved."""
+    groups = rows[["kind", "group", "pairs"]].drop_duplicates()
+    if (groups["kind"] == "term").any():  # the source's own names are finer than subtypes
+        groups = groups[groups["kind"] != "subtype"]
+    elif (groups["kind"] == "subtype").sum() == 1:
+        groups = groups[groups["kind"] == "all"]
+    names = [(kind, group) for kind, group in zip(groups["kind"], groups["group"], strict=True)]
+    some = [rows[(rows["kind"] == kind) & (rows["group"] == group)] for kind, group in names]
+    figure = Figure(figsize=(HALF_PAGE_INCHES, 2.3 + 0.17 * len(names)))
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1.0, 0.4 + 0.17 * len(names)])
+    at = stands_at(some[0], "span_first")
+    damage = some[0]["damage_nats"].to_numpy(float)
+    above.bar(np.arange(len(at)), damage, color=GREY, width=0.8)
+    if (damage > 0).all() and damage.max() / damage.min() > 30:
+        log_axis(above, "y")
+    above.set_ylabel(label("damage", language))
+    above.set_title(caption, color=GREY)
+    change = np.stack([one["delta_accuracy"].to_numpy(float) for one in some])
+    limit = max(float(np.nanmax(np.abs(change))), 0.01)
+    image = below.imshow(change, aspect="auto", cmap="RdBu", vmin=-limit, vmax=limit, interpolation="nearest")
+    q_values = np.stack([one["q_value"].to_numpy(float) for one in some])
+    is_tested = bool(np.isfinite(q_values).any())
+    uncertain = np.argwhere(~(q_values < _LEVEL) & is_tested)
+    below.scatter(uncertain[:, 1], uncertain[:, 0], s=1.2, color="black", linewidths=0)
+    marks = ["*" if bool(one["is_few"].iloc[0]) else "" for one in some]
+    below.set_yticks(
+        range(len(names)),
+        [
+            f"{_shortened(label('all_pairs', language) if kind == 'all' else group)} ({int(one['pairs'].iloc[0]):,}){mark}"
+            for (kind, group), one, mark in zip(names, some, marks, strict=True)
+        ],
+    )
+    step = max(1, round(len(at) / 8))
+    below.set_xticks(range(0, len(at), step), [str(int(layer)) for layer in at[::step]])
+    below.set_xlabel(family_axis_label(rows["family"].iloc[0], language))
+    below.grid(visible=False)
+    bar = figure.colorbar(image, ax=[above, below], location="bottom", pad=0.02, fraction=0.05, aspect=40)
+    bar.set_label(label("delta_accuracy", language))
+    notes = [label("note:margin_uncertain" if is_tested else "note:no_test_pairs", language)]
+    notes += [label("note:few_pairs_star", language)] if any(marks) else []
+    figure.supxlabel("\n".join(notes), fontsize=6, color=GREY)
+    return figure
+
+
+def against_damage(outside: pd.DataFrame, preference: pd.DataFrame, caption: str, language: Language) -> Figure:
+    """Equal damage, different preference: each variant's margin over its damage, with what a falling relation allows.
+
+    Args:
+        outside: rows of beyond_damage.parquet, of all pairs and the margin.
+        preference: rows of preference.parquet, of the unit.
+        caption: what was scored.
+        language: of all words.
+    """
+    figure, (axes,) = new_figure(height=3.4)
+    everything = preference[preference["kind"] == "all"]
+    intact = float(everything["intact_margin_nats"].iloc[0])
+    axes.axhline(intact, color="black", linestyle="--", linewidth=0.9, label=f"{label('intact', language)} ({intact:.2f})")
+    families = list(dict.fromkeys(outside["family"]))
+    for family, colour, marker in zip(families, COLOURS, MARKERS, strict=False):
+        rows = outside[outside["family"] == family].sort_values("damage_nats")
+        x, y = rows["damage_nats"].to_numpy(float), intact + rows["effect"].to_numpy(float)
+        is_found = rows["q_value"].to_numpy(float) < _LEVEL
+        low, high = (intact + rows[f"expected_{end}"].to_numpy(float) for end in ("low", "high"))
+        axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0, step="mid")
+        faces = [colour if found else "white" for found in is_found]
+        axes.scatter(x, y, s=12, c=faces, edgecolors=colour, marker=marker, linewidths=0.8)
+        axes.scatter([], [], s=12, color=colour, marker=marker, label=label(f"name:{family}", language))
+        far = rows.assign(y=y)[is_found].sort_values("beyond", key=np.abs, ascending=False).head(_MOST_NAMED)
+        for row in far.to_dict("records"):
+            name = row["variant"].removeprefix(f"{family.partition(':')[0]}-")
+            axes.annotate(name, (row["damage_nats"], row["y"]), xytext=(3, 2), textcoords="offset points", fontsize=6)
+    if (outside["damage_nats"] > 0).all():
+        log_axis(axes, "x")
+    axes.set_xlabel(label("damage_axis", language))
+    axes.set_ylabel(label("margin", language))
+    axes.set_title(caption, color=GREY)
+    axes.legend(
+        handles=[*axes.get_legend_handles_labels()[0], Patch(facecolor=BLUE, alpha=0.15, label=label("allowed", language))]
+    )
+    figure.supxlabel(label("note:beyond", language), fontsize=6, color=GREY)
+    return figure
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= 30 else f"{name[:29]}…"
