@@ -1,45 +1,45 @@
-"""Bounds of a falling relation: by hand, against a brute-force fit, under the null, and with a point that is out of line."""
+"""Bounds of a falling relation: by hand, under the null, and with a point that is out of line."""
 
 from __future__ import annotations
-
-import itertools
 
 import numpy as np
 import pytest
 
 from layerscope.stats.false_discovery import benjamini_hochberg
-from layerscope.stats.monotone import allowed, explained, falling_medians, outside
+from layerscope.stats.monotone import Neighbours, explained, outside
 
 
-def test_medians_by_hand() -> None:
-    assert falling_medians(np.array([5.0, 3.0, 1.0]), upper=True).tolist() == [5.0, 3.0, 1.0]
-    assert falling_medians(np.array([5.0, 1.0, 3.0]), upper=True).tolist() == [5.0, 3.0, 3.0]
-    assert falling_medians(np.array([5.0, 1.0, 3.0]), upper=False).tolist() == [5.0, 1.0, 1.0]
-    # one value out of line moves none of its neighbours
-    assert falling_medians(np.array([0.0, -9.0, 0.0, 0.0]), upper=True).tolist() == [0.0] * 4
-    assert falling_medians(np.array([1.0, 2.0, 3.0]), upper=True).tolist() == [2.0] * 3
-    assert falling_medians(np.zeros(0), upper=True).tolist() == []
+def test_bounds_by_hand() -> None:
+    x = np.array([4.0, 0.0, 2.0, 3.0, 1.0, 2.0])
+    y = np.array([-4.0, 0.0, -2.0, -3.0, -1.0, -2.5])
+    low, high = Neighbours(x).bounds(y)
+    # of 0 and 1, one smaller or none: no bound; of the 2s the larger of 0 and −1; of 3 the median of −1, −2, −2.5
+    assert high.tolist() == [-2.5, np.inf, 0.0, -2.0, np.inf, 0.0]
+    # of 0 the median of −1, −2, −2.5; of 1 of −2, −2.5, −3; of the 2s the smaller of −3 and −4
+    assert low.tolist() == [-np.inf, -2.0, -4.0, -np.inf, -2.5, -4.0]
 
 
-@pytest.mark.parametrize("seed", range(40))
-@pytest.mark.parametrize("upper", [True, False])
-def test_no_falling_function_is_nearer(seed: int, upper: bool) -> None:
-    """In Σ |y − fit|, by trying all that take values of the data."""
-    y = np.random.default_rng(seed).integers(-3, 4, size=6).astype(float)
-    fit = falling_medians(y, upper=upper)
-    assert (np.diff(fit) <= 0).all()
-    values = sorted(set(y), reverse=True)
-    best = min(np.abs(y - np.array(one)).sum() for one in itertools.combinations_with_replacement(values, len(y)))
-    assert np.abs(y - fit).sum() == best
+def test_several_samples_at_once_are_as_each_by_itself() -> None:
+    generator = np.random.default_rng(0)
+    neighbours, y = Neighbours(generator.normal(size=9)), generator.normal(size=(5, 9))
+    together = neighbours.bounds(y)
+    for row, one in enumerate(y):
+        for some, own in zip(together, neighbours.bounds(one), strict=True):
+            np.testing.assert_array_equal(some[row], own)
 
 
-def test_a_point_is_bound_by_its_neighbours_on_both_sides_and_by_none_of_its_own_x() -> None:
-    x = np.array([2.0, 0.0, 1.0, 3.0, 1.0])
-    y = np.array([-5.0, 0.0, -1.0, -2.0, -1.5])
-    low, high = allowed(x, y)
-    assert high.tolist() == [-1.5, np.inf, 0.0, -5.0, 0.0]
-    # larger than 1 are −5 and −2, of which neither falls below the other
-    assert low.tolist() == [-2.0, -1.5, -5.0, -np.inf, -5.0]
+@pytest.mark.parametrize("seed", range(20))
+def test_what_falls_is_inside_and_one_that_does_not_accuses_nobody(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    x = generator.permutation(np.exp(generator.normal(size=14)))
+    y = -np.sqrt(x) * generator.uniform(0.5, 3.0)
+    low, high = Neighbours(x).bounds(y)
+    assert ((low <= y) & (y <= high)).all()
+    out = np.argsort(x)[int(generator.integers(3, 11))]
+    y[out] += generator.choice([-9.0, 9.0])
+    low, high = Neighbours(x).bounds(y)
+    is_outside = (y < low) | (y > high)
+    assert np.flatnonzero(is_outside).tolist() == [out]
 
 
 def test_what_is_outside_and_by_how_much() -> None:
@@ -49,22 +49,22 @@ def test_what_is_outside_and_by_how_much() -> None:
     noise = np.random.default_rng(0).normal(scale=0.1, size=(8, 20))
     values = y[:, None] + noise - noise.mean(axis=1, keepdims=True)
     found = outside(x, values * 3, np.full(20, 3))
-    low, high = allowed(x, y)
+    low, high = Neighbours(x).bounds(y)
     np.testing.assert_allclose(found.low, low, atol=1e-12)
     np.testing.assert_allclose(found.high, high, atol=1e-12)
-    np.testing.assert_allclose(found.beyond, [0, 0, 0, 0, -4.0, 0, 0, 0], atol=1e-12)
-    expected = np.sqrt((noise[4] - noise[5]).var(ddof=1) / 20)
+    np.testing.assert_allclose(found.beyond, [0, 0, 0, 0, -3.0, 0, 0, 0], atol=1e-12)
+    expected = np.sqrt((noise[4] - noise[6]).var(ddof=1) / 20)  # the median of −5, −6, −7 is −6
     assert found.error[4] == pytest.approx(expected, rel=0.02)
     assert found.p_value[4] < 1e-10
     assert np.nanmin(np.delete(found.p_value, 4)) > 0.9
     few = outside(x, values[:, :7], np.ones(7, dtype=int))
     assert np.isnan(few.p_value).all()
-    assert np.isfinite(few.error[1:]).all()
+    assert np.isfinite(few.error).all()
 
 
 @pytest.mark.parametrize("sign", [-1.0, 1.0])
 def test_between_bounds_that_are_one_both_sides_count(sign: float) -> None:
-    """Pooled neighbours give the same bound above and below."""
+    """Neighbours on a level give the same bound above and below."""
     x = np.arange(9.0)
     y = np.zeros(9)
     y[4] = sign
@@ -72,6 +72,15 @@ def test_between_bounds_that_are_one_both_sides_count(sign: float) -> None:
     found = outside(x, values, np.ones(30, dtype=int))
     assert found.beyond[4] == pytest.approx(sign, abs=0.02)
     assert found.p_value[4] < 1e-10
+
+
+def test_where_bounds_cross_the_one_that_is_broken_less_counts() -> None:
+    x = np.arange(7.0)
+    y = np.array([0.0, -4.0, -4.0, 0.0, 1.0, 1.0, 1.0])  # 3 lies above −4 and below 1
+    values = y[:, None] + np.random.default_rng(2).normal(scale=0.01, size=(7, 20))
+    found = outside(x, values - values.mean(axis=1, keepdims=True) + y[:, None], np.ones(20, dtype=int))
+    assert (found.low[3], found.high[3]) == (pytest.approx(1.0), pytest.approx(-4.0))
+    assert found.beyond[3] == pytest.approx(-1.0)
 
 
 def world(generator: np.random.Generator, n_templates: int, *, planted: float = 0.0, flat: bool = False):
@@ -107,7 +116,7 @@ def test_a_planted_layer_is_found_and_accuses_no_other() -> None:
         q = benjamini_hochberg(outside(x, values, np.ones(40, dtype=int)).p_value[1:])
         found.append(q[layer] < 0.05)
         others.append((np.delete(q, layer) < 0.05).any())
-    assert np.mean(found) >= 0.85
+    assert np.mean(found) >= 0.75
     assert np.mean(others) <= 0.125
 
 

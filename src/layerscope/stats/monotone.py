@@ -1,11 +1,11 @@
-"""What a falling relation allows: bounds on one point's value from all the others, and how far it lies outside them.
+"""What a falling relation allows: bounds on one point's value from the others, and how far it lies outside them.
 
-If y never rises with x, a point's y lies between those of its neighbours in x: at most that of the next smaller x, at least
-that of the next larger one. Their values come of an isotonic fit of medians to all points but the one in question, so that no
-point bears witness for itself, and one that is out of line accuses none of its neighbours. Beyond the largest x there is no
-lower bound. Nothing is assumed of the relation's form.
+If y never rises with x, a point's y is at most that of every point with a smaller x, and at least that of every one with a
+larger x. The bounds are the medians of the three next ones on either side, so that no point bears witness for itself, and one
+that is out of line accuses none of its neighbours; of two, the one that allows more. With fewer than two on a side there is no
+bound there. Nothing is assumed of the relation's form.
 
-Axes: ``point``, ``cluster``.
+Axes: ``point``, ``cluster``, ``part`` (what is left out together).
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ FEWEST_POINTS = 6
 """Points that a relation needs."""
 FEWEST_CLUSTERS = 8
 """With fewer there are no p-values."""
+_WITNESSES = 3
+"""Points on either side that a bound is the median of."""
 _MOST_PARTS = 50
 """Parts that clusters are put together to for the jackknife."""
 
@@ -30,9 +32,9 @@ class Outside:
     """How far each point lies outside what the others allow."""
 
     low: Float[np.ndarray, " point"]
-    """Least value that a falling relation through the others allows; −∞ beyond the largest x."""
+    """Least value that a falling relation through the others allows; −∞ for the two of the largest x."""
     high: Float[np.ndarray, " point"]
-    """Largest one; +∞ before the smallest x."""
+    """Largest one; +∞ for the two of the smallest x."""
     beyond: Float[np.ndarray, " point"]
     """Value less the nearer bound: below 0 under the lower one, above 0 over the upper one, 0 between them."""
     error: Float[np.ndarray, " point"]
@@ -41,48 +43,33 @@ class Outside:
     """Two-sided, of lying within the bounds; at most 0.05 in 5 of 100 points on a bound, in fewer of those between."""
 
 
-def allowed(
-    x: Float[np.ndarray, " point"], y: Float[np.ndarray, " point"]
-) -> tuple[Float[np.ndarray, " point"], Float[np.ndarray, " point"]]:
-    """Bounds on each y from all other points.
+class Neighbours:
+    """Which points bound which; the order in x is that of the whole sample, and never drawn again.
 
     Args:
-        x: of each.
-        y: of each, expected to fall with x.
+        x: of each point.
     """
-    order = np.argsort(x, kind="stable")
-    low, high = np.full(len(x), -np.inf), np.full(len(x), np.inf)
-    for place, point in enumerate(order):
-        others = np.delete(order, place)
-        n_smaller = int((x[others] < x[point]).sum())
-        first_larger = len(others) - int((x[others] > x[point]).sum())
-        if n_smaller:
-            high[point] = falling_medians(y[others], upper=True)[n_smaller - 1]
-        if first_larger < len(others):
-            low[point] = falling_medians(y[others], upper=False)[first_larger]
-    return low, high
 
+    def __init__(self, x: Float[np.ndarray, " point"]) -> None:
+        order = np.argsort(x, kind="stable")
+        self._smaller = [order[x[order] < value][-_WITNESSES:] for value in x]
+        self._larger = [order[x[order] > value][:_WITNESSES] for value in x]
 
-def falling_medians(y: Float[np.ndarray, " point"], *, upper: bool) -> Float[np.ndarray, " point"]:
-    """The falling step function nearest to some values in Σ |y − fit|: one value out of line moves none of its neighbours.
+    def bounds(
+        self, y: Float[np.ndarray, "... point"]
+    ) -> tuple[Float[np.ndarray, "... point"], Float[np.ndarray, "... point"]]:
+        """Least and largest value of each point that the others allow: −∞ and +∞ where they do not say.
 
-    Neighbours that do not fall are pooled and get their median, the upper or the lower one of an even number.
-    """
-    pools: list[list[float]] = []
-    middle: list[float] = []
-    for value in y.tolist():
-        pool = [value]
-        while middle and middle[-1] < _median(pool, upper):
-            middle.pop()
-            pool = sorted([*pools.pop(), *pool])
-        pools.append(pool)
-        middle.append(_median(pool, upper))
-    return np.repeat(middle, [len(pool) for pool in pools])
-
-
-def _median(pool: list[float], upper: bool) -> float:
-    """Of values in ascending order."""
-    return pool[len(pool) // 2 if upper else (len(pool) - 1) // 2]
+        Args:
+            y: of each point; several samples at once.
+        """
+        low, high = np.full(y.shape, -np.inf), np.full(y.shape, np.inf)
+        for point, (smaller, larger) in enumerate(zip(self._smaller, self._larger, strict=True)):
+            if len(smaller) > 1:
+                high[..., point] = np.sort(y[..., smaller])[..., len(smaller) // 2]
+            if len(larger) > 1:
+                low[..., point] = np.sort(y[..., larger])[..., (len(larger) - 1) // 2]
+        return low, high
 
 
 def outside(
@@ -95,23 +82,24 @@ def outside(
         sums: of y over the items of each cluster; y is Σ sums / Σ counts.
         counts: items of each cluster.
     """
+    neighbours = Neighbours(x)
     y = sums.sum(axis=1) / counts.sum()
-    low, high = allowed(x, y)
-    # below both where the two are one; between them the nearer one is held against
-    is_under = (y < low) | ((y <= high) & (_distance(y, low) < _distance(y, high)))
-    beyond = np.minimum(y - low, 0.0) + np.maximum(y - high, 0.0)
-    parts = np.arange(len(counts)) % _MOST_PARTS
-    n_parts = int(parts.max(initial=-1)) + 1
-    nearer = np.where(is_under, y - low, y - high)
+    low, high = neighbours.bounds(y)
+    under, over = low - y, y - high
+    # the bound that is broken; of both, where they cross, the one that is broken less; of none, the nearer one
+    is_under = np.where((under > 0) & (over > 0), under < over, under > over)
+    beyond = np.where(is_under, -np.maximum(under, 0.0), np.maximum(over, 0.0))
+    part = np.arange(len(counts)) % _MOST_PARTS
+    n_parts = int(part.max(initial=-1)) + 1
     if n_parts < 2:
         nothing = np.full(len(x), np.nan)
         return Outside(low, high, beyond, nothing, nothing)
-    left = np.zeros((n_parts, len(x)))
-    for part in range(n_parts):
-        kept = parts != part
-        y_left = sums[:, kept].sum(axis=1) / counts[kept].sum()
-        low_left, high_left = allowed(x, y_left)
-        left[part] = np.where(is_under, y_left - low_left, y_left - high_left)
+    sums_of = np.stack([np.bincount(part, row, minlength=n_parts) for row in sums])
+    counts_of = np.bincount(part, counts, minlength=n_parts)
+    y_left = ((sums.sum(axis=1, keepdims=True) - sums_of) / (counts.sum() - counts_of)).T
+    low_left, high_left = neighbours.bounds(y_left)
+    left = y_left - np.where(is_under, low_left, high_left)
+    nearer = np.where(is_under, -under, over)
     with np.errstate(invalid="ignore", divide="ignore"):
         error = np.sqrt((n_parts - 1) / n_parts * ((left - left.mean(axis=0)) ** 2).sum(axis=0))
         t = np.where(is_under, -nearer, nearer) / error
@@ -120,11 +108,6 @@ def outside(
     if len(counts) < FEWEST_CLUSTERS:
         p_value = np.full(len(x), np.nan)
     return Outside(low, high, beyond, np.where(has_bound, error, np.nan), np.where(has_bound, p_value, np.nan))
-
-
-def _distance(y: Float[np.ndarray, " point"], bound: Float[np.ndarray, " point"]) -> Float[np.ndarray, " point"]:
-    """To a bound; infinite where there is none."""
-    return np.where(np.isfinite(bound), np.abs(y - bound), np.inf)
 
 
 def explained(

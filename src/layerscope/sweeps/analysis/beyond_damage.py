@@ -1,8 +1,9 @@
 """Whether a layer carries the preference for the right side, beyond what its loss does to everything.
 
 Damage is ΔNLL on the neutral text of the same run. If variants did nothing but damage, the preference would fall as damage
-rises, in whatever form: the other variants of the family, and the intact model (no damage, no loss), then bound what each one's
-effect can be. What lies outside these bounds is beyond the damage; inside them nothing is claimed (``stats.monotone``).
+rises, in whatever form: the variants with the next smaller and larger damages, and the intact model (no damage, no loss), then
+bound what each one's effect can be. What lies outside these bounds is beyond the damage; inside them nothing is claimed
+(``stats.monotone``).
 
 Axes: ``variant``, ``pair``.
 """
