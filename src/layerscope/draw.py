@@ -29,8 +29,8 @@ def draw_figures(
         path: run directory, finished.
         languages: of their words; the locale's if None, or English.
         formats: of the files.
-        of: what is drawn, ``layers`` and ``parts of speech`` of a sweep, ``stability`` and ``intervention`` of a contrast;
-            all of it if None.
+        of: what is drawn, ``layers``, ``parts of speech`` and ``preference`` of a sweep, ``stability`` and ``intervention`` of
+            a contrast; all of it if None.
         progress: told of what is drawn.
 
     Returns:
