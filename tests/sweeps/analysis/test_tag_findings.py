@@ -19,10 +19,12 @@ def tags(
     *,
     q: dict[str, list[float]] | None = None,
     few: tuple[str, ...] = (),
+    family: str = "removal",
 ) -> pd.DataFrame:
     rows = [
         {
             "unit": "word",
+            "family": family,
             "kind": "tag",
             "tag": tag,
             "variant": variant,
@@ -94,6 +96,37 @@ def test_every_verdict(rows: pd.DataFrame, en: str, ja: str | None) -> None:
     assert said.en == en
     if ja is not None:
         assert said.ja == ja
+
+
+@pytest.mark.parametrize(
+    ("q", "half_width", "en", "ja"),
+    [
+        (
+            {"NOUN": [0.01, 0.2], "DET": [0.01, 0.3]},
+            0.1,
+            "From the whole model's prediction further than other words: NOUN (+0.5 nats [+0.4, +0.6] at removal-0); nearer than "
+            "other words: DET (-0.3 nats [-0.4, -0.2] at removal-0). Further: 1, nearer: 1, not resolved: 2 of 4",
+            "モデル全体の予測から他の語より遠いのは NOUN",
+        ),
+        (
+            {"NOUN": [0.3, 0.2], "DET": [0.3, 0.3]},
+            0.1,
+            "No part of speech is further from the whole model's prediction than other words, or nearer as far as can be told",
+            "モデル全体の予測からの遠さが他の語と違うと言える品詞はない",
+        ),
+        (
+            None,
+            np.nan,
+            "Beside other words, NOUN (+0.5 nats at removal-0) is furthest from the whole model's prediction and DET (-0.3 nats "
+            "at removal-0) nearest, without intervals.",
+            "他の語と比べてモデル全体の予測から最も遠いのは NOUN（removal-0 で +0.5 nat）、最も近いのは DET",
+        ),
+    ],
+)
+def test_of_depths_it_is_said_how_far_they_are(q: dict[str, list[float]] | None, half_width: float, en: str, ja: str) -> None:
+    found = tag_finding(tags({"NOUN": [0.5, 0.1], "DET": [-0.3, 0.0]}, half_width, q=q, family="depth"))
+    assert found.en.startswith(en)
+    assert found.ja.startswith(ja)
 
 
 def test_classes_and_other_units_are_left_out() -> None:

@@ -5,15 +5,52 @@ What is compared is the contrast: the effect on the words of a part of speech le
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from layerscope.bilingual import Bilingual, Language
+from layerscope.paths.families import DEPTH
 from layerscope.sweeps.analysis.findings import counted, in_nats, told_from_zero
 
 _NAMED = 3
+
+
+@dataclass(frozen=True)
+class _Words:
+    """How contrasts above and below 0 are spoken of."""
+
+    start: Bilingual
+    above: Bilingual
+    below: Bilingual
+    most: Bilingual
+    least: Bilingual
+    none: Bilingual
+    counted: tuple[Bilingual, Bilingual]
+
+
+_BREAKING = _Words(
+    Bilingual("Breaks ", ""),
+    Bilingual("more than other words", "他の語より大きく悪化するのは"),
+    Bilingual("less than other words", "悪化が他の語より小さいのは"),
+    Bilingual("breaks most", "他の語と比べた悪化が最も大きいのは"),
+    Bilingual("least", "最も小さいのは"),
+    Bilingual("breaks more or less than other words", "悪化の大きさが他の語と違う"),
+    (Bilingual("more", "大きい"), Bilingual("less", "小さい")),
+)
+_AT_A_DEPTH = _Words(
+    Bilingual("From the whole model's prediction ", ""),
+    Bilingual("further than other words", "モデル全体の予測から他の語より遠いのは"),
+    Bilingual("nearer than other words", "他の語より近いのは"),
+    Bilingual("is furthest from the whole model's prediction", "他の語と比べてモデル全体の予測から最も遠いのは"),
+    Bilingual("nearest", "最も近いのは"),
+    Bilingual(
+        "is further from the whole model's prediction than other words, or nearer", "モデル全体の予測からの遠さが他の語と違う"
+    ),
+    (Bilingual("further", "遠い"), Bilingual("nearer", "近い")),
+)
 
 
 def tag_finding(rows: pd.DataFrame) -> Bilingual:
@@ -30,32 +67,29 @@ def tag_finding(rows: pd.DataFrame) -> Bilingual:
     tags = tags.sort_values("contrast_nats", ascending=False, kind="stable")
     if tags.empty:
         return Bilingual("No part of speech can be compared with other words.", "他の語と比べられる品詞はない。")
+    words = _AT_A_DEPTH if (tags["family"].astype(str) == DEPTH).all() else _BREAKING
     more, less, is_tested = told_from_zero(tags, "contrast", "contrast_q_value")
     if is_tested is None:
         most, least = tags.head(1), tags.tail(1)
         return Bilingual(
-            f"Beside other words, {_listed(most, 'en')} breaks most and {_listed(least, 'en')} least, without intervals.",
-            f"他の語と比べた悪化が最も大きいのは {_listed(most, 'ja')}、最も小さいのは {_listed(least, 'ja')}（区間なし）。",
+            f"Beside other words, {_listed(most, 'en')} {words.most.en} and {_listed(least, 'en')} {words.least.en}, without intervals.",
+            f"{words.most.ja} {_listed(most, 'ja')}、{words.least.ja} {_listed(least, 'ja')}（区間なし）。",
         )
-    parts = [
-        (Bilingual("more than other words", "他の語より大きく悪化するのは"), tags[more]),
-        (Bilingual("less than other words", "悪化が他の語より小さいのは"), tags[less].iloc[::-1]),
-    ]
-    named = [(words, some.drop_duplicates("tag").head(_NAMED)) for words, some in parts if len(some)]
+    parts = [(words.above, tags[more]), (words.below, tags[less].iloc[::-1])]
+    named = [(said, some.drop_duplicates("tag").head(_NAMED)) for said, some in parts if len(some)]
     if named:
-        listed = [f"{words.en}: {_listed(some, 'en')}" for words, some in named]
-        said = Bilingual(f"Breaks {'; '.join(listed)}", "。".join(f"{words.ja} {_listed(some, 'ja')}" for words, some in named))
+        listed = [f"{said.en}: {_listed(some, 'en')}" for said, some in named]
+        japanese = "。".join(f"{said.ja} {_listed(some, 'ja')}" for said, some in named)
+        said = Bilingual(f"{words.start.en}{'; '.join(listed)}", japanese)
     else:
         furthest = tags.iloc[[int(np.argmax(np.abs(tags["contrast_nats"].to_numpy(float))))]]
         said = Bilingual(
-            "No part of speech breaks more or less than other words as far as can be told (furthest from them is "
-            f"{_listed(furthest, 'en')})",
-            f"悪化の大きさが他の語と違うと言える品詞はない（最も離れているのは {_listed(furthest, 'ja')}）",
+            f"No part of speech {words.none.en} as far as can be told (furthest from them is {_listed(furthest, 'en')})",
+            f"{words.none.ja}と言える品詞はない（最も離れているのは {_listed(furthest, 'ja')}）",
         )
     n_tags = tags["tag"].nunique()
-    words = (Bilingual("more", "大きい"), Bilingual("less", "小さい"))
     things = Bilingual(f"contrasts of {n_tags} parts of speech", f"対比（{n_tags} 品詞）")
-    counts = counted(more, less, words, things) if is_tested else counted(more, less)
+    counts = counted(more, less, words.counted, things) if is_tested else counted(more, less)
     return Bilingual(f"{said.en}. {counts.en[0].upper()}{counts.en[1:]}.", f"{said.ja}。{counts.ja}。")
 
 
