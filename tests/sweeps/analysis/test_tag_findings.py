@@ -104,8 +104,8 @@ def test_every_verdict(rows: pd.DataFrame, en: str, ja: str | None) -> None:
         (
             {"NOUN": [0.01, 0.2], "DET": [0.01, 0.3]},
             0.1,
-            "From the whole model's prediction further than other words: NOUN (+0.5 nats [+0.4, +0.6] at removal-0); nearer than "
-            "other words: DET (-0.3 nats [-0.4, -0.2] at removal-0). Further: 1, nearer: 1, not resolved: 2 of 4",
+            "From the whole model's prediction further than other words: NOUN (+0.5 nats [+0.4, +0.6] at removal-0); nearer "
+            "than other words: DET (-0.3 nats [-0.4, -0.2] at removal-0). Further: 1, nearer: 1, not resolved: 2 of 4",
             "モデル全体の予測から他の語より遠いのは NOUN",
         ),
         (
@@ -117,8 +117,8 @@ def test_every_verdict(rows: pd.DataFrame, en: str, ja: str | None) -> None:
         (
             None,
             np.nan,
-            "Beside other words, NOUN (+0.5 nats at removal-0) is furthest from the whole model's prediction and DET (-0.3 nats "
-            "at removal-0) nearest, without intervals.",
+            "Beside other words, NOUN (+0.5 nats at removal-0) is furthest from the whole model's prediction and DET (-0.3 "
+            "nats at removal-0) nearest, without intervals.",
             "他の語と比べてモデル全体の予測から最も遠いのは NOUN（removal-0 で +0.5 nat）、最も近いのは DET",
         ),
     ],

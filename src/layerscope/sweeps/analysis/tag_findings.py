@@ -72,7 +72,8 @@ def tag_finding(rows: pd.DataFrame) -> Bilingual:
     if is_tested is None:
         most, least = tags.head(1), tags.tail(1)
         return Bilingual(
-            f"Beside other words, {_listed(most, 'en')} {words.most.en} and {_listed(least, 'en')} {words.least.en}, without intervals.",
+            f"Beside other words, {_listed(most, 'en')} {words.most.en} and {_listed(least, 'en')} {words.least.en}, without "
+            "intervals.",
             f"{words.most.ja} {_listed(most, 'ja')}、{words.least.ja} {_listed(least, 'ja')}（区間なし）。",
         )
     parts = [(words.above, tags[more]), (words.below, tags[less].iloc[::-1])]
