@@ -80,7 +80,12 @@ def test_everything_of_a_sweep(tagged: Path, swept: set[str], of_words: set[str]
     assert {"pos_removal", "pos_classes_exchange"} <= of_words
     assert len(written) == 4 * len(swept | of_words), "two languages, two formats"
     assert all(path.stat().st_size > 1000 for path in written)
-    assert told == [("Drawing: layers", 0, 2), ("Drawing: parts of speech", 1, 2), ("Drawing", 2, 2)]
+    assert told == [
+        ("Drawing: layers", 0, 3),
+        ("Drawing: parts of speech", 1, 3),
+        ("Drawing: preference", 2, 3),
+        ("Drawing", 3, 3),
+    ]
 
 
 def test_the_same_tables_give_the_same_bytes(tagged: Path) -> None:
@@ -181,7 +186,9 @@ def test_a_job_draws_in_the_languages_asked_for(tagged: Path, of_words: set[str]
 
 
 def test_what_is_not_drawn_of_a_run_is_refused(tagged: Path) -> None:
-    with pytest.raises(RunError, match="Of this run are drawn layers and parts of speech; got 'part of speech'. Did you mean"):
+    with pytest.raises(
+        RunError, match="Of this run are drawn layers, parts of speech and preference; got 'part of speech'. Did you mean"
+    ):
         draw_figures(tagged, of=["part of speech"])
 
 

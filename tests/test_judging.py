@@ -170,7 +170,7 @@ def test_the_harness_puts_a_start_token_and_a_space_before_each_sentence(
 
 def test_the_harness_needs_some_start_token(tiny_decoder: Decoder) -> None:
     decoder = with_tokenizer(tiny_decoder, tokenizer_of(None, None))
-    with pytest.raises(ModelError, match="lm-eval puts a BOS, else an EOS, .* has neither: take --protocol plain"):
+    with pytest.raises(ModelError, match="lm-eval puts a BOS, else an EOS, .* has neither: take the protocol plain"):
         sentence_nll(decoder, SENTENCES, protocol=LM_EVAL)
     assert np.isfinite(sentence_nll(decoder, SENTENCES, protocol=PLAIN)[:2]).all()
 

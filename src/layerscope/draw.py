@@ -50,7 +50,8 @@ def draw_figures(
     written: list[Path] = []
     for name in of or ():
         if name not in drawings:
-            raise RunError(f"Of this run are drawn {' and '.join(drawings)}; got '{name}'.{did_you_mean(name, drawings)}")
+            *most, last = drawings
+            raise RunError(f"Of this run are drawn {', '.join(most)} and {last}; got '{name}'.{did_you_mean(name, drawings)}")
     wanted = [name for name in drawings if of is None or name in of]
     # all tables are read before anything is drawn: where one is damaged, no figures are left of a part of the run
     found = {name: drawings[name](run) for name in wanted}  # type: ignore[arg-type]

@@ -17,6 +17,7 @@ COMMANDS = DOCS / "commands"
 ORDER = (
     "sweep",
     "pos",
+    "preference",
     "words",
     "export",
     "compare",

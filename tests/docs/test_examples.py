@@ -25,6 +25,7 @@ PNG = bytes.fromhex(
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
 NEEDS = {
     "pos": ("sweep",),
+    "preference": ("sweep",),
     "words": ("sweep", "pos"),
     "export": ("sweep",),
     "compare": ("sweep", "pos", "export"),

@@ -46,7 +46,7 @@ def start_ids(encoder: TextEncoder, protocol: JudgingProtocol) -> tuple[int, ...
     if start is None:
         raise ModelError(
             f"The protocol {protocol.name} puts a BOS, else an EOS, before each sentence; this tokenizer has neither: take "
-            f"{PLAIN.name}."
+            f"the protocol {PLAIN.name}."
         )
     return (int(start),)
 
