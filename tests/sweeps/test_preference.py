@@ -24,6 +24,8 @@ from tests.sweeps.planted_agreement import (
     write_frequent_text,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def run(*arguments: str) -> None:
     with pytest.raises(SystemExit) as ended:
