@@ -19,13 +19,19 @@ from layerscope.report.write import open_run
 from layerscope.results.directory import RunDirectory, run_slug
 from layerscope.results.schema import OLDEST_READ, Table
 from layerscope.results.schema import SCHEMA_VERSION as NOW
+from layerscope.sweeps import pair_tables
 from layerscope.sweeps import tables as sweep_tables
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.record import SweepRecord
 from layerscope.sweeps.tables import LAYERS, PROXIES, SCORES, SPANS, TOKENS
 from tests.made_up_records import contrast_manifest, sweep_manifest, sweep_record
 
-TABLES = [found for module in (sweep_tables, contrast_tables) for found in vars(module).values() if isinstance(found, Table)]
+TABLES = [
+    found
+    for module in (sweep_tables, pair_tables, contrast_tables)
+    for found in vars(module).values()
+    if isinstance(found, Table)
+]
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)

@@ -17,9 +17,10 @@ from layerscope.pairs.format import read_pairs, write_pairs
 from layerscope.pairs.judging_protocol import JudgingProtocol
 from layerscope.pairs.pair import MinimalPair
 from layerscope.sweeps.finished import FinishedRun
+from layerscope.sweeps.pair_tables import PAIR_DEPTH, PAIR_EFFECTS, PAIR_SCORES, PAIRS, PREFERENCE, PREFERENCE_DEPTH
 from layerscope.sweeps.prepare import PreparedSweep, SweepRequest, prepare_sweep
 from layerscope.sweeps.run import run_sweep
-from layerscope.sweeps.tables import PAIR_EFFECTS, PAIR_SCORES, PAIRS, PREFERENCE, SCORES
+from layerscope.sweeps.tables import SCORES
 from tests.checkpoints import has_bos
 from tests.letter_pairs import pairs_of_names
 from tests.naive import naive_scores, rearranged
@@ -132,10 +133,34 @@ def test_both_sides_share_a_batch(tiny_checkpoint: Path, tmp_path: Path) -> None
         assert (numbers == 2).all()
 
 
+def test_what_both_sides_begin_with_is_scored_once(either_checkpoint: Path, tmp_path: Path) -> None:
+    ready = prepared(either_checkpoint, tmp_path / "run", MIXED)
+    assert ready.pairs is not None
+    n_start = int(has_bos(either_checkpoint))
+    for one in ready.pairs.pairs:
+        right, wrong = one.sides
+        n_before = int(np.argmin([*(right.ids[: len(wrong.ids)] == wrong.ids[: len(right.ids)]), False]))
+        assert right.n_scored == len(right.ids) - 1, "all of the right side but the first token"
+        is_shared = n_start < n_before < len(wrong.ids)
+        assert wrong.n_scored == len(wrong.ids) - (n_before if is_shared else 1)
+        assert one.is_start_shared == is_shared
+    assert [one.is_start_shared for one in ready.pairs.pairs].count(True) >= 2
+
+
 def test_the_last_depth_has_the_models_margins_and_streaming_the_same(tiny_checkpoint: Path, tmp_path: Path) -> None:
     plain, streamed = (swept(tiny_checkpoint, tmp_path / name, MIXED, stream=name == "b") for name in ("a", "b"))
     pd.testing.assert_frame_equal(effects(plain), effects(streamed))
     pd.testing.assert_frame_equal(effects(plain).loc["depth-3"], effects(plain).loc["intact"])
+    depths = plain.directory.read_table(PAIR_DEPTH).to_pandas()
+    of_sentence = depths[depths["unit"] == "sentence"].set_index("pair")
+    margins = np.stack([effects(plain).loc[f"depth-{k}", "sentence_margin_nats"].to_numpy() for k in range(-1, 4)])
+    for number, column in enumerate((margins > 0).T):
+        assert of_sentence.loc[number, "is_right"] == column[-1]
+        stays = [k for k in range(5) if (column[k:] == column[-1]).all()]
+        assert of_sentence.loc[number, "depth"] == stays[0] - 1
+    groups = plain.directory.read_table(PREFERENCE_DEPTH).to_pandas()
+    row = groups[(groups["unit"] == "sentence") & (groups["kind"] == "all")].iloc[0]
+    assert (row["pairs"], row["pairs_right"]) == (len(KEPT), int((margins[-1] > 0).sum()))
 
 
 def test_with_a_precision_pairs_are_scored_once(tiny_checkpoint: Path, tmp_path: Path) -> None:

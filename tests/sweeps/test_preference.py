@@ -14,8 +14,8 @@ from layerscope.cli.main import main
 from layerscope.draw import draw_figures
 from layerscope.errors import RunError
 from layerscope.sweeps.finished import FinishedRun
+from layerscope.sweeps.pair_tables import BEYOND_DAMAGE, PAIR_DEPTH, PREFERENCE
 from layerscope.sweeps.preference import find_preference
-from layerscope.sweeps.tables import BEYOND_DAMAGE, PREFERENCE
 from tests.sweeps.planted_agreement import (
     CARRIER,
     STRENGTH,
@@ -46,7 +46,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             run(
                 *("sweep", "--model", str(model), "--dataset", str(text), "--pairs", str(pairs), "--experiment"),
                 *(
-                    "removal,exchange",
+                    "removal,exchange,depth",
                     "--max-samples",
                     "all",
                     "--figures",
@@ -55,7 +55,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
                     str(folder / "results" / name),
                 ),
             )
-            (found[name],) = (folder / "results" / name / "removal+exchange").iterdir()
+            (found[name],) = (folder / "results" / name / "removal+exchange+depth").iterdir()
     return found
 
 
@@ -98,19 +98,38 @@ def test_where_layers_only_do_damage_none_is_found(planted: dict[str, Path]) -> 
     assert at_random.p_value > 0.05
 
 
+def test_the_depth_is_that_of_the_layer_that_carries_agreement(planted: dict[str, Path]) -> None:
+    run_of = FinishedRun.open(planted["one layer"])
+    depths = run_of.directory.read_table(PAIR_DEPTH).to_pandas()
+    edit = depths[depths["unit"] == "edit"]
+    assert edit["is_right"].all()
+    assert set(edit["depth"]) == {-1, CARRIER}, "by chance from the start, or from the layer on"
+    by_depth = (
+        run_of.directory.read_table(PREFERENCE).to_pandas().query("unit == 'edit' and kind == 'all'").set_index("variant")
+    )
+    accuracy = [by_depth.loc[f"depth-{k}", "accuracy"] for k in range(-1, 10)]
+    assert accuracy[: CARRIER + 1] == [accuracy[0]] * (CARRIER + 1)
+    assert accuracy[CARRIER + 1 :] == [1.0] * (10 - CARRIER)
+    assert accuracy[0] == pytest.approx((edit["depth"] == -1).mean())
+    assert not edit["flips_back"].any()
+    said = find_preference(run_of, unit="edit").findings["depth"].en
+    assert f"from layer {edit['depth'].mean():.1f} [" in said
+    assert "In 0% [0%, 0%] of all pairs" in said
+
+
 def test_what_is_written_and_drawn(planted: dict[str, Path]) -> None:
     run_of = FinishedRun.open(planted["one layer"])
     found = find_preference(run_of, unit="edit")
     stored = json.loads((run_of.directory.path / "preference.json").read_text(encoding="utf-8"))
     assert stored["unit"] == "edit"
     assert stored["findings"] == {family: one._asdict() for family, one in found.findings.items()}
-    assert set(stored["findings"]) == {"removal", "exchange"}
+    assert set(stored["findings"]) == {"removal", "exchange", "depth"}
     preference = run_of.directory.read_table(PREFERENCE).to_pandas()
     rows = preference[(preference["unit"] == "edit") & (preference["kind"] == "all")].set_index("variant")
     effect = beyond(planted["one layer"])["effect"]
     np.testing.assert_allclose(effect, rows.loc[effect.index, "delta_margin_nats"])
     drawn = {path.name for path in draw_figures(run_of.directory.path, languages=("en", "ja"), of=("preference",))}
-    names = ("preference_removal", "preference_exchange", "preference_damage")
+    names = ("preference_removal", "preference_exchange", "preference_damage", "preference_depth")
     assert {f"{name}_{language}.png" for name in names for language in ("en", "ja")} <= drawn
 
 

@@ -40,6 +40,11 @@ _LABELS: dict[str, Bilingual] = {
         "Dot: a change of the margin of 0 is not excluded (q ≥ 0.05)", "点：マージンの変化 0 を除外できない（q ≥ 0.05）"
     ),
     "note:no_test_pairs": Bilingual("Too few templates or pairs for a test", "テンプレートやペアが少なく、検定はできない"),
+    "pair_accuracy": Bilingual("Share of pairs whose right side is likelier", "正しい側が選ばれるペアの割合"),
+    "note:mean_depth": Bilingual(
+        "Bar: mean depth from which on the right side stays likelier, with its 95% interval",
+        "縦棒：正しい側が選ばれ続け始める深さの平均とその 95% 区間",
+    ),
     "note:few_pairs_star": Bilingual("*: fewer than 40 pairs", "*：40 ペア未満"),
     "note:beyond": Bilingual("Filled: outside what damage allows (q < 0.05)", "塗り：損傷で許される範囲の外（q < 0.05）"),
     "name:removal": Bilingual("removal", "除去"),

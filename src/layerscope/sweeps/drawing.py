@@ -16,8 +16,9 @@ from layerscope.sweeps.figures.layers import layer_families, sweep_figures
 from layerscope.sweeps.figures.parts_of_speech import pos_figures
 from layerscope.sweeps.figures.preference import preference_figures
 from layerscope.sweeps.finished import FinishedRun
+from layerscope.sweeps.pair_tables import BEYOND_DAMAGE, PREFERENCE, PREFERENCE_DEPTH
 from layerscope.sweeps.preference import JSON as PREFERENCE_JSON
-from layerscope.sweeps.tables import BEYOND_DAMAGE, POS, PREDICTION_DEPTH, PREFERENCE, PROXIES, TRANSITIONS
+from layerscope.sweeps.tables import POS, PREDICTION_DEPTH, PROXIES, TRANSITIONS
 
 Draw = Callable[..., dict[str, Figure]]
 """Takes ``language`` and gives figures by name."""
@@ -49,8 +50,9 @@ def by_preference(run: FinishedRun) -> Draw | None:
     if found is None:
         return None
     preference, beyond = (run.directory.read_table(table).to_pandas() for table in (PREFERENCE, BEYOND_DAMAGE))
+    depths = run.directory.read_table(PREFERENCE_DEPTH).to_pandas() if run.directory.has_table(PREFERENCE_DEPTH) else None
     families = layer_families(run.layers)
-    return partial(preference_figures, preference, beyond, families, unit=str(found["unit"]), model=run.model)
+    return partial(preference_figures, preference, beyond, depths, families, unit=str(found["unit"]), model=run.model)
 
 
 DRAWN: dict[str, Callable[[FinishedRun], Draw | None]] = {

@@ -10,8 +10,8 @@ import pyarrow as pa
 from layerscope.paths.variants import Variant
 from layerscope.results.schema import gaps
 from layerscope.sweeps.engine.walk import ShardScores
+from layerscope.sweeps.pair_tables import PAIR_SCORES, PAIRS, PARTS, SIDES
 from layerscope.sweeps.pair_texts import PairText, part_sums
-from layerscope.sweeps.tables import PAIR_SCORES, PAIRS, PARTS, SIDES
 
 
 def pairs_table(pairs: Sequence[PairText]) -> pa.Table:

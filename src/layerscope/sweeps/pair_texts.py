@@ -2,6 +2,9 @@
 
 Pairs have batches of their own. Both sides of a pair share one, so that what rounding does is the same for both, and the
 neutral texts of a run have the numbers that they have without pairs, to the bit.
+
+What both sides begin with is the same text with nothing before it, so that its tokens are scored once, on the right side. The
+layers see it in both rows: to run it once there, too, needs a mask that not every architecture takes.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from layerscope.corpora.windows import Window, make_window
 from layerscope.engine.batching import Shard, make_shards
@@ -23,7 +26,7 @@ from layerscope.pairs.importing import read_ours_or_blimp
 from layerscope.pairs.judging_protocol import JudgingProtocol
 from layerscope.pairs.pair import MinimalPair
 from layerscope.sweeps.engine.walk import ShardScores
-from layerscope.sweeps.tables import PARTS, SIDES
+from layerscope.sweeps.pair_tables import SIDES
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,11 @@ class PairText:
     """The right sentence, then the wrong one."""
     edits: tuple[tuple[int, int], tuple[int, int]]
     """Of each side the first position that differs and one past the last; empty where a token is missing there."""
+
+    @property
+    def is_start_shared(self) -> bool:
+        """Whether the tokens before the edit are scored on the right side only."""
+        return self.sides[1].n_context > 0
 
 
 @dataclass(frozen=True)
@@ -120,27 +128,39 @@ def part_sums(
     row, position = result.tokens.row, result.tokens.position
     # an edit at the very start has a first token without a probability
     is_edit = (position >= edits[row, 0]) & (position < edits[row, 1]) & (edits[row, 0] > 0)
-    is_after = position >= edits[row, 1]
+    is_before, is_after = position < edits[row, 0], position >= edits[row, 1]
     nll = result.scores.nll_nats.astype(np.float64)
-    sums = np.full((len(nll), 2 * len(numbers), len(PARTS)), np.nan)
-    for part, chosen in enumerate((is_edit, is_after, np.ones(len(row), dtype=bool))):
+
+    def sums_over(chosen: Bool[np.ndarray, " token"], *, of_none: float) -> Float[np.ndarray, "variant pair side"]:
+        sums = np.full((len(nll), 2 * len(numbers)), of_none)
         at = np.flatnonzero(chosen)
         if len(at):
             starts = np.flatnonzero(np.diff(row[at], prepend=-1))
-            sums[:, place[row[at][starts]], part] = np.add.reduceat(nll[:, at], starts, axis=1)
-    return numbers, sums.reshape(len(nll), len(numbers), 2, len(PARTS))
+            sums[:, place[row[at][starts]]] = np.add.reduceat(nll[:, at], starts, axis=1)
+        return sums.reshape(len(nll), len(numbers), 2)
+
+    before, rest = sums_over(is_before, of_none=0.0), sums_over(~is_before, of_none=0.0)
+    is_shared = np.array([pairs[number].is_start_shared for number in numbers])
+    before[:, is_shared, 1] = before[:, is_shared, 0]
+    edit, after = (sums_over(chosen, of_none=np.nan) for chosen in (is_edit, is_after))
+    return numbers, np.stack([edit, after, before + rest], axis=3)
 
 
 def _windows(
     pair: MinimalPair, encoder: TextEncoder, protocol: JudgingProtocol, prefix: tuple[int, ...], context_length: int | None
 ) -> PairText:
     sentences = (pair.sentence1, pair.sentence2) if pair.right == 1 else (pair.sentence2, pair.sentence1)
-    right, wrong = (
-        make_window(f"{pair.id}/{side}", encoder.encode(protocol.before + text), prefix, longest=context_length)
-        for side, text in zip(SIDES, sentences, strict=True)
-    )
+
+    def window(side: int, n_context: int = 0) -> Window:
+        encoded = encoder.encode(protocol.before + sentences[side])
+        return make_window(f"{pair.id}/{SIDES[side]}", encoded, prefix, longest=context_length, n_context=n_context)
+
+    right, wrong = window(0), window(1)
     before = _shared(right.ids, wrong.ids)
     after = _shared(right.ids[before:][::-1], wrong.ids[before:][::-1])
+    n_shared = before - wrong.n_prefix
+    if n_shared > 0 and before < len(wrong.ids):
+        wrong = window(1, n_shared)
     return PairText(pair, (right, wrong), ((before, len(right.ids) - after), (before, len(wrong.ids) - after)))
 
 

@@ -18,10 +18,11 @@ from layerscope.sweeps.analysis.layers import effect_intervals
 from layerscope.sweeps.analysis.totals import DocumentTotals, sum_by_document
 from layerscope.sweeps.engine.walk import work_steps
 from layerscope.sweeps.pair_rows import pair_scores_table
+from layerscope.sweeps.pair_tables import PAIR_SCORES
 from layerscope.sweeps.prepare import PreparedSweep
 from layerscope.sweeps.rows import documents_table, scores_table, spans_table
 from layerscope.sweeps.runner import make_runner
-from layerscope.sweeps.tables import PAIR_SCORES, SCORES, SPANS
+from layerscope.sweeps.tables import SCORES, SPANS
 
 
 @dataclass(frozen=True)

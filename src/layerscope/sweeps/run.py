@@ -20,9 +20,11 @@ from layerscope.results.schema import SCHEMA_VERSION
 from layerscope.sweeps.analysis.layers import layers_table, proxies_table
 from layerscope.sweeps.analysis.prediction_depth import prediction_depth_table
 from layerscope.sweeps.analysis.preference import effects_table, preference_table
+from layerscope.sweeps.analysis.preference_depth import pair_depth_table, preference_depth_table
 from layerscope.sweeps.analysis.score_arrays import score_arrays
 from layerscope.sweeps.analysis.summary import ppl_summary
 from layerscope.sweeps.pair_rows import pairs_table
+from layerscope.sweeps.pair_tables import PAIR_DEPTH, PAIR_EFFECTS, PAIR_SCORES, PAIRS, PREFERENCE, PREFERENCE_DEPTH
 from layerscope.sweeps.pair_texts import PairTexts
 from layerscope.sweeps.prepare import PreparedSweep, check_memory
 from layerscope.sweeps.record import (
@@ -37,25 +39,12 @@ from layerscope.sweeps.record import (
 from layerscope.sweeps.rounds import document_totals, run_rounds
 from layerscope.sweeps.rows import documents_table, tokens_table, vocabulary_table
 from layerscope.sweeps.runner import compile_as_asked, load_as_asked
-from layerscope.sweeps.tables import (
-    DOCUMENTS,
-    LAYERS,
-    PAIR_EFFECTS,
-    PAIR_SCORES,
-    PAIRS,
-    PREDICTION_DEPTH,
-    PREFERENCE,
-    PROXIES,
-    SCORES,
-    SPANS,
-    TOKENS,
-    VOCABULARY,
-)
+from layerscope.sweeps.tables import DOCUMENTS, LAYERS, PREDICTION_DEPTH, PROXIES, SCORES, SPANS, TOKENS, VOCABULARY
 
 _SUMMARY = "ppl.json"
 _AT_THE_END = (
     *(table.name for table in (DOCUMENTS, TOKENS, VOCABULARY, LAYERS, PROXIES, PREDICTION_DEPTH)),
-    *(table.name for table in (PAIRS, PAIR_EFFECTS, PREFERENCE)),
+    *(table.name for table in (PAIRS, PAIR_EFFECTS, PREFERENCE, PAIR_DEPTH, PREFERENCE_DEPTH)),
     _SUMMARY,
 )
 _OWN = (SCORES.name, SPANS.name, PAIR_SCORES.name, *_AT_THE_END)
@@ -161,8 +150,12 @@ def _tabulate_pairs(prepared: PreparedSweep, pairs: PairTexts, layers: pd.DataFr
     effects = effects_table(parts, layers["variant"].tolist(), len(pairs.pairs))
     directory.write_table(PAIRS, table)
     directory.write_table(PAIR_EFFECTS, effects)
-    found = preference_table(effects.to_pandas(), table.to_pandas(), layers, is_tie_right=pairs.protocol.is_tie_right)
-    directory.write_table(PREFERENCE, found)
+    read, of_pairs, is_tie_right = effects.to_pandas(), table.to_pandas(), pairs.protocol.is_tie_right
+    directory.write_table(PREFERENCE, preference_table(read, of_pairs, layers, is_tie_right=is_tie_right))
+    if (layers["family"] == DEPTH).any():
+        depths = pair_depth_table(read, layers, len(of_pairs), is_tie_right=is_tie_right)
+        directory.write_table(PAIR_DEPTH, depths)
+        directory.write_table(PREFERENCE_DEPTH, preference_depth_table(depths.to_pandas(), of_pairs))
 
 
 def precision_reached(prepared: PreparedSweep, asked: float) -> PrecisionRecord:

@@ -21,7 +21,7 @@ from layerscope.paths.families import DEPTH
 from layerscope.stats.false_discovery import benjamini_hochberg
 from layerscope.stats.monotone import FEWEST_POINTS, explained, outside
 from layerscope.sweeps.analysis.preference import clusters_of, pair_groups
-from layerscope.sweeps.tables import BEYOND_DAMAGE
+from layerscope.sweeps.pair_tables import BEYOND_DAMAGE
 
 MEASURES = ("margin", "accuracy")
 _PERMUTATIONS = 999

@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float, Int
 from layerscope.results.schema import gaps
 from layerscope.stats.false_discovery import benjamini_hochberg
 from layerscope.stats.ratio import Interval, ratio_interval
-from layerscope.sweeps.tables import PAIR_EFFECTS, PARTS, PREFERENCE, SIDES
+from layerscope.sweeps.pair_tables import PAIR_EFFECTS, PARTS, PREFERENCE, SIDES
 
 _SCORES = tuple(f"{part}_{side}_nats" for part in PARTS for side in SIDES)
 FEWEST_TEMPLATES = 10

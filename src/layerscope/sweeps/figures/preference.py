@@ -10,20 +10,31 @@ from matplotlib.patches import Patch
 from layerscope.bilingual import Language
 from layerscope.figures.labels import family_axis_label, in_lines, label
 from layerscope.figures.style import BLUE, COLOURS, GREY, HALF_PAGE_INCHES, MARKERS, figure_style, log_axis, new_figure
+from layerscope.paths.families import DEPTH
 from layerscope.sweeps.analysis.places import stands_at
+from layerscope.sweeps.figures.preference_depth import preference_depth_figure
+from layerscope.sweeps.figures.preference_groups import group_label, shown_groups
 
 _MOST_NAMED = 8
 _LEVEL = 0.05
 
 
 def preference_figures(
-    preference: pd.DataFrame, beyond: pd.DataFrame, families: list[str], *, unit: str, model: str, language: Language
+    preference: pd.DataFrame,
+    beyond: pd.DataFrame,
+    depths: pd.DataFrame | None,
+    families: list[str],
+    *,
+    unit: str,
+    model: str,
+    language: Language,
 ) -> dict[str, Figure]:
     """Every figure, by name.
 
     Args:
         preference: preference.parquet.
         beyond: beyond_damage.parquet.
+        depths: preference_depth.parquet; None where the run has no family ``depth``.
         families: those with a variant for every layer or pair.
         unit: what NLLs are summed over, as in ``beyond``.
         model: its name, for the line above each figure.
@@ -36,21 +47,21 @@ def preference_figures(
     figures = {}
     with figure_style(language):
         for family in families:
+            if family == DEPTH:
+                continue
             figures[f"preference_{family.replace(':', '-')}"] = by_layer(rows[rows["family"] == family], caption, language)
         shown = outside[(outside["kind"] == "all") & (outside["measure"] == "margin")]
         if len(shown):
             figures["preference_damage"] = against_damage(shown, rows, caption, language)
+        if depths is not None:
+            of_unit = depths[depths["unit"].astype(str) == unit].astype({"kind": str, "group": str})
+            figures["preference_depth"] = preference_depth_figure(rows[rows["family"] == DEPTH], of_unit, caption, language)
     return figures
 
 
 def by_layer(rows: pd.DataFrame, caption: str, language: Language) -> Figure:
     """Damage above, and below it the change of accuracy by group of pairs; a dot where the margin's is not resolved."""
-    groups = rows[["kind", "group", "pairs"]].drop_duplicates()
-    if (groups["kind"] == "term").any():  # the source's own names are finer than subtypes
-        groups = groups[groups["kind"] != "subtype"]
-    elif (groups["kind"] == "subtype").sum() == 1:
-        groups = groups[groups["kind"] == "all"]
-    names = [(kind, group) for kind, group in zip(groups["kind"], groups["group"], strict=True)]
+    names = shown_groups(rows)
     some = [rows[(rows["kind"] == kind) & (rows["group"] == group)] for kind, group in names]
     figure = Figure(figsize=(HALF_PAGE_INCHES, 2.3 + 0.17 * len(names)))
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1.0, 0.4 + 0.17 * len(names)])
@@ -68,14 +79,7 @@ def by_layer(rows: pd.DataFrame, caption: str, language: Language) -> Figure:
     is_tested = bool(np.isfinite(q_values).any())
     uncertain = np.argwhere(~(q_values < _LEVEL) & is_tested)
     below.scatter(uncertain[:, 1], uncertain[:, 0], s=1.2, color="black", linewidths=0)
-    marks = ["*" if bool(one["is_few"].iloc[0]) else "" for one in some]
-    below.set_yticks(
-        range(len(names)),
-        [
-            f"{_shortened(label('all_pairs', language) if kind == 'all' else group)} ({int(one['pairs'].iloc[0]):,}){mark}"
-            for (kind, group), one, mark in zip(names, some, marks, strict=True)
-        ],
-    )
+    below.set_yticks(range(len(names)), [group_label(name, one, language) for name, one in zip(names, some, strict=True)])
     step = max(1, round(len(at) / 8))
     below.set_xticks(range(0, len(at), step), [str(int(layer)) for layer in at[::step]])
     below.set_xlabel(family_axis_label(rows["family"].iloc[0], language))
@@ -83,7 +87,7 @@ def by_layer(rows: pd.DataFrame, caption: str, language: Language) -> Figure:
     bar = figure.colorbar(image, ax=[above, below], location="bottom", pad=0.02, fraction=0.05, aspect=40)
     bar.set_label(label("delta_accuracy", language))
     notes = [label("note:margin_uncertain" if is_tested else "note:no_test_pairs", language)]
-    notes += [label("note:few_pairs_star", language)] if any(marks) else []
+    notes += [label("note:few_pairs_star", language)] if any(bool(one["is_few"].iloc[0]) for one in some) else []
     figure.supxlabel("\n".join(notes), fontsize=6, color=GREY)
     return figure
 
@@ -125,7 +129,3 @@ def against_damage(outside: pd.DataFrame, preference: pd.DataFrame, caption: str
     )
     figure.supxlabel(label("note:beyond", language), fontsize=6, color=GREY)
     return figure
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= 30 else f"{name[:29]}…"

@@ -1,0 +1,61 @@
+"""At which depth the preference of a model for the right side of pairs is made up, in sentences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from layerscope.bilingual import Bilingual
+
+_FEWEST_NAMED = 20
+"""Pairs of a group that is named."""
+
+
+def preference_depth_finding(rows: pd.DataFrame, last: int) -> Bilingual:
+    """The sentences under the depths of a model's preference.
+
+    Args:
+        rows: rows of preference_depth.parquet, of one unit.
+        last: the last layer.
+
+    Returns:
+        With a full stop. Groups are those of the finer kind that there is, and named where they have pairs enough.
+    """
+    everything = rows[rows["kind"].astype(str) == "all"].iloc[0]
+    n_right, n_pairs = int(everything["pairs_right"]), int(everything["pairs"])
+    if n_right == 0:
+        return Bilingual(
+            f"The whole model finds the right side likelier in none of {n_pairs:,} pairs.",
+            f"モデル全体が正しい側を選ぶペアは {n_pairs:,} 組中にない。",
+        )
+    mean_en, mean_ja = _with_interval(everything, "mean_depth", "{:.1f}")
+    flips_en, flips_ja = _with_interval(everything, "flips_back", "{:.0%}")
+    en = (
+        f"The whole model finds the right side likelier in {n_right:,} of {n_pairs:,} pairs; in these it is so from layer "
+        f"{mean_en} on, on average (-1: embeddings; last layer: {last}). In {flips_en} of all pairs the right side is likelier "
+        "at some depth and not at a later one."
+    )
+    ja = (
+        f"モデル全体が正しい側を選ぶ {n_right:,} 組（全 {n_pairs:,} 組）では、平均して層 {mean_ja} からその選好が続く"
+        f"（-1：埋め込み、最終層：{last}）。全ペアの {flips_ja} では、ある深さで正しい側が選ばれ、より後の深さで選ばれない。"
+    )
+    kind = "term" if (rows["kind"].astype(str) == "term").any() else "subtype"
+    groups = rows[(rows["kind"].astype(str) == kind) & (rows["pairs_right"] >= _FEWEST_NAMED)].sort_values("mean_depth")
+    if len(groups) < 2:
+        return Bilingual(en, ja)
+    (first_en, first_ja), (last_en, last_ja) = (_with_interval(groups.iloc[at], "mean_depth", "{:.1f}") for at in (0, -1))
+    names = groups["group"].astype(str)
+    return Bilingual(
+        f"{en} By group, the mean lies between {first_en} ({names.iloc[0]}) and {last_en} ({names.iloc[-1]}).",
+        f"{ja}グループ別の平均は {first_ja}（{names.iloc[0]}）から {last_ja}（{names.iloc[-1]}）まで。",
+    )
+
+
+def _with_interval(row: pd.Series[Any], name: str, form: str) -> tuple[str, str]:
+    """A value with its interval, in both languages."""
+    value = form.format(row[name])
+    if pd.isna(row[f"{name}_low"]):
+        return value, value
+    low, high = (form.format(row[f"{name}_{end}"]) for end in ("low", "high"))
+    return f"{value} [{low}, {high}]", f"{value}［{low}、{high}］"

@@ -1,0 +1,132 @@
+"""Depths of preferences by hand and against a loop, what flips back, groups and their intervals, and what is said of them."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from layerscope.stats.ratio import ratio_interval
+from layerscope.sweeps.analysis.preference_depth import pair_depth_table, preference_depth_table
+from layerscope.sweeps.analysis.preference_depth_finding import preference_depth_finding
+from layerscope.sweeps.pair_tables import PARTS
+
+MARGINS = np.array(
+    [  # by depth, from the embeddings to the whole model; a column a pair
+        [1.0, -1.0, -1.0, 1.0, 0.0, 1.0],
+        [1.0, -1.0, 1.0, -1.0, 0.0, np.nan],
+        [1.0, -1.0, -1.0, -1.0, 0.0, 1.0],
+        [1.0, 1.0, 1.0, -1.0, 0.0, 1.0],
+    ]
+)
+
+
+def tables(margins: np.ndarray, *, is_tie_right: bool = False) -> pd.DataFrame:
+    """pair_depth.parquet of some margins, the same of each part of the sentence."""
+    n_depths, n_pairs = margins.shape
+    # the intact model and another family stand before the depths
+    every = np.concatenate([margins[-1:], np.full((2, n_pairs), 9.0), margins])
+    effects = pd.DataFrame({f"{part}_margin_nats": every.ravel() for part in PARTS})
+    layers = pd.DataFrame({"family": ["intact", "removal", "removal", *["depth"] * n_depths]})
+    return pair_depth_table(effects, layers, n_pairs, is_tie_right=is_tie_right).to_pandas()
+
+
+def of_sentence(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["unit"] == "sentence"].set_index("pair")
+
+
+def test_by_hand() -> None:
+    found = of_sentence(tables(MARGINS))
+    assert found.index.tolist() == [0, 1, 2, 3, 4], "a pair without a number at some depth is left out"
+    assert found["is_right"].tolist() == [True, True, True, False, False]
+    assert found["depth"].tolist() == [-1, 2, 2, 0, -1]
+    assert found["changes"].tolist() == [0, 1, 3, 1, 0]
+    assert found["flips_back"].tolist() == [False, False, True, True, False]
+    assert of_sentence(tables(MARGINS, is_tie_right=True)).loc[4, "is_right"]
+
+
+def naive(is_right: list[bool]) -> tuple[int, bool]:
+    depth = next(k for k in range(len(is_right)) if all(one == is_right[-1] for one in is_right[k:])) - 1
+    return depth, any(one and not other for one, other in itertools.combinations(is_right, 2))
+
+
+@pytest.mark.parametrize("n_layers", [1, 5, 30])
+def test_against_a_loop(n_layers: int) -> None:
+    margins = np.random.default_rng(n_layers).normal(0.3, 1.0, (n_layers + 1, 100))
+    found = of_sentence(tables(margins))
+    expected = [naive((column > 0).tolist()) for column in margins.T]
+    assert list(zip(found["depth"], found["flips_back"], strict=True)) == expected
+
+
+def groups(margins: np.ndarray, pairs: pd.DataFrame) -> pd.DataFrame:
+    found = preference_depth_table(tables(margins), pairs).to_pandas()
+    return found[found["unit"] == "sentence"].astype({"group": str, "clusters_of": str, "kind": str}).set_index("group")
+
+
+def described(n_pairs: int, n_templates: int) -> pd.DataFrame:
+    numbers = np.arange(n_pairs)
+    return pd.DataFrame(
+        {
+            "template": [f"t{number % n_templates}" for number in numbers],
+            "subtype": np.where(numbers % 2, "tense", "article"),
+            "term": np.where(numbers % 3 == 0, "mine", ""),
+        }
+    )
+
+
+def test_groups_are_means_over_the_pairs_that_end_right_with_intervals_over_templates() -> None:
+    margins = np.random.default_rng(0).normal(0.5, 1.0, (9, 120))
+    pairs = described(120, 12)
+    by_pair = of_sentence(tables(margins))
+    found = groups(margins, pairs)
+    assert found.index.tolist() == ["all", "article", "tense", "mine"]
+    for name, chosen in (
+        ("all", np.full(120, True)),
+        ("tense", pairs["subtype"] == "tense"),
+        ("mine", pairs["term"] == "mine"),
+    ):
+        rows = by_pair[np.asarray(chosen)]
+        right = rows[rows["is_right"]]
+        assert found.loc[name, "pairs"] == len(rows)
+        assert found.loc[name, "pairs_right"] == len(right)
+        assert found.loc[name, "mean_depth"] == pytest.approx(right["depth"].mean())
+        assert found.loc[name, "median_depth"] == right["depth"].median()
+        assert found.loc[name, "flips_back"] == pytest.approx(rows["flips_back"].mean())
+        assert found.loc[name, "is_few"] == (len(right) < 40)
+    assert found.loc["all", "clusters_of"] == "template"
+    right = by_pair[by_pair["is_right"]]
+    sums, counts = (np.bincount(right.index % 12, weights=w, minlength=12) for w in (right["depth"].to_numpy(float), None))
+    interval = ratio_interval(sums[None], counts)
+    assert found.loc["all", "mean_depth_low"] == pytest.approx(interval.low[0])
+    assert found.loc["all", "mean_depth_high"] == pytest.approx(interval.high[0])
+    assert groups(margins, described(120, 3)).loc["all", "clusters_of"] == "pair", "too few templates to count"
+
+
+def test_nothing_right_has_no_depth() -> None:
+    margins = -np.ones((4, 12))
+    found = groups(margins, described(12, 12))
+    assert np.isnan(found.loc["all", "mean_depth"])
+    assert found.loc["all", "flips_back"] == 0.0
+    said = preference_depth_finding(found.reset_index(), 2)
+    assert "in none of 12 pairs" in said.en
+    assert "12" in said.ja
+
+
+def test_what_is_said_is_what_the_table_holds() -> None:
+    margins = np.random.default_rng(1).normal(0.8, 1.0, (13, 300))
+    found = groups(margins, described(300, 20))
+    said = preference_depth_finding(found.reset_index(), 11)
+    row = found.loc["all"]
+    assert f"in {row['pairs_right']} of 300 pairs" in said.en
+    interval = f"{row['mean_depth']:.1f} [{row['mean_depth_low']:.1f}, {row['mean_depth_high']:.1f}]"
+    assert f"from layer {interval} on, on average (-1: embeddings; last layer: 11)" in said.en
+    assert f"{row['flips_back']:.0%} [{row['flips_back_low']:.0%}, {row['flips_back_high']:.0%}] of all pairs" in said.en
+    assert "By group" not in said.en, "one name of the source's own is no spread of groups"
+    for number in (f"{row['mean_depth']:.1f}", f"{row['flips_back']:.0%}", "300", "11"):
+        assert number in said.ja
+    subtypes = preference_depth_finding(found[found["kind"] != "term"].reset_index(), 11)
+    first, last = found[found["kind"] == "subtype"].sort_values("mean_depth").index
+    assert f"({first}) and " in subtypes.en
+    assert subtypes.en.endswith(f"({last}).")
