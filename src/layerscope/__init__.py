@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from layerscope.report.write import write_report
     from layerscope.sweeps.finished import FinishedRun
     from layerscope.sweeps.in_memory import SweepResult, sweep
+    from layerscope.sweeps.preference import find_preference
     from layerscope.sweeps.prepare import SweepRequest, prepare_sweep
     from layerscope.sweeps.run import run_sweep
 
@@ -59,6 +60,7 @@ _DEFINED_IN = {  # imported when asked for: torch takes seconds, and most names 
     "ablated_model": "contrasts.engine.ablation",
     "build_variants": "paths.families",
     "draw_figures": "draw",
+    "find_preference": "sweeps.preference",
     "find_stability": "contrasts.stability",
     "intervene": "contrasts.intervene",
     "load_decoder": "models.loading",
@@ -94,6 +96,7 @@ __all__ = [
     "build_variants",
     "draw_figures",
     "errors",
+    "find_preference",
     "find_stability",
     "intervene",
     "load_decoder",

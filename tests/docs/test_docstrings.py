@@ -1,7 +1,7 @@
 """The examples in docstrings run as they stand, and every public name has one.
 
-They run in a folder with ``texts.txt`` and the finished runs of a tiny model in ``results/``; ``ls`` is layerscope, and ``np``,
-``torch`` and ``Path`` are what one expects.
+They run in a folder with ``texts.txt``, ``pairs.jsonl`` and the finished runs of a tiny model in ``results/``; ``ls`` is
+layerscope, and ``np``, ``torch`` and ``Path`` are what one expects.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 import layerscope
+from layerscope.pairs.format import write_pairs
+from layerscope.pairs.pair import MinimalPair
 from tests.tiny_runs import TinyRuns
 
 pytestmark = pytest.mark.slow
@@ -44,6 +46,14 @@ def folder(runs: TinyRuns, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("examples")
     (place / "texts.txt").write_text(
         "The cat sat on the mat.\nIt rained all day in the small town.\nShe is good at math.\n", encoding="utf-8"
+    )
+    sides = [("The keys are old.", "The keys is old."), ("She is good at math.", "She are good at math.")]
+    write_pairs(
+        [
+            MinimalPair.from_sentences(*both, type="grammar", subtype="tense", right=1, template="", source="ours")
+            for both in sides
+        ],
+        place / "pairs.jsonl",
     )
     shutil.copytree(runs.tagged, place / "results" / "removal" / "my_model_texts_nall")
     shutil.copytree(runs.contrast, place / "results" / "contrast" / "my_model_pairs_nall")

@@ -240,8 +240,23 @@ def _show_result(console: Console, prepared: PreparedSweep, what: str) -> None:
         say(console, line)
     if (warning := few_texts(int(layers["documents"].iloc[0]))) is not None:
         say(console, warning.en)
+    if prepared.pairs is not None:
+        say(console, _preferred(prepared))
     _show_unscored(console, prepared)
     say(console, f"{what}: {prepared.directory.path}")
+
+
+def _preferred(prepared: PreparedSweep) -> str:
+    """What the intact model makes of the pairs, and which command says what variants make of them."""
+    from layerscope.sweeps.pair_tables import PREFERENCE
+
+    rows = prepared.directory.read_table(PREFERENCE).to_pandas()
+    is_shown = (rows["variant"].astype(str) == "intact") & (rows["unit"].astype(str) == "sentence")
+    (intact,) = rows[is_shown & (rows["kind"].astype(str) == "all")].to_dict("records")
+    return (
+        f"Pairs: the intact model finds the right sentence likelier in {intact['accuracy']:.1%} of {intact['pairs']:,} (margin "
+        f"{intact['margin_nats']:+.3g} nats); what each variant does to that: layerscope preference {prepared.directory.path}"
+    )
 
 
 def _layers_table(layers: pd.DataFrame, prepared: PreparedSweep, *, width: int) -> Table:

@@ -46,6 +46,15 @@ def find_preference(run: FinishedRun, *, unit: str = "sentence", seed: int = 42)
 
     Raises:
         RunError: an unknown unit, a run without pairs, or another process writes to the run directory.
+
+    Examples:
+        >>> request = ls.SweepRequest("smollm2-135m", "texts.txt", experiments=("depth",), pairs=Path("pairs.jsonl"))
+        >>> prepared = ls.prepare_sweep(request)
+        >>> ls.run_sweep(prepared)
+        True
+        >>> found = ls.find_preference(ls.FinishedRun.open(prepared.directory.path), unit="edit")
+        >>> found.table.query("kind == 'all' and variant in ['intact', 'depth-20']")["accuracy"].tolist()
+        [1.0, 0.5]
     """
     with run.directory.alone():
         return _find(run, unit, seed)

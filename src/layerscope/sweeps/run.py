@@ -155,7 +155,9 @@ def _tabulate_pairs(prepared: PreparedSweep, pairs: PairTexts, layers: pd.DataFr
     if (layers["family"] == DEPTH).any():
         depths = pair_depth_table(read, layers, len(of_pairs), is_tie_right=is_tie_right)
         directory.write_table(PAIR_DEPTH, depths)
-        directory.write_table(PREFERENCE_DEPTH, preference_depth_table(depths.to_pandas(), of_pairs))
+        directory.write_table(
+            PREFERENCE_DEPTH, preference_depth_table(depths.to_pandas(), of_pairs, prepared.plan.n_layers - 1)
+        )
 
 
 def precision_reached(prepared: PreparedSweep, asked: float) -> PrecisionRecord:

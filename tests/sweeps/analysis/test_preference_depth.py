@@ -61,7 +61,7 @@ def test_against_a_loop(n_layers: int) -> None:
 
 
 def groups(margins: np.ndarray, pairs: pd.DataFrame) -> pd.DataFrame:
-    found = preference_depth_table(tables(margins), pairs).to_pandas()
+    found = preference_depth_table(tables(margins), pairs, len(margins) - 2).to_pandas()
     return found[found["unit"] == "sentence"].astype({"group": str, "clusters_of": str, "kind": str}).set_index("group")
 
 
@@ -109,9 +109,37 @@ def test_nothing_right_has_no_depth() -> None:
     found = groups(margins, described(12, 12))
     assert np.isnan(found.loc["all", "mean_depth"])
     assert found.loc["all", "flips_back"] == 0.0
+    assert found.loc["all", "flips_back_low"] == 0.0
+    # with a share of s a sample of 12 has none in (1 − s)¹² of all cases
+    assert (1.0 - found.loc["all", "flips_back_high"]) ** 12 == pytest.approx(0.025)
     said = preference_depth_finding(found.reset_index(), 2)
     assert "in none of 12 pairs" in said.en
     assert "12" in said.ja
+
+
+def test_intervals_stay_within_what_can_be_and_few_pairs_have_none_that_is_said() -> None:
+    margins = np.array([[1.0, -1.0], [-1.0, -1.0], [1.0, 1.0], [1.0, 1.0]])
+    found = groups(margins, described(2, 2))
+    assert found.loc["all", ["mean_depth", "mean_depth_low", "mean_depth_high"]].tolist() == [1.0, 1.0, 1.0]
+    margins = np.array([[1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [1.0, 1.0]])
+    found = groups(margins, described(2, 2))
+    assert found.loc["all", ["mean_depth", "mean_depth_low", "mean_depth_high"]].tolist() == [0.0, -1.0, 2.0]
+    assert "[" not in preference_depth_finding(found.reset_index(), 2).en
+
+
+def test_the_interval_of_the_mean_holds_it_about_as_often_as_it_says() -> None:
+    """Templates differ in how deep their pairs lie; pairs of one are alike."""
+    generator = np.random.default_rng(5)
+    n_templates, n_each, n_depths = 24, 5, 21
+    pairs = described(n_templates * n_each, n_templates)
+    held = []
+    for _ in range(200):
+        of_template = generator.integers(2, 19, n_templates)
+        own = np.clip(of_template[np.arange(len(pairs)) % n_templates] + generator.integers(-1, 2, len(pairs)), 0, 19)
+        margins = np.where(np.arange(n_depths)[:, None] - 1 >= own, 1.0, -1.0)
+        row = groups(margins, pairs).loc["all"]
+        held.append(row["mean_depth_low"] <= 10.0 <= row["mean_depth_high"])
+    assert 0.9 <= np.mean(held) <= 0.99
 
 
 def test_what_is_said_is_what_the_table_holds() -> None:

@@ -51,12 +51,13 @@ def pair_depth_table(effects: pd.DataFrame, layers: pd.DataFrame, n_pairs: int, 
     return PAIR_DEPTH.from_frame(pd.concat(found, ignore_index=True))
 
 
-def preference_depth_table(depths: pd.DataFrame, pairs: pd.DataFrame) -> pa.Table:
+def preference_depth_table(depths: pd.DataFrame, pairs: pd.DataFrame, last: int) -> pa.Table:
     """preference_depth.parquet: one row a part of the sentence and group of pairs.
 
     Args:
         depths: pair_depth.parquet.
         pairs: pairs.parquet.
+        last: the last layer.
     """
     templates = pairs["template"].astype(str).to_numpy()
     found = []
@@ -66,40 +67,54 @@ def preference_depth_table(depths: pd.DataFrame, pairs: pd.DataFrame) -> pa.Tabl
             rows = of_unit[of_unit.index.isin(group.pairs)]
             if len(rows):
                 names = {"unit": unit, "kind": group.kind, "group": group.name}
-                found.append({**names, **_of_group(rows, templates[rows.index])})
+                found.append({**names, **_of_group(rows, templates[rows.index], last)})
     return PREFERENCE_DEPTH.from_frame(pd.DataFrame(found))
 
 
-def _of_group(rows: pd.DataFrame, templates: np.ndarray) -> dict[str, object]:
+def _of_group(rows: pd.DataFrame, templates: np.ndarray, last: int) -> dict[str, object]:
     kind, cluster = clusters_of(templates)
     is_right = rows["is_right"].to_numpy(bool)
-    depth = rows["depth"].to_numpy(float)
-    mean = _mean(depth, cluster, is_right)
-    flips = _mean(rows["flips_back"].to_numpy(float), cluster, np.ones(len(rows), dtype=bool))
-    return {
+    depth, flips_back = rows["depth"].to_numpy(float), rows["flips_back"].to_numpy(float)
+    found: dict[str, object] = {
         "pairs": len(rows),
         "clusters": cluster.max() + 1,
         "clusters_of": kind,
         "pairs_right": int(is_right.sum()),
         "is_few": int(is_right.sum()) < FEW_PAIRS,
-        "mean_depth": mean[0],
-        "mean_depth_low": mean[1],
-        "mean_depth_high": mean[2],
         "median_depth": float(np.median(depth[is_right])) if is_right.any() else np.nan,
-        "flips_back": flips[0],
-        "flips_back_low": flips[1],
-        "flips_back_high": flips[2],
     }
+    everywhere = np.ones(len(rows), dtype=bool)
+    for name, values, chosen, ends in (
+        ("mean_depth", depth, is_right, (-1.0, float(last))),
+        ("flips_back", flips_back, everywhere, (0.0, 1.0)),
+    ):
+        mean, interval = _mean(values, cluster, chosen, ends)
+        found |= {name: mean, f"{name}_low": interval[0], f"{name}_high": interval[1]}
+    return found
 
 
 def _mean(
-    values: Float[np.ndarray, " pair"], cluster: Int[np.ndarray, " pair"], chosen: Bool[np.ndarray, " pair"]
-) -> tuple[float, float, float]:
-    """Mean over some pairs, with the ends of its interval over clusters; NaN where there are none."""
+    values: Float[np.ndarray, " pair"],
+    cluster: Int[np.ndarray, " pair"],
+    chosen: Bool[np.ndarray, " pair"],
+    ends: tuple[float, float],
+) -> tuple[float, tuple[float, float]]:
+    """Mean over some pairs, with its interval over clusters; NaN where there are none.
+
+    Values lie between two ends, and so does the interval. Where every one lies at an end, nothing tells of their spread: then n
+    clusters leave room, at 95 %, for a share of others of 1 − 0.025^(1/n), all of them at the far end.
+    """
     if not chosen.any():
-        return np.nan, np.nan, np.nan
+        return np.nan, (np.nan, np.nan)
     n_clusters = int(cluster.max()) + 1
     sums = np.bincount(cluster[chosen], values[chosen], minlength=n_clusters)
     counts = np.bincount(cluster[chosen], minlength=n_clusters)
+    mean = float(sums.sum() / counts.sum())
     interval = ratio_interval(sums[None], counts)
-    return float(sums.sum() / counts.sum()), float(interval.low[0]), float(interval.high[0])
+    low, high = (float(np.clip(end[0], *ends)) for end in (interval.low, interval.high))
+    room = (ends[1] - ends[0]) * (1.0 - 0.025 ** (1.0 / int((counts > 0).sum())))
+    if (values[chosen] == ends[0]).all():
+        high = ends[0] + room
+    elif (values[chosen] == ends[1]).all():
+        low = ends[1] - room
+    return mean, (low, high)

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from layerscope.bilingual import Bilingual
+from layerscope.stats.ratio import FEWEST_DOCUMENTS
 
 _FEWEST_NAMED = 20
 """Pairs of a group that is named."""
@@ -53,9 +54,9 @@ def preference_depth_finding(rows: pd.DataFrame, last: int) -> Bilingual:
 
 
 def _with_interval(row: pd.Series[Any], name: str, form: str) -> tuple[str, str]:
-    """A value with its interval, in both languages."""
+    """A value with its interval, if it is of templates or pairs enough, in both languages."""
     value = form.format(row[name])
-    if pd.isna(row[f"{name}_low"]):
+    if row["clusters"] < FEWEST_DOCUMENTS or pd.isna(row[f"{name}_low"]):
         return value, value
     low, high = (form.format(row[f"{name}_{end}"]) for end in ("low", "high"))
     return f"{value} [{low}, {high}]", f"{value}［{low}、{high}］"
