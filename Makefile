@@ -123,6 +123,7 @@ bench: $(READY) ## every benchmark for a CPU, some 45 minutes on 2 cores; append
 	$(BIN)/python -m benchmarks.few_texts
 	$(BIN)/python -m benchmarks.pos_scale
 	$(BIN)/python -m benchmarks.pairs_throughput
+	$(BIN)/python -m benchmarks.bridge
 	$(BIN)/python -m benchmarks.contrast_practice
 	$(BIN)/python -m benchmarks.contrast_growth
 	$(BIN)/python -m benchmarks.report_page
