@@ -20,15 +20,17 @@ from layerscope.corpora.catalogue import dataset_label, load_documents, resolved
 from layerscope.corpora.protocols import Protocol, WindowedCorpus, cut_windows
 from layerscope.corpora.windows import Window
 from layerscope.engine.batching import Shard, make_shards
-from layerscope.errors import DataError, DeviceError
+from layerscope.errors import DataError, DeviceError, PathError
 from layerscope.models.decoder import context_length
 from layerscope.models.encoder import TextEncoder
 from layerscope.models.loading import LoadOptions, load_config, load_encoder, resolve_device, resolve_dtype
 from layerscope.models.memory import available_memory
 from layerscope.models.skeleton import count_layers, count_parameters
 from layerscope.models.sources import ModelSource, check_model_name, resolve_model
+from layerscope.models.tuned_lens import TunedLens
+from layerscope.models.tuned_lens_files import read_tuned_lens
 from layerscope.pairs.judging_protocol import JudgingProtocol
-from layerscope.paths.families import build_variants, check_family
+from layerscope.paths.families import TUNED_DEPTH, build_variants, check_family
 from layerscope.paths.layer_major import layer_major
 from layerscope.paths.path import LayerPath
 from layerscope.paths.plan import SweepPlan, plan_sweep
@@ -78,6 +80,8 @@ class SweepRequest:
     """File of minimal pairs, ours or BLiMP's, or a folder of them, whose sides every variant scores, too."""
     pair_protocol: str = "plain"
     """How a sentence of a pair is put to the model: ``plain`` or ``lm-eval``."""
+    tuned_lens: Path | None = None
+    """Folder of the lens that ``tuned-depth`` reads the model through, as the package tuned-lens saves it."""
     batch_tokens: int | None = None
     """Positions a shard; by device if None."""
     until_ci: float | None = None
@@ -124,6 +128,8 @@ class PreparedSweep:
     """Variants and the walk over them."""
     pairs: PairTexts | None
     """Minimal pairs that are scored, too."""
+    lens: TunedLens | None
+    """What the family ``tuned-depth`` reads the model through; None without it."""
     rounds: tuple[Round, ...]
     """Units of work, in the order in which they run; one round unless a precision is asked for."""
     level: float
@@ -168,6 +174,7 @@ def prepare_sweep(request: SweepRequest) -> PreparedSweep:
     protocol = Protocol.parse(request.protocol)
     device = resolve_device(request.options.device)
     check_model_name(request.model)
+    lens = None if request.tuned_lens is None else read_tuned_lens(request.tuned_lens)
     directory = RunDirectory(request.output_dir / _experiment_name(request) / _slug(request))
     directory.check_writable()
     documents = load_documents(request.dataset, protocol.unit, split=request.split, data_dir=request.data_dir)
@@ -176,6 +183,8 @@ def prepare_sweep(request: SweepRequest) -> PreparedSweep:
     config = load_config(source, request.options)
     dtype = resolve_dtype(request.options.dtype, config)
     variants = build_variants(request.experiments, request.paths, n_layers := count_layers(config))
+    if lens is not None:
+        lens.check_shape(n_layers, int(config.get_text_config(decoder=True).hidden_size))
     plan = plan_sweep(variants, n_layers)
     walked = layer_major(plan).sweep if request.stream else plan
     encoder = load_encoder(source, request.options)
@@ -220,6 +229,7 @@ def prepare_sweep(request: SweepRequest) -> PreparedSweep:
         quantize=request.options.quantize,
         stream_bytes=stream_bytes if request.stream else None,
         compiled=compiles,
+        lens_bytes=0 if lens is None else lens.bytes_in(dtype, device.type),
     )
     record = SweepRequestRecord(
         model=source.name,
@@ -237,6 +247,7 @@ def prepare_sweep(request: SweepRequest) -> PreparedSweep:
         texts_sha256=texts_digest(corpus.windows),
         pairs_sha256=None if pairs is None else pairs.digest,
         pair_protocol=None if pairs is None else pairs.protocol.name,
+        tuned_lens_sha256=None if lens is None else lens.digest,
         experiments=request.experiments,
         paths=request.paths,
         batch_tokens=batch_tokens,
@@ -253,6 +264,7 @@ def prepare_sweep(request: SweepRequest) -> PreparedSweep:
         corpus=corpus,
         plan=plan,
         pairs=pairs,
+        lens=lens,
         rounds=rounds,
         level=Looks(tuple(some.documents for some in rounds)).level,
         compile=compiles,
@@ -275,6 +287,17 @@ def _check_request(request: SweepRequest) -> None:
         check_family(written)
     for path in request.paths:
         LayerPath.parse(path)
+    is_tuned = TUNED_DEPTH in (check_family(written)[0].name for written in request.experiments)
+    if is_tuned and request.tuned_lens is None:
+        raise PathError(
+            f"The experiment {TUNED_DEPTH} reads the model through a tuned lens, and none is given: name its folder with "
+            "--tuned-lens, or take depth, which needs none."
+        )
+    if request.tuned_lens is not None and not is_tuned:
+        raise PathError(
+            f"--tuned-lens is for the experiment {TUNED_DEPTH}, which is not asked for (--experiment "
+            f"{','.join(request.experiments) or 'none'}): add it to --experiment, or leave out --tuned-lens."
+        )
     if request.max_samples is not None and request.max_samples < 1:
         raise DataError(f"--max-samples is 1 or more; got {request.max_samples}.")
     if request.seed < 0:
@@ -302,7 +325,7 @@ def check_memory(prepared: PreparedSweep) -> None:
     raise DeviceError(
         f"The plan needs about {_gib(prepared.memory.total)} GiB on {device} and {_gib(free)} GiB are free "
         f"(weights {_gib(prepared.memory.weights or 0)}, states {_gib(prepared.memory.states)}, scoring "
-        f"{_gib(prepared.memory.scoring)}): take a smaller --batch-tokens, --dtype bfloat16, --quantize, or shorter texts."
+        f"{_gib(prepared.memory.scoring)}{f', tuned lens {_gib(lens)}' if (lens := prepared.memory.lens) else ''}): take a smaller --batch-tokens, --dtype bfloat16, --quantize, or shorter texts."
     )
 
 

@@ -12,7 +12,8 @@ from layerscope.corpora.windows import Window
 from layerscope.engine.finite import check_texts
 from layerscope.errors import ModelError, RunError
 from layerscope.models.decoder import Decoder, context_length
-from layerscope.paths.families import DEPTH
+from layerscope.models.tuned_lens import TunedLens, attach_lens
+from layerscope.paths.families import DEPTHS
 from layerscope.paths.plan import SweepPlan
 from layerscope.progress import Progress, nobody_asks
 from layerscope.results.environment import environment, package_versions
@@ -32,6 +33,7 @@ from layerscope.sweeps.record import (
     PrecisionRecord,
     SweepRecord,
     SweptModelRecord,
+    TunedLensRecord,
     UnscoredRecord,
 )
 from layerscope.sweeps.rounds import document_totals, run_rounds
@@ -96,6 +98,7 @@ def _run(prepared: PreparedSweep, *, force: bool, progress: Progress) -> bool:
         directory.check_places(*_AT_THE_END)
     check_memory(prepared)
     decoder = load_as_asked(prepared)
+    lens = None if prepared.lens is None else _lens_record(prepared.lens, attach_lens(decoder, prepared.lens))
     check_paths_run(decoder, prepared.plan)
     check_tokens_fit(decoder, [window for shard in prepared.shards for window in shard.windows])
     check_texts(decoder, prepared.shards[0])
@@ -103,7 +106,7 @@ def _run(prepared: PreparedSweep, *, force: bool, progress: Progress) -> bool:
     if force:
         directory.clear()
     _check_same_kernels(prepared, decoder)
-    record = _record(prepared, decoder)
+    record = _record(prepared, decoder, lens)
     directory.start(record)
     outcome = run_rounds(prepared, decoder, progress)
     tabulate(prepared, rounds=outcome.rounds)
@@ -142,7 +145,7 @@ def tabulate(prepared: PreparedSweep, *, rounds: int | None = None) -> None:
     directory.write_table(LAYERS, layers)
     directory.write_table(PROXIES, proxies)
     families = [variant.family for variant in prepared.plan.variants]
-    if DEPTH in families:
+    if any(family in DEPTHS for family in families):
         names = [variant.name for variant in prepared.plan.variants]
         scores = score_arrays(directory.parts(SCORES, n_shards), names)
         directory.write_table(PREDICTION_DEPTH, prediction_depth_table(scores, families))
@@ -185,12 +188,17 @@ def check_paths_run(decoder: Decoder, plan: SweepPlan) -> None:
     """Refuse, before anything is computed, a plan that this model cannot run.
 
     Raises:
-        ModelError: halves of layers are asked for and cannot be told apart, or the configuration counts layers otherwise.
+        ModelError: halves of layers are asked for and cannot be told apart, a tuned lens is and there is none, or the
+            configuration counts layers otherwise.
     """
     if decoder.n_layers != plan.n_layers:
         raise ModelError(f"'{decoder.name}' has {decoder.n_layers} layers and the plan was made for {plan.n_layers}.")
     if any(".attn" in str(variant.path) or ".mlp" in str(variant.path) for variant in plan.variants):
         _ = decoder.halves
+    if decoder.lens is None and any(variant.translator is not None for variant in plan.variants):
+        raise ModelError(
+            f"Variants of tuned-depth are read through a tuned lens, and '{decoder.name}' has none: give it one with attach_lens."
+        )
 
 
 def check_tokens_fit(decoder: Decoder, windows: Sequence[Window]) -> None:
@@ -263,7 +271,17 @@ def _pairs(prepared: PreparedSweep) -> PairsRecord | None:
     )
 
 
-def _record(prepared: PreparedSweep, decoder: Decoder) -> SweepRecord:
+def _lens_record(lens: TunedLens, unembed_dtype: str | None) -> TunedLensRecord:
+    return TunedLensRecord(
+        folder=lens.folder,
+        base_model=lens.base_model,
+        base_model_revision=lens.base_model_revision,
+        unembed_hash=lens.unembed_hash,
+        unembed_dtype=unembed_dtype,
+    )
+
+
+def _record(prepared: PreparedSweep, decoder: Decoder, lens: TunedLensRecord | None) -> SweepRecord:
     config, plan = prepared.config, prepared.plan
     return SweepRecord(
         schema_version=SCHEMA_VERSION,
@@ -286,5 +304,6 @@ def _record(prepared: PreparedSweep, decoder: Decoder) -> SweepRecord:
             shards=len(prepared.shards),
         ),
         pairs=_pairs(prepared),
+        tuned_lens=lens,
         environment=environment(decoder),
     )
