@@ -205,7 +205,8 @@ def _show_plan(console: Console, prepared: PreparedSweep) -> None:
         f"Plan: {len(plan.variants)} variants, intact included, as {plan.layer_runs:,} layer runs a batch "
         f"({share:.0%} of {plan.layer_runs_without_sharing:,} without shared prefixes)\n"
         f"Text: {len(corpus.windows):,} texts, {n_tokens:,} tokens, {prepared.n_scored:,} scored, "
-        f"in {n_batches} batches of {padded:,} positions in all{_until(prepared)}\n{_pairs_line(prepared)}{_lens_line(prepared)}"
+        f"in {n_batches} batches of {padded:,} positions in all{_until(prepared)}\n"
+        f"{_pairs_line(prepared)}{_lens_line(prepared)}"
         f"Memory: about {_gib(memory.total)} (weights {weights}, states {_gib(memory.states)}, "
         f"scoring {_gib(memory.scoring)}{f', tuned lens {_gib(memory.lens)}' if memory.lens else ''})\n"
         f"Results: {prepared.directory.path}",
@@ -228,8 +229,7 @@ def _lens_line(prepared: PreparedSweep) -> str:
     lens = prepared.lens
     if lens is None:
         return ""
-    told = lens.unembed_hash is None
-    checked = "no hash of an unembedding: only its size is compared" if told else "checked by the hash of the unembedding"
+    checked = "checked by the hash of the unembedding" if lens.unembed_hash else "no hash: only its size is compared"
     return f"Tuned lens: {printable(lens.folder)}, of {printable(lens.base_model)} ({checked})\n"
 
 
@@ -253,6 +253,11 @@ def _show_result(console: Console, prepared: PreparedSweep, what: str) -> None:
         say(console, _precision(prepared, prepared.request.until_ci))
     for line in _findings(layers, proxies, prepared.record.dtype):
         say(console, line)
+    if prepared.lens is not None and prepared.lens.unembed_hash is None:
+        say(
+            console,
+            "The tuned lens has no hash of an unembedding: that it belongs to this model is told by its size alone.",
+        )
     if (warning := few_texts(int(layers["documents"].iloc[0]))) is not None:
         say(console, warning.en)
     _show_unscored(console, prepared)

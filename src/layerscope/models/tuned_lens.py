@@ -1,4 +1,4 @@
-"""A tuned lens: for each depth an affine map of the residual stream, which makes of it what the unembedding was trained to read.
+"""A tuned lens: for each depth an affine map of the residual stream into what the unembedding was trained to read.
 
 Translators are numbered as in the package tuned-lens, by the layer that would read the state next: translator 0 reads the
 embeddings, translator k + 1 what stands after layer k. After the last layer there is none. Files are read in
@@ -81,8 +81,8 @@ class TunedLens:
         """
         if (self.n_translators, self.d_model) != (n_layers, d_model):
             raise ModelError(
-                f"A tuned lens belongs to one model; '{self.folder}', of '{self.base_model}', has {self.n_translators} layers of "
-                f"width {self.d_model}, and this model has {n_layers} of width {d_model}: take the lens of this model."
+                f"A tuned lens belongs to one model; '{self.folder}', of '{self.base_model}', has {self.n_translators} layers "
+                f"of width {self.d_model}, and this model has {n_layers} of width {d_model}: take the lens of this model."
             )
 
 
@@ -102,8 +102,8 @@ def attach_lens(decoder: Decoder, lens: TunedLens) -> str | None:
     embedded = decoder.record(torch.zeros((1, 2), dtype=torch.long, device=decoder.device)).embedded
     if embedded.dim() != 3:
         raise ModelError(
-            f"A tuned lens reads a residual stream of one vector a token; '{decoder.model.config.model_type}' keeps several, which "
-            "is not supported: leave out tuned-depth."
+            f"A tuned lens reads a residual stream of one vector a token; '{decoder.model.config.model_type}' keeps several, "
+            "which is not supported: leave out tuned-depth."
         )
     lens.check_shape(decoder.n_layers, embedded.shape[-1])
     matched = _check_unembedding(decoder, lens)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,8 +136,8 @@ def _hash_of(settings: Mapping[str, Any], path: Path) -> str | None:
     if value is None or (isinstance(value, str) and _SHA256.fullmatch(value)):
         return value
     raise ModelError(
-        f"The unembed_hash of a tuned lens is a SHA-256 in 64 hexadecimal digits, or null; '{path}' has {_shown(value)}: fetch it "
-        "again."
+        f"The unembed_hash of a tuned lens is a SHA-256 in 64 hexadecimal digits, or null; '{path}' has {_shown(value)}: fetch "
+        "it again."
     )
 
 
@@ -149,7 +150,9 @@ def _read_safe(path: Path) -> dict[str, Tensor]:
 
 def _read_pickle(path: Path) -> Mapping[object, object]:
     try:
-        state = torch.load(path, weights_only=True, map_location="cpu")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickles that are none of torch's, which are refused anyway
+            state = torch.load(path, weights_only=True, map_location="cpu")
     except _NO_TENSORS as error:
         raise ModelError(
             f"{PICKLE} is read as tensors and nothing else, because a pickle can run code; '{path}' holds something else or is "
@@ -173,8 +176,8 @@ def _translators(
     if missing or more or len(named) != len(state):
         what = f"lacks {_some(missing)}" if missing else f"also has {_some(more)}" if more else "has a name twice"
         raise ModelError(
-            f"A tuned lens of {config.n_layers} layers has {expected[0]} to {expected[-1]}, as its {CONFIG} says; '{path}' {what}: "
-            "the two files belong to different lenses, or this is none."
+            f"A tuned lens of {config.n_layers} layers has {expected[0]} to {expected[-1]}, as its {CONFIG} says; '{path}' "
+            f"{what}: the two files belong to different lenses, or this is none."
         )
     found = [_checked(name, named[name], config.d_model, path) for name in expected]
     if len({tensor.dtype for tensor in found}) > 1:
@@ -189,8 +192,8 @@ def _checked(name: str, value: object, d_model: int, path: Path) -> Tensor:
     fault = _fault(value, shape) if isinstance(value, Tensor) else f"a {type(value).__name__}"
     if fault is not None or not isinstance(value, Tensor):
         raise ModelError(
-            f"A translator is made of finite floating-point numbers, its {part} of shape {shape}; {name} of '{path}' is {fault}: "
-            "fetch the lens again."
+            f"A translator is made of finite floating-point numbers, its {part} of shape {shape}; {name} of '{path}' is {fault}"
+            ": fetch the lens again."
         )
     return value.detach().contiguous()
 

@@ -20,7 +20,7 @@ from layerscope.corpora.catalogue import dataset_label, load_documents, resolved
 from layerscope.corpora.protocols import Protocol, WindowedCorpus, cut_windows
 from layerscope.corpora.windows import Window
 from layerscope.engine.batching import Shard, make_shards
-from layerscope.errors import DataError, DeviceError, PathError
+from layerscope.errors import DataError, DeviceError
 from layerscope.models.decoder import context_length
 from layerscope.models.encoder import TextEncoder
 from layerscope.models.loading import LoadOptions, load_config, load_encoder, resolve_device, resolve_dtype
@@ -30,13 +30,14 @@ from layerscope.models.sources import ModelSource, check_model_name, resolve_mod
 from layerscope.models.tuned_lens import TunedLens
 from layerscope.models.tuned_lens_files import read_tuned_lens
 from layerscope.pairs.judging_protocol import JudgingProtocol
-from layerscope.paths.families import TUNED_DEPTH, build_variants, check_family
+from layerscope.paths.families import build_variants, check_family
 from layerscope.paths.layer_major import layer_major
 from layerscope.paths.path import LayerPath
 from layerscope.paths.plan import SweepPlan, plan_sweep
 from layerscope.results.directory import RunDirectory, run_slug
 from layerscope.stats.looks import Looks, plan_looks
 from layerscope.sweeps.engine.memory import MemoryEstimate, bytes_a_state, estimate_memory
+from layerscope.sweeps.lens import check_lens_asked
 from layerscope.sweeps.pair_texts import PairTexts, prepare_pairs
 from layerscope.sweeps.record import SweepRequestRecord
 
@@ -287,17 +288,7 @@ def _check_request(request: SweepRequest) -> None:
         check_family(written)
     for path in request.paths:
         LayerPath.parse(path)
-    is_tuned = TUNED_DEPTH in (check_family(written)[0].name for written in request.experiments)
-    if is_tuned and request.tuned_lens is None:
-        raise PathError(
-            f"The experiment {TUNED_DEPTH} reads the model through a tuned lens, and none is given: name its folder with "
-            "--tuned-lens, or take depth, which needs none."
-        )
-    if request.tuned_lens is not None and not is_tuned:
-        raise PathError(
-            f"--tuned-lens is for the experiment {TUNED_DEPTH}, which is not asked for (--experiment "
-            f"{','.join(request.experiments) or 'none'}): add it to --experiment, or leave out --tuned-lens."
-        )
+    check_lens_asked(request.experiments, request.tuned_lens)
     if request.max_samples is not None and request.max_samples < 1:
         raise DataError(f"--max-samples is 1 or more; got {request.max_samples}.")
     if request.seed < 0:
@@ -322,10 +313,12 @@ def check_memory(prepared: PreparedSweep) -> None:
     free = available_memory(device)
     if free is None or prepared.request.options.device_map is not None or prepared.memory.total <= free:
         return
+    lens = f", tuned lens {_gib(prepared.memory.lens)}" if prepared.memory.lens else ""
     raise DeviceError(
         f"The plan needs about {_gib(prepared.memory.total)} GiB on {device} and {_gib(free)} GiB are free "
         f"(weights {_gib(prepared.memory.weights or 0)}, states {_gib(prepared.memory.states)}, scoring "
-        f"{_gib(prepared.memory.scoring)}{f', tuned lens {_gib(lens)}' if (lens := prepared.memory.lens) else ''}): take a smaller --batch-tokens, --dtype bfloat16, --quantize, or shorter texts."
+        f"{_gib(prepared.memory.scoring)}{lens}): take a smaller --batch-tokens, --dtype bfloat16, --quantize, or shorter "
+        "texts."
     )
 
 

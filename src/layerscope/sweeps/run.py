@@ -12,7 +12,7 @@ from layerscope.corpora.windows import Window
 from layerscope.engine.finite import check_texts
 from layerscope.errors import ModelError, RunError
 from layerscope.models.decoder import Decoder, context_length
-from layerscope.models.tuned_lens import TunedLens, attach_lens
+from layerscope.models.tuned_lens import attach_lens
 from layerscope.paths.families import DEPTHS
 from layerscope.paths.plan import SweepPlan
 from layerscope.progress import Progress, nobody_asks
@@ -23,6 +23,7 @@ from layerscope.sweeps.analysis.prediction_depth import prediction_depth_table
 from layerscope.sweeps.analysis.preference import effects_table, preference_table
 from layerscope.sweeps.analysis.score_arrays import score_arrays
 from layerscope.sweeps.analysis.summary import ppl_summary
+from layerscope.sweeps.lens import lens_record
 from layerscope.sweeps.pair_rows import pairs_table
 from layerscope.sweeps.pair_texts import PairTexts
 from layerscope.sweeps.prepare import PreparedSweep, check_memory
@@ -98,7 +99,7 @@ def _run(prepared: PreparedSweep, *, force: bool, progress: Progress) -> bool:
         directory.check_places(*_AT_THE_END)
     check_memory(prepared)
     decoder = load_as_asked(prepared)
-    lens = None if prepared.lens is None else _lens_record(prepared.lens, attach_lens(decoder, prepared.lens))
+    lens = None if prepared.lens is None else lens_record(prepared.lens, attach_lens(decoder, prepared.lens))
     check_paths_run(decoder, prepared.plan)
     check_tokens_fit(decoder, [window for shard in prepared.shards for window in shard.windows])
     check_texts(decoder, prepared.shards[0])
@@ -197,7 +198,7 @@ def check_paths_run(decoder: Decoder, plan: SweepPlan) -> None:
         _ = decoder.halves
     if decoder.lens is None and any(variant.translator is not None for variant in plan.variants):
         raise ModelError(
-            f"Variants of tuned-depth are read through a tuned lens, and '{decoder.name}' has none: give it one with attach_lens."
+            f"Variants of tuned-depth are read through a tuned lens, and '{decoder.name}' has none: use attach_lens."
         )
 
 
@@ -268,16 +269,6 @@ def _pairs(prepared: PreparedSweep) -> PairsRecord | None:
         start=tuple(prepared.encoder.token_name(int(token_id)) for token_id in first.ids[: first.n_prefix]),
         pairs=len(prepared.pairs.pairs),
         left_out=prepared.pairs.left_out,
-    )
-
-
-def _lens_record(lens: TunedLens, unembed_dtype: str | None) -> TunedLensRecord:
-    return TunedLensRecord(
-        folder=lens.folder,
-        base_model=lens.base_model,
-        base_model_revision=lens.base_model_revision,
-        unembed_hash=lens.unembed_hash,
-        unembed_dtype=unembed_dtype,
     )
 
 
