@@ -85,7 +85,7 @@ def test_a_lens_of_zeros_is_the_logit_lens_and_the_last_depth_is_the_model_to_th
     plan = plan_sweep(variants, 4)
     assert plan.layer_runs == plan_sweep(build_variants(["removal"], [], 4), 4).layer_runs
     row = {variant.name: index for index, variant in enumerate(variants)}
-    (shard,) = make_shards(windows_of([13, 11]), 64)
+    (shard,) = make_shards(windows_of([12, 12]), 64)
     zeros = {name: torch.zeros_like(value) for name, value in random_state().items()}
     nothing = walk_shard(with_lens(name, tmp_path / "zeros", zeros), plan, shard).scores
     something = walk_shard(with_lens(name, tmp_path / "random", random_state()), plan, shard).scores
