@@ -157,8 +157,8 @@ def test_pairs_are_scored_through_the_lens_and_texts_are_added_until_intervals_a
     (tmp_path / "made_up.jsonl").write_text(json.dumps(PAIR) + "\n", encoding="utf-8")
     found = swept(tiny_checkpoint, tmp_path, lens, pairs=tmp_path / "made_up.jsonl", until_ci=0.5)
     effects = found.directory.read_table(PAIR_EFFECTS).to_pandas().set_index("variant")
-    assert effects.loc["tuned-depth-3", "margin_nats"] == effects.loc["intact", "margin_nats"]
-    assert effects.loc["tuned-depth-1", "margin_nats"] != effects.loc["depth-1", "margin_nats"]
+    assert effects.loc["tuned-depth-3", "sentence_margin_nats"] == effects.loc["intact", "sentence_margin_nats"]
+    assert effects.loc["tuned-depth-1", "sentence_margin_nats"] != effects.loc["depth-1", "sentence_margin_nats"]
     assert found.record.precision is not None
 
 
