@@ -70,6 +70,20 @@ def test_depth_runs_no_layer_that_the_intact_model_does_not() -> None:
     assert layer_major(with_removal).sweep.layer_runs == with_removal.layer_runs
 
 
+def test_tuned_depths_are_the_same_prefixes_each_with_the_translator_of_the_layer_that_would_read_it() -> None:
+    assert written("tuned-depth", 2) == {"tuned-depth--1": "none", "tuned-depth-0": "0", "tuned-depth-1": "0-1"}
+    of = {variant.name: variant.translator for variant in build_variants(["removal", "depth", "tuned-depth"], ["0"], 2)}
+    assert {name: at for name, at in of.items() if at is not None} == {"tuned-depth--1": 0, "tuned-depth-0": 1}
+
+
+def test_both_families_of_depths_share_the_layers_of_the_intact_model() -> None:
+    plan = plan_sweep(build_variants(["depth", "tuned-depth"], [], 7), 7)
+    assert (plan.layer_runs, len(plan.variants)) == (7, 17)
+    assert layer_major(plan).sweep.layer_runs == 7
+    ended = [name for one in plan.instructions for name in one.finished] + list(plan.finished_at_start)
+    assert sorted(ended) == list(range(17))
+
+
 def test_every_family_is_tested_here() -> None:
     assert set(FAMILIES) == {
         "removal",
@@ -82,6 +96,7 @@ def test_every_family_is_tested_here() -> None:
         "attention-removal",
         "mlp-removal",
         "depth",
+        "tuned-depth",
     }
 
 

@@ -26,7 +26,7 @@ from layerscope.cli.console import (
     split_names,
     with_figures,
 )
-from layerscope.errors import DataError, ModelError
+from layerscope.errors import DataError, ModelError, printable
 from layerscope.reading import whole_number
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 EXPERIMENTS_HELP = (
     "Families joined by commas: removal, exchange, block-removal:w, reversal:a-b, repetition, shuffle:seed, parallel:w, "
-    "attention-removal, mlp-removal, depth. Without it and without --path: removal,exchange."
+    "attention-removal, mlp-removal, depth, tuned-depth. Without it and without --path: removal,exchange."
 )
 
 
@@ -56,6 +56,10 @@ def sweep(
     pair_protocol: Annotated[
         str, typer.Option(help="plain: sentences as they stand; lm-eval: as lm-evaluation-harness puts BLiMP's.")
     ] = "plain",
+    tuned_lens: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a tuned lens (config.json with params.safetensors or params.pt), for tuned-depth."),
+    ] = None,
     max_samples: Annotated[
         str, typer.Option(help="Texts (windows, for windows:N and strided:N/S) to draw, or 'all'.")
     ] = "1000",
@@ -118,6 +122,7 @@ def sweep(
         paths=tuple(path or ()),
         pairs=pairs,
         pair_protocol=pair_protocol,
+        tuned_lens=tuned_lens,
         revision=revision,
         options=LoadOptions(
             dtype=dtype,
@@ -200,9 +205,10 @@ def _show_plan(console: Console, prepared: PreparedSweep) -> None:
         f"Plan: {len(plan.variants)} variants, intact included, as {plan.layer_runs:,} layer runs a batch "
         f"({share:.0%} of {plan.layer_runs_without_sharing:,} without shared prefixes)\n"
         f"Text: {len(corpus.windows):,} texts, {n_tokens:,} tokens, {prepared.n_scored:,} scored, "
-        f"in {n_batches} batches of {padded:,} positions in all{_until(prepared)}\n{_pairs_line(prepared)}"
+        f"in {n_batches} batches of {padded:,} positions in all{_until(prepared)}\n"
+        f"{_pairs_line(prepared)}{_lens_line(prepared)}"
         f"Memory: about {_gib(memory.total)} (weights {weights}, states {_gib(memory.states)}, "
-        f"scoring {_gib(memory.scoring)})\n"
+        f"scoring {_gib(memory.scoring)}{f', tuned lens {_gib(memory.lens)}' if memory.lens else ''})\n"
         f"Results: {prepared.directory.path}",
     )
 
@@ -216,6 +222,15 @@ def _pairs_line(prepared: PreparedSweep) -> str:
         f"Pairs: {len(prepared.pairs.pairs):,}, protocol {prepared.pairs.protocol.name}, in {len(prepared.pairs.shards)} "
         f"batches{f' ({reasons})' if reasons else ''}\n"
     )
+
+
+def _lens_line(prepared: PreparedSweep) -> str:
+    """The tuned lens, and how it is told that it belongs to this model."""
+    lens = prepared.lens
+    if lens is None:
+        return ""
+    checked = "checked by the hash of the unembedding" if lens.unembed_hash else "no hash: only its size is compared"
+    return f"Tuned lens: {printable(lens.folder)}, of {printable(lens.base_model)} ({checked})\n"
 
 
 def _until(prepared: PreparedSweep) -> str:
@@ -238,6 +253,11 @@ def _show_result(console: Console, prepared: PreparedSweep, what: str) -> None:
         say(console, _precision(prepared, prepared.request.until_ci))
     for line in _findings(layers, proxies, prepared.record.dtype):
         say(console, line)
+    if prepared.lens is not None and prepared.lens.unembed_hash is None:
+        say(
+            console,
+            "The tuned lens has no hash of an unembedding: that it belongs to this model is told by its size alone.",
+        )
     if (warning := few_texts(int(layers["documents"].iloc[0]))) is not None:
         say(console, warning.en)
     if prepared.pairs is not None:

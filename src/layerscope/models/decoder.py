@@ -32,6 +32,7 @@ from layerscope.paths.steps import LayerStep, ParallelStep, Step
 
 if TYPE_CHECKING:
     from layerscope.models.streaming import StreamedLayers
+    from layerscope.models.tuned_lens import TunedLens
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,8 @@ class Decoder:
     """The layers as ``torch.compile`` made them, one a layer; None to run the model's own code as it is."""
     streamed: StreamedLayers | None = None
     """Brings each layer's weights from disk when it runs; None where all are in memory."""
+    lens: TunedLens | None = None
+    """Translates states for variants that are read through a tuned lens; set by ``attach_lens``."""
 
     def __post_init__(self) -> None:
         self.model.train(mode=False)
@@ -207,6 +210,19 @@ class Decoder:
             updates = [self.run_step(member, hidden, recording) - hidden for member in step.members]
             return hidden + torch.stack(updates).mean(dim=0)
         return self._run_layer(step, hidden, recording)
+
+    @torch.inference_mode()
+    def translate(self, hidden: Float[Tensor, "*rows d_model"], translator: int | None) -> Float[Tensor, "*rows d_model"]:
+        """What is unembedded of a state that left the last step.
+
+        Args:
+            hidden: the state.
+            translator: of the decoder's lens; None to unembed the state as it is.
+        """
+        if translator is None:
+            return hidden
+        assert self.lens is not None, "plans are checked before they run"
+        return self.lens.translate(hidden, translator)
 
     @torch.inference_mode()
     def unembed(self, hidden: Float[Tensor, "batch seq *d_model"]) -> Float[Tensor, "batch seq vocab"]:

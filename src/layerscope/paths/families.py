@@ -16,8 +16,9 @@ from layerscope.paths.path import LayerPath
 from layerscope.paths.steps import LayerStep, ParallelStep, Part, Step
 from layerscope.paths.variants import Variant
 
-DEPTH = "depth"
-"""The family whose variants end after some layer."""
+DEPTH, TUNED_DEPTH = "depth", "tuned-depth"
+DEPTHS = (DEPTH, TUNED_DEPTH)
+"""The families whose variants end after some layer, read by the unembedding alone and through a tuned lens."""
 
 
 def removal(n_layers: int) -> list[Variant]:
@@ -87,6 +88,20 @@ def depth(n_layers: int) -> list[Variant]:
     return [Variant(f"{DEPTH}-{last}", DEPTH, LayerPath.intact(last + 1)) for last in range(-1, n_layers)]
 
 
+def tuned_depth(n_layers: int) -> list[Variant]:
+    """The same states as in ``depth``, each through its translator of a tuned lens; the last one, the model itself, has none.
+
+    A lens counts its translators by the layer that reads the state next: the embeddings have translator 0, what stands after
+    layer k has k + 1.
+
+    Source: Belrose et al. 2023, "Eliciting Latent Predictions from Transformers with the Tuned Lens" (arXiv 2303.08112).
+    """
+    return [
+        Variant(f"{TUNED_DEPTH}-{last}", TUNED_DEPTH, LayerPath.intact(last + 1), last + 1 if last + 1 < n_layers else None)
+        for last in range(-1, n_layers)
+    ]
+
+
 def attention_removal(n_layers: int) -> list[Variant]:
     """Each layer's attention silenced in turn; its MLP still runs."""
     return _half_removal(n_layers, "attention-removal", "mlp")
@@ -127,6 +142,7 @@ FAMILIES = {
         Family("attention-removal", "attention-removal", _NONE, attention_removal),
         Family("mlp-removal", "mlp-removal", _NONE, mlp_removal),
         Family(DEPTH, DEPTH, _NONE, depth),
+        Family(TUNED_DEPTH, TUNED_DEPTH, _NONE, tuned_depth),
     )
 }
 

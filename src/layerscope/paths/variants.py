@@ -23,6 +23,8 @@ class Variant:
     """The family that made it, for example ``removal``; ``path`` for an explicit one, ``intact`` for the baseline."""
     path: LayerPath
     """The order in which the residual stream visits the layers."""
+    translator: int | None = None
+    """Which translator of a tuned lens the last state goes through before the unembedding; None for none."""
 
     @classmethod
     def intact(cls, n_layers: int) -> Variant:

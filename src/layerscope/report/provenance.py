@@ -48,6 +48,7 @@ def _sweep_facts(record: SweepRecord) -> dict[str, Any]:
     return {
         "data": f"{data.name} {data.split or ''}".strip(),
         "protocol": record.request.protocol,
+        **_lens_facts(record),
         "texts_sha256": data.texts_sha256,
         "texts": data.documents,
         "tokens": data.tokens,
@@ -56,6 +57,17 @@ def _sweep_facts(record: SweepRecord) -> dict[str, Any]:
         "unscored_cut": unscored.tokens_past_the_context_length,
         "unscored_tail": unscored.tokens_of_the_dropped_tail,
         "unscored_texts": unscored.texts_without_a_scored_token,
+    }
+
+
+def _lens_facts(record: SweepRecord) -> dict[str, Any]:
+    lens = record.tuned_lens
+    if lens is None:
+        return {}
+    told = "unembed_hash: -" if lens.unembed_hash is None else f"unembed_hash: {lens.unembed_hash[:12]} ({lens.unembed_dtype})"
+    return {
+        "tuned_lens": f"{Path(lens.folder).name}, {lens.base_model}, {told}",
+        "tuned_lens_sha256": record.request.tuned_lens_sha256,
     }
 
 
@@ -79,6 +91,8 @@ def command_of(record: SweepRecord | ContrastRecord) -> str:
         words = _contrast_words(record.request, _subtypes_of(record))
     else:
         words = _sweep_words(record.request)
+        if record.tuned_lens is not None:
+            words += ["--tuned-lens", record.tuned_lens.folder]
     if record.model.revision is not None:
         words += ["--revision", record.model.revision]
     return shlex.join(["layerscope", *words])

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from layerscope.atomic import check_place, whole_file, write_json
 from layerscope.errors import RunError
 from layerscope.lock import alone
-from layerscope.paths.families import DEPTH
+from layerscope.paths.families import DEPTHS
 from layerscope.results.directory import RunDirectory
 from layerscope.sweeps.analysis.comparison import Axis, ComparedModel, Measure, Unit, View, curves, often_everywhere
 from layerscope.sweeps.analysis.few_texts import few_texts
@@ -231,7 +231,7 @@ def _write_comparison(
     tags = often_everywhere(models)
     kinds = tuple(dict.fromkeys(difference.kind for difference in differences))
     anyway = "; ".join(difference.sentence for difference in differences) or None
-    harming = [family for family in families if family != DEPTH]  # which breaks nothing
+    harming = [family for family in families if family not in DEPTHS]  # which break nothing
     fragility = fragility_table(models, harming, view, tags=tags, anyway=anyway)
     correlation = correlation_table(models, harming, tags=tags, anyway=anyway)
     for table, data in ((FRAGILITY, fragility), (PROFILE_CORRELATION, correlation)):

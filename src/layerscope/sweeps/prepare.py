@@ -27,6 +27,8 @@ from layerscope.models.loading import LoadOptions, load_config, load_encoder, re
 from layerscope.models.memory import available_memory
 from layerscope.models.skeleton import count_layers, count_parameters
 from layerscope.models.sources import ModelSource, check_model_name, resolve_model
+from layerscope.models.tuned_lens import TunedLens
+from layerscope.models.tuned_lens_files import read_tuned_lens
 from layerscope.pairs.judging_protocol import JudgingProtocol
 from layerscope.paths.families import build_variants, check_family
 from layerscope.paths.layer_major import layer_major
@@ -35,6 +37,7 @@ from layerscope.paths.plan import SweepPlan, plan_sweep
 from layerscope.results.directory import RunDirectory, run_slug
 from layerscope.stats.looks import Looks, plan_looks
 from layerscope.sweeps.engine.memory import MemoryEstimate, bytes_a_state, estimate_memory
+from layerscope.sweeps.lens import check_lens_asked
 from layerscope.sweeps.pair_texts import PairTexts, prepare_pairs
 from layerscope.sweeps.record import SweepRequestRecord
 
@@ -78,6 +81,8 @@ class SweepRequest:
     """File of minimal pairs, ours or BLiMP's, or a folder of them, whose sides every variant scores, too."""
     pair_protocol: str = "plain"
     """How a sentence of a pair is put to the model: ``plain`` or ``lm-eval``."""
+    tuned_lens: Path | None = None
+    """Folder of the lens that ``tuned-depth`` reads the model through, as the package tuned-lens saves it."""
     batch_tokens: int | None = None
     """Positions a shard; by device if None."""
     until_ci: float | None = None
@@ -124,6 +129,8 @@ class PreparedSweep:
     """Variants and the walk over them."""
     pairs: PairTexts | None
     """Minimal pairs that are scored, too."""
+    lens: TunedLens | None
+    """What the family ``tuned-depth`` reads the model through; None without it."""
     rounds: tuple[Round, ...]
     """Units of work, in the order in which they run; one round unless a precision is asked for."""
     level: float
@@ -168,6 +175,7 @@ def prepare_sweep(request: SweepRequest) -> PreparedSweep:
     protocol = Protocol.parse(request.protocol)
     device = resolve_device(request.options.device)
     check_model_name(request.model)
+    lens = None if request.tuned_lens is None else read_tuned_lens(request.tuned_lens)
     directory = RunDirectory(request.output_dir / _experiment_name(request) / _slug(request))
     directory.check_writable()
     documents = load_documents(request.dataset, protocol.unit, split=request.split, data_dir=request.data_dir)
@@ -176,6 +184,8 @@ def prepare_sweep(request: SweepRequest) -> PreparedSweep:
     config = load_config(source, request.options)
     dtype = resolve_dtype(request.options.dtype, config)
     variants = build_variants(request.experiments, request.paths, n_layers := count_layers(config))
+    if lens is not None:
+        lens.check_shape(n_layers, int(config.get_text_config(decoder=True).hidden_size))
     plan = plan_sweep(variants, n_layers)
     walked = layer_major(plan).sweep if request.stream else plan
     encoder = load_encoder(source, request.options)
@@ -220,6 +230,7 @@ def prepare_sweep(request: SweepRequest) -> PreparedSweep:
         quantize=request.options.quantize,
         stream_bytes=stream_bytes if request.stream else None,
         compiled=compiles,
+        lens_bytes=0 if lens is None else lens.bytes_in(dtype, device.type),
     )
     record = SweepRequestRecord(
         model=source.name,
@@ -237,6 +248,7 @@ def prepare_sweep(request: SweepRequest) -> PreparedSweep:
         texts_sha256=texts_digest(corpus.windows),
         pairs_sha256=None if pairs is None else pairs.digest,
         pair_protocol=None if pairs is None else pairs.protocol.name,
+        tuned_lens_sha256=None if lens is None else lens.digest,
         experiments=request.experiments,
         paths=request.paths,
         batch_tokens=batch_tokens,
@@ -253,6 +265,7 @@ def prepare_sweep(request: SweepRequest) -> PreparedSweep:
         corpus=corpus,
         plan=plan,
         pairs=pairs,
+        lens=lens,
         rounds=rounds,
         level=Looks(tuple(some.documents for some in rounds)).level,
         compile=compiles,
@@ -275,6 +288,7 @@ def _check_request(request: SweepRequest) -> None:
         check_family(written)
     for path in request.paths:
         LayerPath.parse(path)
+    check_lens_asked(request.experiments, request.tuned_lens)
     if request.max_samples is not None and request.max_samples < 1:
         raise DataError(f"--max-samples is 1 or more; got {request.max_samples}.")
     if request.seed < 0:
@@ -299,10 +313,12 @@ def check_memory(prepared: PreparedSweep) -> None:
     free = available_memory(device)
     if free is None or prepared.request.options.device_map is not None or prepared.memory.total <= free:
         return
+    lens = f", tuned lens {_gib(prepared.memory.lens)}" if prepared.memory.lens else ""
     raise DeviceError(
         f"The plan needs about {_gib(prepared.memory.total)} GiB on {device} and {_gib(free)} GiB are free "
         f"(weights {_gib(prepared.memory.weights or 0)}, states {_gib(prepared.memory.states)}, scoring "
-        f"{_gib(prepared.memory.scoring)}): take a smaller --batch-tokens, --dtype bfloat16, --quantize, or shorter texts."
+        f"{_gib(prepared.memory.scoring)}{lens}): take a smaller --batch-tokens, --dtype bfloat16, --quantize, or shorter "
+        "texts."
     )
 
 

@@ -26,6 +26,8 @@ class SweepRequestRecord(RequestRecord):
     """Digest of the sentences of the pairs, in order; null without pairs."""
     pair_protocol: str | None = None
     """How sentences of pairs were put to the model; null without pairs."""
+    tuned_lens_sha256: str | None = None
+    """Digest of the translators of the tuned lens; null without one."""
     experiments: tuple[str, ...]
     """Families in their written form."""
     paths: tuple[str, ...]
@@ -109,6 +111,21 @@ class PairsRecord(RecordPart):
     """Pairs of the file that were not, by reason."""
 
 
+class TunedLensRecord(RecordPart):
+    """The tuned lens of a sweep."""
+
+    folder: str
+    """As it was given."""
+    base_model: str
+    """The model that it was trained for, as its configuration names it."""
+    base_model_revision: str | None = None
+    """Of that; null where it names none."""
+    unembed_hash: str | None
+    """Of the unembedding that it was trained with; null where the lens tells none, and only its size was compared."""
+    unembed_dtype: str | None
+    """In which the hash of this model's unembedding is the same; null without a hash."""
+
+
 class PrecisionRecord(RecordPart):
     """What became of a precision that was asked for."""
 
@@ -145,6 +162,8 @@ class SweepRecord(RunRecord):
     """How much work it was."""
     pairs: PairsRecord | None = None
     """The minimal pairs that were scored, too; null without."""
+    tuned_lens: TunedLensRecord | None = None
+    """What ``tuned-depth`` read the model through; null without it."""
     precision: PrecisionRecord | None = None
     """What became of ``--until-ci``; null without it."""
     shards_resumed: int | None = None

@@ -12,7 +12,8 @@ from layerscope.corpora.windows import Window
 from layerscope.engine.finite import check_texts
 from layerscope.errors import ModelError, RunError
 from layerscope.models.decoder import Decoder, context_length
-from layerscope.paths.families import DEPTH
+from layerscope.models.tuned_lens import attach_lens
+from layerscope.paths.families import DEPTHS
 from layerscope.paths.plan import SweepPlan
 from layerscope.progress import Progress, nobody_asks
 from layerscope.results.environment import environment, package_versions
@@ -23,6 +24,7 @@ from layerscope.sweeps.analysis.preference import effects_table, preference_tabl
 from layerscope.sweeps.analysis.preference_depth import pair_depth_table, preference_depth_table
 from layerscope.sweeps.analysis.score_arrays import score_arrays
 from layerscope.sweeps.analysis.summary import ppl_summary
+from layerscope.sweeps.lens import lens_record
 from layerscope.sweeps.pair_rows import pairs_table
 from layerscope.sweeps.pair_tables import PAIR_DEPTH, PAIR_EFFECTS, PAIR_SCORES, PAIRS, PREFERENCE, PREFERENCE_DEPTH
 from layerscope.sweeps.pair_texts import PairTexts
@@ -34,6 +36,7 @@ from layerscope.sweeps.record import (
     PrecisionRecord,
     SweepRecord,
     SweptModelRecord,
+    TunedLensRecord,
     UnscoredRecord,
 )
 from layerscope.sweeps.rounds import document_totals, run_rounds
@@ -85,6 +88,7 @@ def _run(prepared: PreparedSweep, *, force: bool, progress: Progress) -> bool:
         directory.check_places(*_AT_THE_END)
     check_memory(prepared)
     decoder = load_as_asked(prepared)
+    lens = None if prepared.lens is None else lens_record(prepared.lens, attach_lens(decoder, prepared.lens))
     check_paths_run(decoder, prepared.plan)
     check_tokens_fit(decoder, [window for shard in prepared.shards for window in shard.windows])
     check_texts(decoder, prepared.shards[0])
@@ -92,7 +96,7 @@ def _run(prepared: PreparedSweep, *, force: bool, progress: Progress) -> bool:
     if force:
         directory.clear()
     _check_same_kernels(prepared, decoder)
-    record = _record(prepared, decoder)
+    record = _record(prepared, decoder, lens)
     directory.start(record)
     outcome = run_rounds(prepared, decoder, progress)
     tabulate(prepared, rounds=outcome.rounds)
@@ -131,7 +135,7 @@ def tabulate(prepared: PreparedSweep, *, rounds: int | None = None) -> None:
     directory.write_table(LAYERS, layers)
     directory.write_table(PROXIES, proxies)
     families = [variant.family for variant in prepared.plan.variants]
-    if DEPTH in families:
+    if any(family in DEPTHS for family in families):
         names = [variant.name for variant in prepared.plan.variants]
         scores = score_arrays(directory.parts(SCORES, n_shards), names)
         directory.write_table(PREDICTION_DEPTH, prediction_depth_table(scores, families))
@@ -180,12 +184,17 @@ def check_paths_run(decoder: Decoder, plan: SweepPlan) -> None:
     """Refuse, before anything is computed, a plan that this model cannot run.
 
     Raises:
-        ModelError: halves of layers are asked for and cannot be told apart, or the configuration counts layers otherwise.
+        ModelError: halves of layers are asked for and cannot be told apart, a tuned lens is and there is none, or the
+            configuration counts layers otherwise.
     """
     if decoder.n_layers != plan.n_layers:
         raise ModelError(f"'{decoder.name}' has {decoder.n_layers} layers and the plan was made for {plan.n_layers}.")
     if any(".attn" in str(variant.path) or ".mlp" in str(variant.path) for variant in plan.variants):
         _ = decoder.halves
+    if decoder.lens is None and any(variant.translator is not None for variant in plan.variants):
+        raise ModelError(
+            f"Variants of tuned-depth are read through a tuned lens, and '{decoder.name}' has none: use attach_lens."
+        )
 
 
 def check_tokens_fit(decoder: Decoder, windows: Sequence[Window]) -> None:
@@ -258,7 +267,7 @@ def _pairs(prepared: PreparedSweep) -> PairsRecord | None:
     )
 
 
-def _record(prepared: PreparedSweep, decoder: Decoder) -> SweepRecord:
+def _record(prepared: PreparedSweep, decoder: Decoder, lens: TunedLensRecord | None) -> SweepRecord:
     config, plan = prepared.config, prepared.plan
     return SweepRecord(
         schema_version=SCHEMA_VERSION,
@@ -281,5 +290,6 @@ def _record(prepared: PreparedSweep, decoder: Decoder) -> SweepRecord:
             shards=len(prepared.shards),
         ),
         pairs=_pairs(prepared),
+        tuned_lens=lens,
         environment=environment(decoder),
     )

@@ -122,8 +122,9 @@ PROXIES = Table(
 
 PREDICTION_DEPTH = Table(
     "prediction_depth.parquet",
-    "a scored token; only of a run with the family depth",
+    "a family of depths and a scored token; only of a run with depth or tuned-depth",
     (
+        Column("family", NAMES, "-", "depth, or tuned-depth."),
         Column("document", pa.int32(), "-", "Row of documents.parquet."),
         Column("position", pa.int32(), "-", "Position of the token that is predicted, as in tokens.parquet."),
         Column(
@@ -222,8 +223,9 @@ POS = Table(
 
 DEPTH_BY_TAG = Table(
     "depth_by_tag.parquet",
-    "a part of speech or class of them; only of a run with the family depth",
+    "a family of depths and a part of speech or class of them; only of a run with depth or tuned-depth",
     (
+        Column("family", NAMES, "-", "depth, or tuned-depth."),
         Column("kind", NAMES, "-", "tag or class."),
         Column("tag", NAMES, "-", "Universal part of speech of the predicted word; or open, closed, all."),
         Column("words", pa.int64(), "words", "Words counted: those whose every token is scored."),

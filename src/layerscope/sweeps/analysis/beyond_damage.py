@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 from jaxtyping import Float
 
-from layerscope.paths.families import DEPTH
+from layerscope.paths.families import DEPTHS
 from layerscope.stats.false_discovery import benjamini_hochberg
 from layerscope.stats.monotone import FEWEST_POINTS, explained, outside
 from layerscope.sweeps.analysis.preference import clusters_of, pair_groups
@@ -86,7 +86,7 @@ def beyond_damage(
 def families_of(layers: pd.DataFrame) -> list[str]:
     """Families with variants enough for a relation; those of depths do no damage."""
     sizes = layers["family"].value_counts(sort=False)
-    return [str(name) for name, n in sizes.items() if name not in ("intact", DEPTH, "path") and n >= FEWEST_POINTS]
+    return [str(name) for name, n in sizes.items() if name not in ("intact", *DEPTHS, "path") and n >= FEWEST_POINTS]
 
 
 def _damage(layers: pd.DataFrame, rows: np.ndarray) -> Float[np.ndarray, " variant"]:

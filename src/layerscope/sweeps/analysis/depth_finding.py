@@ -1,4 +1,4 @@
-"""How the family ``depth`` reads: after which layer the model's predictions are there, in sentences."""
+"""How the families of depths read: after which layer the model's predictions are there, in sentences."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ import pandas as pd
 from jaxtyping import Bool
 
 from layerscope.bilingual import Bilingual
+from layerscope.paths.families import DEPTH, TUNED_DEPTH
 from layerscope.sweeps.analysis.places import stands_at
 
+_LENSES = {
+    DEPTH: Bilingual("logit lens", "ロジットレンズ"),
+    TUNED_DEPTH: Bilingual("tuned lens", "チューンドレンズ"),
+}
 _MOST = 0.9
 _NEAR_NATS = 0.5
 
@@ -17,10 +22,11 @@ def depth_finding(depths: pd.DataFrame) -> Bilingual:
     """The sentences that stand under the depths of a model.
 
     Args:
-        depths: rows of layers.parquet, of the family ``depth``.
+        depths: rows of layers.parquet, of one family of depths.
 
     Returns:
-        With a full stop. Depths are those from which on a share is reached at every later one too.
+        With a full stop, after the lens that was read through. Depths are those from which on a share is reached at every
+        later one too.
     """
     at = stands_at(depths, "span_last")
     rows = depths.iloc[np.argsort(at, kind="stable")]
@@ -29,10 +35,12 @@ def depth_finding(depths: pd.DataFrame) -> Bilingual:
     half, most = (_from_here_on(agreement >= share) for share in (0.5, _MOST))
     near = _from_here_on(np.abs(delta) <= _NEAR_NATS)
     last = int(at[-1])
+    lens = _LENSES[str(rows["family"].iloc[0])]
     return Bilingual(
-        f"The likeliest token is the whole model's for half of the tokens {_after_en(at, half)}, for {_MOST:.0%} "
-        f"{_after_en(at, most)}; the NLL is within {_NEAR_NATS:g} nats of the whole model's {_after_en(at, near)} "
-        f"(last layer: {last}). Straight from the embeddings {agreement[0]:.1%} agree.",
+        f"By the {lens.en}, the likeliest token is the whole model's for half of the tokens {_after_en(at, half)}, for "
+        f"{_MOST:.0%} {_after_en(at, most)}; the NLL is within {_NEAR_NATS:g} nats of the whole model's "
+        f"{_after_en(at, near)} (last layer: {last}). Straight from the embeddings {agreement[0]:.1%} agree.",
+        f"{lens.ja}による読み取り："
         f"最尤トークンがモデル全体と一致するのは、半数のトークンでは{_after_ja(at, half)}、"
         f"{_MOST:.0%} では{_after_ja(at, most)}。NLL の差が {_NEAR_NATS:g} nat 以内になるのは{_after_ja(at, near)}"
         f"（最終層：{last}）。埋め込みだけで一致するのは {agreement[0]:.1%}。",

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from layerscope.bilingual import Bilingual, Language
-from layerscope.paths.families import DEPTH
+from layerscope.paths.families import DEPTHS
 from layerscope.sweeps.analysis.depth_finding import depth_finding
 from layerscope.sweeps.analysis.few_texts import few_texts
 
@@ -30,7 +30,7 @@ def family_finding(family: pd.DataFrame) -> Bilingual:
     Returns:
         With a full stop, ΔNLL in nats per token. The warning of few texts is none of them.
     """
-    if (family["family"] == DEPTH).all():
+    if family["family"].isin(DEPTHS).all():
         return depth_finding(family)
     ranked = family[np.isfinite(family["delta_nll_nats"])].sort_values("delta_nll_nats", ascending=False, kind="stable")
     if ranked.empty:

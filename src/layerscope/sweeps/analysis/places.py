@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from layerscope.paths.families import DEPTH
+from layerscope.paths.families import DEPTHS
 
 
 def stands_at(variants: pd.DataFrame, column: str) -> Float[np.ndarray, " variant"]:
@@ -17,10 +17,12 @@ def stands_at(variants: pd.DataFrame, column: str) -> Float[np.ndarray, " varian
         column: ``span_first`` or ``span_last``, the first or last layer that a variant changes.
 
     Returns:
-        Those; of the family ``depth`` the last layer that still runs, −1 for the embeddings. NaN for the intact model.
+        Those; of the families of depths the last layer that still runs, −1 for the embeddings. NaN for the intact model.
     """
     at: np.ndarray = variants[column].to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
-    is_depth = (variants["family"].astype(str) == DEPTH).to_numpy()
-    names = variants["variant"].astype(str).to_numpy()
-    at[is_depth] = [float(name.removeprefix(f"{DEPTH}-")) for name in names[is_depth]]
+    families, names = (variants[column].astype(str).to_numpy() for column in ("family", "variant"))
+    is_depth = np.isin(families, DEPTHS)
+    at[is_depth] = [
+        float(name.removeprefix(f"{family}-")) for name, family in zip(names[is_depth], families[is_depth], strict=True)
+    ]
     return at

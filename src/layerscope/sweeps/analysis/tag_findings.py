@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from layerscope.bilingual import Bilingual, Language
-from layerscope.paths.families import DEPTH
+from layerscope.paths.families import DEPTHS
 from layerscope.sweeps.analysis.findings import counted, in_nats, told_from_zero
 
 _NAMED = 3
@@ -67,7 +67,7 @@ def tag_finding(rows: pd.DataFrame) -> Bilingual:
     tags = tags.sort_values("contrast_nats", ascending=False, kind="stable")
     if tags.empty:
         return Bilingual("No part of speech can be compared with other words.", "他の語と比べられる品詞はない。")
-    words = _AT_A_DEPTH if (tags["family"].astype(str) == DEPTH).all() else _BREAKING
+    words = _AT_A_DEPTH if tags["family"].astype(str).isin(DEPTHS).all() else _BREAKING
     more, less, is_tested = told_from_zero(tags, "contrast", "contrast_q_value")
     if is_tested is None:
         most, least = tags.head(1), tags.tail(1)

@@ -35,11 +35,13 @@ class MemoryEstimate:
     """Interpreter and libraries, and the compiler where it is used."""
     loading: int
     """The checkpoint, which is mapped while weights are read from it, and their copy in another dtype; gone before the walk."""
+    lens: int = 0
+    """A tuned lens, from before the weights are loaded."""
 
     @property
     def total(self) -> int:
         """At the worst moment: while loading or while walking."""
-        return self.runtime + max(self.loading, (self.weights or 0) + self.states + self.scoring)
+        return self.runtime + self.lens + max(self.loading, (self.weights or 0) + self.states + self.scoring)
 
 
 def estimate_memory(
@@ -52,6 +54,7 @@ def estimate_memory(
     quantize: str = "none",
     stream_bytes: int | None = None,
     compiled: bool = False,
+    lens_bytes: int = 0,
 ) -> MemoryEstimate:
     """Estimate the peak memory of a sweep on the device that holds the model, its head taken by slices.
 
@@ -63,6 +66,7 @@ def estimate_memory(
         longest_batch: positions of the largest shard, pads included.
         quantize: ``none``, ``int8`` or ``nf4``.
         compiled: whether layers go through the compiler.
+        lens_bytes: of a tuned lens.
         stream_bytes: what a chunk's hidden states may take when weights are streamed; None if they are all in memory.
     """
     text_config: Any = config.get_text_config(decoder=True)
@@ -84,8 +88,8 @@ def estimate_memory(
         streamed=stream_bytes is not None,
     )
     if model is None:
-        return MemoryEstimate(None, kept + layer, held + chunk, runtime, 0)
-    return MemoryEstimate(model.weights, kept + layer, held + chunk, runtime, model.loading)
+        return MemoryEstimate(None, kept + layer, held + chunk, runtime, 0, lens_bytes)
+    return MemoryEstimate(model.weights, kept + layer, held + chunk, runtime, model.loading, lens_bytes)
 
 
 def _widest(size: int | Sequence[int] | None) -> int:

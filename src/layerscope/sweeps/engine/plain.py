@@ -59,7 +59,8 @@ def _log_probabilities(decoder: Decoder, plan: SweepPlan, variant: int, window: 
     hidden = recording.embedded
     for step in plan.variants[variant].path.steps:
         hidden = decoder.run_step(step, hidden, recording)
-    return decoder.unembed(hidden)[0].double().log_softmax(dim=-1).cpu()
+    translated = decoder.translate(hidden, plan.variants[variant].translator)
+    return decoder.unembed(translated)[0].double().log_softmax(dim=-1).cpu()
 
 
 def _proxies(decoder: Decoder, plan: SweepPlan, window: Window) -> ProxySums:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -60,6 +61,7 @@ class ShardWalk:
         advance: Advance = nobody_asks,
     ) -> None:
         self._decoder, self._shard, self._advance = decoder, shard, advance
+        self._translators = [variant.translator for variant in plan.variants]
         self._tokens = tokens = scored_tokens(shard)
         device = decoder.head.device
         self._rows, self._sources = torch.from_numpy(tokens.row).to(device), torch.from_numpy(tokens.position - 1).to(device)
@@ -104,9 +106,11 @@ class ShardWalk:
         return ShardScores(self._shard, self._tokens, self._scorer.result(), self._meter.result())
 
     def _end(self, variants: tuple[int, ...], state: Tensor) -> None:
-        """Score the variants whose path ends with a state."""
+        """Score the variants whose path ends with a state, those together that unembed the same of it."""
         rows, sources = self._rows.to(state.device), self._sources.to(state.device)
-        self._scorer.add(variants, state[rows, sources])
+        final = state[rows, sources]
+        for translator, alike in itertools.groupby(variants, key=self._translators.__getitem__):
+            self._scorer.add(tuple(alike), self._decoder.translate(final, translator))
 
 
 def walk_shard(

@@ -34,7 +34,7 @@ from layerscope.figures.style import (
     new_figure,
     signed_log_axis,
 )
-from layerscope.paths.families import DEPTH
+from layerscope.paths.families import DEPTHS
 from layerscope.sweeps.analysis.comparison import OVERALL, Axis, View
 
 _DASHES = ("-", "-.", ":")  # "--" is the intact model's
@@ -210,7 +210,7 @@ def _x_label(family: str, view: View, language: Language) -> str:
         return family_axis_label(family, language)
     own = {
         "exchange": "relative_depth:exchange",
-        DEPTH: "relative_depth:depth",
+        **dict.fromkeys(DEPTHS, "relative_depth:depth"),
         **dict.fromkeys(("removal", "repetition", "attention-removal", "mlp-removal"), "relative_depth"),
     }
     return label(own.get(family.partition(":")[0], "relative_depth:middle"), language)

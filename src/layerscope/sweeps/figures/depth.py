@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from layerscope.bilingual import Language
 from layerscope.figures.labels import family_axis_label, label
-from layerscope.figures.style import BLUE, GREEN, GREY, VERMILLION, layer_axis, log_axis, new_figure
-from layerscope.paths.families import DEPTH
+from layerscope.figures.style import BLUE, GREEN, GREY, PURPLE, VERMILLION, layer_axis, log_axis, new_figure
+from layerscope.paths.families import DEPTH, DEPTHS
 from layerscope.sweeps.analysis.places import stands_at
+
+_COLOURS = dict(zip(DEPTHS, (BLUE, PURPLE), strict=True))
+_DASHES = dict(zip(DEPTHS, ("-", ":"), strict=True))
 
 
 def depth_figure(layers: pd.DataFrame, depths: pd.DataFrame, caption: str, language: Language) -> Figure:
     """NLL by depth with its interval; below it accuracy, agreement, and the share of predictions that stay.
+
+    The logit lens and a tuned one lie over each other where a run has both.
 
     Args:
         layers: layers.parquet.
@@ -22,26 +28,24 @@ def depth_figure(layers: pd.DataFrame, depths: pd.DataFrame, caption: str, langu
         caption: what was scored.
         language: of all words.
     """
-    rows = layers[layers["family"] == DEPTH]
-    at = stands_at(rows, "span_last")
+    there = [family for family in DEPTHS if (layers["family"] == family).any()]
     intact = layers[layers["family"] == "intact"].iloc[0]
     figure, (above, below) = new_figure(height=4.2, panels=2)
-    low, high = (intact["nll_nats"] + rows[f"delta_nll_{end}_nats"] for end in ("low", "high"))
-    above.fill_between(at, low, high, color=BLUE, alpha=0.25, linewidth=0)
-    above.plot(at, rows["nll_nats"], color=BLUE, marker="o")
+    for family in there:
+        _draw_nll(above, layers[layers["family"] == family], float(intact["nll_nats"]), _COLOURS[family])
+        if len(there) > 1:
+            above.plot([], [], color=_COLOURS[family], marker="o", label=label(f"lens:{family}", language))
+        _draw_shares(below, layers[layers["family"] == family], depths[depths["family"] == family], language, there[0])
     name = f"{label('intact', language)} ({intact['nll_nats']:.2f})"
-    intact_line = above.axhline(intact["nll_nats"], color="black", linestyle="--", linewidth=0.9, label=name)
+    above.axhline(intact["nll_nats"], color="black", linestyle="--", linewidth=0.9, label=name)
     log_axis(above, "y")
     above.set_ylabel(label("nll", language))
     above.set_title(caption, color=GREY)
-    above.legend(handles=[intact_line, Patch(facecolor=GREY, alpha=0.25, label=label("interval", language))], loc="best")
-    stays = [float((depths["depth"] <= depth).mean()) for depth in at]
-    for name, values, colour, marker in (
-        ("agreement", rows["agreement"], VERMILLION, "s"),
-        ("stays", stays, GREEN, "^"),
-        ("accuracy", rows["top1_accuracy"], BLUE, "o"),
-    ):
-        below.plot(at, values, color=colour, marker=marker, label=label(name, language))
+    band = Patch(facecolor=GREY, alpha=0.25, label=label("interval", language))
+    above.legend(handles=[*above.get_legend_handles_labels()[0], band], loc="best")
+    if len(there) > 1:
+        for family in there:
+            below.plot([], [], color=GREY, linestyle=_DASHES[family], label=label(f"lens:{family}", language))
     below.set_ylim(0, 1.04)
     below.set_ylabel(label("share_of_tokens", language))
     below.legend(loc="best")
@@ -49,3 +53,24 @@ def depth_figure(layers: pd.DataFrame, depths: pd.DataFrame, caption: str, langu
     above.sharex(below)
     layer_axis(below, family_axis_label(DEPTH, language))
     return figure
+
+
+def _draw_nll(axes: Axes, rows: pd.DataFrame, intact: float, colour: str) -> None:
+    at = stands_at(rows, "span_last")
+    low, high = (intact + rows[f"delta_nll_{end}_nats"] for end in ("low", "high"))
+    axes.fill_between(at, low, high, color=colour, alpha=0.25, linewidth=0)
+    axes.plot(at, rows["nll_nats"], color=colour, marker="o")
+
+
+def _draw_shares(axes: Axes, rows: pd.DataFrame, depths: pd.DataFrame, language: Language, first: str) -> None:
+    """Of one family; what a line shows is named once, for the first."""
+    at, family = stands_at(rows, "span_last"), str(rows["family"].iloc[0])
+    stays = [float((depths["depth"] <= depth).mean()) for depth in at]
+    for name, values, colour, marker in (
+        ("agreement", rows["agreement"], VERMILLION, "s"),
+        ("stays", stays, GREEN, "^"),
+        ("accuracy", rows["top1_accuracy"], BLUE, "o"),
+    ):
+        named = label(name, language) if family == first else None
+        dashes = _DASHES[family] if family != first else "-"
+        axes.plot(at, values, color=colour, marker=marker, linestyle=dashes, label=named)

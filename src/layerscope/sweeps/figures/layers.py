@@ -24,7 +24,7 @@ from layerscope.figures.style import (
     new_figure,
     signed_log_axis,
 )
-from layerscope.paths.families import DEPTH
+from layerscope.paths.families import DEPTH, DEPTHS
 from layerscope.sweeps.analysis.layers import PROXY_NAMES
 from layerscope.sweeps.analysis.places import stands_at
 from layerscope.sweeps.figures.depth import depth_figure
@@ -46,7 +46,7 @@ def sweep_figures(
     Args:
         layers: one row a variant.
         proxies: rank correlation of each proxy, one row a family and proxy.
-        depths: prediction_depth.parquet; None where the run has no family ``depth``.
+        depths: prediction_depth.parquet; None where the run has no family of depths.
         model: its name, for the line above each figure.
         dataset: its name, for the same line.
         language: of all words.
@@ -55,8 +55,8 @@ def sweep_figures(
     n_texts = int(layers["documents"].iloc[0])
     scored = [f"{n_tokens:,} {label('tokens', language)}", texts_label(n_texts, language)]
     caption = "\n".join(in_lines([model, dataset, *scored]))
-    by_layer = [family for family in layer_families(layers) if family != DEPTH]
-    single = layers[~layers["family"].isin([*by_layer, "intact", DEPTH])]
+    by_layer = [family for family in layer_families(layers) if family not in DEPTHS]
+    single = layers[~layers["family"].isin([*by_layer, "intact", *DEPTHS])]
     with figure_style(language):
         figures = {_file_name(family): perplexity_by_layer(layers, [family], caption, language) for family in by_layer}
         if "removal" in by_layer and "exchange" in by_layer:
