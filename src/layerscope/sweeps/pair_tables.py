@@ -135,8 +135,9 @@ BEYOND_DAMAGE = Table(
 
 PAIR_DEPTH = Table(
     "pair_depth.parquet",
-    "a part of the sentence and a pair that has it; only of a run with --pairs and the family depth",
+    "a family of depths, a part of the sentence and a pair that has it; only of a run with --pairs",
     (
+        Column("family", NAMES, "-", "depth, or tuned-depth where a tuned lens was read, too."),
         Column("pair", pa.int32(), "-", "Row of pairs.parquet."),
         Column("unit", NAMES, "-", "What NLLs are summed over: edit, continuation or sentence."),
         Column("is_right", pa.bool_(), "-", "Whether the whole model finds the right side likelier."),
@@ -153,8 +154,9 @@ PAIR_DEPTH = Table(
 
 PREFERENCE_DEPTH = Table(
     "preference_depth.parquet",
-    "a group of pairs and a part of the sentence; only of a run with --pairs and the family depth",
+    "a family of depths, a part of the sentence and a group of pairs; only of a run with --pairs",
     (
+        Column("family", NAMES, "-", "depth, or tuned-depth where a tuned lens was read, too."),
         Column("unit", NAMES, "-", "What NLLs are summed over: edit, continuation or sentence."),
         Column("kind", NAMES, "-", "all, subtype or term (the source's own name)."),
         Column("group", NAMES, "-", "The subtype or term; all for all pairs."),

@@ -10,7 +10,7 @@ import pandas as pd
 from layerscope.bilingual import Bilingual
 from layerscope.errors import RunError
 from layerscope.pairs.judging_protocol import JudgingProtocol
-from layerscope.paths.families import DEPTH
+from layerscope.paths.families import DEPTHS
 from layerscope.sweeps.analysis.beyond_damage import Explained, beyond_damage
 from layerscope.sweeps.analysis.preference_depth_finding import preference_depth_finding
 from layerscope.sweeps.analysis.preference_finding import preference_finding
@@ -33,7 +33,7 @@ class Preference:
     explained: list[Explained]
     """By family, group and measure."""
     findings: dict[str, Bilingual]
-    """Of each family, over all pairs; of ``depth``, at which one the preference is made up."""
+    """Of each family, over all pairs; of families of depths, at which one the preference is made up."""
 
 
 def find_preference(run: FinishedRun, *, unit: str = "sentence", seed: int = 42) -> Preference:
@@ -85,9 +85,9 @@ def _find(run: FinishedRun, unit: str, seed: int) -> Preference:
     }
     if run.directory.has_table(PREFERENCE_DEPTH):
         depths = run.directory.read_table(PREFERENCE_DEPTH).to_pandas()
-        of_depths = _chosen(depths, unit=unit)
-        if len(of_depths):
-            findings[DEPTH] = preference_depth_finding(of_depths, run.record.model.layers - 1)
+        for family in DEPTHS:
+            if len(rows := _chosen(depths, family=family, unit=unit)):
+                findings[family] = preference_depth_finding(rows, run.record.model.layers - 1)
     run.directory.write_json(
         JSON,
         {

@@ -156,7 +156,7 @@ def _tabulate_pairs(prepared: PreparedSweep, pairs: PairTexts, layers: pd.DataFr
     directory.write_table(PAIR_EFFECTS, effects)
     read, of_pairs, is_tie_right = effects.to_pandas(), table.to_pandas(), pairs.protocol.is_tie_right
     directory.write_table(PREFERENCE, preference_table(read, of_pairs, layers, is_tie_right=is_tie_right))
-    if (layers["family"] == DEPTH).any():
+    if layers["family"].isin(DEPTHS).any():
         depths = pair_depth_table(read, layers, len(of_pairs), is_tie_right=is_tie_right)
         directory.write_table(PAIR_DEPTH, depths)
         directory.write_table(

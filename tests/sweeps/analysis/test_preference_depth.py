@@ -47,6 +47,24 @@ def test_by_hand() -> None:
     assert of_sentence(tables(MARGINS, is_tie_right=True)).loc[4, "is_right"]
 
 
+def test_each_family_of_depths_has_its_own() -> None:
+    n_depths, n_pairs = MARGINS.shape
+    every = np.concatenate([MARGINS[-1:], MARGINS, -MARGINS])
+    effects = pd.DataFrame({f"{part}_margin_nats": every.ravel() for part in PARTS})
+    layers = pd.DataFrame({"family": ["intact", *["depth"] * n_depths, *["tuned-depth"] * n_depths]})
+    table = pair_depth_table(effects, layers, n_pairs, is_tie_right=False).to_pandas()
+    plain, tuned = (of_sentence(table[table["family"] == family]) for family in ("depth", "tuned-depth"))
+    assert plain.loc[:3, "is_right"].tolist() == [True, True, True, False]
+    assert tuned.loc[:3, "is_right"].tolist() == [False, False, False, True]
+    assert plain.loc[:3, "depth"].tolist() == tuned.loc[:3, "depth"].tolist()
+    groups = preference_depth_table(table, described(n_pairs, 2), n_depths - 2).to_pandas()
+    everything = groups[(groups["kind"] == "all") & (groups["unit"] == "edit")].set_index("family")
+    assert everything["pairs_right"].to_dict() == {"depth": 3, "tuned-depth": 1}
+    assert preference_depth_finding(groups[groups["family"] == "tuned-depth"], 2).en.startswith(
+        "The whole model finds the right side likelier in 1 of 5 pairs; by the tuned lens, in these"
+    )
+
+
 def naive(is_right: list[bool]) -> tuple[int, bool]:
     depth = next(k for k in range(len(is_right)) if all(one == is_right[-1] for one in is_right[k:])) - 1
     return depth, any(one and not other for one, other in itertools.combinations(is_right, 2))

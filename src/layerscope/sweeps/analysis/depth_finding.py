@@ -10,10 +10,11 @@ from layerscope.bilingual import Bilingual
 from layerscope.paths.families import DEPTH, TUNED_DEPTH
 from layerscope.sweeps.analysis.places import stands_at
 
-_LENSES = {
+LENSES = {
     DEPTH: Bilingual("logit lens", "ロジットレンズ"),
     TUNED_DEPTH: Bilingual("tuned lens", "チューンドレンズ"),
 }
+"""What a family of depths reads hidden states through."""
 _MOST = 0.9
 _NEAR_NATS = 0.5
 
@@ -35,7 +36,7 @@ def depth_finding(depths: pd.DataFrame) -> Bilingual:
     half, most = (_from_here_on(agreement >= share) for share in (0.5, _MOST))
     near = _from_here_on(np.abs(delta) <= _NEAR_NATS)
     last = int(at[-1])
-    lens = _LENSES[str(rows["family"].iloc[0])]
+    lens = LENSES[str(rows["family"].iloc[0])]
     return Bilingual(
         f"By the {lens.en}, the likeliest token is the whole model's for half of the tokens {_after_en(at, half)}, for "
         f"{_MOST:.0%} {_after_en(at, most)}; the NLL is within {_NEAR_NATS:g} nats of the whole model's "

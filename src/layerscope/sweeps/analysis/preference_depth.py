@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 from jaxtyping import Bool, Float, Int
 
-from layerscope.paths.families import DEPTH
+from layerscope.paths.families import DEPTHS
 from layerscope.stats.ratio import ratio_interval
 from layerscope.sweeps.analysis.prediction_depth import prediction_depths
 from layerscope.sweeps.analysis.preference import FEW_PAIRS, clusters_of, pair_groups
@@ -22,37 +22,39 @@ from layerscope.sweeps.pair_tables import PAIR_DEPTH, PARTS, PREFERENCE_DEPTH
 
 
 def pair_depth_table(effects: pd.DataFrame, layers: pd.DataFrame, n_pairs: int, *, is_tie_right: bool) -> pa.Table:
-    """pair_depth.parquet: one row a part of the sentence and pair that has it.
+    """pair_depth.parquet: one row a family of depths, part of the sentence and pair that has it.
 
     Args:
         effects: pair_effects.parquet.
-        layers: layers.parquet; its variants of ``depth`` from the embeddings on.
+        layers: layers.parquet; variants of a family of depths from the embeddings on.
         n_pairs: of the run.
         is_tie_right: whether the right side counts as preferred where both are exactly as likely.
     """
-    rows = np.flatnonzero(layers["family"] == DEPTH)
     found = []
-    for unit in PARTS:
-        margin = effects[f"{unit}_margin_nats"].to_numpy(dtype=float, na_value=np.nan).reshape(-1, n_pairs)[rows]
-        pair = np.flatnonzero(np.isfinite(margin).all(axis=0))
-        is_right = margin[:, pair] >= 0 if is_tie_right else margin[:, pair] > 0
-        found.append(
-            pd.DataFrame(
-                {
-                    "pair": pair,
-                    "unit": unit,
-                    "is_right": is_right[-1],
-                    "depth": prediction_depths(is_right == is_right[-1]),
-                    "changes": (is_right[1:] != is_right[:-1]).sum(axis=0),
-                    "flips_back": (is_right[:-1] & ~is_right[1:]).any(axis=0),
-                }
+    for family in DEPTHS:
+        rows = np.flatnonzero(layers["family"] == family)
+        for unit in PARTS if len(rows) else ():
+            margin = effects[f"{unit}_margin_nats"].to_numpy(dtype=float, na_value=np.nan).reshape(-1, n_pairs)[rows]
+            pair = np.flatnonzero(np.isfinite(margin).all(axis=0))
+            is_right = margin[:, pair] >= 0 if is_tie_right else margin[:, pair] > 0
+            found.append(
+                pd.DataFrame(
+                    {
+                        "family": family,
+                        "pair": pair,
+                        "unit": unit,
+                        "is_right": is_right[-1],
+                        "depth": prediction_depths(is_right == is_right[-1]),
+                        "changes": (is_right[1:] != is_right[:-1]).sum(axis=0),
+                        "flips_back": (is_right[:-1] & ~is_right[1:]).any(axis=0),
+                    }
+                )
             )
-        )
     return PAIR_DEPTH.from_frame(pd.concat(found, ignore_index=True))
 
 
 def preference_depth_table(depths: pd.DataFrame, pairs: pd.DataFrame, last: int) -> pa.Table:
-    """preference_depth.parquet: one row a part of the sentence and group of pairs.
+    """preference_depth.parquet: one row a family of depths, part of the sentence and group of pairs.
 
     Args:
         depths: pair_depth.parquet.
@@ -61,13 +63,13 @@ def preference_depth_table(depths: pd.DataFrame, pairs: pd.DataFrame, last: int)
     """
     templates = pairs["template"].astype(str).to_numpy()
     found = []
-    for unit in PARTS:
-        of_unit = depths[depths["unit"].astype(str) == unit].set_index("pair")
+    for (family, unit), rows in depths.astype({"family": str, "unit": str}).groupby(["family", "unit"], sort=False):
+        of_unit = rows.set_index("pair")
         for group in pair_groups(pairs):
-            rows = of_unit[of_unit.index.isin(group.pairs)]
-            if len(rows):
-                names = {"unit": unit, "kind": group.kind, "group": group.name}
-                found.append({**names, **_of_group(rows, templates[rows.index], last)})
+            chosen = of_unit[of_unit.index.isin(group.pairs)]
+            if len(chosen):
+                names = {"family": family, "unit": unit, "kind": group.kind, "group": group.name}
+                found.append({**names, **_of_group(chosen, templates[chosen.index], last)})
     return PREFERENCE_DEPTH.from_frame(pd.DataFrame(found))
 
 

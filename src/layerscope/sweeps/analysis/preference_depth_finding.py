@@ -8,6 +8,7 @@ import pandas as pd
 
 from layerscope.bilingual import Bilingual
 from layerscope.stats.ratio import FEWEST_DOCUMENTS
+from layerscope.sweeps.analysis.depth_finding import LENSES
 
 _FEWEST_NAMED = 20
 """Pairs of a group that is named."""
@@ -17,7 +18,7 @@ def preference_depth_finding(rows: pd.DataFrame, last: int) -> Bilingual:
     """The sentences under the depths of a model's preference.
 
     Args:
-        rows: rows of preference_depth.parquet, of one unit.
+        rows: rows of preference_depth.parquet, of one family and unit.
         last: the last layer.
 
     Returns:
@@ -30,14 +31,16 @@ def preference_depth_finding(rows: pd.DataFrame, last: int) -> Bilingual:
             f"The whole model finds the right side likelier in none of {n_pairs:,} pairs.",
             f"モデル全体が正しい側を選ぶペアは {n_pairs:,} 組中にない。",
         )
+    lens = LENSES[str(everything["family"])]
     mean_en, mean_ja = _with_interval(everything, "mean_depth", "{:.1f}")
     flips_en, flips_ja = _with_interval(everything, "flips_back", "{:.0%}")
     en = (
-        f"The whole model finds the right side likelier in {n_right:,} of {n_pairs:,} pairs; in these it is so from layer "
-        f"{mean_en} on, on average (-1: embeddings; last layer: {last}). In {flips_en} of all pairs the right side is likelier "
-        "at some depth and not at a later one."
+        f"The whole model finds the right side likelier in {n_right:,} of {n_pairs:,} pairs; by the {lens.en}, in these it is "
+        f"so from layer {mean_en} on, on average (-1: embeddings; last layer: {last}). In {flips_en} of all pairs the right "
+        "side is likelier at some depth and not at a later one."
     )
     ja = (
+        f"{lens.ja}による読み取り："
         f"モデル全体が正しい側を選ぶ {n_right:,} 組（全 {n_pairs:,} 組）では、平均して層 {mean_ja} からその選好が続く"
         f"（-1：埋め込み、最終層：{last}）。全ペアの {flips_ja} では、ある深さで正しい側が選ばれ、より後の深さで選ばれない。"
     )

@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 from layerscope.bilingual import Language
 from layerscope.figures.labels import family_axis_label, in_lines, label
 from layerscope.figures.style import BLUE, COLOURS, GREY, HALF_PAGE_INCHES, MARKERS, figure_style, log_axis, new_figure
-from layerscope.paths.families import DEPTH
+from layerscope.paths.families import DEPTHS
 from layerscope.sweeps.analysis.places import stands_at
 from layerscope.sweeps.figures.preference_depth import preference_depth_figure
 from layerscope.sweeps.figures.preference_groups import group_label, shown_groups
@@ -34,7 +34,7 @@ def preference_figures(
     Args:
         preference: preference.parquet.
         beyond: beyond_damage.parquet.
-        depths: preference_depth.parquet; None where the run has no family ``depth``.
+        depths: preference_depth.parquet; None where the run has no family of depths.
         families: those with a variant for every layer or pair.
         unit: what NLLs are summed over, as in ``beyond``.
         model: its name, for the line above each figure.
@@ -47,15 +47,18 @@ def preference_figures(
     figures = {}
     with figure_style(language):
         for family in families:
-            if family == DEPTH:
+            if family in DEPTHS:
                 continue
             figures[f"preference_{family.replace(':', '-')}"] = by_layer(rows[rows["family"] == family], caption, language)
         shown = outside[(outside["kind"] == "all") & (outside["measure"] == "margin")]
         if len(shown):
             figures["preference_damage"] = against_damage(shown, rows, caption, language)
         if depths is not None:
-            of_unit = depths[depths["unit"].astype(str) == unit].astype({"kind": str, "group": str})
-            figures["preference_depth"] = preference_depth_figure(rows[rows["family"] == DEPTH], of_unit, caption, language)
+            of_unit = depths[depths["unit"].astype(str) == unit].astype(dict.fromkeys(("family", "kind", "group"), str))
+            for family in dict.fromkeys(of_unit["family"]):
+                shown, of_family = (some[some["family"] == family] for some in (rows, of_unit))
+                lines = f"{caption}\n{label(f'name:{family}', language)}"
+                figures[f"preference_{family}"] = preference_depth_figure(shown, of_family, lines, language)
     return figures
 
 

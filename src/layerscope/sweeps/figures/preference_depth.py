@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from layerscope.bilingual import Language
 from layerscope.figures.labels import family_axis_label, label
 from layerscope.figures.style import GREY, HALF_PAGE_INCHES
-from layerscope.paths.families import DEPTH
 from layerscope.sweeps.analysis.places import stands_at
 from layerscope.sweeps.figures.preference_groups import group_label, shown_groups
 
@@ -18,8 +17,8 @@ def preference_depth_figure(preference: pd.DataFrame, depths: pd.DataFrame, capt
     """Accuracy by depth, a row a group of pairs, with the mean depth from which on the preference stays.
 
     Args:
-        preference: rows of preference.parquet, of the family ``depth`` and one unit.
-        depths: rows of preference_depth.parquet, of the unit.
+        preference: rows of preference.parquet, of a family of depths and one unit.
+        depths: rows of preference_depth.parquet, of the same.
         caption: what was scored.
         language: of all words.
     """
@@ -45,7 +44,7 @@ def preference_depth_figure(preference: pd.DataFrame, depths: pd.DataFrame, capt
             axes.plot([mean], [row], color="black", marker="|", markersize=6)
     axes.set_yticks(range(len(names)), [group_label(name, one, language) for name, one in zip(names, some, strict=True)])
     axes.set_title(caption, color=GREY)
-    axes.set_xlabel(family_axis_label(DEPTH, language))
+    axes.set_xlabel(family_axis_label(preference["family"].iloc[0], language))
     axes.grid(visible=False)
     bar = figure.colorbar(image, ax=axes, location="bottom", pad=0.04, fraction=0.05, aspect=40)
     bar.set_label(label("pair_accuracy", language))
