@@ -1,0 +1,260 @@
+"""The study docs/studies/grammar-by-layer.md from nothing: pairs, two sweeps, their readings, then its tables and figures.
+
+python -m scripts.grammar_by_layer results/grammar-by-layer      (or: make study; two hours on two cores)
+
+BLiMP is read from ../shared/data/blimp, or from the folder that LAYERSCOPE_BLIMP names. A sweep that was stopped goes on. What
+stands in the page between two marks is written anew; the sentences around it were written by a reader of these tables.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from layerscope.corpora.catalogue import load_documents
+from layerscope.pairs.format import write_pairs
+from layerscope.pairs.importing import import_blimp
+from layerscope.pairs.templates.generating import generate
+from layerscope.stats.rank_agreement import spearman_matrix
+from layerscope.sweeps.finished import FinishedRun
+from layerscope.sweeps.pair_tables import BEYOND_DAMAGE, PREFERENCE, PREFERENCE_DEPTH
+from layerscope.sweeps.preference import JSON
+
+MODELS = {"smollm2-135m": "SmolLM2-135M", "gemma3-270m": "Gemma 3 270M"}
+SUBTYPES = ("tense", "preposition", "subject-verb-agreement", "determiner-noun-agreement", "pronoun-gender")
+PAIRS_OF_EACH = 40
+N_TEXTS = 100
+SEED = 0
+N_PERMUTATIONS = 99_999
+UNIT = "sentence"
+LEVEL = 0.05
+PAGE = Path(__file__).parents[1] / "docs" / "studies" / "grammar-by-layer.md"
+FIGURES = ("preference_removal", "preference_damage", "preference_depth")
+
+
+@dataclass(frozen=True)
+class Studied:
+    """What was found in a model."""
+
+    name: str
+    """As the page has it."""
+    run: FinishedRun
+    """Its sweep, with the reading of ``layerscope preference``."""
+
+    @property
+    def n_layers(self) -> int:
+        """Layers of the model."""
+        return self.run.record.model.layers
+
+    @cached_property
+    def preference(self) -> pd.DataFrame:
+        """Rows of preference.parquet of the study's unit."""
+        table = self.run.directory.read_table(PREFERENCE).to_pandas()
+        return _of_text(table[table["unit"].astype(str) == UNIT])
+
+    @cached_property
+    def beyond(self) -> pd.DataFrame:
+        """Rows of beyond_damage.parquet of margins under removal."""
+        table = _of_text(self.run.directory.read_table(BEYOND_DAMAGE).to_pandas())
+        return table[(table["measure"] == "margin") & (table["family"] == "removal")]
+
+    @cached_property
+    def depth(self) -> pd.DataFrame:
+        """Rows of preference_depth.parquet of the study's unit, by kind and group."""
+        table = _of_text(self.run.directory.read_table(PREFERENCE_DEPTH).to_pandas())
+        return table[table["unit"] == UNIT].set_index(["kind", "group"])
+
+    @cached_property
+    def intact(self) -> pd.DataFrame:
+        """Rows of the intact model, by kind and group."""
+        return self.preference[self.preference["variant"] == "intact"].set_index(["kind", "group"])
+
+    def effect(self, group: str) -> np.ndarray:
+        """Δ margin of each removed layer, in nats a pair."""
+        rows = self.preference[(self.preference["family"] == "removal") & (self.preference["group"] == group)]
+        effects: np.ndarray = rows.sort_values("span_first")["delta_margin_nats"].to_numpy(float)
+        return effects
+
+
+def write_texts(path: Path) -> None:
+    """First sentences of news articles, a line each."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    firsts = (document.text.split(". ")[0].strip() + "." for document in load_documents("lee", "lines"))
+    path.write_text("".join(f"{first}\n" for first in [one for one in firsts if 12 <= len(one.split()) <= 40][:N_TEXTS]))
+
+
+def write_all_pairs(folder: Path) -> None:
+    """The same number of pairs of each paradigm of BLiMP's and of each kind of ours."""
+    folder.mkdir(parents=True, exist_ok=True)
+    blimp = Path(os.environ.get("LAYERSCOPE_BLIMP", "../shared/data/blimp"))
+    for file in sorted(blimp.glob("*.jsonl")):
+        drawn = random.Random(SEED).sample(list(import_blimp(file)), PAIRS_OF_EACH)
+        write_pairs(drawn, folder / file.name)
+    for subtype in SUBTYPES:
+        made = generate(subtype, PAIRS_OF_EACH, seed=SEED)
+        write_pairs([replace(pair, term=f"our {subtype}") for pair in made], folder / f"ours_{subtype}.jsonl")
+
+
+def run(folder: Path) -> list[Studied]:
+    """Both sweeps and their readings; what is finished is not run again."""
+    write_texts(folder / "texts.txt")
+    write_all_pairs(folder / "pairs")
+    studied = []
+    for model, name in MODELS.items():
+        sweep = ["sweep", "--model", model, "--dataset", f"{folder}/texts.txt", "--pairs", f"{folder}/pairs"]
+        options = ["--experiment", "removal,depth", "--max-samples", "all", "--dtype", "float32"]
+        _layerscope(*sweep, *options, "--figures", "none", "--output-dir", str(folder))
+        path = folder / "removal+depth" / f"{model.replace('-', '_')}_texts_nall_pairs"
+        _layerscope("preference", str(path), "--figures", "en")
+        studied.append(Studied(name, FinishedRun.open(path)))
+    return studied
+
+
+def _layerscope(*arguments: str) -> None:
+    subprocess.run([Path(sys.executable).parent / "layerscope", *arguments], check=True)
+
+
+def groups(studied: Sequence[Studied]) -> list[tuple[str, str]]:
+    """Kind and name of what is shown: all pairs, then every paradigm."""
+    return [("all", "all"), *[group for group in studied[0].intact.index if group[0] == "term"]]
+
+
+def how_often_right(studied: Sequence[Studied]) -> str:
+    """Accuracy of the intact models, the depth from which on the right side stays likelier, and flips."""
+    heads = [f"{what}, {one.name}" for one in studied for what in ("right", "from layer on", "flips back")]
+    rows = []
+    for group in groups(studied):
+        cells = [f"{group[1]} ({int(studied[0].intact.loc[group, 'pairs'])})"]
+        for one in studied:
+            depth = one.depth.loc[group]
+            cells += [
+                f"{one.intact.loc[group, 'accuracy']:.0%}",
+                f"{depth['mean_depth']:.1f} [{depth['mean_depth_low']:.1f}, {depth['mean_depth_high']:.1f}]",
+                f"{depth['flips_back']:.0%} [{depth['flips_back_low']:.0%}, {depth['flips_back_high']:.0%}]",
+            ]
+        rows.append(cells)
+    return _table(["pairs of", *heads], rows)
+
+
+def which_layers(studied: Sequence[Studied]) -> str:
+    """Layers whose loss costs more of the preference than its damage allows, and less, by paradigm."""
+    rows = []
+    for kind, group in groups(studied):
+        cells = [group]
+        for one in studied:
+            of_group = one.beyond[(one.beyond["kind"] == kind) & (one.beyond["group"] == group)]
+            found = of_group[of_group["q_value"] < LEVEL]
+            more, less = found[found["beyond"] < 0].sort_values("beyond"), found[found["beyond"] > 0]
+            cells += [", ".join(map(_layer, some.to_dict("records"))) or "–" for some in (more, less)]
+        rows.append(cells)
+    heads = [f"{what}, {one.name}" for one in studied for what in ("costs more", "costs less")]
+    return _table(["pairs of", *heads], rows)
+
+
+def _layer(row: dict[Any, Any]) -> str:
+    return f"{str(row['variant']).removeprefix('removal-')} ({row['beyond']:+.2f} ± {row['standard_error']:.2f})"
+
+
+def how_alike(studied: Sequence[Studied]) -> str:
+    """Rank correlations of the two models over paradigms, and of the effects of layers at the same relative depth."""
+    one, other = studied
+    terms = [group for group in groups(studied) if group[0] == "term"]
+    generator = np.random.default_rng(SEED)
+    rows = []
+    for what, of in (
+        ("share of pairs that are right", lambda some: [some.intact.loc[term, "accuracy"] for term in terms]),
+        ("layer from which on it is so", lambda some: [some.depth.loc[term, "mean_depth"] for term in terms]),
+        ("share of pairs that flip back", lambda some: [some.depth.loc[term, "flips_back"] for term in terms]),
+    ):
+        rho, p_value = _rank_correlation(np.array(of(one), float), np.array(of(other), float), generator)
+        rows.append([f"{what}, over {len(terms)} paradigms", f"{rho:+.2f}", f"{p_value:.3g}"])
+    profiles = [_profile_correlation(one.effect(name), other.effect(name)) for _, name in terms]
+    rows.append(
+        ["Δ margin by relative depth, all pairs", f"{_profile_correlation(one.effect('all'), other.effect('all')):+.2f}", ""]
+    )
+    ends = f"{np.median(profiles):+.2f} ({min(profiles):+.2f} to {max(profiles):+.2f})"
+    rows.append([f"the same, by paradigm: median (least to most) of {len(terms)}", ends, ""])
+    rows.append(["damage to neutral text by relative depth", f"{_profile_correlation(_damage(one), _damage(other)):+.2f}", ""])
+    return _table(["of both models", "Spearman's ρ", "p (permuted paradigms)"], rows)
+
+
+def _damage(one: Studied) -> np.ndarray:
+    layers = one.run.layers
+    damage: np.ndarray = layers[layers["family"] == "removal"].sort_values("span_first")["delta_nll_nats"].to_numpy(float)
+    return damage
+
+
+def _rank_correlation(one: np.ndarray, other: np.ndarray, generator: np.random.Generator) -> tuple[float, float]:
+    """Spearman's ρ and its two-sided p by permuted paradigms."""
+    ranks = [pd.Series(some).rank().to_numpy() for some in (one, other)]
+    centred = [(some - some.mean()) / np.linalg.norm(some - some.mean()) for some in ranks]
+    rho = float(centred[0] @ centred[1])
+    permuted = generator.permuted(np.tile(centred[1], (N_PERMUTATIONS, 1)), axis=1) @ centred[0]
+    return rho, float((1 + (np.abs(permuted) >= abs(rho) - 1e-12).sum()) / (N_PERMUTATIONS + 1))
+
+
+def _profile_correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """Spearman's ρ of two profiles, the longer one interpolated onto the relative depths of the shorter one."""
+    short, long = sorted((one, other), key=len)
+    at = np.interp(np.linspace(0, 1, len(short)), np.linspace(0, 1, len(long)), long)
+    return float(spearman_matrix(np.stack([short, at]))[0, 1])
+
+
+def readings(studied: Sequence[Studied]) -> str:
+    """What ``layerscope preference`` says of each model."""
+    said = []
+    for one in studied:
+        found = one.run.directory.read_json(JSON, made_by="layerscope preference", needs=["findings"])
+        assert found is not None, "it has just run"
+        said += [f"> **{one.name}**, {family}: {both['en']}" for family, both in found["findings"].items()]
+    return "\n>\n".join(said)
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def _of_text(table: pd.DataFrame) -> pd.DataFrame:
+    """Names as text."""
+    names = [name for name in ("variant", "family", "unit", "kind", "group", "measure") if name in table]
+    return table.astype(dict.fromkeys(names, str))
+
+
+BLOCKS: dict[str, Callable[[Sequence[Studied]], str]] = {
+    "how often right": how_often_right,
+    "which layers": which_layers,
+    "how alike": how_alike,
+    "readings": readings,
+}
+
+
+def write_page(studied: Sequence[Studied]) -> None:
+    """Tables between the marks of the page, and its figures."""
+    page = PAGE.read_text(encoding="utf-8")
+    for name, made in BLOCKS.items():
+        start, end = f"<!-- made: {name} -->\n", "\n<!-- /made -->"
+        before, found, rest = page.partition(start)
+        assert found, f"the page has no block '{name}'"
+        page = before + start + made(studied) + end + rest.partition(end)[2]
+    PAGE.write_text(page, encoding="utf-8")
+    images = PAGE.with_suffix("")
+    images.mkdir(exist_ok=True)
+    for model, one in zip(MODELS, studied, strict=True):
+        for figure in FIGURES:
+            shutil.copyfile(one.run.directory.path / f"{figure}_en.png", images / f"{model}_{figure}.png")
+
+
+if __name__ == "__main__":
+    write_page(run(Path(sys.argv[1])))
