@@ -56,6 +56,13 @@ function posSection() {
       figure((width) => tagChart(sweep, chosen, width)),
       tagNumbers(await tagCells(sweep, chosen)),
     );
+    if (isDepth(chosen.family) && sweep.depth_by_tag?.length)
+      section.append(
+        el("h3", {}, t("depth:tags")),
+        note(t("depth:tags_note")),
+        figure((width) => depthByTag(sweep, width)),
+        depthTagNumbers(sweep),
+      );
   });
   return section;
 }
@@ -100,7 +107,7 @@ async function tagChart(sweep, chosen, width) {
       padding: 0,
       x: {
         domain: order,
-        label: t("layer"),
+        label: layerAxis(chosen.family),
         tickFormat: label,
         ticks: order.filter((_, i) => i % Math.ceil((order.length * 24) / width) === 0),
       },
