@@ -278,8 +278,8 @@ function preferenceReading(sweep, chosen) {
 }
 
 function otherUnit(sweep, unit) {
-  const of = sweep.preference.beyond_unit;
-  return t("preference:other_unit", { read: t(`part:${of}`), chosen: t(`part:${unit}`), unit, run: sweep.folder });
+  const [read, chosen] = [sweep.preference.beyond_unit, unit].map((one) => t(`part:${one}`));
+  return t("preference:other_unit", { read: read, chosen: chosen, unit: unit, run: sweep.folder });
 }
 
 // Equal damage, different preference: every variant's preference over its damage, with what a falling relation allows.

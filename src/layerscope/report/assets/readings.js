@@ -114,16 +114,18 @@ function readingOfDepths(read) {
 function depthSentence(one, row, rows, read, settled) {
   if (one.scored < 0) return el("p", {}, `${visible(one.text || "·")}: ${t("not_scored")}`);
   const { from, changes } = settled(one.scored);
-  const values = {
-    token: visible(one.text || "·"),
+  const written = visible(one.text || "·");
+  const here = t("depth:here", {
+    token: written,
     says: visible(read.says(row.i, one.scored)),
     p: probability(read.nll(row.i, one.scored)),
-    final: visible(read.says(0, one.scored)),
-    from: from < rows.length ? fromDepth(rows[from]) : "",
-    n: changes,
-  };
-  const stays = from === rows.length ? t("depth:never", values) : t("depth:stays", values);
-  return el("p", {}, `${t("depth:here", values)} ${stays}`);
+  });
+  const final = visible(read.says(0, one.scored));
+  const stays =
+    from === rows.length
+      ? t("depth:never", { final: final })
+      : t("depth:stays", { final: final, from: fromDepth(rows[from]), n: changes });
+  return el("p", {}, `${here} ${stays}`);
 }
 
 // Every depth of a word's tokens: what the model would say there, and how probable it finds what stands there.
