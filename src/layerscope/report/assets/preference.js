@@ -23,6 +23,7 @@ function preferenceSection() {
   const set = (name) => (value) => {
     chosen[name] = ["run", "group"].includes(name) ? Number(value) : value;
     if (["run", "kind"].includes(name)) chosen.lines = null;
+    if (name === "run") chosen.unit = ""; // that which the run was read by
     section.replaceWith(preferenceSection());
   };
   const byLayer = figure((width) => preferenceByLayer(sweep, chosen, groups, width));
