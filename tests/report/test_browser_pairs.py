@@ -196,12 +196,9 @@ def test_damage_stands_below_on_the_same_axis(page: Opened) -> None:
         above, below = lines(page).locator("svg[role=img]").all()
         assert page.word(label) in below.text_content()
         assert page.word(axis) in below.text_content()
-        ticks = [
-            chart.locator('[aria-label="x-axis tick label"]').evaluate(
-                "(one) => [...one.querySelectorAll('text')].map((t) => [t.textContent, t.getAttribute('transform')?.split(',')[0]])"
-            )
-            for chart in (above, below)
-        ]
+        where = """(one) => [...one.querySelectorAll("text")].map(
+          (text) => [text.textContent, text.getAttribute("transform")?.split(",")[0]])"""
+        ticks = [chart.locator('[aria-label="x-axis tick label"]').evaluate(where) for chart in (above, below)]
         assert ticks[0] == ticks[1]
         assert len(ticks[0]) > 3
 

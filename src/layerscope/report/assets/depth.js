@@ -51,7 +51,13 @@ function depthByTag(sweep, width) {
       y: { domain: order, label: null, type: "point" },
       marks: [
         Plot.ruleY(rows, { y: "name", x1: "low", x2: "high", stroke: COLOURS[0], strokeWidth: 1.6, clip: true }),
-        Plot.dot(rows, { x: "mean", y: "name", fill: (row) => (row.few ? "var(--surface)" : COLOURS[0]), stroke: COLOURS[0], r: 4 }),
+        Plot.dot(rows, {
+          x: "mean",
+          y: "name",
+          fill: (row) => (row.few ? "var(--surface)" : COLOURS[0]),
+          stroke: COLOURS[0],
+          r: 4,
+        }),
         tip(rows, { x: "mean", y: "name" }, (row) => [
           `${row.name} (${row.words})`,
           `${t("depth:mean")}: ${shown(row.mean)}${row.low === null ? "" : ` [${shown(row.low)}, ${shown(row.high)}]`}`,

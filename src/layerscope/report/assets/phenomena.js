@@ -14,7 +14,10 @@ function phenomenaSection() {
     chosen[name] = name === "run" ? Number(value) : value;
     section.replaceWith(phenomenaSection());
   };
-  const list = (name, options) => (options.length > 1 ? choice(t(name === "kind" ? "lines" : name === "run" ? "model" : name), options, chosen[name], set(name)) : null);
+  const list = (name, options) =>
+    options.length > 1
+      ? choice(t(name === "kind" ? "lines" : name === "run" ? "model" : name), options, chosen[name], set(name))
+      : null;
   section.append(
     note(t("phenomena:note", { unit: t(`part:${held.beyond_unit}`) })),
     el(
@@ -67,7 +70,11 @@ function isUnbounded(row) {
 }
 
 function phenomenaLines(row, measure) {
-  return [`${row.variant} · ${pairGroup(row.name)} (${t("n_pairs", { n: row.name.pairs })})`, `${t(`preference:${measure}_change`)} ${signed(row.effect)}`, ...limitLines(row)];
+  return [
+    `${row.variant} · ${pairGroup(row.name)} (${t("n_pairs", { n: row.name.pairs })})`,
+    `${t(`preference:${measure}_change`)} ${signed(row.effect)}`,
+    ...limitLines(row),
+  ];
 }
 
 // Of a cell that carries no number to be seen, what it says aloud.
@@ -92,10 +99,18 @@ function phenomenaTable(rows, chosen) {
   const said = el("output", { class: "said", "aria-live": "polite" }, t("phenomena:point"));
   const cells = [];
   const body = groups.map((group, y) => {
-    const line = el("tr", {}, el("th", { scope: "row" }, ...breakable(pairGroup(group)), el("span", { class: "note" }, ` ${group.pairs}`)));
+    const line = el(
+      "tr",
+      {},
+      el("th", { scope: "row" }, ...breakable(pairGroup(group)), el("span", { class: "note" }, ` ${group.pairs}`)),
+    );
     columns.forEach((column, x) => {
       const row = found.get(`${group.i} ${column.name}`);
-      const cell = el("td", { tabindex: x === 0 && y === 0 ? "0" : "-1" }, el("span", { class: "aloud" }, row ? phenomenaWords(row) : "–"));
+      const cell = el(
+        "td",
+        { tabindex: x === 0 && y === 0 ? "0" : "-1" },
+        el("span", { class: "aloud" }, row ? phenomenaWords(row) : "–"),
+      );
       if (row) {
         if (row.beyond) cell.style.backgroundColor = shade(row.beyond);
         cell.classList.toggle("unbounded", isUnbounded(row));
@@ -124,8 +139,18 @@ function phenomenaTable(rows, chosen) {
   });
   const heads = columns.map((column) => el("th", { scope: "col" }, shortName(column)));
   const corner = el("th", { scope: "col" }, t("phenomena:axis"));
-  const caption = el("caption", { class: "aloud" }, `${t("phenomena:heading")} ${familyName(chosen.family)}, ${t(`preference:${chosen.measure}`)}`);
-  const table = el("table", { class: "phenomena" }, caption, el("thead", {}, el("tr", {}, corner, ...heads)), el("tbody", {}, ...body));
+  const caption = el(
+    "caption",
+    { class: "aloud" },
+    `${t("phenomena:heading")} ${familyName(chosen.family)}, ${t(`preference:${chosen.measure}`)}`,
+  );
+  const table = el(
+    "table",
+    { class: "phenomena" },
+    caption,
+    el("thead", {}, el("tr", {}, corner, ...heads)),
+    el("tbody", {}, ...body),
+  );
   return [
     colourBar(
       (share) => shade((2 * share - 1) * most),
@@ -148,6 +173,10 @@ function phenomenaNumbers(rows) {
       [t("beyond"), howFar, true],
       ["q", (row) => shown(row.q), true],
     ],
-    d3.sort(rows, (row) => row.q ?? 1, (row) => -Math.abs(row.beyond ?? 0)),
+    d3.sort(
+      rows,
+      (row) => row.q ?? 1,
+      (row) => -Math.abs(row.beyond ?? 0),
+    ),
   );
 }

@@ -125,7 +125,7 @@ function depthSentence(one, row, rows, read, settled) {
     from === rows.length
       ? t("depth:never", { final: final })
       : t("depth:stays", { final: final, from: fromDepth(rows[from]), n: changes });
-  return el("p", {}, `${here} ${stays}`);
+  return el("p", {}, [here, stays].join(state.language === "ja" ? "" : " "));
 }
 
 // Every depth of a word's tokens: what the model would say there, and how probable it finds what stands there.

@@ -10,7 +10,12 @@ function textSection() {
   if (!sweep.families.includes(chosen.family)) [chosen.family] = sweep.families;
   if (chosen.document >= sweep.text.documents.length) chosen.document = 0;
   const ofDepths = isDepth(chosen.family);
-  const section = el("section", { id: "text", tabindex: "-1" }, el("h2", {}, t(ofDepths ? "depth:ask" : "text:heading")), note(t(ofDepths ? "depth:note" : "text:note")));
+  const section = el(
+    "section",
+    { id: "text", tabindex: "-1" },
+    el("h2", {}, t(ofDepths ? "depth:ask" : "text:heading")),
+    note(t(ofDepths ? "depth:note" : "text:note")),
+  );
   const again = (name) => (value) => {
     chosen[name] = name === "family" ? value : Number(value);
     if (name !== "document") chosen.place = null;
@@ -42,7 +47,9 @@ function textSection() {
   );
   const depths = sweep.families.find(isDepth);
   if (depths && !ofDepths)
-    controls.append(el("button", { type: "button", class: "depths-of", onclick: () => again("family")(depths) }, t("depth:ask")));
+    controls.append(
+      el("button", { type: "button", class: "depths-of", onclick: () => again("family")(depths) }, t("depth:ask")),
+    );
   const sample = t("text:sample", { shown: sweep.text.documents.length, all: sweep.text.of });
   section.append(controls, note(sample + (sweep.text.cut ? ` ${t("text:cut")}` : "")));
   textView(sweep, chosen).then((view) => section.append(...view));
