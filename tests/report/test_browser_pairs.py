@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from layerscope.report.page import page as html_page
 from layerscope.report.write import write_report
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.tables import (
@@ -27,6 +28,7 @@ from tests.report import pair_runs
 from tests.report.in_browser import CHROMIUM, WORDS, Opened, interval, opened, shown, signed
 from tests.report.pair_runs import TERMS, UNIT, PairRuns, make_pair_runs
 from tests.report.test_browser import EVERY_CONTROL, broken, visible
+from tests.report.unpack import page_data, value_of
 from tests.tiny_runs import IMAGE, SCRIPT
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")
@@ -494,6 +496,41 @@ def test_the_slider_is_one_of_depths(page: Opened) -> None:
     slider.focus()
     page.page.keyboard.press("ArrowLeft")
     assert slider.get_attribute("aria-valuetext") == page.word("depth:after", n=5)
+
+
+def test_tuned_depths_are_read_alike(browser, file: Path, tmp_path: Path) -> None:
+    """The same numbers under the other name."""
+    data, packing = page_data(file)
+    sweep = data["sweeps"][0]
+    variants = value_of(sweep["variants"], packing.chunks)
+    variants["family"] = ["tuned-depth" if one == "depth" else one for one in variants["family"]]
+    sweep["variants"] = {**packing.value(variants), "rows": sweep["variants"]["rows"]}
+    sweep["families"] = ["tuned-depth" if one == "depth" else one for one in sweep["families"]]
+    for name in ("needs", "tags_found"):
+        sweep[name]["tuned-depth"] = sweep[name].pop("depth")
+    (tmp_path / "a.html").write_text(html_page(data, packing, title="tuned", language="en"), encoding="utf-8")
+    with opened(browser, tmp_path / "a.html") as one:
+        for section in ("sweep", "preference", "pos"):
+            one.choose(section, "family", "tuned-depth")
+            assert one.word("axis:after") in one.page.locator(f"#{section} .chart").first.text_content()
+        one.page.get_by_role("button", name=one.word("depth:ask")).click()
+        one.wait()
+        slide(one, 3)
+        assert one.page.locator("#text input[type=range]").get_attribute("aria-valuetext") == one.word("depth:after", n=2)
+        assert one.page.locator("#preference fieldset").nth(1).locator("input").count() == 3
+
+
+def test_long_tables_are_not_read_out(page: Opened) -> None:
+    start_depths(page)
+    page.page.locator("#text .word").nth(2).focus()
+    page.wait()
+    spoken = page.page.locator("#text .detail [aria-live=polite]")
+    assert spoken.locator("table").count() == 0
+    assert spoken.locator("p").count() >= 2
+    page.choose("text", "family", "removal")
+    page.page.locator("#text .word").nth(2).focus()
+    page.wait()
+    assert spoken.locator("table").count() == 1
 
 
 def test_the_panel_says_what_the_model_would_say_at_each_depth(page: Opened, runs: PairRuns, scores: pd.DataFrame) -> None:

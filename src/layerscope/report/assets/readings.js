@@ -46,15 +46,16 @@ function readingOfChanges(read) {
       `${t("intact")} ${t("predicts")}`,
       `${t("changed")} ${t("predicts")}`,
     ];
-    return [
-      el("p", {}, el("b", {}, word.text), ` ΔNLL ${signed(delta(word, row))} nats`),
-      el(
-        "table",
-        {},
-        el("thead", {}, el("tr", {}, ...heads.map((one) => el("th", { scope: "col" }, one)))),
-        el("tbody", {}, ...cells),
-      ),
-    ];
+    const table = el(
+      "table",
+      {},
+      el("thead", {}, el("tr", {}, ...heads.map((one) => el("th", { scope: "col" }, one)))),
+      el("tbody", {}, ...cells),
+    );
+    return {
+      spoken: [el("p", {}, el("b", {}, word.text), ` ΔNLL ${signed(delta(word, row))} nats`), table],
+      silent: [],
+    };
   };
   return {
     note: t("text:note"),
@@ -86,11 +87,13 @@ function readingOfDepths(read) {
   };
   const isSettled = (word, row) =>
     isScored(word) && word.tokens.every((one) => one.scored < 0 || settled(one.scored).from <= rows.indexOf(row));
-  const panel = (word, row) => [
-    el("p", {}, el("b", {}, word.text), isScored(word) ? ` ${depthName(row)}: ${shown(surprisal(word, row))} nats` : ""),
-    ...word.tokens.map((one) => depthSentence(one, row, rows, read, settled)),
-    isScored(word) ? depthTable(word, row, read, settled) : null,
-  ];
+  const panel = (word, row) => ({
+    spoken: [
+      el("p", {}, el("b", {}, word.text), isScored(word) ? ` ${depthName(row)}: ${shown(surprisal(word, row))} nats` : ""),
+      ...word.tokens.map((one) => depthSentence(one, row, rows, read, settled)),
+    ],
+    silent: isScored(word) ? [depthTable(word, row, read, settled)] : [],
+  });
   return {
     note: t("depth:note"),
     slider: t("depth:slider"),

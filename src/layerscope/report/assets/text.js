@@ -80,7 +80,9 @@ async function textView(sweep, chosen) {
   };
   const way = isDepth(chosen.family) ? readingOfDepths(read) : readingOfChanges(read);
 
-  const detail = el("div", { class: "detail", "aria-live": "polite" }, note(way.note));
+  const spoken = el("div", { "aria-live": "polite" }, note(way.note));
+  const silent = el("div"); // a long table is there to be read, not to be read out
+  const detail = el("div", { class: "detail" }, spoken, silent);
   const said = el("output", {});
   const slider = el("input", { type: "range", min: 0, max: rows.length - 1, value: Math.min(place, rows.length - 1) });
   const body = el("div", { class: "text", role: "group", "aria-label": sweep.text.documents[chosen.document].name });
@@ -89,7 +91,9 @@ async function textView(sweep, chosen) {
 
   const show = (word) => {
     current = word;
-    detail.replaceChildren(...way.panel(word, rows[slider.value]).filter((one) => one !== null));
+    const panel = way.panel(word, rows[slider.value]);
+    spoken.replaceChildren(...panel.spoken);
+    silent.replaceChildren(...panel.silent);
   };
   const move = (word) => {
     for (const one of text.words) one.span.tabIndex = one === word ? 0 : -1;
