@@ -7,6 +7,7 @@ import math
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import ROUND_HALF_UP, Context, Decimal
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,7 +138,9 @@ def shown(value: float | None, digits: int = 3) -> str:
         mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
         text = f"{mantissa}e{int(exponent):+d}"
     else:
-        text = repr(float(f"{value:.{digits}g}")).removesuffix(".0")
+        # as JavaScript does: of two that are equally near, the larger one
+        found = Context(prec=digits, rounding=ROUND_HALF_UP).create_decimal(Decimal(value))
+        text = repr(float(found)).removesuffix(".0")
     return text.replace("-", "−")
 
 

@@ -213,6 +213,7 @@ def test_every_list_of_choices_has_its_words() -> None:
     """Choices are lists of names in the scripts, and their words are made of a kind and a name."""
     source, there = sources(), page_words()
     lists = {"measure": "MEASURES", "pos": "TAG_VALUES", "scale": "DIFFERENCE_SCALES", "set": "SET_ORDER", "tag": "TAG_ORDER"}
+    lists["preference"] = "PREFERENCE_MEASURES"
     for kind, name in lists.items():
         (found,) = re.findall(rf"const {name} = (.*?);", source)
         for one in re.findall(r'"([^"]+)"', found.replace(" ", '" "') if "split" in found else found):

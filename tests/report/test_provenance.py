@@ -79,6 +79,18 @@ def test_the_command_of_a_sweep_asks_for_the_same(place: Path, tmp_path: Path, a
     assert prepare_sweep(replace(again, output_dir=tmp_path)).record == record
 
 
+@pytest.mark.parametrize("protocol", ["plain", "lm-eval"])
+def test_the_pairs_of_a_sweep_are_asked_for_again(place: Path, tmp_path: Path, asked, protocol: str) -> None:
+    pairs = {"file": str(place / "some pairs.jsonl"), "protocol": protocol, "start": [], "pairs": 96, "left_out": {}}
+    request = SweepRequest(
+        str(place / MODEL), str(place / "its texts.txt"), pairs=Path(pairs["file"]), pair_protocol=protocol, output_dir=tmp_path
+    )
+    record = prepare_sweep(request).record
+    again = asked(command_of(sweep_record(request=record.model_dump(), pairs=pairs)))
+    assert (again.pairs, again.pair_protocol) == (place / "some pairs.jsonl", protocol)
+    assert prepare_sweep(replace(again, output_dir=tmp_path)).record == record
+
+
 def test_word_boundaries_and_splits_are_asked_for_again(asked) -> None:
     changes = {"word_boundaries": True, "dataset": "wiki-text-2", "split": "validation", "quantize": "int8"}
     again = asked(command_of(sweep_record(request=changes)))

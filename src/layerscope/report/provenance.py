@@ -44,7 +44,7 @@ def provenance(record: SweepRecord | ContrastRecord, folder: str) -> dict[str, A
 
 
 def _sweep_facts(record: SweepRecord) -> dict[str, Any]:
-    data, unscored = record.data, record.data.unscored
+    data, unscored, pairs = record.data, record.data.unscored, record.pairs
     return {
         "data": f"{data.name} {data.split or ''}".strip(),
         "protocol": record.request.protocol,
@@ -57,6 +57,11 @@ def _sweep_facts(record: SweepRecord) -> dict[str, Any]:
         "unscored_cut": unscored.tokens_past_the_context_length,
         "unscored_tail": unscored.tokens_of_the_dropped_tail,
         "unscored_texts": unscored.texts_without_a_scored_token,
+        "pairs": pairs.pairs if pairs else None,
+        "pairs_from": pairs.file if pairs else None,
+        "pairs_sha256": record.request.pairs_sha256,
+        "pair_protocol": pairs.protocol if pairs else None,
+        "pairs_left_out": sum(pairs.left_out.values()) or None if pairs else None,
     }
 
 
@@ -91,6 +96,8 @@ def command_of(record: SweepRecord | ContrastRecord) -> str:
         words = _contrast_words(record.request, _subtypes_of(record))
     else:
         words = _sweep_words(record.request)
+        if record.pairs is not None:
+            words += ["--pairs", record.pairs.file, "--pair-protocol", record.pairs.protocol]
         if record.tuned_lens is not None:
             words += ["--tuned-lens", record.tuned_lens.folder]
     if record.model.revision is not None:

@@ -48,8 +48,27 @@ _OF_TAGS = {
 }
 
 
+_OF_DEPTHS = {
+    "family": "family",
+    "tag": "tag",
+    "words": "words",
+    "few": "is_few",
+    "mean": "mean_depth",
+    "low": "mean_depth_low",
+    "high": "mean_depth_high",
+    "median": "median_depth",
+}
+
+
 def sweep_data(
-    layers: pd.DataFrame, proxies: pd.DataFrame, pos: pd.DataFrame | None, *, n_layers: int, packing: Packing
+    layers: pd.DataFrame,
+    proxies: pd.DataFrame,
+    pos: pd.DataFrame | None,
+    *,
+    n_layers: int,
+    packing: Packing,
+    depths: pd.DataFrame | None = None,
+    depth_by_tag: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
     """The tables of a sweep as the page reads them.
 
@@ -59,11 +78,19 @@ def sweep_data(
         pos: pos.parquet; None where the run was not tagged.
         n_layers: of the model.
         packing: takes what is large.
+        depths: prediction_depth.parquet; None without a family of depths.
+        depth_by_tag: depth_by_tag.parquet; None where that was not made.
     """
     first, last = (stands_at(layers, name) for name in ("span_first", "span_last"))
     variants = layers[["variant", "family", "path"]].rename(columns={"variant": "name"})
     variants = variants.assign(first=first, last=last, depth=relative_depth(first, last, n_layers))
     variants = variants.assign(**{name: layers[column] for name, column in _MEASURES.items()})
+    if depths is not None:
+        of_family = {str(family): rows["depth"] for family, rows in depths.groupby("family", observed=True)}
+        variants["stays"] = [
+            float((of_family[family] <= at).mean()) if family in of_family else None
+            for family, at in zip(layers["family"].astype(str), last, strict=True)
+        ]
     families = list(dict.fromkeys(layers["family"][1:].astype(str)))
     n_texts = int(layers["documents"].iloc[0])
     return {
@@ -73,6 +100,7 @@ def sweep_data(
         "proxies": rounded(proxies.astype(object).to_dict("records")),
         "needs": {family: _finding(layers[layers["family"] == family]) for family in families},
         "pos": None if pos is None else packing.table(_tags(pos)),
+        "depth_by_tag": None if depth_by_tag is None else _depths(depth_by_tag),
         "tags_found": {} if pos is None else {name: _tag_finding(pos, name, n_texts) for name in families},
     }
 
@@ -80,6 +108,15 @@ def sweep_data(
 def _tags(pos: pd.DataFrame) -> pd.DataFrame:
     shown = pos[pos["variant"] != "intact"]
     return pd.DataFrame({name: shown[column] for name, column in _OF_TAGS.items()})
+
+
+def _depths(by_tag: pd.DataFrame) -> list[dict[str, Any]]:
+    """Mean prediction depths, all words first."""
+    rows = by_tag.astype({"family": str, "kind": str, "tag": str})
+    rows = pd.concat([rows[rows["tag"] == "all"], rows[rows["kind"] == "tag"]])
+    shown = pd.DataFrame({name: rows[column] for name, column in _OF_DEPTHS.items()})
+    found: list[dict[str, Any]] = rounded(shown.astype(object).to_dict("records"))
+    return found
 
 
 def _finding(family: pd.DataFrame) -> dict[str, str]:

@@ -21,12 +21,16 @@ from layerscope.progress import Progress, nobody_asks
 from layerscope.report.contrast_data import INTERVENTION_SHOWN, ContrastTables, contrast_data
 from layerscope.report.packing import Packing
 from layerscope.report.page import page
+from layerscope.report.preference_data import WRITTEN, preference_data
 from layerscope.report.provenance import provenance
 from layerscope.report.sweep_data import sweep_data
 from layerscope.report.text_data import text_data
+from layerscope.results.schema import Table
 from layerscope.runs import open_run
 from layerscope.sweeps.finished import FinishedRun
-from layerscope.sweeps.tables import POS, PROXIES, TOKEN_WORDS, VOCABULARY
+from layerscope.sweeps.pair_tables import BEYOND_DAMAGE, PREFERENCE, PREFERENCE_DEPTH
+from layerscope.sweeps.preference import JSON as PREFERENCE_JSON
+from layerscope.sweeps.tables import DEPTH_BY_TAG, POS, PREDICTION_DEPTH, PROXIES, TOKEN_WORDS, VOCABULARY
 
 
 @dataclass(frozen=True)
@@ -85,8 +89,7 @@ def write_report(
         else:
             assert isinstance(run, FinishedRun)
             sweeps.append({**common, **_sweep(run, packing, share=1.0 / kinds.count(FinishedRun))})
-            if sweeps[-1]["pos"] is None:
-                missing.append(f"Parts of speech: layerscope pos {run.directory.path}")
+            missing += _missing_of_sweep(run, sweeps[-1])
     progress("Reading runs", len(opened), len(opened))
     data = {
         "version": importlib.metadata.version("layerscope"),
@@ -123,22 +126,57 @@ def _folder(run: FinishedRun | FinishedContrast) -> str:
 
 def _sweep(run: FinishedRun, packing: Packing, *, share: float) -> dict[str, Any]:
     directory = run.directory
-    pos = directory.read_table(POS).to_pandas() if directory.has_table(POS) else None
+    pos, depths, depth_by_tag = (_if_there(run, table) for table in (POS, PREDICTION_DEPTH, DEPTH_BY_TAG))
     proxies = directory.read_table(PROXIES).to_pandas()
-    found = sweep_data(run.layers, proxies, pos, n_layers=run.record.model.layers, packing=packing)
+    found = sweep_data(
+        run.layers,
+        proxies,
+        pos,
+        n_layers=run.record.model.layers,
+        packing=packing,
+        depths=depths,
+        depth_by_tag=depth_by_tag,
+    )
     vocabulary = directory.read_table(VOCABULARY).to_pydict()
-    has_words = directory.has_table(TOKEN_WORDS)
     text = text_data(
         run.documents.to_pandas(),
         run.tokens.to_pandas(),
         run.scores(),
         dict(zip(vocabulary["id"], vocabulary["text"], strict=True)),
         variants=[str(name) for name in run.layers["variant"]],
-        word_of=directory.read_table(TOKEN_WORDS).to_pandas() if has_words else None,
+        word_of=_if_there(run, TOKEN_WORDS),
         packing=packing,
         share=share,
     )
-    return {**found, "model": run.model, "data": run.dataset, "text": text}
+    preference = _preference(run, packing, share=share)
+    return {**found, "model": run.model, "data": run.dataset, "text": text, "preference": preference}
+
+
+def _preference(run: FinishedRun, packing: Packing, *, share: float) -> dict[str, Any] | None:
+    """Of a run with pairs."""
+    if run.record.pairs is None:
+        return None
+    return preference_data(
+        run.directory.read_table(PREFERENCE).to_pandas(),
+        _if_there(run, BEYOND_DAMAGE),
+        _if_there(run, PREFERENCE_DEPTH),
+        run.directory.read_json(PREFERENCE_JSON, made_by="layerscope preference", needs=WRITTEN),
+        protocol=run.record.pairs.protocol,
+        packing=packing,
+        share=share,
+    )
+
+
+def _if_there(run: FinishedRun, table: Table) -> pd.DataFrame | None:
+    return run.directory.read_table(table).to_pandas() if run.directory.has_table(table) else None
+
+
+def _missing_of_sweep(run: FinishedRun, found: dict[str, Any]) -> list[str]:
+    path = run.directory.path
+    missing = [f"Parts of speech: layerscope pos {path}"] if found["pos"] is None else []
+    if found["preference"] is not None and found["preference"]["beyond"] is None:
+        missing.append(f"Preference beyond the damage: layerscope preference {path}")
+    return missing
 
 
 def _contrast(run: FinishedContrast, packing: Packing, *, share: float) -> dict[str, Any]:

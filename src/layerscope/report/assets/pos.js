@@ -56,6 +56,13 @@ function posSection() {
       figure((width) => tagChart(sweep, chosen, width)),
       tagNumbers(await tagCells(sweep, chosen)),
     );
+    if (tagDepths(sweep, chosen.family).length)
+      section.append(
+        el("h3", {}, t("depth:tags")),
+        note(t("depth:tags_note")),
+        figure((width) => depthByTag(sweep, chosen.family, width)),
+        depthTagNumbers(sweep, chosen.family),
+      );
   });
   return section;
 }
@@ -100,7 +107,7 @@ async function tagChart(sweep, chosen, width) {
       padding: 0,
       x: {
         domain: order,
-        label: t("layer"),
+        label: layerAxis(chosen.family),
         tickFormat: label,
         ticks: order.filter((_, i) => i % Math.ceil((order.length * 24) / width) === 0),
       },

@@ -1,6 +1,7 @@
 // Layers: every measure against layer or depth, models overlaid; proxies.
 
 const MEASURES = ["delta", "ppl", "bpb", "accuracy", "agreement", "kl"];
+const STAYS = "stays"; // of depths: the share of tokens whose prediction no longer changes
 
 function sweepSection() {
   const families = [...new Set(page.sweeps.flatMap((sweep) => sweep.families))];
@@ -14,6 +15,8 @@ function sweepSection() {
   const effects = figure((width) => effectsChart(chosen, width));
   const proxies = figure((width) => proxyChart(chosen, width));
   const below = el("div");
+  const ofFamily = el("div", { class: "together" });
+  const depthNote = note(t("depth:axis_note"));
   const again = async () => {
     effects.again();
     proxies.again();
@@ -21,7 +24,30 @@ function sweepSection() {
   };
   const set = (name) => (value) => {
     chosen[name] = value;
+    if (name === "family") suit();
     again();
+  };
+  const choices = () => {
+    const measures = isDepth(chosen.family) ? [...MEASURES, STAYS] : MEASURES;
+    if (!measures.includes(chosen.measure)) [chosen.measure] = measures;
+    const byLayer = t(isDepth(chosen.family) ? "axis:depths" : "axis:layer");
+    return [
+      choice(
+        t("measure"),
+        measures.map((name) => [name, t(`measure:${name}`)]),
+        chosen.measure,
+        set("measure"),
+      ),
+      choice(
+        t("axis"),
+        [
+          ["layer", byLayer],
+          ["depth", t("axis:depth")],
+        ],
+        chosen.axis,
+        set("axis"),
+      ),
+    ];
   };
   const controls = el(
     "div",
@@ -32,18 +58,7 @@ function sweepSection() {
       chosen.family,
       set("family"),
     ),
-    choice(
-      t("measure"),
-      MEASURES.map((name) => [name, t(`measure:${name}`)]),
-      chosen.measure,
-      set("measure"),
-    ),
-    choice(
-      t("axis"),
-      ["layer", "depth"].map((name) => [name, t(`axis:${name}`)]),
-      chosen.axis,
-      set("axis"),
-    ),
+    ofFamily,
     page.sweeps.length > 1
       ? boxes(
           t("models"),
@@ -66,6 +81,14 @@ function sweepSection() {
       },
     ),
   );
+  const ofProxies = el("div", {}, el("h3", {}, t("proxies:heading")), note(t("proxies:note")), proxyControl, proxies);
+  // depths have measures and an axis of their own, and no proxies
+  const suit = () => {
+    ofFamily.replaceChildren(...choices());
+    ofProxies.hidden = isDepth(chosen.family);
+    depthNote.hidden = !isDepth(chosen.family);
+  };
+  suit();
   effectsBelow(chosen).then((made) => below.replaceChildren(...made));
   return el(
     "section",
@@ -74,12 +97,10 @@ function sweepSection() {
     note(t("sweep:note")),
     page.sweeps.length > 1 ? el("p", { class: "caveat" }, t("sweep:caveat")) : null,
     controls,
+    depthNote,
     effects,
     below,
-    el("h3", {}, t("proxies:heading")),
-    note(t("proxies:note")),
-    proxyControl,
-    proxies,
+    ofProxies,
   );
 }
 
@@ -96,7 +117,7 @@ async function pointsOf(chosen, y) {
   const found = [];
   for (const sweep of chosenSweeps(chosen)) {
     for (const row of await rowsOf(sweep.variants)) {
-      if (row.family !== chosen.family || row[y] === null) continue;
+      if (row.family !== chosen.family || (row[y] ?? null) === null) continue;
       const x = chosen.axis === "depth" ? row.depth : row.first;
       found.push({ ...row, run: sweep.name, x, y: row[y] });
     }
@@ -148,7 +169,7 @@ async function effectsChart(chosen, width) {
       width,
       height: 360,
       x: {
-        label: chosen.axis === "depth" ? t("axis:depth") : t("layer"),
+        label: chosen.axis === "depth" ? t("axis:depth") : layerAxis(chosen.family),
         tickFormat: chosen.axis === "depth" ? (one) => shown(one, 2) : whole,
       },
       y: {

@@ -1,7 +1,7 @@
-// A document word by word: coloured by ΔNLL at one variant, both predictions, and a way to the words that broke most.
+// A document word by word: coloured at one variant or depth, what is predicted there, and a way to the words that stand out.
 
-const STRONGEST_NATS = 6;
 const WORST = 12;
+const LATE = 0.8;
 
 function textSection() {
   const withText = page.sweeps.map((sweep, i) => [sweep, i]).filter(([sweep]) => sweep.text !== null);
@@ -9,7 +9,13 @@ function textSection() {
   const sweep = page.sweeps[chosen.run];
   if (!sweep.families.includes(chosen.family)) [chosen.family] = sweep.families;
   if (chosen.document >= sweep.text.documents.length) chosen.document = 0;
-  const section = el("section", { id: "text", tabindex: "-1" }, el("h2", {}, t("text:heading")), note(t("text:note")));
+  const ofDepths = isDepth(chosen.family);
+  const section = el(
+    "section",
+    { id: "text", tabindex: "-1" },
+    el("h2", {}, t(ofDepths ? "depth:ask" : "text:heading")),
+    note(t(ofDepths ? "depth:note" : "text:note")),
+  );
   const again = (name) => (value) => {
     chosen[name] = name === "family" ? value : Number(value);
     if (name !== "document") chosen.place = null;
@@ -39,6 +45,11 @@ function textSection() {
       again("family"),
     ),
   );
+  const depths = sweep.families.find(isDepth);
+  if (depths && !ofDepths)
+    controls.append(
+      el("button", { type: "button", class: "depths-of", onclick: () => again("family")(depths) }, t("depth:ask")),
+    );
   const sample = t("text:sample", { shown: sweep.text.documents.length, all: sweep.text.of });
   section.append(controls, note(sample + (sweep.text.cut ? ` ${t("text:cut")}` : "")));
   textView(sweep, chosen).then((view) => section.append(...view));
@@ -53,17 +64,25 @@ async function textView(sweep, chosen) {
     rowsOf(sweep.variants),
   ]);
   const rows = variants.map((row, i) => ({ ...row, i })).filter((row) => row.family === chosen.family);
-  // begin where the effect is neither the largest nor none
-  const usual = d3.sort(rows, (row) => row.delta ?? 0)[Math.floor(rows.length / 2)];
+  // begin where the effect is neither the largest nor none; of depths that is late
+  const usual = isDepth(chosen.family)
+    ? rows[Math.floor(rows.length * LATE)]
+    : d3.sort(rows, (row) => row.delta ?? 0)[Math.floor(rows.length / 2)];
   const place = chosen.place ?? rows.indexOf(usual);
   const text = wordsOf(tokens, sweep.text.documents[chosen.document].document);
   const n = nll.shape[1];
-  const at = (variant, token) => nll.values[variant * n + token];
-  const predicted = (variant, token) => tokens.vocabulary[top1.values[variant * n + token]];
-  const delta = (word, variant) =>
-    d3.sum(word.tokens, (one) => (one.scored < 0 ? 0 : at(variant, one.scored) - at(0, one.scored)));
+  const numbersOf = (variant, token) => top1.values[variant * n + token];
+  const read = {
+    rows,
+    nll: (variant, token) => nll.values[variant * n + token],
+    top1: numbersOf,
+    says: (variant, token) => tokens.vocabulary[numbersOf(variant, token)],
+  };
+  const way = isDepth(chosen.family) ? readingOfDepths(read) : readingOfChanges(read);
 
-  const detail = el("div", { class: "detail", "aria-live": "polite" }, note(t("text:note")));
+  const spoken = el("div", { "aria-live": "polite" }, note(way.note));
+  const silent = el("div"); // a long table is there to be read, not to be read out
+  const detail = el("div", { class: "detail" }, spoken, silent);
   const said = el("output", {});
   const slider = el("input", { type: "range", min: 0, max: rows.length - 1, value: Math.min(place, rows.length - 1) });
   const body = el("div", { class: "text", role: "group", "aria-label": sweep.text.documents[chosen.document].name });
@@ -72,40 +91,9 @@ async function textView(sweep, chosen) {
 
   const show = (word) => {
     current = word;
-    const row = rows[slider.value];
-    const cells = word.tokens.map((one) => {
-      const scored = one.scored >= 0;
-      const before = scored ? shown(at(0, one.scored)) : "–";
-      const after = scored ? shown(at(row.i, one.scored)) : t("not_scored");
-      const texts = [
-        one.text || "·",
-        before,
-        after,
-        scored ? predicted(0, one.scored) : "",
-        scored ? predicted(row.i, one.scored) : "",
-      ];
-      return el(
-        "tr",
-        {},
-        ...texts.map((value, i) => el(i === 0 ? "th" : "td", i === 0 ? { scope: "row" } : {}, visible(value))),
-      );
-    });
-    const heads = [
-      t("token"),
-      `${t("intact")} NLL`,
-      `${row.name} NLL`,
-      `${t("intact")} ${t("predicts")}`,
-      `${t("changed")} ${t("predicts")}`,
-    ];
-    detail.replaceChildren(
-      el("p", {}, el("b", {}, word.text), ` ΔNLL ${signed(delta(word, row.i))} nats`),
-      el(
-        "table",
-        {},
-        el("thead", {}, el("tr", {}, ...heads.map((one) => el("th", { scope: "col" }, one)))),
-        el("tbody", {}, ...cells),
-      ),
-    );
+    const panel = way.panel(word, rows[slider.value]);
+    spoken.replaceChildren(...panel.spoken);
+    silent.replaceChildren(...panel.silent);
   };
   const move = (word) => {
     for (const one of text.words) one.span.tabIndex = one === word ? 0 : -1;
@@ -127,18 +115,17 @@ async function textView(sweep, chosen) {
   const colour = () => {
     const row = rows[slider.value];
     chosen.place = Number(slider.value);
-    said.value = `${row.name} · ${row.path}`;
-    slider.setAttribute("aria-valuetext", row.name);
+    said.value = way.said(row);
+    slider.setAttribute("aria-valuetext", way.name(row));
     for (const word of text.words) {
-      const change = delta(word, row.i);
-      const scored = word.tokens.some((one) => one.scored >= 0);
-      word.span.classList.toggle("unscored", !scored);
-      word.span.style.backgroundColor = word.text && scored ? wordColour(change) : "";
+      word.span.classList.toggle("unscored", !isScored(word));
+      word.span.classList.toggle("settled", way.isSettled(word, row));
+      word.span.style.backgroundColor = word.text && isScored(word) ? way.colour(word, row) : "";
     }
-    const ranked = [...text.words].sort((a, b) => delta(b, row.i) - delta(a, row.i)).slice(0, WORST);
+    const ranked = [...text.words].sort((a, b) => way.value(b, row) - way.value(a, row)).slice(0, WORST);
     worst.replaceChildren(
       ...ranked
-        .filter((word) => delta(word, row.i) > 0)
+        .filter((word) => way.value(word, row) > 0)
         .map((word) =>
           el(
             "li",
@@ -147,7 +134,7 @@ async function textView(sweep, chosen) {
               "button",
               { type: "button", onclick: () => move(word) },
               el("span", { class: "broken" }, visible(word.text)),
-              el("span", { class: "number" }, ` ${signed(delta(word, row.i))}`),
+              el("span", { class: "number" }, ` ${way.written(way.value(word, row))}`),
             ),
           ),
         ),
@@ -160,26 +147,18 @@ async function textView(sweep, chosen) {
     colour();
   };
   colour();
-  const ends = [`≤ ${signed(-STRONGEST_NATS)}`, "0", `≥ ${signed(STRONGEST_NATS)}`];
-  const shade = (share) => wordColour((2 * share - 1) * STRONGEST_NATS);
   return [
     el(
       "div",
       { class: "controls slider" },
-      el("label", { class: "control wide" }, el("span", {}, t("variant")), slider),
+      el("label", { class: "control wide" }, el("span", {}, way.slider), slider),
       el("button", { type: "button", onclick: step(-1) }, t("previous")),
       el("button", { type: "button", onclick: step(1) }, t("next")),
       said,
     ),
-    colourBar(shade, ends, t("pos:delta")),
-    el("div", { class: "reader" }, body, el("aside", {}, detail, el("h3", {}, t("worst")), worst)),
+    way.bar,
+    el("div", { class: "reader" }, body, el("aside", {}, detail, el("h3", {}, way.ranking), worst)),
   ];
-}
-
-// Behind a word: stronger with its change, so light that the word stays readable.
-function wordColour(change) {
-  const strength = Math.min(Math.abs(change) / STRONGEST_NATS, 1) ** 0.7;
-  return `color-mix(in srgb, var(${change > 0 ? "--high" : "--low"}) ${Math.round(strength * 62)}%, transparent)`;
 }
 
 // The words of a document: what stands before each, its text, and its tokens with their column of scores or -1.
