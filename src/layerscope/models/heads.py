@@ -27,11 +27,14 @@ from transformers.pytorch_utils import Conv1D
 from layerscope.errors import ModelError
 from layerscope.models.head_counts import HeadCount
 
-N_DRAWS = 16
+N_DRAWS = 32
+"""Pairs of random states."""
 _NARROWEST = 4
 """Of fewer numbers a plane is nearly everything."""
 _LEAST_ACROSS = 1e-3
 """Share of a slice across two heads that must lie outside the plane in some draw."""
+_CLEARLY = 4.0
+"""Times what rounding leaves outside the plane within heads that must lie outside it across two."""
 _SAME_GROUP = 0.1
 """Largest median of abs ln of the ratio of two heads' numbers, ratios a draw and a column apart; between groups it is near 1."""
 
@@ -140,7 +143,6 @@ def _are_heads(
     draws, heads, width = mixed.shape
     if width < _NARROWEST or heads < 2:
         return False
-    rounding = 4 * torch.finfo(dtype).eps
     half = width // 2
 
     def across(states: Float[Tensor, "draw head width"]) -> Float[Tensor, "draw border width"]:
@@ -148,7 +150,10 @@ def _are_heads(
 
     within = _outside_plane(mixed, one, other)
     between = _outside_plane(across(mixed), across(one), across(other))
-    return bool((within <= rounding).all()) and bool((between.amax(dim=0) > max(_LEAST_ACROSS, 3 * rounding)).all())
+    rounding = float(within.max())
+    if rounding > 2 * torch.finfo(dtype).eps:
+        return False
+    return bool((between.amax(dim=0) > max(_LEAST_ACROSS, _CLEARLY * rounding)).all())
 
 
 def _outside_plane(

@@ -89,6 +89,7 @@ async function tagChart(sweep, chosen, width) {
   const order = [...new Set(cells.map((cell) => cell.variant))];
   const label = (name) => {
     const { first } = cells.find((cell) => cell.variant === name).of;
+    if (isOfHeads(chosen.family)) return name.split("-").slice(-2).join(".");
     return first === null ? name : String(first);
   };
   const tagName = (tag) => `${named("tag", tag)}${few.has(tag) ? " *" : ""}`;
