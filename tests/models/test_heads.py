@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -49,7 +50,7 @@ ONE_GROUP = {"gpt_bigcode", "falcon", "recurrent_gemma"}
 """One key-value head for all queries: nothing to tell apart."""
 EVERY_LAYER = [name for name in TINY if name not in NO_HEADS | NOT_PROVED | SOME_LAYERS.keys()]
 
-GROUPS = {name: 4 for name in TINY} | dict.fromkeys(ONE_GROUP, 1)
+GROUPS = dict.fromkeys(TINY, 4) | dict.fromkeys(ONE_GROUP, 1)
 GROUPS |= {name: 2 for name in TINY if TINY[name].settings.get("num_key_value_heads") == 2 or name == "falcon-40b"}
 """Written down apart from the code that reads configurations."""
 
@@ -120,7 +121,7 @@ def test_every_layer_of_a_family(name: str) -> None:
     for layer in SOME_LAYERS.get(name, range(N_LAYERS)):
         found = [path_logits(decoder, without(layer, head)) for head in range(GROUPS[name])]
         found.append(model_logits(decoder.model, tiny_token_ids()))
-        assert all((one - other).abs().max() > VISIBLE for one, other in zip(found, found[1:], strict=False))
+        assert all((one - other).abs().max() > VISIBLE for one, other in itertools.pairwise(found))
 
 
 @pytest.mark.parametrize("name", ["llama", "mistral", "gemma2", "olmo2", "mixtral", "deepseek_v3", "mpt"])

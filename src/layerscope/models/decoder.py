@@ -25,8 +25,8 @@ from transformers import PretrainedConfig, PreTrainedModel
 from layerscope.errors import ModelError, PathError
 from layerscope.models.encoder import TextEncoder
 from layerscope.models.halves import LayerHalves, find_halves
-from layerscope.models.head_counts import count_heads
 from layerscope.models.head import ModelCalls, SlicedHead, WholeHead, find_head
+from layerscope.models.head_counts import count_heads
 from layerscope.models.heads import N_DRAWS, LayerHeads, find_heads
 from layerscope.models.layers import find_layers
 from layerscope.models.patching import Forward, replaced_forward

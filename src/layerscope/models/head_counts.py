@@ -38,7 +38,9 @@ def count_heads(config: PretrainedConfig, n_layers: int) -> tuple[HeadCount, ...
     if getattr(text_config, "multi_query", False) and not getattr(text_config, "new_decoder_architecture", False):
         groups = [1] * n_layers  # Falcon and GPT BigCode say so by a flag, and may name another number beside it
     return tuple(
-        HeadCount(n_queries, n_groups or n_queries) if n_queries and n_queries % (n_groups or n_queries) == 0 else HeadCount(0, 0)
+        HeadCount(n_queries, n_groups or n_queries)
+        if n_queries and n_queries % (n_groups or n_queries) == 0
+        else HeadCount(0, 0)
         for n_queries, n_groups in zip(queries, groups, strict=True)
     )
 
@@ -47,7 +49,7 @@ def _by_layer(config: Any, names: Sequence[str], n_layers: int) -> list[int]:
     """The first of some settings that is a number, or a number a layer; 0 where none is."""
     for name in names:
         value = getattr(config, name, None)
-        values = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value] * n_layers
+        values: list[Any] = list(value) if isinstance(value, list | tuple) else [value] * n_layers
         if len(values) == n_layers and all(isinstance(one, int) and one > 0 for one in values):
             return values
     return [0] * n_layers

@@ -36,7 +36,7 @@ _LEAST_ACROSS = 1e-3
 _CLEARLY = 4.0
 """Times what rounding leaves outside the plane within heads that must lie outside it across two."""
 _SAME_GROUP = 0.1
-"""Largest median of abs ln of the ratio of two heads' numbers, ratios a draw and a column apart; between groups it is near 1."""
+"""Largest median of abs ln of the ratio of two heads' numbers, less what a draw and a column have; of two groups it is near 1."""
 
 RunLayer = Callable[[Tensor], object]
 """Runs the layer on hidden states ``(draw, seq, *d_model)``."""
@@ -130,7 +130,7 @@ def _maps_read(layer: nn.Module, states: Tensor, run_layer: RunLayer) -> dict[nn
 
 
 def _by_head(columns: Tensor, n_heads: int) -> Float[Tensor, "draw head width"]:
-    return columns.double().cpu().unflatten(-1, (n_heads, -1))
+    return columns.double().cpu().reshape(len(columns), n_heads, -1)
 
 
 def _are_heads(
@@ -146,7 +146,7 @@ def _are_heads(
     half = width // 2
 
     def across(states: Float[Tensor, "draw head width"]) -> Float[Tensor, "draw border width"]:
-        return states.flatten(1)[:, half : half + (heads - 1) * width].unflatten(-1, (heads - 1, width))
+        return states.flatten(1)[:, half : half + (heads - 1) * width].reshape(draws, heads - 1, width)
 
     within = _outside_plane(mixed, one, other)
     between = _outside_plane(across(mixed), across(one), across(other))
@@ -161,15 +161,18 @@ def _outside_plane(
 ) -> Float[Tensor, "draw part"]:
     """Share of each part's length that no mix of the two values explains."""
     plane = torch.stack([one, other], dim=-1)
-    weights = torch.linalg.lstsq(plane.nan_to_num(), mixed.nan_to_num()[..., None], driver="gelsd").solution
-    rest = (mixed - (plane @ weights)[..., 0]).norm(dim=-1)
-    return (rest / mixed.norm(dim=-1)).nan_to_num(nan=torch.inf)
+    weights: Tensor = torch.linalg.lstsq(plane.nan_to_num(), mixed.nan_to_num()[..., None], driver="gelsd").solution
+    rest: Tensor = torch.linalg.vector_norm(mixed - (plane @ weights)[..., 0], dim=-1)
+    return (rest / torch.linalg.vector_norm(mixed, dim=-1)).nan_to_num(nan=torch.inf)
 
 
 def _share_a_value(values: Float[Tensor, "draw head width"]) -> Bool[Tensor, "head head"]:
     """Which heads read the same value of a single position, whatever factor a draw and a column each have."""
     sizes = values.abs().log()
-    ratios = sizes[:, :, None] - sizes[:, None]  # draw head head width
-    ratios = ratios - ratios.nanmedian(dim=-1, keepdim=True).values
-    ratios = ratios - ratios.nanmedian(dim=0, keepdim=True).values
-    return ratios.abs().permute(1, 2, 0, 3).flatten(2).nanmedian(dim=-1).values < _SAME_GROUP
+    rows = []
+    for head in range(values.shape[1]):  # one after the other, as there may be a hundred
+        ratios = sizes - sizes[:, head : head + 1]
+        ratios = ratios - ratios.nanmedian(dim=-1, keepdim=True).values
+        ratios = ratios - ratios.nanmedian(dim=0, keepdim=True).values
+        rows.append(ratios.abs().transpose(0, 1).flatten(1).nanmedian(dim=-1).values < _SAME_GROUP)
+    return torch.stack(rows)

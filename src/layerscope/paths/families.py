@@ -117,8 +117,8 @@ def head_removal(heads: Sequence[int], first: int, last: int | None = None) -> l
         if heads[layer] < 2:
             has = "one, which all its query heads read" if heads[layer] else "none"
             raise PathError(
-                f"'{HEAD_REMOVAL}' needs layers with two key-value heads or more; by the model's configuration layer {layer} has "
-                f"{has}: take attention-removal, which silences the whole attention, or other layers."
+                f"'{HEAD_REMOVAL}' needs layers with two key-value heads or more; by the model's configuration layer {layer} "
+                f"has {has}: take attention-removal, which silences the whole attention, or other layers."
             )
     return [
         Variant(

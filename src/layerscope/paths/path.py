@@ -7,8 +7,8 @@ Grammar (inclusive ranges, which ascend; no spaces needed)::
     member = layer | layer "." ("attn" | "mlp") | layer ".h" head
 
 ``10.attn`` runs *only* the attention of layer 10, ``10.h3`` runs layer 10 *without* head 3 (of grouped queries: without all
-heads of key-value group 3). ``none`` is the path that visits no layer. Every path has exactly one written form, ``str(path)``, and
-``LayerPath.parse(str(path)) == path``.
+heads of key-value group 3). ``none`` is the path that visits no layer. Every path has exactly one written form,
+``str(path)``, and ``LayerPath.parse(str(path)) == path``.
 """
 
 from __future__ import annotations
@@ -86,11 +86,11 @@ class LayerPath:
         Args:
             heads: key-value groups of each layer, 0 where it has no heads.
         """
-        for step in (member for step in self.steps for member in step.members):
-            head, n_heads = step.missing_head, heads[step.layer]
+        for member in (member for step in self.steps for member in step.members):
+            head, n_heads = member.missing_head, heads[member.layer]
             if head is not None and head >= n_heads:
                 has = "has no heads" if n_heads == 0 else f"has heads 0-{n_heads - 1}" if n_heads > 1 else "has head 0 alone"
-                raise PathError(f"By the model's configuration layer {step.layer} {has} (key-value groups); got '{step}'.")
+                raise PathError(f"By the model's configuration layer {member.layer} {has} (key-value groups); got '{member}'.")
 
     def __len__(self) -> int:
         return len(self.steps)

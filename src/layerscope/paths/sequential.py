@@ -32,8 +32,8 @@ def sequential_steps(path: LayerPath) -> tuple[LayerStep, ...]:
             )
         if step.missing_head is not None:
             raise PathError(
-                f"An exported layer is a whole one or half of one; '{path}' leaves out a single head: {step}. Such a path can be "
-                "measured (layerscope sweep --path), not exported."
+                f"An exported layer is a whole one or half of one; '{path}' leaves out a single head: {step}. Such a path can "
+                "be measured (layerscope sweep --path), not exported."
             )
         steps.append(step)
     return tuple(steps)

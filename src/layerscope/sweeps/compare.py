@@ -280,8 +280,8 @@ def _check_heads(runs: Sequence[FinishedRun], names: Sequence[str], asked: Seque
     if wanted is not None or alone:
         what = f"got '{wanted}'" if wanted is not None else f"{alone[0]} has families of single heads and no other"
         raise RunError(
-            f"A comparison is of layers, because {reason}; {what}: name a family over layers, or see each run's own figures and "
-            "layers.parquet."
+            f"A comparison is of layers, because {reason}; {what}: name a family over layers, or see each run's own figures "
+            "and layers.parquet."
         )
     found = list(dict.fromkeys(family for some in of_each for family in some))
     return [f"Left out: {', '.join(found)}, because {reason}."] if found else []

@@ -186,7 +186,7 @@ def check_paths_run(decoder: Decoder, plan: SweepPlan) -> None:
 
     Raises:
         PathError: a head is left out that a layer does not have.
-        ModelError: halves or heads of layers are asked for and cannot be told apart, or the configuration counts layers otherwise.
+        ModelError: halves or heads of layers are asked for and cannot be told apart, or layers are counted otherwise.
     """
     if decoder.n_layers != plan.n_layers:
         raise ModelError(f"'{decoder.name}' has {decoder.n_layers} layers and the plan was made for {plan.n_layers}.")

@@ -42,7 +42,8 @@ def preference_finding(rows: pd.DataFrame, intact: pd.Series[Any], explained: Se
         by_damage = Bilingual(" No variant changes the margin.", "マージンを変える変種はない。")
     if np.isnan(tested).all():
         few = Bilingual(
-            " Too few templates or pairs for a test of single variants.", "テンプレートやペアが少なく、変種ごとの検定はできない。"
+            " Too few templates or pairs for a test of single variants.",
+            "テンプレートやペアが少なく、変種ごとの検定はできない。",
         )
         return Bilingual(known.en + by_damage.en + few.en, known.ja + by_damage.ja + few.ja)
     found = rows[tested < LEVEL]

@@ -17,12 +17,12 @@ _SHORTEST = 1.9
 """Inches: room for the name of the colour bar beside however few layers."""
 _MOST_NUMBERS = 6
 """Heads a layer up to which each cell has room for its number."""
-_DARK = 0.36
-"""Distance from the middle of the colours beyond which black cannot be read on them."""
+_BRIGHTNESS, _DARK = (0.299, 0.587, 0.114), 0.45
+"""Weights of red, green and blue, and the brightness below which black cannot be read (ITU-R BT.601)."""
 
 
 def heads_figure(rows: pd.DataFrame, caption: str, language: Language) -> Figure:
-    """ΔNLL of each head, a row a layer and a column a head, with its number where it fits; a dot where zero cannot be excluded after false-discovery control.
+    """ΔNLL of each head, a row a layer and a column a head, with its number where it fits; a dot where zero is not excluded.
 
     Args:
         rows: rows of layers.parquet, of one family ``head-removal``.
@@ -38,10 +38,11 @@ def heads_figure(rows: pd.DataFrame, caption: str, language: Language) -> Figure
     uncertain = np.argwhere(~(q_values < _LEVEL) & is_tested & effect.notna().to_numpy())
     has_numbers = effect.shape[1] <= _MOST_NUMBERS
     axes.scatter(uncertain[:, 1] + 0.4 * has_numbers, uncertain[:, 0], s=1.2, color="black", linewidths=0)
+    is_dark = image.to_rgba(effect.to_numpy(dtype=float))[..., :3] @ _BRIGHTNESS < _DARK
     for (row, column), value in np.ndenumerate(effect.to_numpy(dtype=float)) if has_numbers else ():
         if np.isfinite(value):
-            is_dark = abs(image.norm(value) - 0.5) > _DARK
-            axes.text(column, row, f"{value:+.2g}", fontsize=5, color="white" if is_dark else "black", ha="center", va="center")
+            colour = "white" if is_dark[row, column] else "black"
+            axes.text(column, row, f"{value:+.2g}", fontsize=5, color=colour, ha="center", va="center")
     axes.set_yticks(range(len(effect)), [str(layer) for layer in effect.index])
     step = max(1, round(effect.shape[1] / 12))
     axes.set_xticks(range(0, effect.shape[1], step), [str(head) for head in effect.columns[::step]])

@@ -77,7 +77,7 @@ def sweep_figures(
 
 
 def layer_families(layers: pd.DataFrame) -> list[str]:
-    """Families with one variant for every layer, pair or window, which can stand over a layer axis; of heads a layer has several."""
+    """Families with one variant for every layer, pair or window, which can stand over a layer axis; not those of heads."""
     return [
         family
         for family in dict.fromkeys(layers["family"])
