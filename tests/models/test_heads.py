@@ -115,13 +115,22 @@ def test_a_layer_without_a_head_is_a_model_with_zeroed_columns_to_the_bit(name: 
         assert (expected - intact).abs().max() > VISIBLE
 
 
-@pytest.mark.parametrize("name", ["llama", "gemma3_text", "gpt_neox", "zamba2", "falcon_h1"])
+@pytest.mark.parametrize("name", ["llama-untied", "gemma3_text", "gemma4_text", "gpt2", "gpt_neox", "falcon_h1"])
 def test_every_layer_of_a_family(name: str) -> None:
     decoder = decoder_of(name)
-    for layer in SOME_LAYERS.get(name, range(N_LAYERS)):
-        found = [path_logits(decoder, without(layer, head)) for head in range(GROUPS[name])]
-        found.append(model_logits(decoder.model, tiny_token_ids()))
-        assert all((one - other).abs().max() > VISIBLE for one, other in itertools.pairwise(found))
+    for layer in range(N_LAYERS):
+        width = decoder.heads_of(layer).projection.weight.numel() // 32 // GROUPS[name]
+        for head in range(GROUPS[name]):
+            expected = without_columns_logits(decoder.model, tiny_token_ids(), layer, slice(head * width, (head + 1) * width))
+            assert torch.equal(path_logits(decoder, without(layer, head)), expected)
+
+
+def test_layers_that_share_weights_lose_a_head_one_at_a_time() -> None:
+    decoder = decoder_of("zamba2")
+    assert decoder.heads_of(1).projection.weight is decoder.heads_of(3).projection.weight
+    found = [path_logits(decoder, without(layer, head)) for layer in (1, 3) for head in range(4)]
+    found.append(model_logits(decoder.model, tiny_token_ids()))
+    assert all((one - other).abs().max() > VISIBLE for one, other in itertools.combinations(found, 2))
 
 
 @pytest.mark.parametrize("name", ["llama", "mistral", "gemma2", "olmo2", "mixtral", "deepseek_v3", "mpt"])

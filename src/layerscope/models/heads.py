@@ -36,7 +36,7 @@ _LEAST_ACROSS = 1e-3
 _CLEARLY = 4.0
 """Times what rounding leaves outside the plane within heads that must lie outside it across two."""
 _SAME_GROUP = 0.1
-"""Largest median of abs ln of the ratio of two heads' numbers, less what a draw and a column have; of two groups it is near 1."""
+"""Largest median of abs ln of the ratio of two heads' numbers, less what a draw and a column have; of two groups about 1."""
 
 RunLayer = Callable[[Tensor], object]
 """Runs the layer on hidden states ``(draw, seq, *d_model)``."""
@@ -163,7 +163,8 @@ def _outside_plane(
     plane = torch.stack([one, other], dim=-1)
     weights: Tensor = torch.linalg.lstsq(plane.nan_to_num(), mixed.nan_to_num()[..., None], driver="gelsd").solution
     rest: Tensor = torch.linalg.vector_norm(mixed - (plane @ weights)[..., 0], dim=-1)
-    return (rest / torch.linalg.vector_norm(mixed, dim=-1)).nan_to_num(nan=torch.inf)
+    share: Tensor = rest / torch.linalg.vector_norm(mixed, dim=-1)
+    return share.nan_to_num(nan=torch.inf)
 
 
 def _share_a_value(values: Float[Tensor, "draw head width"]) -> Bool[Tensor, "head head"]:

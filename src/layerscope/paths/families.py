@@ -115,10 +115,10 @@ def head_removal(heads: Sequence[int], first: int, last: int | None = None) -> l
         raise PathError(f"A range of layers ascends within 0-{n_layers - 1} for this model; got '{family}'.")
     for layer in range(first, last + 1):
         if heads[layer] < 2:
-            has = "one, which all its query heads read" if heads[layer] else "none"
+            has, instead = ("one, which all its query heads read", "attention-removal") if heads[layer] else ("none", "removal")
             raise PathError(
                 f"'{HEAD_REMOVAL}' needs layers with two key-value heads or more; by the model's configuration layer {layer} "
-                f"has {has}: take attention-removal, which silences the whole attention, or other layers."
+                f"has {has}: take {instead}, or other layers."
             )
     return [
         Variant(
