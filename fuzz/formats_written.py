@@ -11,10 +11,10 @@ from fuzz.formats_data import finished_sweep
 from fuzz.formats_runs import RUN_FOLDERS
 from fuzz.hostile import NUMBERS, OPTION_WORDS
 
-_PATHS = ("0-2", "0,2", "none", "2,1,0", "0,0,1", "0,(1|2)", "0.attn,1.mlp,2", "0-1,(0.attn|2.mlp)", "1")
+_PATHS = ("0-2", "0,2", "none", "2,1,0", "0,0,1", "0,(1|2)", "0.attn,1.mlp,2", "0-1,(0.attn|2.mlp)", "1", "0,1.h1,2", "0.h0")
 _FAMILIES = (
     "removal", "exchange", "block-removal:2", "reversal:0-2", "repetition", "shuffle:7", "parallel:2", "attention-removal",
-    "mlp-removal", "removal,exchange",
+    "mlp-removal", "head-removal:1", "head-removal:0-2", "removal,exchange",
 )  # fmt: skip
 _ALPHABET = "0123456789,-.|()attnmlp none:"
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,9 @@ _OUTPUTS = {
 }
 """Families whose layers add an attention update (or another token mixer's) and an MLP update to the residual stream."""
 
+_PROJECTIONS = {"gemma4_text": "self_attn.o_proj", "nemotron_h": "mixer.o_proj", "openai-gpt": "attn.c_proj"}
+"""The attention's output projection, where the family is in no other table."""
+
 _PER_LAYER = ("layer_types", "layers_block_type", "attention_layers", "no_rope_layers", "mlp_layer_types", "layers_num_experts")
 """Lists of a configuration that hold one item a layer, from which models choose masks and positions as they walk."""
 
@@ -175,6 +179,16 @@ def silenced_logits(model: PreTrainedModel, token_ids: Tensor, layer: int, half:
                 parameter.zero_()
                 silent += 1
     assert silent, f"layer {layer} of '{model.config.model_type}' has no {half} by the table"
+    return model_logits(changed, token_ids)
+
+
+def without_columns_logits(model: PreTrainedModel, token_ids: Tensor, layer: int, columns: slice) -> Tensor:
+    """Logits of a copy in which some columns of the attention's output projection of one layer are zero; its bias stays."""
+    changed = copy.deepcopy(model)
+    name = _PROJECTIONS.get(model.config.model_type) or _OUTPUTS[model.config.model_type].attn[0]
+    projection = layers_of(changed)[layer].get_submodule(name)
+    with torch.no_grad():  # GPT-2 keeps its matrices the other way round
+        (projection.weight.T if isinstance(projection, Conv1D) else projection.weight)[:, columns] = 0
     return model_logits(changed, token_ids)
 
 

@@ -11,6 +11,7 @@ from tests.models import (
     test_architectures,
     test_export,
     test_head,
+    test_heads,
     test_refusals,
     test_sites,
     test_streaming,
@@ -45,13 +46,23 @@ def families(_: str) -> str:
                 f"`{family}`",
                 ", ".join(name.removeprefix(family).lstrip("-") or "plain" for name in settings_of),
                 _which(settings_of, test_architectures.WITH_HALVES),
+                _heads(settings_of),
                 _which(settings_of, test_sites.WITH_HALVES),
                 "whole" if set(settings_of) & test_head.WHOLE else "by slices",
                 _which(settings_of, test_export.EXPORTED),
                 _which(settings_of, [*test_streaming.FAMILIES, *test_streaming_checkpoints.FAMILIES]),
             )
         )
-    head = ("family", "settings", "half layers", "`attn_out`, `mlp_out`", "output matrix", "export tried", "`--stream` tried")
+    head = (
+        "family",
+        "settings",
+        "half layers",
+        "heads",
+        "`attn_out`, `mlp_out`",
+        "output matrix",
+        "export tried",
+        "`--stream` tried",
+    )
     return table(head, rows)
 
 
@@ -77,6 +88,16 @@ def not_exported(_: str) -> str:
     """Which path of which family cannot be a checkpoint."""
     rows = [(f"`{TINY[name].model_type}`", name, ",".join(map(str, order))) for name, (order, _) in test_export.REFUSED.items()]
     return table(("family", "setting", "an order of four layers that is refused"), rows)
+
+
+def _heads(settings_of: list[str]) -> str:
+    """In which layers single heads are proved, in all settings alike."""
+    if set(settings_of) & (test_heads.NO_HEADS | test_heads.NOT_PROVED):
+        return "–"
+    groups = {name: ", one group" if name in test_heads.ONE_GROUP else "" for name in settings_of}
+    layers = "yes" if set(settings_of) <= set(test_heads.EVERY_LAYER) else "in some layers"
+    alike = len(set(groups.values())) == 1
+    return f"{layers}{groups[settings_of[0]]}" if alike else ", ".join(f"{name}: {layers}{of}" for name, of in groups.items())
 
 
 def _which(settings_of: list[str], good: object) -> str:

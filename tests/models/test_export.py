@@ -337,6 +337,10 @@ def test_weights_that_do_not_fit_after_reloading_are_refused(tmp_path: Path, mon
     ("path", "message"),
     [
         ("0,(1|2),3", "has layers side by side"),
+        (
+            "0,1.h1,2-3",
+            r"leaves out a single head: 1.h1. Such a path can be measured \(layerscope sweep --path\), not exported",
+        ),
         ("none", "has one layer or more; 'none' visits none"),
         ("0-9", "stays within the model's layers 0-3; '0-9' visits 4, 5, 6, 7, 8, 9"),
     ],

@@ -59,6 +59,47 @@ def test_halves() -> None:
     assert written("mlp-removal", 2) == {"mlp-removal-0": "0.attn,1", "mlp-removal-1": "0,1.attn"}
 
 
+def heads_written(family: str, heads: list[int]) -> dict[str, str]:
+    return {variant.name: str(variant.path) for variant in build_variants([family], [], len(heads), heads=heads)[1:]}
+
+
+def test_head_removal() -> None:
+    assert heads_written("head-removal:1", [2, 3, 2]) == {
+        "head-removal-1-0": "0,1.h0,2",
+        "head-removal-1-1": "0,1.h1,2",
+        "head-removal-1-2": "0,1.h2,2",
+    }
+    assert list(heads_written("head-removal:1-2", [1, 3, 2])) == [
+        *(f"head-removal-1-{head}" for head in range(3)),
+        *(f"head-removal-2-{head}" for head in range(2)),
+    ]
+    assert {variant.family for variant in build_variants(["head-removal:1-1"], [], 2, heads=[2, 2])[1:]} == {"head-removal:1"}
+
+
+def test_heads_of_a_layer_share_what_comes_before() -> None:
+    plan = plan_sweep(build_variants(["head-removal:2"], [], 4, heads=[8] * 4), 4)
+    assert plan.layer_runs == 4 + 8 * 2
+    assert layer_major(plan).sweep.layer_runs == plan.layer_runs
+
+
+@pytest.mark.parametrize(
+    ("family", "heads", "message"),
+    [
+        ("head-removal", [2, 2], "written head-removal:a or head-removal:a-b; got 'head-removal'"),
+        ("head-removal:x", [2, 2], "written head-removal:a or head-removal:a-b"),
+        ("head-removal:1-0", [2, 2], "ascends within 0-1 for this model; got 'head-removal:1-0'"),
+        ("head-removal:2", [2, 2], "ascends within 0-1 for this model; got 'head-removal:2'"),
+        ("head-removal:0-1", [2, 1], "layer 1 has one, which all its query heads read: take attention-removal"),
+        ("head-removal:0-1", [2, 0], "layer 1 has none: take removal, or other layers"),
+        ("head-removal:0-1", None, "give build_variants heads=decoder.head_counts"),
+    ],
+)
+def test_refuses_heads_that_are_not_there(family: str, heads: list[int] | None, message: str) -> None:
+    with pytest.raises(PathError) as caught:
+        build_variants([family], [], 2, heads=heads)
+    assert message in str(caught.value)
+
+
 def test_depth() -> None:
     assert written("depth", 3) == {"depth--1": "none", "depth-0": "0", "depth-1": "0-1", "depth-2": "0-2"}
 
@@ -95,6 +136,7 @@ def test_every_family_is_tested_here() -> None:
         "parallel",
         "attention-removal",
         "mlp-removal",
+        "head-removal",
         "depth",
         "tuned-depth",
     }

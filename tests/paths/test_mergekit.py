@@ -77,6 +77,11 @@ def test_layers_side_by_side_are_no_checkpoint() -> None:
         sequential_steps(LayerPath.parse("0,(1|2),3"))
 
 
+def test_a_layer_without_a_head_is_no_checkpoint() -> None:
+    with pytest.raises(PathError, match=re.escape("'0,1.h3' leaves out a single head: 1.h3. Such a path can be measured")):
+        sequential_steps(LayerPath.parse("0,1.h3"))
+
+
 def test_no_layer_at_all_is_no_checkpoint() -> None:
     with pytest.raises(
         PathError, match="has one layer or more; 'none' visits none: name the layers to keep, such as 0-9,12-29"

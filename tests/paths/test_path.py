@@ -13,7 +13,9 @@ from layerscope.paths.path import LayerPath
 from layerscope.paths.steps import LayerStep, ParallelStep
 from layerscope.paths.variants import Span, touched_span
 
-layer_steps = st.builds(LayerStep, st.integers(0, 200), st.sampled_from(["whole", "attn", "mlp"]))
+layer_steps = st.builds(
+    LayerStep, st.integers(0, 200), st.sampled_from(["whole", "attn", "mlp"]) | st.integers(0, 200).map("h{}".format)
+)
 steps = layer_steps | st.builds(ParallelStep, st.lists(layer_steps, min_size=2, max_size=5).map(tuple))
 runs = st.tuples(st.integers(0, 100), st.integers(1, 12)).map(lambda run: [LayerStep(run[0] + i) for i in range(run[1])])
 paths = st.lists(runs | steps.map(lambda step: [step]), max_size=12).map(
@@ -53,6 +55,37 @@ def test_reads_halves_and_groups() -> None:
     assert str(path) == "0-1,2.mlp,(3|4.attn|5),6"
 
 
+def test_reads_a_layer_without_a_head() -> None:
+    path = LayerPath.parse("0-1,2.h3,(3|4.h0|5.mlp),6.h012")
+    assert path.steps[2] == LayerStep.without_head(2, 3) != LayerStep(2)
+    assert path.steps[3].members[1] == LayerStep.without_head(4, 0)
+    assert [member.missing_head for step in path.steps for member in step.members] == [None, None, 3, None, 0, None, 12]
+    assert str(path) == "0-1,2.h3,(3|4.h0|5.mlp),6.h12"
+    assert [(step.layers, step.layer_runs) for step in path.steps[2:4]] == [((2,), 1), ((3, 4, 5), 3)]
+
+
+def test_steps_are_ordered_and_told_apart() -> None:
+    steps = [LayerStep(2, part) for part in ("attn", "h0", "h10", "h2", "mlp", "whole")]
+    assert sorted([*steps[3:], *steps[:3]]) == steps
+    assert len(set(steps)) == 6
+
+
+@pytest.mark.parametrize("part", ["h", "h03", "h-1", "h1.5", "head", "H1", "h１"])
+def test_refuses_what_is_no_part_of_a_layer(part: str) -> None:
+    with pytest.raises(PathError, match=f"is attn or mlp, or h3 for all but head 3; got '{part}'"):
+        LayerStep(1, part)
+
+
+def test_refuses_heads_that_a_layer_does_not_have() -> None:
+    path = LayerPath.parse("0,(1.h1|2.h0),3")
+    path.check_heads([2, 2, 1, 0])
+    for heads, has in (([2, 1, 1, 0], "has head 0 alone"), ([9, 0, 1, 0], "has no heads")):
+        with pytest.raises(PathError, match=f"layer 1 {has} .* got '1.h1'"):
+            path.check_heads(heads)
+    with pytest.raises(PathError, match="layer 1 has heads 0-3 .* got '1.h4'"):
+        LayerPath.parse("0,1.h4").check_heads([4, 4])
+
+
 @pytest.mark.parametrize(
     ("written", "message"),
     [
@@ -62,6 +95,10 @@ def test_reads_halves_and_groups() -> None:
         ("0,,1", "joined by commas"),
         ("0-3;5", "A layer is written"),
         ("2.norm", "got '2.norm' in '2.norm'"),
+        ("2.h", "or '10.h3' for all of it but head 3; got '2.h'"),
+        ("2.h-1", "got '2.h-1'"),
+        ("2.h1-3", "got '2.h1-3'"),
+        ("2.h1.h2", "got '2.h1.h2'"),
         ("(1)", "two or more layers; got 1"),
         ("(1|2", "joined by commas"),
         ("-1", "A layer is written"),
@@ -91,6 +128,8 @@ def test_refuses_layers_outside_the_model() -> None:
         ("0-4,4,5-9", Span(4, 4)),
         ("0-9,9", Span(9, 9)),
         ("0-2,3.attn,4-9", Span(3, 3)),
+        ("0-2,3.h1,4-9", Span(3, 3)),
+        ("0-2,3.h1,4.h0,5-9", Span(3, 4)),
         ("0-2,(3|4),5-9", Span(3, 4)),
         ("9,1-8,0", Span(0, 9)),
         ("none", Span(0, 9)),

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
 EXPERIMENTS_HELP = (
     "Families joined by commas: removal, exchange, block-removal:w, reversal:a-b, repetition, shuffle:seed, parallel:w, "
-    "attention-removal, mlp-removal, depth, tuned-depth. Without it and without --path: removal,exchange."
+    "attention-removal, mlp-removal, head-removal:a-b (each head of layers a to b), depth, tuned-depth. "
+    "Without it and without --path: removal,exchange."
 )
 
 
@@ -47,7 +48,10 @@ def sweep(
     experiment: Annotated[str | None, typer.Option(help=EXPERIMENTS_HELP)] = None,
     path: Annotated[
         list[str] | None,
-        typer.Option(help="A path in its written form, such as 0-9,12-29; repeatable."),
+        typer.Option(
+            help="A path in its written form, such as 0-9,12-29; repeatable. 10.attn: only layer 10's attention; "
+            "10.h3: layer 10 without head 3."
+        ),
     ] = None,
     pairs: Annotated[
         Path | None,

@@ -26,6 +26,8 @@ from layerscope.errors import ModelError, PathError
 from layerscope.models.encoder import TextEncoder
 from layerscope.models.halves import LayerHalves, find_halves
 from layerscope.models.head import ModelCalls, SlicedHead, WholeHead, find_head
+from layerscope.models.head_counts import count_heads
+from layerscope.models.heads import N_DRAWS, LayerHeads, find_heads
 from layerscope.models.layers import find_layers
 from layerscope.models.patching import Forward, replaced_forward
 from layerscope.paths.steps import LayerStep, ParallelStep, Step
@@ -86,6 +88,8 @@ class Decoder:
     """Brings each layer's weights from disk when it runs; None where all are in memory."""
     lens: TunedLens | None = None
     """Translates states for variants that are read through a tuned lens; set by ``attach_lens``."""
+
+    _heads: dict[int, LayerHeads] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.model.train(mode=False)
@@ -149,6 +153,29 @@ class Decoder:
         return find_halves(self.layers, self.model.config.model_type, run_layer)
 
     @cached_property
+    def head_counts(self) -> tuple[int, ...]:
+        """Key-value groups of heads of each layer, as the configuration says; 0 where it names none."""
+        return tuple(count.groups for count in count_heads(self.model.config, self.n_layers))
+
+    def heads_of(self, layer: int) -> LayerHeads:
+        """The heads of one layer, found and proved on random hidden states when they are first asked for.
+
+        Raises:
+            ModelError: they cannot be told apart.
+        """
+        if layer not in self._heads:
+            recordings = {n: self.record(torch.zeros((N_DRAWS, n), dtype=torch.long, device=self.device)) for n in (1, 2)}
+            embedded = recordings[2].embedded
+            self._heads[layer] = find_heads(
+                self.layers[layer],
+                torch.randn(embedded.shape, generator=torch.Generator().manual_seed(0)).to(embedded),
+                lambda states: self.run_step(LayerStep(layer), states, recordings[states.shape[1]]),
+                count=count_heads(self.model.config, self.n_layers)[layer],
+                name=f"layer {layer} of '{self.model.config.model_type}'",
+            )
+        return self._heads[layer]
+
+    @cached_property
     def head(self) -> SlicedHead | WholeHead:
         """The way from final hidden states to logits, by slices of the vocabulary where that gives the model's own."""
 
@@ -198,13 +225,13 @@ class Decoder:
         """The hidden state after one step of a path.
 
         Args:
-            step: a layer, one half of it, or several side by side.
+            step: a layer, one half of it, a layer without a head, or several side by side.
             hidden: what the step reads.
             recording: of the batch that ``hidden`` belongs to.
 
         Raises:
             PathError: the step's layer is not in the model.
-            ModelError: half a layer was asked for and the model's halves cannot be told apart.
+            ModelError: half a layer or a layer without a head was asked for, and halves or heads cannot be told apart.
         """
         if isinstance(step, ParallelStep):
             updates = [self.run_step(member, hidden, recording) - hidden for member in step.members]
@@ -257,7 +284,9 @@ class Decoder:
         call = recording.calls[step.layer]
         layer: Forward = self.layers[step.layer]
         with ExitStack() as stack:
-            if step.part != "whole":
+            if step.missing_head is not None:
+                stack.enter_context(self.heads_of(step.layer).without(step.missing_head))
+            elif step.part != "whole":
                 stack.enter_context(self.halves.silenced(step.layer, "mlp" if step.part == "attn" else "attn"))
             elif self.compiled is not None:
                 layer = self.compiled[step.layer]

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 
 from layerscope.errors import PathError, did_you_mean
 from layerscope.paths.path import LayerPath
-from layerscope.paths.steps import LayerStep, ParallelStep, Part, Step
+from layerscope.paths.steps import LayerStep, ParallelStep, Step
 from layerscope.paths.variants import Variant
 
 DEPTH, TUNED_DEPTH = "depth", "tuned-depth"
 DEPTHS = (DEPTH, TUNED_DEPTH)
 """The families whose variants end after some layer, read by the unembedding alone and through a tuned lens."""
+HEAD_REMOVAL = "head-removal"
+"""The family whose variants are single heads of layers."""
 
 
 def removal(n_layers: int) -> list[Variant]:
@@ -112,6 +114,43 @@ def mlp_removal(n_layers: int) -> list[Variant]:
     return _half_removal(n_layers, "mlp-removal", "attn")
 
 
+def head_removal(heads: Sequence[int], first: int, last: int | None = None) -> list[Variant]:
+    """Each head of layers ``first`` to ``last`` silenced in turn: ``head-removal-10-3`` is layer 10 without head 3.
+
+    Where several query heads read one key-value head, they go together, and the number is that of the key-value head.
+
+    Args:
+        heads: key-value groups of each layer of the model.
+        first: first layer.
+        last: last layer; the first one alone if None.
+    """
+    last, n_layers = first if last is None else last, len(heads)
+    family = f"{HEAD_REMOVAL}:{first}" if first == last else f"{HEAD_REMOVAL}:{first}-{last}"
+    if not 0 <= first <= last < n_layers:
+        raise PathError(f"A range of layers ascends within 0-{n_layers - 1} for this model; got '{family}'.")
+    for layer in range(first, last + 1):
+        if heads[layer] < 2:
+            has, instead = ("one, which all its query heads read", "attention-removal") if heads[layer] else ("none", "removal")
+            raise PathError(
+                f"'{HEAD_REMOVAL}' needs layers with two key-value heads or more; by the model's configuration layer {layer} "
+                f"has {has}: take {instead}, or other layers."
+            )
+    return [
+        Variant(
+            f"{HEAD_REMOVAL}-{layer}-{head}",
+            family,
+            _replaced(n_layers, layer, layer, (LayerStep.without_head(layer, head),)),
+        )
+        for layer in range(first, last + 1)
+        for head in range(heads[layer])
+    ]
+
+
+def is_of_heads(family: str) -> bool:
+    """Whether a family's variants are single heads, several of them in one layer."""
+    return family.partition(":")[0] == HEAD_REMOVAL
+
+
 @dataclass(frozen=True)
 class Family:
     """What the command line knows of a family."""
@@ -123,10 +162,13 @@ class Family:
     pattern: re.Pattern[str]
     """What the argument must match, whole."""
     build: Callable[..., list[Variant]]
-    """Called with the number of layers, then the argument's numbers."""
+    """Called with the number of layers, or the heads of each layer, then the argument's numbers."""
+    takes_heads: bool = False
+    """Whether it is called with the heads of each layer."""
 
 
 _NONE, _NUMBER, _RANGE = re.compile(r""), re.compile(r"(\d{1,9})", re.ASCII), re.compile(r"(\d{1,9})-(\d{1,9})", re.ASCII)
+_ONE_OR_RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?", re.ASCII)
 _SEED_AND_RANGE = re.compile(r"(\d{1,18})(?::(\d{1,9})-(\d{1,9}))?", re.ASCII)
 
 FAMILIES = {
@@ -141,6 +183,7 @@ FAMILIES = {
         Family("parallel", "parallel:w", _NUMBER, parallel),
         Family("attention-removal", "attention-removal", _NONE, attention_removal),
         Family("mlp-removal", "mlp-removal", _NONE, mlp_removal),
+        Family(HEAD_REMOVAL, f"{HEAD_REMOVAL}:a or {HEAD_REMOVAL}:a-b", _ONE_OR_RANGE, head_removal, takes_heads=True),
         Family(DEPTH, DEPTH, _NONE, depth),
         Family(TUNED_DEPTH, TUNED_DEPTH, _NONE, tuned_depth),
     )
@@ -170,13 +213,16 @@ def check_family(written: str) -> tuple[Family, tuple[int, ...]]:
     return family, tuple(int(number) for number in matched.groups() if number is not None)
 
 
-def build_variants(families: Sequence[str], paths: Sequence[str], n_layers: int) -> list[Variant]:
+def build_variants(
+    families: Sequence[str], paths: Sequence[str], n_layers: int, *, heads: Sequence[int] | None = None
+) -> list[Variant]:
     """The intact model, then every variant of the families, then the explicit paths, each name once.
 
     Args:
         families: written families, for example ``["removal", "block-removal:3"]``.
         paths: written paths.
         n_layers: number of layers of the model.
+        heads: key-value groups of each layer (``decoder.head_counts``); needed by ``head-removal`` alone.
 
     Raises:
         PathError: a family or path that cannot be read or that does not fit the model, or nothing to run.
@@ -188,13 +234,17 @@ def build_variants(families: Sequence[str], paths: Sequence[str], n_layers: int)
     variants = [Variant.intact(n_layers)]
     for written in families:
         family, numbers = check_family(written)
-        variants += family.build(n_layers, *numbers)
+        if family.takes_heads and heads is None:
+            raise PathError(f"'{written}' needs to know each layer's heads: give build_variants heads=decoder.head_counts.")
+        variants += family.build(heads if family.takes_heads else n_layers, *numbers)
     variants += [Variant.from_path(LayerPath.parse(path)) for path in paths]
     unique = {variant.name: variant for variant in variants}
     if len(unique) == 1:
         raise PathError(f"A sweep needs an experiment or a path; {n_layers} layers and {list(families)} gave no variant.")
     for variant in unique.values():
         variant.path.check_fits(n_layers)
+        if heads is not None:
+            variant.path.check_heads(heads)
     return list(unique.values())
 
 
@@ -207,7 +257,7 @@ def _whole(layers: Sequence[int]) -> tuple[LayerStep, ...]:
     return tuple(LayerStep(layer) for layer in layers)
 
 
-def _half_removal(n_layers: int, family: str, kept: Part) -> list[Variant]:
+def _half_removal(n_layers: int, family: str, kept: str) -> list[Variant]:
     return [Variant(f"{family}-{i}", family, _replaced(n_layers, i, i, (LayerStep(i, kept),))) for i in range(n_layers)]
 
 

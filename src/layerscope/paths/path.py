@@ -3,24 +3,24 @@
 Grammar (inclusive ranges, which ascend; no spaces needed)::
 
     path   = "none" | item *("," item)
-    item   = layer | layer "-" layer | layer "." ("attn" | "mlp") | "(" member 1*("|" member) ")"
-    member = layer | layer "." ("attn" | "mlp")
+    item   = member | layer "-" layer | "(" member 1*("|" member) ")"
+    member = layer | layer "." ("attn" | "mlp") | layer ".h" head
 
-``none`` is the path that visits no layer. Every path has exactly one written form, ``str(path)``, and
-``LayerPath.parse(str(path)) == path``.
+``10.attn`` runs *only* the attention of layer 10, ``10.h3`` runs layer 10 *without* head 3 (of grouped queries: without all
+heads of key-value group 3). ``none`` is the path that visits no layer. Every path has exactly one written form,
+``str(path)``, and ``LayerPath.parse(str(path)) == path``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 from layerscope.errors import PathError
-from layerscope.paths.steps import LayerStep, ParallelStep, Part, Step
+from layerscope.paths.steps import LayerStep, ParallelStep, Step
 
-_MEMBER = re.compile(r"(\d{1,18})(?:\.(attn|mlp))?", re.ASCII)
+_MEMBER = re.compile(r"(\d{1,18})(?:\.(?:(attn|mlp)|h(\d{1,9})))?", re.ASCII)
 _RANGE = re.compile(r"(\d{1,18})-(\d{1,18})", re.ASCII)
 _ITEM = re.compile(r"\([^()]*\)|[^,()]+")
 _LONGEST_PATH = 100_000
@@ -80,6 +80,18 @@ class LayerPath:
                 f"A path stays within the model's layers 0-{n_layers - 1}; '{self}' visits {', '.join(map(str, outside))}."
             )
 
+    def check_heads(self, heads: Sequence[int]) -> None:
+        """Raise PathError if the path leaves out a head that a layer does not have.
+
+        Args:
+            heads: key-value groups of each layer, 0 where it has no heads.
+        """
+        for member in (member for step in self.steps for member in step.members):
+            head, n_heads = member.missing_head, heads[member.layer]
+            if head is not None and head >= n_heads:
+                has = "has no heads" if n_heads == 0 else f"has heads 0-{n_heads - 1}" if n_heads > 1 else "has head 0 alone"
+                raise PathError(f"By the model's configuration layer {member.layer} {has} (key-value groups); got '{member}'.")
+
     def __len__(self) -> int:
         return len(self.steps)
 
@@ -128,5 +140,9 @@ def _parse_item(item: str, whole: str) -> tuple[Step, ...]:
 def _parse_member(member: str, whole: str) -> LayerStep:
     matched = _MEMBER.fullmatch(member)
     if matched is None:
-        raise PathError(f"A layer is written '10', '10.attn' or '10.mlp'; got '{member}' in '{whole}'.")
-    return LayerStep(int(matched[1]), cast(Part, matched[2] or "whole"))
+        raise PathError(
+            f"A layer is written '10', '10.attn' or '10.mlp', or '10.h3' for all of it but head 3; got '{member}' in '{whole}'."
+        )
+    if matched[3] is not None:
+        return LayerStep.without_head(int(matched[1]), int(matched[3]))
+    return LayerStep(int(matched[1]), matched[2] or "whole")

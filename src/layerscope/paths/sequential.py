@@ -14,10 +14,10 @@ def sequential_steps(path: LayerPath) -> tuple[LayerStep, ...]:
         path: any path.
 
     Returns:
-        One step or more, none of them with layers side by side.
+        One step or more, none of them with layers side by side or without a single head.
 
     Raises:
-        PathError: the path visits no layer, or has layers side by side.
+        PathError: the path visits no layer, has layers side by side, or leaves out a single head.
     """
     if not path.steps:
         raise PathError(
@@ -29,6 +29,11 @@ def sequential_steps(path: LayerPath) -> tuple[LayerStep, ...]:
             raise PathError(
                 f"An ordinary checkpoint runs one layer after the other; '{path}' has layers side by side: {step}. "
                 "Such a path can be measured (layerscope sweep --path), not exported."
+            )
+        if step.missing_head is not None:
+            raise PathError(
+                f"An exported layer is a whole one or half of one; '{path}' leaves out a single head: {step}. Such a path can "
+                "be measured (layerscope sweep --path), not exported."
             )
         steps.append(step)
     return tuple(steps)

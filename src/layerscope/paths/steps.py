@@ -1,32 +1,42 @@
-"""One step of a path: a whole layer, one half of it, or several side by side. Pure values; no torch.
+"""One step of a path: a whole layer, one half of it, one head less, or several side by side. Pure values; no torch.
 
-Layers are numbered from 0.
+Layers and heads are numbered from 0.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Literal
 
 from layerscope.errors import PathError
 
-Part = Literal["whole", "attn", "mlp"]
+_PART = re.compile(r"whole|attn|mlp|h(?:0|[1-9]\d{0,8})", re.ASCII)
 
 
 @dataclass(frozen=True, order=True)
 class LayerStep:
-    """The residual stream passes through one layer, or through one half of it."""
+    """The residual stream passes through one layer, through one half of it, or through all of it but one head."""
 
     layer: int
     """Index of the layer whose weights run, from 0."""
-    part: Part = "whole"
-    """``attn`` runs the attention's update only, ``mlp`` the MLP's only."""
+    part: str = "whole"
+    """``attn`` runs the attention's update only, ``mlp`` the MLP's only, ``h3`` the whole layer without head 3."""
 
     def __post_init__(self) -> None:
         if self.layer < 0:
             raise PathError(f"Layers are numbered from 0; got {self.layer}.")
-        if self.part not in ("whole", "attn", "mlp"):
-            raise PathError(f"The part of a layer is attn or mlp; got '{self.part}'.")
+        if _PART.fullmatch(self.part) is None:
+            raise PathError(f"The part of a layer is attn or mlp, or h3 for all but head 3; got '{self.part}'.")
+
+    @classmethod
+    def without_head(cls, layer: int, head: int) -> LayerStep:
+        """A layer run whole, but for one key-value group of its heads."""
+        return cls(layer, f"h{head}")
+
+    @property
+    def missing_head(self) -> int | None:
+        """The key-value group of heads that the layer runs without; None where no single one is left out."""
+        return int(self.part[1:]) if self.part.startswith("h") else None
 
     @property
     def layer_runs(self) -> int:
@@ -37,6 +47,11 @@ class LayerStep:
     def layers(self) -> tuple[int, ...]:
         """The layers whose weights this step uses."""
         return (self.layer,)
+
+    @property
+    def members(self) -> tuple[LayerStep, ...]:
+        """This step, as the only one of its kind side by side."""
+        return (self,)
 
     def __str__(self) -> str:
         return f"{self.layer}" if self.part == "whole" else f"{self.layer}.{self.part}"

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from layerscope.atomic import check_place, whole_file, write_json
 from layerscope.errors import RunError
 from layerscope.lock import alone
-from layerscope.paths.families import DEPTHS
+from layerscope.paths.families import DEPTHS, is_of_heads
 from layerscope.results.directory import RunDirectory
 from layerscope.sweeps.analysis.comparison import Axis, ComparedModel, Measure, Unit, View, curves, often_everywhere
 from layerscope.sweeps.analysis.few_texts import few_texts
@@ -100,8 +100,10 @@ def compare_runs(paths: Sequence[Path], request: CompareRequest) -> Comparison:
         differences.append(tokens)
     if not request.anyway:
         check_comparable(differences)
+    of_heads = _check_heads(runs, names, request.families)
     families = shared_families([layer_families(run.layers) for run in runs], names, request.families)
     words, untagged, notes = _words(runs, anyway=request.anyway)
+    notes = [*of_heads, *notes]
     differences += untagged
     models = [
         ComparedModel(
@@ -263,6 +265,26 @@ def _write_comparison(
         tuple(notes),
         folder,
     )
+
+
+def _check_heads(runs: Sequence[FinishedRun], names: Sequence[str], asked: Sequence[str]) -> list[str]:
+    """A note on families of single heads, which are left out.
+
+    Raises:
+        RunError: one was asked for, or a run has no other family.
+    """
+    of_each = [[str(name) for name in dict.fromkeys(run.layers["family"]) if is_of_heads(str(name))] for run in runs]
+    wanted = next((family for family in asked if is_of_heads(family)), None)
+    alone = [name for name, run, some in zip(names, runs, of_each, strict=True) if some and not layer_families(run.layers)]
+    reason = "a head of one model has no counterpart in another"
+    if wanted is not None or alone:
+        what = f"got '{wanted}'" if wanted is not None else f"{alone[0]} has families of single heads and no other"
+        raise RunError(
+            f"A comparison is of layers, because {reason}; {what}: name a family over layers, or see each run's own figures "
+            "and layers.parquet."
+        )
+    found = list(dict.fromkeys(family for some in of_each for family in some))
+    return [f"Left out: {', '.join(found)}, because {reason}."] if found else []
 
 
 def _words(runs: Sequence[FinishedRun], *, anyway: bool) -> tuple[list[pd.DataFrame | None], list[Difference], list[str]]:

@@ -23,6 +23,7 @@ from layerscope.engine.batching import Shard, make_shards
 from layerscope.errors import DataError, DeviceError
 from layerscope.models.decoder import context_length
 from layerscope.models.encoder import TextEncoder
+from layerscope.models.head_counts import count_heads
 from layerscope.models.loading import LoadOptions, load_config, load_encoder, resolve_device, resolve_dtype
 from layerscope.models.memory import available_memory
 from layerscope.models.skeleton import count_layers, count_parameters
@@ -183,7 +184,9 @@ def prepare_sweep(request: SweepRequest) -> PreparedSweep:
     source = resolve_model(request.model, request.revision)
     config = load_config(source, request.options)
     dtype = resolve_dtype(request.options.dtype, config)
-    variants = build_variants(request.experiments, request.paths, n_layers := count_layers(config))
+    n_layers = count_layers(config)
+    heads = [count.groups for count in count_heads(config, n_layers)]
+    variants = build_variants(request.experiments, request.paths, n_layers, heads=heads)
     if lens is not None:
         lens.check_shape(n_layers, int(config.get_text_config(decoder=True).hidden_size))
     plan = plan_sweep(variants, n_layers)

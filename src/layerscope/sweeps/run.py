@@ -184,7 +184,8 @@ def check_paths_run(decoder: Decoder, plan: SweepPlan) -> None:
     """Refuse, before anything is computed, a plan that this model cannot run.
 
     Raises:
-        ModelError: halves of layers are asked for and cannot be told apart, a tuned lens is and there is none, or the
+        PathError: a head is left out that a layer does not have.
+        ModelError: halves or heads of layers are asked for and cannot be told apart, a tuned lens is and there is none, or the
             configuration counts layers otherwise.
     """
     if decoder.n_layers != plan.n_layers:
@@ -195,6 +196,12 @@ def check_paths_run(decoder: Decoder, plan: SweepPlan) -> None:
         raise ModelError(
             f"Variants of tuned-depth are read through a tuned lens, and '{decoder.name}' has none: use attach_lens."
         )
+    steps = {member for variant in plan.variants for step in variant.path.steps for member in step.members}
+    with_heads = sorted({step.layer for step in steps if step.missing_head is not None})
+    for variant in plan.variants if with_heads else ():
+        variant.path.check_heads(decoder.head_counts)
+    for layer in with_heads:
+        decoder.heads_of(layer)
 
 
 def check_tokens_fit(decoder: Decoder, windows: Sequence[Window]) -> None:

@@ -40,7 +40,8 @@ def fresh_compiler() -> Iterator[None]:
 def test_compiled_scores_are_the_models_own(family: str) -> None:
     decoder = Decoder(build_tiny(family), family)
     shards = make_shards(windows_of([19, 18, 9, 9, 9, 4]), 40)
-    plan = plan_sweep(build_variants(["removal", "exchange", "mlp-removal"], [], decoder.n_layers), decoder.n_layers)
+    families = ["removal", "exchange", "mlp-removal", "head-removal:1-2"]
+    plan = plan_sweep(build_variants(families, [], decoder.n_layers, heads=decoder.head_counts), decoder.n_layers)
     own = [walk_shard(decoder, plan, shard).scores for shard in shards]
     assert compile_decoder(decoder, shards) is None
     assert decoder.compiled is not None

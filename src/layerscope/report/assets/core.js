@@ -33,6 +33,11 @@ function familyName(family) {
   return argument ? `${named("name", name)} ${argument}` : named("name", name);
 }
 
+// Of single heads a layer has several: no line goes through them.
+function isOfHeads(family) {
+  return family.split(":")[0] === "head-removal";
+}
+
 function setName(name) {
   return words[`set:${name}`] ? t(`set:${name}`) : named("group", name);
 }

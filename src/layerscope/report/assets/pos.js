@@ -96,6 +96,7 @@ async function tagChart(sweep, chosen, width) {
   const order = [...new Set(cells.map((cell) => cell.variant))];
   const label = (name) => {
     const { first } = cells.find((cell) => cell.variant === name).of;
+    if (isOfHeads(chosen.family)) return name.split("-").slice(-2).join(".h");
     return first === null ? name : String(first);
   };
   const tagName = (tag) => `${named("tag", tag)}${few.has(tag) ? " *" : ""}`;
@@ -109,7 +110,7 @@ async function tagChart(sweep, chosen, width) {
         domain: order,
         label: layerAxis(chosen.family),
         tickFormat: label,
-        ticks: order.filter((_, i) => i % Math.ceil((order.length * 24) / width) === 0),
+        ticks: order.filter((_, i) => i % Math.ceil((order.length * (isOfHeads(chosen.family) ? 44 : 24)) / width) === 0),
       },
       y: { domain: tags, label: null, tickFormat: tagName },
       marks: [

@@ -151,7 +151,16 @@ async function effectsChart(chosen, width) {
   const marks = [
     measure === "delta" && scale.type !== "log" ? Plot.ruleY([0], { stroke: "currentColor", strokeOpacity: 0.4 }) : null,
     Plot.ruleY(intact, { y: "y", stroke: "run", strokeDasharray: "5 4" }),
-    measure === "delta"
+    measure === "delta" && isOfHeads(chosen.family)
+      ? Plot.ruleX(points, {
+          x: "x",
+          y1: (point) => (point.low === null ? NaN : Math.max(point.low, cut)),
+          y2: (point) => point.high ?? NaN,
+          stroke: "run",
+          strokeOpacity: 0.4,
+        })
+      : null,
+    measure === "delta" && !isOfHeads(chosen.family)
       ? Plot.areaY(points, {
           x: "x",
           y1: (point) => (point.low === null ? NaN : Math.max(point.low, cut)),
@@ -160,7 +169,7 @@ async function effectsChart(chosen, width) {
           fillOpacity: 0.18,
         })
       : null,
-    Plot.lineY(points, { x: "x", y: "y", stroke: "run", strokeWidth: 1.8 }),
+    isOfHeads(chosen.family) ? null : Plot.lineY(points, { x: "x", y: "y", stroke: "run", strokeWidth: 1.8 }),
     Plot.dot(points, { x: "x", y: "y", stroke: "run", fill: "run", symbol: "run", r: 3 }),
     tip(points, { x: "x", y: "y" }, (point) => pointLines(point, measure)),
   ];

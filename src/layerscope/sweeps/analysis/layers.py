@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 from scipy import stats
 
-from layerscope.paths.families import DEPTHS
+from layerscope.paths.families import DEPTHS, is_of_heads
 from layerscope.paths.variants import Variant, touched_span
 from layerscope.results.schema import gaps
 from layerscope.stats.false_discovery import benjamini_hochberg
@@ -93,14 +93,15 @@ def effect_intervals(totals: DocumentTotals, *, level: float = 0.95) -> Interval
 def proxies_table(layers: pd.DataFrame) -> pa.Table:
     """How well each proxy ranks the variants of each family, by Spearman's correlation with the measured effect.
 
-    Of the families of depths there is none: what its variants leave out lies within what the one before leaves out.
+    Of the families of depths there is none: what their variants leave out lies within what the one before leaves out. Nor is
+    there of single heads: a proxy is of a layer, and the same for all its heads.
 
     Args:
         layers: layers.parquet as a data frame.
     """
     rows: list[tuple[str, str, int, float | None]] = []
     for family in dict.fromkeys(layers["family"]):
-        if family in ("intact", *DEPTHS):
+        if family in ("intact", *DEPTHS) or is_of_heads(family):
             continue
         members = layers[layers["family"] == family]
         for proxy in PROXY_NAMES:

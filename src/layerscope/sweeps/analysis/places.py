@@ -1,10 +1,10 @@
-"""Where variants stand on an axis of layers."""
+"""Where variants stand on an axis of layers, and which heads they leave out."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from layerscope.paths.families import DEPTHS
 
@@ -26,3 +26,8 @@ def stands_at(variants: pd.DataFrame, column: str) -> Float[np.ndarray, " varian
         float(name.removeprefix(f"{family}-")) for name, family in zip(names[is_depth], families[is_depth], strict=True)
     ]
     return at
+
+
+def head_of(variants: pd.DataFrame) -> Int[np.ndarray, " variant"]:
+    """The key-value groups of heads that variants of the family ``head-removal`` leave out, by their number in the layer."""
+    return variants["variant"].astype(str).str.rpartition("-")[2].to_numpy(dtype=np.int64)

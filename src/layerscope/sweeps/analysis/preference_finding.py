@@ -33,16 +33,17 @@ def preference_finding(rows: pd.DataFrame, intact: pd.Series[Any], explained: Se
     tested = rows["q_value"].to_numpy(float)
     share = explained[0].share
     by_damage = Bilingual(
-        f" Damage to neutral text explains {share:.0%} of what variants do to the margin (permuted layers: p = "
+        f" Damage to neutral text explains {share:.0%} of what variants do to the margin (permuted variants: p = "
         f"{explained[0].p_value:.2g}).",
         f"変種がマージンに与える効果の {share:.0%} は中立な文章の損傷で説明される"
-        f"（層の並べ替え：p = {explained[0].p_value:.2g}）。",
+        f"（変種の並べ替え：p = {explained[0].p_value:.2g}）。",
     )
     if np.isnan(share):
         by_damage = Bilingual(" No variant changes the margin.", "マージンを変える変種はない。")
     if np.isnan(tested).all():
         few = Bilingual(
-            " Too few templates or pairs for a test of single layers.", "テンプレートやペアが少なく、層ごとの検定はできない。"
+            " Too few templates or pairs for a test of single variants.",
+            "テンプレートやペアが少なく、変種ごとの検定はできない。",
         )
         return Bilingual(known.en + by_damage.en + few.en, known.ja + by_damage.ja + few.ja)
     found = rows[tested < LEVEL]

@@ -1,4 +1,4 @@
-"""Figures of a sweep, from its layers table: perplexity by layer, accuracy and agreement, proxies against the truth.
+"""Figures of a sweep, from its layers table: perplexity by layer, accuracy and agreement, heads, proxies against the truth.
 
 Functions take the table (layers.parquet as a data frame) and return a figure; saving is ``results``' work. Bands are the 95 %
 interval of the paired effect, laid on the intact model's perplexity.
@@ -24,10 +24,11 @@ from layerscope.figures.style import (
     new_figure,
     signed_log_axis,
 )
-from layerscope.paths.families import DEPTH, DEPTHS
+from layerscope.paths.families import DEPTH, DEPTHS, HEAD_REMOVAL, is_of_heads
 from layerscope.sweeps.analysis.layers import PROXY_NAMES
 from layerscope.sweeps.analysis.places import stands_at
 from layerscope.sweeps.figures.depth import depth_figure
+from layerscope.sweeps.figures.heads import heads_figure
 
 _MOST_LINES = 60
 
@@ -56,13 +57,16 @@ def sweep_figures(
     scored = [f"{n_tokens:,} {label('tokens', language)}", texts_label(n_texts, language)]
     caption = "\n".join(in_lines([model, dataset, *scored]))
     by_layer = [family for family in layer_families(layers) if family not in DEPTHS]
-    single = layers[~layers["family"].isin([*by_layer, "intact", *DEPTHS])]
+    of_heads = [family for family in dict.fromkeys(layers["family"]) if is_of_heads(family)]
+    single = layers[~layers["family"].isin([*by_layer, *of_heads, "intact", *DEPTHS])]
     with figure_style(language):
         figures = {_file_name(family): perplexity_by_layer(layers, [family], caption, language) for family in by_layer}
         if "removal" in by_layer and "exchange" in by_layer:
             figures["removal+exchange"] = perplexity_by_layer(layers, ["removal", "exchange"], caption, language)
         if by_layer:
             figures["accuracy"] = accuracy_by_layer(layers, by_layer, caption, language)
+        for family in of_heads:
+            figures[_file_name(family)] = heads_figure(layers[layers["family"] == family], caption, language)
         if depths is not None:
             figures[DEPTH] = depth_figure(layers, depths, caption, language)
         if proxies["spearman"].notna().any():
@@ -73,11 +77,11 @@ def sweep_figures(
 
 
 def layer_families(layers: pd.DataFrame) -> list[str]:
-    """Families with a variant for every layer, pair or window, which can stand over a layer axis."""
+    """Families with one variant for every layer, pair or window, which can stand over a layer axis; not those of heads."""
     return [
         family
         for family in dict.fromkeys(layers["family"])
-        if family.split(":")[0] not in ("intact", "path", "reversal", "shuffle")
+        if family.split(":")[0] not in ("intact", "path", "reversal", "shuffle", HEAD_REMOVAL)
         and layers.loc[layers["family"] == family, "span_first"].nunique() > 1
     ]
 

@@ -8,10 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import SymLogNorm
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
-from matplotlib.ticker import FuncFormatter
 
 from layerscope.bilingual import Language
 from layerscope.figures.labels import family_axis_label, in_lines, label, tag_label, texts_label
@@ -25,11 +22,11 @@ from layerscope.figures.style import (
     log_axis,
     new_figure,
     signed_log_axis,
-    signed_number,
 )
 from layerscope.language.words import UPOS_TAGS
 from layerscope.sweeps.analysis.parts_of_speech import CLASSES, FEWEST_ITEMS
 from layerscope.sweeps.analysis.places import stands_at
+from layerscope.sweeps.figures.heat_map import colour_bar, heat_map
 
 _SIGNIFICANT = 0.05
 _SHORTEST = 1.9
@@ -85,7 +82,7 @@ def effects_by_tag_and_layer(words: pd.DataFrame, family: str, caption: str, lan
     q_values = rows.pivot(index="tag", columns="layer", values="q_value").loc[tags]
     sizes = rows.drop_duplicates("tag").set_index("tag")
     figure, (axes,) = new_figure(height=max(_SHORTEST, 1.0 + 0.17 * len(tags)))
-    image = _heat_map(axes, effect.to_numpy(dtype=float))
+    image = heat_map(axes, effect.to_numpy(dtype=float))
     is_tested = bool(q_values.notna().any(axis=None))
     uncertain = np.argwhere(~(q_values.to_numpy(dtype=float) < _SIGNIFICANT) & is_tested)
     axes.scatter(uncertain[:, 1], uncertain[:, 0], s=1.2, color="black", linewidths=0)
@@ -96,7 +93,7 @@ def effects_by_tag_and_layer(words: pd.DataFrame, family: str, caption: str, lan
     _layer_ticks(axes, [int(layer) for layer in effect.columns])
     axes.set_xlabel(family_axis_label(family, language))
     axes.set_title(caption, color=GREY)
-    _colour_bar(figure, image, axes, label("delta_word", language))
+    colour_bar(figure, image, axes, label("delta_word", language))
     note = label("note:uncertain" if is_tested else "note:no_test", language) + (
         f"\n{label('note:few', language)}" if any(marks) else ""
     )
@@ -160,7 +157,7 @@ def effects_by_transition(often: pd.DataFrame, caption: str, language: Language)
     median = often.groupby(["tag", "next_tag"], observed=True)["delta_nll_nats"].median().unstack()
     median = median.loc[[tag for tag in order if tag in median.index], [tag for tag in order if tag in median.columns]]
     figure, (axes,) = new_figure(height=max(_SHORTEST, 1.5 + 0.16 * len(median)))
-    image = _heat_map(axes, median.to_numpy(dtype=float))
+    image = heat_map(axes, median.to_numpy(dtype=float))
     sizes = often.groupby(["tag", "next_tag"], observed=True)["words"].first().unstack().loc[median.index, median.columns]
     few = np.argwhere(sizes.to_numpy(dtype=float) < FEWEST_ITEMS)
     axes.scatter(few[:, 1], few[:, 0], s=1.2, color="black", linewidths=0)
@@ -170,31 +167,8 @@ def effects_by_transition(often: pd.DataFrame, caption: str, language: Language)
     axes.set_ylabel(label("current_word", language))
     axes.set_xlabel(label("next_word", language))
     axes.set_title(caption, color=GREY)
-    _colour_bar(figure, image, axes, label("median_delta_word", language))
+    colour_bar(figure, image, axes, label("median_delta_word", language))
     return figure
-
-
-def _heat_map(axes: Axes, values: np.ndarray) -> AxesImage:
-    """Red where prediction gets worse, blue where it gets better; steps of colour are steps of size, on a log scale."""
-    sizes = np.abs(values[np.isfinite(values) & (values != 0)])
-    largest = float(sizes.max()) if len(sizes) else 1.0
-    threshold = max(float(np.quantile(sizes, 0.1)) if len(sizes) else 0.1, largest / 1000)
-    norm = SymLogNorm(linthresh=threshold, vmin=-largest, vmax=largest)
-    image = axes.imshow(values, aspect="auto", cmap="RdBu_r", norm=norm, interpolation="nearest")
-    axes.grid(visible=False)
-    axes.set_facecolor("#eeeeee")
-    return image
-
-
-def _colour_bar(figure: Figure, image: AxesImage, axes: Axes, name: str) -> None:
-    bar = figure.colorbar(image, ax=axes, pad=0.02, fraction=0.05)
-    bar.set_label(name)
-    bar.minorticks_off()
-    largest = float(np.abs(image.get_clim()).max())
-    smallest = max(largest / 100, image.norm.linthresh) if isinstance(image.norm, SymLogNorm) else largest / 100
-    steps = [10.0**power for power in range(-4, 5) if smallest <= 10.0**power <= largest] or [float(f"{largest:.0e}")]
-    bar.set_ticks([-step for step in reversed(steps)] + [0.0, *steps])
-    bar.ax.yaxis.set_major_formatter(FuncFormatter(signed_number))
 
 
 def _layer_ticks(axes: Axes, layers: list[int]) -> None:
