@@ -83,6 +83,46 @@ def test_where_bounds_cross_the_one_that_is_broken_less_counts() -> None:
     assert found.beyond[3] == pytest.approx(-1.0)
 
 
+def test_a_bound_that_jumps_between_equal_points_is_no_surer_than_they_are() -> None:
+    """One pair of forty makes a neighbour's accuracy fall; without that pair another neighbour has the same accuracy."""
+    values = np.zeros((9, 40))
+    for row, pair in ((1, 3), (2, 7), (3, 11), (5, 3), (6, 7), (7, 11)):
+        values[row, pair] = -1.0
+    found = outside(np.arange(9.0), values, np.ones(40, dtype=int))
+    assert found.beyond[4] == pytest.approx(1 / 40)
+    assert found.error[4] == pytest.approx(1 / 40, rel=0.05), "that of one pair in forty"
+    assert found.p_value[4] > 0.3
+
+
+def test_where_no_cluster_makes_a_difference_there_is_no_test() -> None:
+    y = np.array([0.0, -1.0, -2.0, -3.0, -9.0, -5.0, -6.0, -7.0])
+    found = outside(np.arange(8.0), np.repeat(y[:, None], 12, axis=1), np.ones(12, dtype=int))
+    assert found.beyond[4] == pytest.approx(-3.0)
+    assert np.isnan(found.p_value[4])
+
+
+def accuracies(generator: np.random.Generator, n_pairs: int) -> tuple[np.ndarray, np.ndarray]:
+    """Damage, and which pairs each of thirty layers turns: margins fall with damage and nothing else."""
+    damage = np.exp(generator.normal(-1.2, 1.0, 30))
+    intact = generator.normal(3.0, 2.0, n_pairs)
+    noise = generator.normal(size=(30, n_pairs)) * 0.8 * np.sqrt(damage)[:, None]
+    margins = intact - 0.4 * np.minimum(damage, 3.0)[:, None] + noise
+    values = (margins > 0).astype(float) - (intact > 0)
+    return np.concatenate([[0.0], damage]), np.concatenate([np.zeros((1, n_pairs)), values])
+
+
+@pytest.mark.parametrize("n_pairs", [12, 40, 600])
+def test_of_accuracies_damage_alone_is_not_found_either(n_pairs: int) -> None:
+    generator, found = np.random.default_rng(n_pairs), []
+    for _ in range(60):
+        x, values = accuracies(generator, n_pairs)
+        p = outside(x, values, np.ones(n_pairs, dtype=int)).p_value[1:]
+        found.append(p[np.isfinite(p)])
+    p_values = np.concatenate(found)
+    assert (p_values <= 0.05).mean() <= 0.05
+    assert (p_values <= 0.001).mean() <= 0.002
+
+
 def world(generator: np.random.Generator, n_templates: int, *, planted: float = 0.0, flat: bool = False):
     """Thirty layers and the intact model: damage, effects by template, and the layer that is planted."""
     damage = np.exp(generator.normal(-2.0, 1.2, 30))

@@ -25,6 +25,8 @@ _WITNESSES = 3
 """Points on either side that a bound is the median of."""
 _MOST_PARTS = 50
 """Parts that clusters are put together to for the jackknife."""
+_ROUNDING = 1e-10
+"""Of a value: less is no spread."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Outside:
     error: Float[np.ndarray, " point"]
     """Standard error of value less the nearer bound, by leaving out clusters; NaN with fewer than two."""
     p_value: Float[np.ndarray, " point"]
-    """Two-sided, of lying within the bounds; at most 0.05 in 5 of 100 points on a bound, in fewer of those between."""
+    """Two-sided, of lying within the bounds; at most 0.05 in 5 of 100 points on a bound, in fewer of those between. NaN where
+    no cluster makes a difference."""
 
 
 class Neighbours:
@@ -71,6 +74,20 @@ class Neighbours:
                 low[..., point] = np.sort(y[..., larger])[..., (len(larger) - 1) // 2]
         return low, high
 
+    def witnesses(self, y: Float[np.ndarray, " point"]) -> tuple[Int[np.ndarray, " point"], Int[np.ndarray, " point"]]:
+        """Which point each bound is the value of; the point itself where there is none.
+
+        Args:
+            y: of each point.
+        """
+        low, high = np.arange(len(y)), np.arange(len(y))
+        for point, (smaller, larger) in enumerate(zip(self._smaller, self._larger, strict=True)):
+            if len(smaller) > 1:
+                high[point] = smaller[np.argsort(y[smaller], kind="stable")[len(smaller) // 2]]
+            if len(larger) > 1:
+                low[point] = larger[np.argsort(y[larger], kind="stable")[(len(larger) - 1) // 2]]
+        return low, high
+
 
 def outside(
     x: Float[np.ndarray, " point"], sums: Float[np.ndarray, "point cluster"], counts: Int[np.ndarray, " cluster"]
@@ -98,16 +115,27 @@ def outside(
     counts_of = np.bincount(part, counts, minlength=n_parts)
     y_left = ((sums.sum(axis=1, keepdims=True) - sums_of) / (counts.sum() - counts_of)).T
     low_left, high_left = neighbours.bounds(y_left)
-    left = y_left - np.where(is_under, low_left, high_left)
     nearer = np.where(is_under, -under, over)
     with np.errstate(invalid="ignore", divide="ignore"):
-        error = np.sqrt((n_parts - 1) / n_parts * ((left - left.mean(axis=0)) ** 2).sum(axis=0))
-        t = np.where(is_under, -nearer, nearer) / error
+        # a bound that jumps between points of one value hides how uncertain each is: the larger error of both
+        of_bound = y_left - np.where(is_under, low_left, high_left)
+        of_witness = y_left - y_left[:, np.where(is_under, *neighbours.witnesses(y))]
+        error = np.maximum(_spread(of_bound), _spread(of_witness))
+        # where leaving out changes nothing but the last digits there is no spread to hold a distance against
+        is_spread = error > _ROUNDING * np.maximum(np.abs(y), np.where(np.isfinite(nearer), np.abs(nearer), 0.0))
+        t = np.where(is_spread, np.where(is_under, -nearer, nearer) / error, np.nan)
         p_value = np.where(np.isfinite(t), np.minimum(2.0 * stats.t.sf(t, n_parts - 1), 1.0), np.nan)
     has_bound = np.isfinite(nearer)
     if len(counts) < FEWEST_CLUSTERS:
         p_value = np.full(len(x), np.nan)
     return Outside(low, high, beyond, np.where(has_bound, error, np.nan), np.where(has_bound, p_value, np.nan))
+
+
+def _spread(left: Float[np.ndarray, "part point"]) -> Float[np.ndarray, " point"]:
+    """The jackknife's standard error, of values with each part left out."""
+    n_parts = len(left)
+    error: np.ndarray = np.sqrt((n_parts - 1) / n_parts * ((left - left.mean(axis=0)) ** 2).sum(axis=0))
+    return error
 
 
 def explained(
