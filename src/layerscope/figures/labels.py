@@ -50,6 +50,9 @@ _LABELS: dict[str, Bilingual] = {
         "Bar: mean depth from which on the right side stays likelier, with its 95% interval",
         "縦棒：正しい側が選ばれ続け始める深さの平均とその 95% 区間",
     ),
+    "note:framed": Bilingual(
+        "Frame: margin beyond what damage allows (q < 0.05)", "枠：マージンが損傷で許される範囲を外れる（q < 0.05）"
+    ),
     "note:few_pairs_star": Bilingual("*: fewer than 40 pairs", "*：40 ペア未満"),
     "note:beyond": Bilingual("Filled: outside what damage allows (q < 0.05)", "塗り：損傷で許される範囲の外（q < 0.05）"),
     "name:removal": Bilingual("removal", "除去"),

@@ -80,6 +80,7 @@ def _find(run: FinishedRun, unit: str, seed: int) -> Preference:
             _chosen(beyond, family=family, kind="all", measure="margin"),
             _chosen(of_unit, family="intact", kind="all").iloc[0],
             [one for one in explained if one.family == family and one.kind == "all"],
+            _by_group(beyond, family),
         )
         for family in dict.fromkeys(beyond["family"].astype(str))
     }
@@ -87,7 +88,8 @@ def _find(run: FinishedRun, unit: str, seed: int) -> Preference:
         depths = run.directory.read_table(PREFERENCE_DEPTH).to_pandas()
         for family in DEPTHS:
             if len(rows := _chosen(depths, family=family, unit=unit)):
-                findings[family] = preference_depth_finding(rows, run.record.model.layers - 1)
+                accuracy = _chosen(of_unit, family=family, kind="all")["accuracy"].to_numpy(float)
+                findings[family] = preference_depth_finding(rows, accuracy, run.record.model.layers - 1)
     run.directory.write_json(
         JSON,
         {
@@ -100,6 +102,16 @@ def _find(run: FinishedRun, unit: str, seed: int) -> Preference:
     )
     run.directory.remove_figures("preference")
     return Preference(unit, of_unit, beyond, explained, findings)
+
+
+def _by_group(beyond: pd.DataFrame, family: str) -> pd.DataFrame:
+    """Margins of a family by the finest groups of pairs that there are, if there are several."""
+    rows = _chosen(beyond, family=family, measure="margin")
+    for kind in ("term", "subtype"):
+        of_kind = _chosen(rows, kind=kind)
+        if of_kind["group"].nunique() > 1:
+            return of_kind
+    return rows.iloc[:0]
 
 
 def _plain(one: Explained) -> dict[str, Any]:

@@ -23,6 +23,10 @@ MARGINS = np.array(
 )
 
 
+FALLING = np.array([0.7, 0.6, 0.4])
+"""Accuracies of a model that is below chance in the end: nothing is said of them."""
+
+
 def tables(margins: np.ndarray, *, is_tie_right: bool = False) -> pd.DataFrame:
     """pair_depth.parquet of some margins, the same of each part of the sentence."""
     n_depths, n_pairs = margins.shape
@@ -60,7 +64,7 @@ def test_each_family_of_depths_has_its_own() -> None:
     groups = preference_depth_table(table, described(n_pairs, 2), n_depths - 2).to_pandas()
     everything = groups[(groups["kind"] == "all") & (groups["unit"] == "edit")].set_index("family")
     assert everything["pairs_right"].to_dict() == {"depth": 3, "tuned-depth": 1}
-    assert preference_depth_finding(groups[groups["family"] == "tuned-depth"], 2).en.startswith(
+    assert preference_depth_finding(groups[groups["family"] == "tuned-depth"], FALLING, 2).en.startswith(
         "The whole model finds the right side likelier in 1 of 5 pairs; by the tuned lens, in these"
     )
 
@@ -130,7 +134,7 @@ def test_nothing_right_has_no_depth() -> None:
     assert found.loc["all", "flips_back_low"] == 0.0
     # with a share of s a sample of 12 has none in (1 − s)¹² of all cases
     assert (1.0 - found.loc["all", "flips_back_high"]) ** 12 == pytest.approx(0.025)
-    said = preference_depth_finding(found.reset_index(), 2)
+    said = preference_depth_finding(found.reset_index(), FALLING, 2)
     assert "in none of 12 pairs" in said.en
     assert "12" in said.ja
 
@@ -142,7 +146,7 @@ def test_intervals_stay_within_what_can_be_and_few_pairs_have_none_that_is_said(
     margins = np.array([[1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [1.0, 1.0]])
     found = groups(margins, described(2, 2))
     assert found.loc["all", ["mean_depth", "mean_depth_low", "mean_depth_high"]].tolist() == [0.0, -1.0, 2.0]
-    assert "[" not in preference_depth_finding(found.reset_index(), 2).en
+    assert "[" not in preference_depth_finding(found.reset_index(), FALLING, 2).en
 
 
 def test_the_interval_of_the_mean_holds_it_about_as_often_as_it_says() -> None:
@@ -163,7 +167,7 @@ def test_the_interval_of_the_mean_holds_it_about_as_often_as_it_says() -> None:
 def test_what_is_said_is_what_the_table_holds() -> None:
     margins = np.random.default_rng(1).normal(0.8, 1.0, (13, 300))
     found = groups(margins, described(300, 20))
-    said = preference_depth_finding(found.reset_index(), 11)
+    said = preference_depth_finding(found.reset_index(), FALLING, 11)
     row = found.loc["all"]
     assert f"in {row['pairs_right']} of 300 pairs" in said.en
     interval = f"{row['mean_depth']:.1f} [{row['mean_depth_low']:.1f}, {row['mean_depth_high']:.1f}]"
@@ -172,7 +176,24 @@ def test_what_is_said_is_what_the_table_holds() -> None:
     assert "By group" not in said.en, "one name of the source's own is no spread of groups"
     for number in (f"{row['mean_depth']:.1f}", f"{row['flips_back']:.0%}", "300", "11"):
         assert number in said.ja
-    subtypes = preference_depth_finding(found[found["kind"] != "term"].reset_index(), 11)
+    subtypes = preference_depth_finding(found[found["kind"] != "term"].reset_index(), FALLING, 11)
     first, last = found[found["kind"] == "subtype"].sort_values("mean_depth").index
     assert f"({first}) and " in subtypes.en
     assert subtypes.en.endswith(f"({last}).")
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "said"),
+    [
+        ([0.4, 0.6, 0.8, 0.6, 0.75, 0.9], "From layer 3 on at least 70% of pairs are right"),
+        ([0.9, 0.8, 0.9], "From the embeddings on at least 70% of pairs are right"),
+        ([0.5, 0.5, 1.0], "From layer 1 on at least 75% of pairs are right"),
+    ],
+)
+def test_where_it_rises_above_chance(accuracy: list[float], said: str) -> None:
+    margins = np.random.default_rng(1).normal(0.8, 1.0, (len(accuracy), 60))
+    found = groups(margins, described(60, 20)).reset_index()
+    text = preference_depth_finding(found, np.array(accuracy), len(accuracy) - 2)
+    assert said in text.en
+    assert f"midway from chance to the whole model's {accuracy[-1]:.0%}" in text.en
+    assert f"{accuracy[-1]:.0%}" in text.ja

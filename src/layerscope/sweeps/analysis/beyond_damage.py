@@ -42,7 +42,7 @@ class Explained:
     share: float
     """Of the variation over variants; NaN where there is none."""
     p_value: float
-    """Of permuted layers that are explained as well."""
+    """Of permuted variants that are explained as well."""
 
 
 def beyond_damage(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from layerscope.bilingual import Bilingual
 from layerscope.stats.ratio import FEWEST_DOCUMENTS
@@ -14,11 +16,12 @@ _FEWEST_NAMED = 20
 """Pairs of a group that is named."""
 
 
-def preference_depth_finding(rows: pd.DataFrame, last: int) -> Bilingual:
+def preference_depth_finding(rows: pd.DataFrame, accuracy: Float[np.ndarray, " depth"], last: int) -> Bilingual:
     """The sentences under the depths of a model's preference.
 
     Args:
         rows: rows of preference_depth.parquet, of one family and unit.
+        accuracy: share of all pairs whose right side is likelier, by depth from the embeddings to the last layer.
         last: the last layer.
 
     Returns:
@@ -44,6 +47,8 @@ def preference_depth_finding(rows: pd.DataFrame, last: int) -> Bilingual:
         f"モデル全体が正しい側を選ぶ {n_right:,} 組（全 {n_pairs:,} 組）では、平均して層 {mean_ja} からその選好が続く"
         f"（-1：埋め込み、最終層：{last}）。全ペアの {flips_ja} では、ある深さで正しい側が選ばれ、より後の深さで選ばれない。"
     )
+    halfway_en, halfway_ja = _halfway(accuracy)
+    en, ja = en + halfway_en, ja + halfway_ja
     kind = "term" if (rows["kind"].astype(str) == "term").any() else "subtype"
     groups = rows[(rows["kind"].astype(str) == kind) & (rows["pairs_right"] >= _FEWEST_NAMED)].sort_values("mean_depth")
     if len(groups) < 2:
@@ -53,6 +58,22 @@ def preference_depth_finding(rows: pd.DataFrame, last: int) -> Bilingual:
     return Bilingual(
         f"{en} By group, the mean lies between {first_en} ({names.iloc[0]}) and {last_en} ({names.iloc[-1]}).",
         f"{ja}グループ別の平均は {first_ja}（{names.iloc[0]}）から {last_ja}（{names.iloc[-1]}）まで。",
+    )
+
+
+def _halfway(accuracy: Float[np.ndarray, " depth"]) -> tuple[str, str]:
+    """From where on more pairs are right than lie midway from chance to the whole model; nothing where it is at chance."""
+    whole = float(accuracy[-1])
+    if whole <= 0.5:
+        return "", ""
+    middle = (0.5 + whole) / 2.0
+    below = np.flatnonzero(accuracy < middle)
+    depth = int(below[-1]) if len(below) else -1  # depths count from -1: this is the one after the last that is below
+    place, where = ("the embeddings", "埋め込み") if depth < 0 else (f"layer {depth}", f"層 {depth}")
+    return (
+        f" From {place} on at least {middle:.0%} of pairs are right, which is midway from chance to the whole model's "
+        f"{whole:.0%}.",
+        f"偶然（50%）とモデル全体（{whole:.0%}）の中間である {middle:.0%} 以上になるのは{where}から。",
     )
 
 

@@ -15,14 +15,44 @@ LEVEL = 0.05
 _NAMED = 3
 
 
-def preference_finding(rows: pd.DataFrame, intact: pd.Series[Any], explained: Sequence[Explained]) -> Bilingual:
+def preference_finding(
+    rows: pd.DataFrame, intact: pd.Series[Any], explained: Sequence[Explained], by_group: pd.DataFrame
+) -> Bilingual:
     """The sentences under a family and a group of pairs.
 
     Args:
         rows: rows of beyond_damage.parquet, of one family, group and the measure margin.
         intact: the intact model's row of preference.parquet, of the same group and unit.
         explained: of the same family and group, margin first.
+        by_group: rows of beyond_damage.parquet, of the family, its single groups of pairs and the measure margin; may be empty.
     """
+    overall, of_groups = _overall(rows, intact, explained), _of_groups(by_group)
+    return Bilingual(overall.en + of_groups.en, overall.ja + of_groups.ja)
+
+
+def _of_groups(rows: pd.DataFrame) -> Bilingual:
+    """Which variants are beyond their damage for which groups of pairs."""
+    n_tested = int(rows["q_value"].notna().sum())
+    if n_tested == 0:
+        return Bilingual("", "")
+    found = rows[rows["q_value"] < LEVEL].sort_values("beyond", key=np.abs, ascending=False)
+    n_groups = rows["group"].nunique()
+    if found.empty:
+        return Bilingual(
+            f" In {n_groups} groups of pairs by themselves none of {n_tested:,} effects is outside (q < {LEVEL:g}).",
+            f"{n_groups} 群のペアを別々に見ると、{n_tested:,} の効果のうち範囲を外れるものはない（q < {LEVEL:g}）。",
+        )
+    en, ja = (_listed(found, language, with_group=True) for language in ("en", "ja"))
+    return Bilingual(
+        f" In {n_groups} groups of pairs by themselves, {len(found)} of {n_tested:,} effects are outside (q < {LEVEL:g}), the "
+        f"largest: {en}.",
+        f"{n_groups} 群のペアを別々に見ると、{n_tested:,} の効果のうち {len(found)} が範囲を外れる（q < {LEVEL:g}）。"
+        f"大きいもの：{ja}。",
+    )
+
+
+def _overall(rows: pd.DataFrame, intact: pd.Series[Any], explained: Sequence[Explained]) -> Bilingual:
+    """Over all pairs."""
     n_pairs = int(intact["pairs"])
     known = Bilingual(
         f"The intact model prefers the right side in {intact['accuracy']:.1%} of {n_pairs:,} pairs (margin "
@@ -66,14 +96,16 @@ def preference_finding(rows: pd.DataFrame, intact: pd.Series[Any], explained: Se
     )
 
 
-def _listed(rows: pd.DataFrame, language: Language) -> str:
-    named = [_named(row, language) for row in rows.head(_NAMED).to_dict("records")]
+def _listed(rows: pd.DataFrame, language: Language, *, with_group: bool = False) -> str:
+    named = [_named(row, language, with_group=with_group) for row in rows.head(_NAMED).to_dict("records")]
     more = len(rows) - len(named)
     if more:
         named.append(f"and {more} more" if language == "en" else f"ほか {more}")
     return (", " if language == "en" else "、").join(named)
 
 
-def _named(row: dict[Any, Any], language: Language) -> str:
+def _named(row: dict[Any, Any], language: Language, *, with_group: bool) -> str:
     value = f"{row['beyond']:+.3g} ± {row['standard_error']:.2g}"
-    return f"{row['variant']} ({value} nats)" if language == "en" else f"{row['variant']}（{value} nat）"
+    if language == "en":
+        return f"{row['variant']}{' of ' + str(row['group']) if with_group else ''} ({value} nats)"
+    return f"{str(row['group']) + ' の ' if with_group else ''}{row['variant']}（{value} nat）"

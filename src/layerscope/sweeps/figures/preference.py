@@ -5,17 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
 
 from layerscope.bilingual import Language
 from layerscope.figures.labels import family_axis_label, in_lines, label
-from layerscope.figures.style import BLUE, COLOURS, GREY, HALF_PAGE_INCHES, MARKERS, figure_style, log_axis, new_figure
+from layerscope.figures.style import BLUE, COLOURS, GREY, MARKERS, figure_style, log_axis, new_figure
 from layerscope.paths.families import DEPTHS
 from layerscope.sweeps.analysis.places import stands_at
 from layerscope.sweeps.figures.preference_depth import preference_depth_figure
-from layerscope.sweeps.figures.preference_groups import group_label, shown_groups
+from layerscope.sweeps.figures.preference_groups import group_label, shown_groups, width_for
 
 _MOST_NAMED = 8
+_LARGEST_NAMED = 3
 _LEVEL = 0.05
 
 
@@ -49,7 +50,8 @@ def preference_figures(
         for family in families:
             if family in DEPTHS:
                 continue
-            figures[f"preference_{family.replace(':', '-')}"] = by_layer(rows[rows["family"] == family], caption, language)
+            of_family, frames = (some[some["family"] == family] for some in (rows, outside[outside["measure"] == "margin"]))
+            figures[f"preference_{family.replace(':', '-')}"] = by_layer(of_family, frames, caption, language)
         shown = outside[(outside["kind"] == "all") & (outside["measure"] == "margin")]
         if len(shown):
             figures["preference_damage"] = against_damage(shown, rows, caption, language)
@@ -62,11 +64,21 @@ def preference_figures(
     return figures
 
 
-def by_layer(rows: pd.DataFrame, caption: str, language: Language) -> Figure:
-    """Damage above, and below it the change of accuracy by group of pairs; a dot where the margin's is not resolved."""
+def by_layer(rows: pd.DataFrame, outside: pd.DataFrame, caption: str, language: Language) -> Figure:
+    """Damage above, and below it the change of accuracy by group of pairs.
+
+    A dot stands where the margin's change is not resolved, a frame where the margin is beyond what damage allows.
+
+    Args:
+        rows: rows of preference.parquet, of one family and unit.
+        outside: rows of beyond_damage.parquet, of the family and the margin.
+        caption: what was scored.
+        language: of all words.
+    """
     names = shown_groups(rows)
     some = [rows[(rows["kind"] == kind) & (rows["group"] == group)] for kind, group in names]
-    figure = Figure(figsize=(HALF_PAGE_INCHES, 2.3 + 0.17 * len(names)))
+    labels = [group_label(name, one, language) for name, one in zip(names, some, strict=True)]
+    figure = Figure(figsize=(width_for(labels), 2.3 + 0.17 * len(names)))
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1.0, 0.4 + 0.17 * len(names)])
     at = stands_at(some[0], "span_first")
     damage = some[0]["damage_nats"].to_numpy(float)
@@ -82,7 +94,12 @@ def by_layer(rows: pd.DataFrame, caption: str, language: Language) -> Figure:
     is_tested = bool(np.isfinite(q_values).any())
     uncertain = np.argwhere(~(q_values < _LEVEL) & is_tested)
     below.scatter(uncertain[:, 1], uncertain[:, 0], s=1.2, color="black", linewidths=0)
-    below.set_yticks(range(len(names)), [group_label(name, one, language) for name, one in zip(names, some, strict=True)])
+    found = outside[outside["q_value"] < _LEVEL].groupby(["kind", "group"])["variant"].agg(set).to_dict()
+    variants = some[0]["variant"].tolist()
+    framed = [(x, y) for y, name in enumerate(names) for x, one in enumerate(variants) if one in found.get(name, ())]
+    for x, y in framed:
+        below.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, edgecolor="black", linewidth=0.8))
+    below.set_yticks(range(len(names)), labels)
     step = max(1, round(len(at) / 8))
     below.set_xticks(range(0, len(at), step), [str(int(layer)) for layer in at[::step]])
     below.set_xlabel(family_axis_label(rows["family"].iloc[0], language))
@@ -90,6 +107,7 @@ def by_layer(rows: pd.DataFrame, caption: str, language: Language) -> Figure:
     bar = figure.colorbar(image, ax=[above, below], location="bottom", pad=0.02, fraction=0.05, aspect=40)
     bar.set_label(label("delta_accuracy", language))
     notes = [label("note:margin_uncertain" if is_tested else "note:no_test_pairs", language)]
+    notes += [label("note:framed", language)] if framed else []
     notes += [label("note:few_pairs_star", language)] if any(bool(one["is_few"].iloc[0]) for one in some) else []
     figure.supxlabel("\n".join(notes), fontsize=6, color=GREY)
     return figure
@@ -118,8 +136,10 @@ def against_damage(outside: pd.DataFrame, preference: pd.DataFrame, caption: str
         faces = [colour if found else "white" for found in is_found]
         axes.scatter(x, y, s=12, c=faces, edgecolors=colour, marker=marker, linewidths=0.8)
         axes.scatter([], [], s=12, color=colour, marker=marker, label=label(f"name:{family}", language))
-        far = rows.assign(y=y)[is_found].sort_values("beyond", key=np.abs, ascending=False).head(_MOST_NAMED)
-        for row in far.to_dict("records"):
+        far = rows.assign(y=y, found=is_found, size=rows["beyond"].abs()).sort_values(["found", "size"], ascending=False)
+        worst = rows.assign(y=y).tail(_LARGEST_NAMED)  # of these damage says least
+        named = pd.concat([far[far["size"] > 0].head(_MOST_NAMED), worst]).drop_duplicates("variant")
+        for row in named.to_dict("records"):
             name = row["variant"].removeprefix(f"{family.partition(':')[0]}-")
             axes.annotate(name, (row["damage_nats"], row["y"]), xytext=(3, 2), textcoords="offset points", fontsize=6)
     if (outside["damage_nats"] > 0).all():

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 
 from layerscope.bilingual import Language
 from layerscope.figures.labels import family_axis_label, label
-from layerscope.figures.style import GREY, HALF_PAGE_INCHES
+from layerscope.figures.style import GREY
 from layerscope.sweeps.analysis.places import stands_at
-from layerscope.sweeps.figures.preference_groups import group_label, shown_groups
+from layerscope.sweeps.figures.preference_groups import group_label, shown_groups, width_for
 
 
 def preference_depth_figure(preference: pd.DataFrame, depths: pd.DataFrame, caption: str, language: Language) -> Figure:
@@ -25,7 +25,8 @@ def preference_depth_figure(preference: pd.DataFrame, depths: pd.DataFrame, capt
     names = shown_groups(preference)
     some = [preference[(preference["kind"] == kind) & (preference["group"] == group)] for kind, group in names]
     at = stands_at(some[0], "span_last").astype(int)
-    figure = Figure(figsize=(HALF_PAGE_INCHES, 1.5 + 0.2 * len(names)))
+    labels = [group_label(name, one, language) for name, one in zip(names, some, strict=True)]
+    figure = Figure(figsize=(width_for(labels), 1.5 + 0.2 * len(names)))
     axes = figure.subplots()
     accuracy = np.stack([one["accuracy"].to_numpy(float) for one in some])
     image = axes.imshow(
@@ -42,7 +43,7 @@ def preference_depth_figure(preference: pd.DataFrame, depths: pd.DataFrame, capt
         for mean, low, high in of_group[["mean_depth", "mean_depth_low", "mean_depth_high"]].to_numpy(float):
             axes.plot([low, high], [row, row], color="black", linewidth=1.0)
             axes.plot([mean], [row], color="black", marker="|", markersize=6)
-    axes.set_yticks(range(len(names)), [group_label(name, one, language) for name, one in zip(names, some, strict=True)])
+    axes.set_yticks(range(len(names)), labels)
     axes.set_title(caption, color=GREY)
     axes.set_xlabel(family_axis_label(preference["family"].iloc[0], language))
     axes.grid(visible=False)

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import pandas as pd
 
 from layerscope.bilingual import Language
 from layerscope.figures.labels import label
+from layerscope.figures.style import HALF_PAGE_INCHES, PAGE_INCHES
+
+_MAP_INCHES = 3.0
+_INCHES_A_LETTER = 0.065
+_LONGEST = 44
 
 
 def shown_groups(rows: pd.DataFrame) -> list[tuple[str, str]]:
@@ -29,5 +37,11 @@ def group_label(group: tuple[str, str], rows: pd.DataFrame, language: Language) 
     return f"{_shortened(label('all_pairs', language) if kind == 'all' else name)} ({int(rows['pairs'].iloc[0]):,}){mark}"
 
 
+def width_for(labels: Sequence[str]) -> float:
+    """How wide a figure is whose rows have these labels, in inches: half a page, or what long ones need."""
+    longest = max(map(len, labels), default=0)
+    return float(np.clip(_MAP_INCHES + _INCHES_A_LETTER * longest, HALF_PAGE_INCHES, PAGE_INCHES))
+
+
 def _shortened(name: str) -> str:
-    return name if len(name) <= 30 else f"{name[:29]}…"
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"

@@ -1,0 +1,55 @@
+"""What is said of a family's effects on the preference, over all pairs and by groups: each number is one of the tables'."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from layerscope.sweeps.analysis.beyond_damage import Explained
+from layerscope.sweeps.analysis.preference_finding import preference_finding
+
+INTACT = pd.Series({"pairs": 1200, "accuracy": 0.875, "margin_nats": 3.5})
+EXPLAINED = [Explained("removal", "all", "all", "margin", 0.75, 0.002)]
+
+
+def rows(q_values: list[float], beyond: list[float], group: str = "all") -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "variant": [f"removal-{i}" for i in range(len(q_values))],
+            "group": group,
+            "beyond": beyond,
+            "standard_error": 0.25,
+            "q_value": q_values,
+        }
+    )
+
+
+def test_nothing_of_groups_where_there_are_none() -> None:
+    said = preference_finding(rows([0.2, 0.01], [-0.1, -1.5]), INTACT, EXPLAINED, rows([], []))
+    assert said.en.endswith(
+        "Beyond it (q < 0.05, 1 of 2 variants): removal-1 (-1.5 ± 0.25 nats) cost more of the preference than their damage "
+        "allows."
+    )
+    assert "group" not in said.en
+
+
+def test_groups_have_their_own_sentence() -> None:
+    by_group = pd.concat(
+        [rows([0.2, 0.01, np.nan], [-0.1, -1.5, 0.0], "tense"), rows([0.04, 0.3, np.nan], [2.5, -1.0, 0.0], "typo")]
+    )
+    said = preference_finding(rows([0.2, 0.3], [-0.1, 0.0]), INTACT, EXPLAINED, by_group)
+    assert "in 87.5% of 1,200 pairs (margin +3.5 nats)" in said.en
+    assert "No variant is outside what damage allows" in said.en
+    assert said.en.endswith(
+        "In 2 groups of pairs by themselves, 2 of 4 effects are outside (q < 0.05), the largest: removal-0 of typo (+2.5 ± "
+        "0.25 nats), removal-1 of tense (-1.5 ± 0.25 nats)."
+    )
+    assert "4 の効果のうち 2" in said.ja
+    assert "typo の removal-0（+2.5 ± 0.25 nat）" in said.ja
+
+
+@pytest.mark.parametrize("beyond", [[0.0, 0.0], [-0.5, 0.2]])
+def test_where_no_group_is_outside_that_is_said(beyond: list[float]) -> None:
+    said = preference_finding(rows([0.2, 0.3], beyond), INTACT, EXPLAINED, rows([0.2, 0.3], beyond, "tense"))
+    assert said.en.endswith("In 1 groups of pairs by themselves none of 2 effects is outside (q < 0.05).")
