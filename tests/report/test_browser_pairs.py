@@ -14,7 +14,7 @@ import pytest
 from layerscope.report.page import page as html_page
 from layerscope.report.write import write_report
 from layerscope.sweeps.finished import FinishedRun
-from layerscope.sweeps.pair_tables import BEYOND_DAMAGE, PREFERENCE
+from layerscope.sweeps.pair_tables import BEYOND_DAMAGE, PREFERENCE, PREFERENCE_DEPTH
 from layerscope.sweeps.tables import DEPTH_BY_TAG, LAYERS, PREDICTION_DEPTH, SCORES, TOKEN_WORDS, VOCABULARY
 from tests.report import pair_runs
 from tests.report.in_browser import CHROMIUM, WORDS, Opened, interval, opened, shown, signed
@@ -184,6 +184,49 @@ def test_what_is_drawn_and_what_is_hidden(page: Opened) -> None:
         assert dots.count() == 7 * 4
 
 
+def test_depths_of_pairs_by_group(page: Opened, runs: PairRuns) -> None:
+    start_preference(page, "removal")
+    assert page.word("depth:pairs") not in page.page.locator("#preference h3").all_inner_texts()
+    expected = table(runs.read, PREFERENCE_DEPTH)
+    seen = set()
+    for unit in UNITS:
+        start_preference(page, "depth")
+        page.choose("preference", "unit", unit)
+        assert page.word("depth:pairs") in page.page.locator("#preference h3").all_inner_texts()
+        here = expected[(expected["unit"] == unit) & expected["kind"].isin(["all", "term"])].to_dict("records")
+        details = page.page.locator("#preference details.numbers").nth(1)
+        details.locator("summary").click()
+        page.wait()
+        rows = details.locator("tbody tr").evaluate_all(
+            "(all) => all.map((row) => [...row.cells].map((one) => one.textContent))"
+        )
+        assert rows == [
+            [
+                f"{page.word('preference:all') if row['kind'] == 'all' else row['group']}{' *' if row['is_few'] else ''}",
+                str(row["pairs"]),
+                str(row["pairs_right"]),
+                shown(row["mean_depth"]),
+                between(row["mean_depth_low"], row["mean_depth_high"]),
+                shown(row["median_depth"]),
+                shown(row["flips_back"]),
+                between(row["flips_back_low"], row["flips_back_high"]),
+            ]
+            for row in here
+        ]
+        chart = page.page.locator("#preference figure").nth(1)
+        dots = chart.locator('[aria-label="dot"] > *')
+        assert dots.count() == sum(not np.isnan(row["mean_depth"]) for row in here)
+        dots.first.hover(force=True)
+        page.wait()
+        assert any(f"{page.word('depth:mean')}: {shown(row['mean_depth'])} " in page.tip(chart) for row in here)
+        seen.add(str(rows))
+    assert len(seen) == 3
+
+
+def between(low: float, high: float) -> str:
+    return "" if np.isnan(low) else f"[{shown(low)}, {shown(high)}]"
+
+
 def test_damage_stands_below_on_the_same_axis(page: Opened) -> None:
     for family, label, axis in (("removal", "damage", "layer"), ("depth", "measure:delta", "axis:after")):
         start_preference(page, family)
@@ -260,7 +303,7 @@ def test_the_reading_is_that_of_the_run(browser, file: Path, runs: PairRuns, lan
     findings = json.loads((runs.read / "preference.json").read_text(encoding="utf-8"))["findings"]
     with opened(browser, file, language=language) as one:
         text = one.page.inner_text("#preference")
-        assert len(findings) == 2
+        assert len(findings) == 3
         for found in findings.values():
             assert found[language] in text
 
@@ -496,6 +539,11 @@ def test_tuned_depths_are_read_alike(browser, file: Path, tmp_path: Path) -> Non
     sweep = data["sweeps"][0]
     variants = value_of(sweep["variants"], packing.chunks)
     variants["family"] = ["tuned-depth" if one == "depth" else one for one in variants["family"]]
+    for row in sweep["depth_by_tag"]:
+        row["family"] = "tuned-depth"
+    depths = value_of(sweep["preference"]["depths"], packing.chunks)
+    depths["family"] = ["tuned-depth"] * len(depths["family"])
+    sweep["preference"]["depths"] = {**packing.value(depths), "rows": sweep["preference"]["depths"]["rows"]}
     sweep["variants"] = {**packing.value(variants), "rows": sweep["variants"]["rows"]}
     sweep["families"] = ["tuned-depth" if one == "depth" else one for one in sweep["families"]]
     for name in ("needs", "tags_found"):
@@ -505,6 +553,8 @@ def test_tuned_depths_are_read_alike(browser, file: Path, tmp_path: Path) -> Non
         for section in ("sweep", "preference", "pos"):
             one.choose(section, "family", "tuned-depth")
             assert one.word("axis:after") in one.page.locator(f"#{section} .chart").first.text_content()
+        assert one.page.locator("#preference h3").first.inner_text() == one.word("depth:pairs")
+        assert one.page.locator("#pos h3").first.inner_text() == one.word("depth:tags")
         one.page.get_by_role("button", name=one.word("depth:ask")).click()
         one.wait()
         slide(one, 3)

@@ -15,7 +15,7 @@ from layerscope.report.preference_data import preference_data
 from layerscope.report.provenance import provenance
 from layerscope.report.write import write_report
 from layerscope.sweeps.finished import FinishedRun
-from layerscope.sweeps.pair_tables import BEYOND_DAMAGE, PREFERENCE
+from layerscope.sweeps.pair_tables import BEYOND_DAMAGE, PREFERENCE, PREFERENCE_DEPTH
 from layerscope.sweeps.tables import DEPTH_BY_TAG, PREDICTION_DEPTH
 from tests.report.pair_runs import LAYERS, TERMS, UNIT, PairRuns, make_pair_runs
 from tests.report.unpack import page_data, table_of
@@ -80,7 +80,7 @@ def test_groups_units_and_the_reading(runs: PairRuns, page) -> None:
     assert held["protocol"] == "plain"
     written = json.loads((runs.read / "preference.json").read_text(encoding="utf-8"))
     assert held["findings"] == written["findings"]
-    assert set(held["findings"]) == {"removal", "exchange"}
+    assert set(held["findings"]) == {"removal", "exchange", "depth"}
 
 
 def test_what_was_not_analysed_is_missing_and_named(runs: PairRuns, page) -> None:
@@ -114,7 +114,7 @@ def test_where_there_is_no_room_for_all_groups_the_largest_are_kept(
     sizes |= {("term", f"s{n}"): int(size) + 100 for n, size in enumerate(generator.permutation(40)[:7] + 1)}
     monkeypatch.setattr(module, "ROWS", room)
     packing = Packing()
-    held = preference_data(made_up(sizes), None, None, protocol="plain", packing=packing, share=share)
+    held = preference_data(made_up(sizes), None, None, None, protocol="plain", packing=packing, share=share)
     n = max(int(room * share) // 6, 1)
     largest = sorted(sizes, key=lambda one: -sizes[one])[:n]
     assert {(one["kind"], one["name"]) for one in held["groups"]} == set(largest)
@@ -136,6 +136,23 @@ def test_depths_stand_after_their_layer_and_say_how_much_stays(runs: PairRuns, p
     assert depths["stays"].tolist() == pytest.approx([np.mean(of_tokens <= at) for at in range(-1, LAYERS)], rel=1e-4)
     assert depths["stays"].iloc[-1] == 1.0
     assert found.loc[found["family"] != "depth", "stays"].isna().all()
+
+
+def test_depths_of_pairs_are_those_of_the_run(runs: PairRuns, page) -> None:
+    expected = table(runs.read, PREFERENCE_DEPTH)
+    for held in (page[0]["preference"], page[1]["preference"]):  # the sweep itself makes them
+        names = [(one["kind"], one["name"]) for one in held["groups"]]
+        found = table_of(held["depths"], page[2].chunks)
+        assert found["unit"].tolist() == expected["unit"].tolist()
+        assert set(found["family"]) == {"depth"}
+        assert [names[i] for i in found["group"]] == list(zip(expected["kind"], expected["group"], strict=True))
+        for name, column in {
+            "mean": "mean_depth",
+            "low": "mean_depth_low",
+            "flips": "flips_back",
+            "right": "pairs_right",
+        }.items():
+            np.testing.assert_allclose(found[name].astype(float), expected[column].astype(float), rtol=5.1e-5)
 
 
 def test_prediction_depths_by_part_of_speech(runs: PairRuns, page) -> None:

@@ -44,8 +44,8 @@ def preference_depth_finding(rows: pd.DataFrame, accuracy: Float[np.ndarray, " d
     )
     ja = (
         f"{lens.ja}による読み取り："
-        f"モデル全体が正しい側を選ぶ {n_right:,} 組（全 {n_pairs:,} 組）では、平均して層 {mean_ja} からその選好が続く"
-        f"（-1：埋め込み、最終層：{last}）。全ペアの {flips_ja} では、ある深さで正しい側が選ばれ、より後の深さで選ばれない。"
+        f"モデル全体が正しい側を選ぶ {n_right:,} 組（全 {n_pairs:,} 組）では、平均して層 {mean_ja}からその選好が続く"
+        f"（-1：埋め込み、最終層：{last}）。全ペアの {flips_ja}では、ある深さで正しい側が選ばれ、より後の深さで選ばれない。"
     )
     halfway_en, halfway_ja = _halfway(accuracy)
     en, ja = en + halfway_en, ja + halfway_ja
