@@ -7,7 +7,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-full test test-all test-browser browser kills fuzz wheel docs notebooks check format bench clean
+.PHONY: help setup demo demo-full test test-all test-browser browser kills fuzz wheel docs notebooks check format study bench clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -112,6 +112,9 @@ check: $(READY) ## lint, types, import contracts, unused code, the house in CONT
 format: $(READY) ## put the code into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+study: $(READY) ## the study docs/studies/grammar-by-layer.md from nothing: two models, 680 pairs; some two hours on two cores
+	$(BIN)/python -m scripts.grammar_by_layer results/grammar-by-layer
 
 bench: $(READY) ## every benchmark for a CPU, some 45 minutes on 2 cores; appends ratios to benchmarks/results.md
 	$(BIN)/python -m benchmarks.published_practice

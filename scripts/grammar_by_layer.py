@@ -26,6 +26,7 @@ from layerscope.corpora.catalogue import load_documents
 from layerscope.pairs.format import write_pairs
 from layerscope.pairs.importing import import_blimp
 from layerscope.pairs.templates.generating import generate
+from layerscope.paths.families import DEPTH
 from layerscope.stats.rank_agreement import spearman_matrix
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.pair_tables import BEYOND_DAMAGE, PREFERENCE, PREFERENCE_DEPTH
@@ -80,11 +81,26 @@ class Studied:
         """Rows of the intact model, by kind and group."""
         return self.preference[self.preference["variant"] == "intact"].set_index(["kind", "group"])
 
+    def midway(self, kind: str, group: str) -> int | None:
+        """The depth from which on accuracy is midway from chance to the whole model's, or more; None for one at chance."""
+        rows = self.preference[(self.preference["family"] == DEPTH) & (self.preference["kind"] == kind)]
+        accuracy = rows.loc[rows["group"] == group, "accuracy"].to_numpy(float)
+        below = np.flatnonzero(accuracy < (0.5 + accuracy[-1]) / 2.0)
+        if accuracy[-1] <= 0.5:
+            return None
+        return int(below[-1]) if len(below) else -1
+
     def effect(self, group: str) -> np.ndarray:
         """Δ margin of each removed layer, in nats a pair."""
         rows = self.preference[(self.preference["family"] == "removal") & (self.preference["group"] == group)]
         effects: np.ndarray = rows.sort_values("span_first")["delta_margin_nats"].to_numpy(float)
         return effects
+
+    def own_effects(self, groups: Sequence[str]) -> np.ndarray:
+        """Δ margin of each removed layer less its mean over the groups: what a group has of its own, ``group layer``."""
+        effects = np.array([self.effect(group) for group in groups])
+        own: np.ndarray = effects - effects.mean(axis=0)
+        return own
 
 
 def write_texts(path: Path) -> None:
@@ -131,17 +147,20 @@ def groups(studied: Sequence[Studied]) -> list[tuple[str, str]]:
 
 
 def how_often_right(studied: Sequence[Studied]) -> str:
-    """Accuracy of the intact models, the depth from which on the right side stays likelier, and flips."""
-    heads = [f"{what}, {one.name}" for one in studied for what in ("right", "from layer on", "flips back")]
+    """Accuracy of the intact models, where it lies midway from chance, where the right side stays likelier, and flips."""
+    heads = [
+        f"{what}, {one.name}" for one in studied for what in ("right", "midway from layer", "stays from layer", "flips back")
+    ]
     rows = []
     for group in groups(studied):
         cells = [f"{group[1]} ({int(studied[0].intact.loc[group, 'pairs'])})"]
         for one in studied:
-            depth = one.depth.loc[group]
+            depth, midway = one.depth.loc[group], one.midway(*group)
             cells += [
                 f"{one.intact.loc[group, 'accuracy']:.0%}",
+                "–" if midway is None else str(midway),
                 f"{depth['mean_depth']:.1f} [{depth['mean_depth_low']:.1f}, {depth['mean_depth_high']:.1f}]",
-                f"{depth['flips_back']:.0%} [{depth['flips_back_low']:.0%}, {depth['flips_back_high']:.0%}]",
+                f"{depth['flips_back']:.0%}",
             ]
         rows.append(cells)
     return _table(["pairs of", *heads], rows)
@@ -179,20 +198,83 @@ def how_alike(studied: Sequence[Studied]) -> str:
     ):
         rho, p_value = _rank_correlation(np.array(of(one), float), np.array(of(other), float), generator)
         rows.append([f"{what}, over {len(terms)} paradigms", f"{rho:+.2f}", f"{p_value:.3g}"])
-    profiles = [_profile_correlation(one.effect(name), other.effect(name)) for _, name in terms]
+    of_damage = _profile_correlation(_damage(one), _damage(other))
+    rows.append(["damage to neutral text, by relative depth", f"{of_damage:+.2f}", ""])
     rows.append(
-        ["Δ margin by relative depth, all pairs", f"{_profile_correlation(one.effect('all'), other.effect('all')):+.2f}", ""]
+        ["Δ margin of all pairs, by relative depth", f"{_profile_correlation(one.effect('all'), other.effect('all')):+.2f}", ""]
     )
-    ends = f"{np.median(profiles):+.2f} ({min(profiles):+.2f} to {max(profiles):+.2f})"
-    rows.append([f"the same, by paradigm: median (least to most) of {len(terms)}", ends, ""])
-    rows.append(["damage to neutral text by relative depth", f"{_profile_correlation(_damage(one), _damage(other)):+.2f}", ""])
+    crossed = _crossed([some.own_effects([name for _, name in terms]) for some in studied])
+    observed = np.diag(crossed).mean()
+    orders = generator.permuted(np.tile(np.arange(len(terms)), (N_PERMUTATIONS // 10, 1)), axis=1)
+    p_value = (1 + (crossed[np.arange(len(terms)), orders].mean(axis=1) >= observed - 1e-12).sum()) / (len(orders) + 1)
+    rows.append(
+        [
+            "what a paradigm has of its own in Δ margin, by relative depth: the same paradigm",
+            f"{observed:+.2f}",
+            f"{p_value:.2g}",
+        ]
+    )
+    apart = crossed[~np.eye(len(terms), dtype=bool)].mean()
+    rows.append(["the same: one paradigm in the one model, another in the other", f"{apart:+.2f}", ""])
     return _table(["of both models", "Spearman's ρ", "p (permuted paradigms)"], rows)
+
+
+PHENOMENA = {
+    "determiner and noun": (
+        "determiner_noun_agreement_1",
+        "determiner_noun_agreement_2",
+        "determiner_noun_agreement_with_adj_2",
+        "our determiner-noun-agreement",
+    ),
+    "subject and verb": (
+        "regular_plural_subject_verb_agreement_1",
+        "regular_plural_subject_verb_agreement_2",
+        "our subject-verb-agreement",
+    ),
+    "pronoun and its antecedent": ("anaphor_number_agreement", "our pronoun-gender"),
+    "irregular participles": ("irregular_past_participle_adjectives", "irregular_past_participle_verbs"),
+}
+"""Paradigms that ask for the same, by what they ask for; the others stand by themselves."""
+
+
+def same_phenomenon(studied: Sequence[Studied]) -> str:
+    """Whether layers matter alike for paradigms of one phenomenon: what is left of Δ margin without the mean over paradigms."""
+    terms = [name for kind, name in groups(studied) if kind == "term"]
+    label = np.array(
+        [next((i for i, some in enumerate(PHENOMENA.values()) if term in some), -1 - n) for n, term in enumerate(terms)]
+    )
+    first, second = np.triu_indices(len(terms), 1)
+    generator = np.random.default_rng(SEED)
+    permuted = generator.permuted(np.tile(label, (N_PERMUTATIONS // 10, 1)), axis=1)
+    rows = []
+    for one in studied:
+        rho = spearman_matrix(one.own_effects(terms))[first, second]
+        is_same = label[first] == label[second]
+        observed = rho[is_same].mean() - rho[~is_same].mean()
+        same = permuted[:, first] == permuted[:, second]
+        drawn = (same @ rho) / same.sum(axis=1) - (~same @ rho) / (~same).sum(axis=1)
+        p_value = (1 + (drawn >= observed - 1e-12).sum()) / (len(drawn) + 1)
+        rows.append(
+            [
+                one.name,
+                f"{rho[is_same].mean():+.2f} ({is_same.sum()})",
+                f"{rho[~is_same].mean():+.2f} ({(~is_same).sum()})",
+                f"{p_value:.2g}",
+            ]
+        )
+    return _table(["model", "mean ρ of one phenomenon (pairs of paradigms)", "of two", "p (permuted paradigms)"], rows)
 
 
 def _damage(one: Studied) -> np.ndarray:
     layers = one.run.layers
     damage: np.ndarray = layers[layers["family"] == "removal"].sort_values("span_first")["delta_nll_nats"].to_numpy(float)
     return damage
+
+
+def _crossed(effects: Sequence[np.ndarray]) -> np.ndarray:
+    """Spearman's ρ of each paradigm's profile in one model with each paradigm's in the other."""
+    one, other = effects
+    return np.array([[_profile_correlation(row, column) for column in other] for row in one])
 
 
 def _rank_correlation(one: np.ndarray, other: np.ndarray, generator: np.random.Generator) -> tuple[float, float]:
@@ -235,6 +317,7 @@ def _of_text(table: pd.DataFrame) -> pd.DataFrame:
 BLOCKS: dict[str, Callable[[Sequence[Studied]], str]] = {
     "how often right": how_often_right,
     "which layers": which_layers,
+    "same phenomenon": same_phenomenon,
     "how alike": how_alike,
     "readings": readings,
 }
@@ -253,7 +336,7 @@ def write_page(studied: Sequence[Studied]) -> None:
     images.mkdir(exist_ok=True)
     for model, one in zip(MODELS, studied, strict=True):
         for figure in FIGURES:
-            shutil.copyfile(one.run.directory.path / f"{figure}_en.png", images / f"{model}_{figure}.png")
+            shutil.copyfile(one.run.directory.path / "figures" / f"{figure}_en.png", images / f"{model}_{figure}.png")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,64 @@
+"""The study's page has a place for each of its tables, and what only the study computes is right."""
+
+from __future__ import annotations
+
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from scripts import grammar_by_layer as study
+
+
+def test_the_page_has_a_place_for_each_table_and_shows_each_figure() -> None:
+    page = study.PAGE.read_text(encoding="utf-8")
+    assert re.findall(r"<!-- made: (.+) -->", page) == list(dict.fromkeys(re.findall(r"<!-- made: (.+) -->", page)))
+    assert set(re.findall(r"<!-- made: (.+) -->\n[^<]+\n<!-- /made -->", page)) == set(study.BLOCKS)
+    for image in re.findall(r"\]\((grammar-by-layer/[^)]+)\)", page):
+        assert (study.PAGE.parent / image).is_file()
+
+
+def test_profiles_of_models_with_other_numbers_of_layers() -> None:
+    rising = np.arange(9.0)
+    assert study._profile_correlation(rising, np.arange(4.0)) == pytest.approx(1.0)
+    assert study._profile_correlation(np.arange(4.0), -rising) == pytest.approx(-1.0)
+    one, other = np.random.default_rng(0).normal(size=(2, 12))
+    assert study._profile_correlation(one, other) == pytest.approx(stats.spearmanr(one, other).statistic)
+
+
+def test_rank_correlation_and_its_p() -> None:
+    generator = np.random.default_rng(1)
+    one, other = generator.normal(size=(2, 9))
+    rho, p_value = study._rank_correlation(one, other, generator)
+    expected = stats.spearmanr(one, other)
+    assert rho == pytest.approx(expected.statistic)
+    assert p_value == pytest.approx(expected.pvalue, abs=0.03)
+
+
+def model(effects: np.ndarray, name: str = "model") -> SimpleNamespace:
+    """What the study asks of a model: own effects of its paradigms."""
+    own = effects - effects.mean(axis=0)
+    terms = [*study.PHENOMENA["determiner and noun"], *study.PHENOMENA["subject and verb"], "a", "b", "c", "d"]
+    intact = pd.DataFrame({"pairs": 40}, index=pd.MultiIndex.from_tuples([("all", "all"), *[("term", one) for one in terms]]))
+    return SimpleNamespace(name=name, intact=intact, own_effects=lambda _: own, n=len(terms))
+
+
+def p_of(effects: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> float:
+    monkeypatch.setattr(study, "N_PERMUTATIONS", 1990)
+    return float(study.same_phenomenon([model(effects)]).splitlines()[-1].split("|")[-2])
+
+
+def test_paradigms_of_one_phenomenon_are_alike_where_they_are_and_by_chance_as_often_as_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    generator = np.random.default_rng(2)
+    noise = generator.normal(size=(150, 11, 20))
+    p_values = np.array([p_of(one, monkeypatch) for one in noise])
+    assert 0.0 < (p_values <= 0.1).mean() <= 0.17
+    shared = np.repeat(generator.normal(size=(2, 20)), (4, 3), axis=0)
+    alike = noise[0] * 0.5
+    alike[:7] += shared
+    assert p_of(alike, monkeypatch) <= 0.01
