@@ -240,29 +240,34 @@ PHENOMENA = {
 def same_phenomenon(studied: Sequence[Studied]) -> str:
     """Whether layers matter alike for paradigms of one phenomenon: what is left of Δ margin without the mean over paradigms."""
     terms = [name for kind, name in groups(studied) if kind == "term"]
-    label = np.array(
-        [next((i for i, some in enumerate(PHENOMENA.values()) if term in some), -1 - n) for n, term in enumerate(terms)]
-    )
+    places = [next((i for i, some in enumerate(PHENOMENA.values()) if term in some), -1 - n) for n, term in enumerate(terms)]
+    label, is_ours = np.array(places), np.array([term.startswith("our ") for term in terms])
     first, second = np.triu_indices(len(terms), 1)
-    generator = np.random.default_rng(SEED)
-    permuted = generator.permuted(np.tile(label, (N_PERMUTATIONS // 10, 1)), axis=1)
     rows = []
     for one in studied:
         rho = spearman_matrix(one.own_effects(terms))[first, second]
-        is_same = label[first] == label[second]
-        observed = rho[is_same].mean() - rho[~is_same].mean()
-        same = permuted[:, first] == permuted[:, second]
-        drawn = (same @ rho) / same.sum(axis=1) - (~same @ rho) / (~same).sum(axis=1)
-        p_value = (1 + (drawn >= observed - 1e-12).sum()) / (len(drawn) + 1)
-        rows.append(
-            [
-                one.name,
-                f"{rho[is_same].mean():+.2f} ({is_same.sum()})",
-                f"{rho[~is_same].mean():+.2f} ({(~is_same).sum()})",
-                f"{p_value:.2g}",
-            ]
-        )
-    return _table(["model", "mean ρ of one phenomenon (pairs of paradigms)", "of two", "p (permuted paradigms)"], rows)
+        for which, chosen in (("all", np.ones(len(rho), dtype=bool)), ("BLiMP's with ours", is_ours[first] != is_ours[second])):
+            is_same = chosen & (label[first] == label[second])
+            is_other = chosen & ~is_same
+            p_value = _same_p(rho, label, (first, second), chosen)
+            same, other = (f"{rho[some].mean():+.2f} ({some.sum()})" for some in (is_same, is_other))
+            rows.append([one.name, which, same, other, f"{p_value:.2g}"])
+    return _table(["model", "paradigms compared", "mean ρ of one phenomenon", "of two", "p (permuted paradigms)"], rows)
+
+
+def _same_p(rho: np.ndarray, label: np.ndarray, pairs: tuple[np.ndarray, np.ndarray], chosen: np.ndarray) -> float:
+    """One-sided p of mean ρ within phenomena less that between them, paradigms permuted over phenomena.
+
+    Where only paradigms of two sources are compared, labels that leave no pair within a phenomenon count as 0.
+    """
+    first, second = (some[chosen] for some in pairs)
+    orders = np.random.default_rng(SEED).permuted(np.tile(label, (N_PERMUTATIONS // 10, 1)), axis=1)
+    labels = np.concatenate([label[None], orders])
+    same = labels[:, first] == labels[:, second]
+    with np.errstate(invalid="ignore"):
+        apart = (same @ rho[chosen]) / same.sum(axis=1) - (~same @ rho[chosen]) / (~same).sum(axis=1)
+    apart = np.nan_to_num(apart, nan=0.0)
+    return float((apart >= apart[0] - 1e-12).mean())
 
 
 def _damage(one: Studied) -> np.ndarray:
@@ -327,10 +332,10 @@ def write_page(studied: Sequence[Studied]) -> None:
     """Tables between the marks of the page, and its figures."""
     page = PAGE.read_text(encoding="utf-8")
     for name, made in BLOCKS.items():
-        start, end = f"<!-- made: {name} -->\n", "\n<!-- /made -->"
+        start, end = f"<!-- made: {name} -->\n", "<!-- /made -->"
         before, found, rest = page.partition(start)
         assert found, f"the page has no block '{name}'"
-        page = before + start + made(studied) + end + rest.partition(end)[2]
+        page = f"{before}{start}{made(studied)}\n{end}{rest.partition(end)[2]}"
     PAGE.write_text(page, encoding="utf-8")
     images = PAGE.with_suffix("")
     images.mkdir(exist_ok=True)

@@ -42,8 +42,8 @@ def test_groups_have_their_own_sentence() -> None:
     assert "in 87.5% of 1,200 pairs (margin +3.5 nats)" in said.en
     assert "No variant is outside what damage allows" in said.en
     assert said.en.endswith(
-        "In 2 groups of pairs by themselves, 2 of 4 effects are outside (q < 0.05), the largest: removal-0 of typo (+2.5 ± "
-        "0.25 nats), removal-1 of tense (-1.5 ± 0.25 nats)."
+        "In 2 groups of pairs by themselves, 2 of 4 effects are outside (q < 0.05), the surest: removal-1 of tense (-1.5 ± "
+        "0.25 nats), removal-0 of typo (+2.5 ± 0.25 nats)."
     )
     assert "4 の効果のうち 2" in said.ja
     assert "typo の removal-0（+2.5 ± 0.25 nat）" in said.ja

@@ -35,7 +35,7 @@ def _of_groups(rows: pd.DataFrame) -> Bilingual:
     n_tested = int(rows["q_value"].notna().sum())
     if n_tested == 0:
         return Bilingual("", "")
-    found = rows[rows["q_value"] < LEVEL].sort_values("beyond", key=np.abs, ascending=False)
+    found = rows[rows["q_value"] < LEVEL].sort_values("q_value", kind="stable")
     n_groups = rows["group"].nunique()
     if found.empty:
         return Bilingual(
@@ -45,9 +45,9 @@ def _of_groups(rows: pd.DataFrame) -> Bilingual:
     en, ja = (_listed(found, language, with_group=True) for language in ("en", "ja"))
     return Bilingual(
         f" In {n_groups} groups of pairs by themselves, {len(found)} of {n_tested:,} effects are outside (q < {LEVEL:g}), the "
-        f"largest: {en}.",
+        f"surest: {en}.",
         f"{n_groups} 群のペアを別々に見ると、{n_tested:,} の効果のうち {len(found)} が範囲を外れる（q < {LEVEL:g}）。"
-        f"大きいもの：{ja}。",
+        f"最も確かなもの：{ja}。",
     )
 
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from layerscope.bilingual import Language
 from layerscope.figures.labels import family_axis_label, label
-from layerscope.figures.style import GREY
+from layerscope.figures.style import GREY, layer_axis
 from layerscope.sweeps.analysis.places import stands_at
 from layerscope.sweeps.figures.preference_groups import group_label, shown_groups, width_for
 
@@ -45,7 +45,7 @@ def preference_depth_figure(preference: pd.DataFrame, depths: pd.DataFrame, capt
             axes.plot([mean], [row], color="black", marker="|", markersize=6)
     axes.set_yticks(range(len(names)), labels)
     axes.set_title(caption, color=GREY)
-    axes.set_xlabel(family_axis_label(preference["family"].iloc[0], language))
+    layer_axis(axes, family_axis_label(preference["family"].iloc[0], language))
     axes.grid(visible=False)
     bar = figure.colorbar(image, ax=axes, location="bottom", pad=0.04, fraction=0.05, aspect=40)
     bar.set_label(label("pair_accuracy", language))
