@@ -29,6 +29,7 @@ from layerscope.pairs.subtypes import SUBTYPES
 from layerscope.pairs.templates.generating import generate
 from layerscope.paths.families import build_variants
 from layerscope.paths.plan import plan_sweep
+from layerscope.sweeps.engine.compiling import compile_decoder
 from layerscope.sweeps.engine.walk import walk_shard
 from layerscope.sweeps.pair_rows import pair_scores_table
 from layerscope.sweeps.pair_texts import PairTexts, prepare_pairs
@@ -72,7 +73,7 @@ def pairs_against_text(decoder: Decoder, n_layers_removed: int, per_subtype: int
 
 
 def depth_against_unembeddings(decoder: Decoder, shard: Shard, rounds: int) -> str:
-    """Seconds of the family depth over an intact pass and L unembeddings."""
+    """Seconds of the family depth over an intact pass and L unembeddings; the decoder may be compiled."""
     plan = plan_sweep(build_variants(["depth"], [], decoder.n_layers), decoder.n_layers)
 
     def ours() -> np.ndarray:
@@ -87,8 +88,9 @@ def depth_against_unembeddings(decoder: Decoder, shard: Shard, rounds: int) -> s
         timed(lambda: naive_depths(decoder, shard, is_scored=True)),
         timed(ours),
     )
+    how = "as it is" if decoder.compiled is None else "compiled, as long runs are"
     return (
-        f"depth: {shard.n_scored} tokens, {decoder.n_layers + 1} depths, {spread(ratios(mine, bare))} of a pass and L "
+        f"depth, {how}: {shard.n_scored} tokens, {decoder.n_layers + 1} depths, {spread(ratios(mine, bare))} of a pass and L "
         f"unembeddings, {spread(ratios(mine, scored))} with what is kept of each"
     )
 
@@ -127,6 +129,9 @@ def main() -> None:
         result = pairs_against_text(decoder, options.variants, options.per_subtype, options.rounds)
         record("bridge", f"{model}, float32", result)
         (shard, *_), _ = shards_of(options.texts, 512)
+        record("bridge", f"{model}, float32", depth_against_unembeddings(decoder, shard, options.rounds))
+        if (reason := compile_decoder(decoder, [shard])) is not None:
+            raise RuntimeError(reason)
         record("bridge", f"{model}, float32", depth_against_unembeddings(decoder, shard, options.rounds))
 
 
