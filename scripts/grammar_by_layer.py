@@ -27,7 +27,9 @@ from layerscope.pairs.format import write_pairs
 from layerscope.pairs.importing import import_blimp
 from layerscope.pairs.templates.generating import generate
 from layerscope.paths.families import DEPTH
+from layerscope.stats.monotone import explained
 from layerscope.stats.rank_agreement import spearman_matrix
+from layerscope.sweeps.analysis.preference_depth_finding import halfway_depth
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.pair_tables import BEYOND_DAMAGE, PREFERENCE, PREFERENCE_DEPTH
 from layerscope.sweeps.preference import JSON
@@ -84,17 +86,28 @@ class Studied:
     def midway(self, kind: str, group: str) -> int | None:
         """The depth from which on accuracy is midway from chance to the whole model's, or more; None for one at chance."""
         rows = self.preference[(self.preference["family"] == DEPTH) & (self.preference["kind"] == kind)]
-        accuracy = rows.loc[rows["group"] == group, "accuracy"].to_numpy(float)
-        below = np.flatnonzero(accuracy < (0.5 + accuracy[-1]) / 2.0)
-        if accuracy[-1] <= 0.5:
-            return None
-        return int(below[-1]) if len(below) else -1
+        rows = rows[rows["group"] == group]
+        return halfway_depth(rows["accuracy"].to_numpy(float), int(rows["clusters"].iloc[0]))
 
     def effect(self, group: str) -> np.ndarray:
         """Δ margin of each removed layer, in nats a pair."""
         rows = self.preference[(self.preference["family"] == "removal") & (self.preference["group"] == group)]
         effects: np.ndarray = rows.sort_values("span_first")["delta_margin_nats"].to_numpy(float)
         return effects
+
+    def layer(self, row: dict[Any, Any]) -> str:
+        """A row of beyond_damage.parquet in few words: layer, nats beyond, accuracy with all layers and without this one."""
+        chosen = (self.preference["variant"] == row["variant"]) & (self.preference["group"] == row["group"])
+        (of_both,) = self.preference[chosen & (self.preference["kind"] == row["kind"])].to_dict("records")
+        number = str(row["variant"]).removeprefix("removal-")
+        return f"**{number}** {row['beyond']:+.1f} ({of_both['intact_accuracy']:.0%} → {of_both['accuracy']:.0%})"
+
+    @cached_property
+    def damage(self) -> np.ndarray:
+        """ΔNLL of ordinary text without each layer."""
+        layers = self.run.layers
+        found: np.ndarray = layers[layers["family"] == "removal"].sort_values("span_first")["delta_nll_nats"].to_numpy(float)
+        return found
 
     def own_effects(self, groups: Sequence[str]) -> np.ndarray:
         """Δ margin of each removed layer less its mean over the groups: what a group has of its own, ``group layer``."""
@@ -163,11 +176,40 @@ def how_often_right(studied: Sequence[Studied]) -> str:
                 f"{depth['flips_back']:.0%}",
             ]
         rows.append(cells)
-    return _table(["pairs of", *heads], rows)
+    return _table(["kind", *heads], rows)
+
+
+def damage_explains(studied: Sequence[Studied]) -> str:
+    """How much of the variation of Δ margin over layers a falling relation with damage explains, with and without the worst."""
+    rows = []
+    for one in studied:
+        rows.append([one.name, "all pairs, every layer", *_explained(one, "all", 0)])
+        for n_left_out in (3, 4):
+            worst = ", ".join(map(str, np.sort(np.argsort(-one.damage)[:n_left_out])))
+            rows.append(
+                [one.name, f"all pairs, without the {n_left_out} of most damage ({worst})", *_explained(one, "all", n_left_out)]
+            )
+        shares = [_explained(one, name, 0) for kind, name in groups(studied) if kind == "term"]
+        least, most = min(shares, key=_number), max(shares, key=_number)
+        n_low = sum(float(p_value) < LEVEL for _, p_value in shares)
+        rows.append(
+            [one.name, f"by kind, from least to most of {len(shares)}", f"{least[0]} to {most[0]}", f"below 0.05 in {n_low}"]
+        )
+    return _table(["model", "layers removed", "explained by damage", "p (permuted layers)"], rows)
+
+
+def _explained(one: Studied, group: str, n_left_out: int) -> tuple[str, str]:
+    kept = np.argsort(-one.damage)[n_left_out:]
+    share, p_value = explained(one.damage[kept], one.effect(group)[kept], n_permutations=999, seed=SEED)
+    return f"{share:.0%}", f"{p_value:.2g}"
+
+
+def _number(cells: tuple[str, str]) -> float:
+    return float(cells[0].rstrip("%"))
 
 
 def which_layers(studied: Sequence[Studied]) -> str:
-    """Layers whose loss costs more of the preference than its damage allows, and less, by paradigm."""
+    """Layers whose loss costs more of the margin than its damage allows, and less, by kind, with the accuracies."""
     rows = []
     for kind, group in groups(studied):
         cells = [group]
@@ -175,14 +217,10 @@ def which_layers(studied: Sequence[Studied]) -> str:
             of_group = one.beyond[(one.beyond["kind"] == kind) & (one.beyond["group"] == group)]
             found = of_group[of_group["q_value"] < LEVEL]
             more, less = found[found["beyond"] < 0].sort_values("beyond"), found[found["beyond"] > 0]
-            cells += [", ".join(map(_layer, some.to_dict("records"))) or "–" for some in (more, less)]
+            cells += [", ".join(one.layer(row) for row in some.to_dict("records")) or "–" for some in (more, less)]
         rows.append(cells)
     heads = [f"{what}, {one.name}" for one in studied for what in ("costs more", "costs less")]
-    return _table(["pairs of", *heads], rows)
-
-
-def _layer(row: dict[Any, Any]) -> str:
-    return f"{str(row['variant']).removeprefix('removal-')} ({row['beyond']:+.2f} ± {row['standard_error']:.2f})"
+    return _table(["kind", *heads], rows)
 
 
 def how_alike(studied: Sequence[Studied]) -> str:
@@ -197,8 +235,8 @@ def how_alike(studied: Sequence[Studied]) -> str:
         ("share of pairs that flip back", lambda some: [some.depth.loc[term, "flips_back"] for term in terms]),
     ):
         rho, p_value = _rank_correlation(np.array(of(one), float), np.array(of(other), float), generator)
-        rows.append([f"{what}, over {len(terms)} paradigms", f"{rho:+.2f}", f"{p_value:.3g}"])
-    of_damage = _profile_correlation(_damage(one), _damage(other))
+        rows.append([f"{what}, over {len(terms)} kinds", f"{rho:+.2f}", f"{p_value:.3g}"])
+    of_damage = _profile_correlation(one.damage, other.damage)
     rows.append(["damage to neutral text, by relative depth", f"{of_damage:+.2f}", ""])
     rows.append(
         ["Δ margin of all pairs, by relative depth", f"{_profile_correlation(one.effect('all'), other.effect('all')):+.2f}", ""]
@@ -209,14 +247,14 @@ def how_alike(studied: Sequence[Studied]) -> str:
     p_value = (1 + (crossed[np.arange(len(terms)), orders].mean(axis=1) >= observed - 1e-12).sum()) / (len(orders) + 1)
     rows.append(
         [
-            "what a paradigm has of its own in Δ margin, by relative depth: the same paradigm",
+            "what a kind has of its own in Δ margin, by relative depth: the same kind in both",
             f"{observed:+.2f}",
             f"{p_value:.2g}",
         ]
     )
     apart = crossed[~np.eye(len(terms), dtype=bool)].mean()
-    rows.append(["the same: one paradigm in the one model, another in the other", f"{apart:+.2f}", ""])
-    return _table(["of both models", "Spearman's ρ", "p (permuted paradigms)"], rows)
+    rows.append(["the same: one kind in one model, another in the other", f"{apart:+.2f}", ""])
+    return _table(["of both models", "Spearman's ρ", "p (permuted kinds)"], rows)
 
 
 PHENOMENA = {
@@ -238,25 +276,42 @@ PHENOMENA = {
 
 
 def same_phenomenon(studied: Sequence[Studied]) -> str:
-    """Whether layers matter alike for paradigms of one phenomenon: what is left of Δ margin without the mean over paradigms."""
+    """Whether layers matter alike for kinds of one phenomenon: what is left of Δ margin without the mean over kinds."""
     terms = [name for kind, name in groups(studied) if kind == "term"]
     places = [next((i for i, some in enumerate(PHENOMENA.values()) if term in some), -1 - n) for n, term in enumerate(terms)]
     label, is_ours = np.array(places), np.array([term.startswith("our ") for term in terms])
     first, second = np.triu_indices(len(terms), 1)
-    rows = []
-    for one in studied:
-        rho = spearman_matrix(one.own_effects(terms))[first, second]
-        for which, chosen in (("all", np.ones(len(rho), dtype=bool)), ("BLiMP's with ours", is_ours[first] != is_ours[second])):
-            is_same = chosen & (label[first] == label[second])
-            is_other = chosen & ~is_same
-            p_value = _same_p(rho, label, (first, second), chosen)
-            same, other = (f"{rho[some].mean():+.2f} ({some.sum()})" for some in (is_same, is_other))
-            rows.append([one.name, which, same, other, f"{p_value:.2g}"])
-    return _table(["model", "paradigms compared", "mean ρ of one phenomenon", "of two", "p (permuted paradigms)"], rows)
+    rhos = [spearman_matrix(one.own_effects(terms))[first, second] for one in studied]
+    is_same = label[first] == label[second]
+    comparisons = {
+        "within a phenomenon, all": np.ones(len(first), dtype=bool),
+        "within a phenomenon, BLiMP's with ours": is_ours[first] != is_ours[second],
+        "within a phenomenon, without determiner and noun": (label[first] != 0) & (label[second] != 0),
+    }
+    rows = [
+        [
+            what,
+            *(
+                cell
+                for rho in rhos
+                for cell in (_mean_of(rho, chosen & is_same), f"{_same_p(rho, label, (first, second), chosen):.2g}")
+            ),
+        ]
+        for what, chosen in comparisons.items()
+    ]
+    rows.append(["between phenomena", *(cell for rho in rhos for cell in (_mean_of(rho, ~is_same), ""))])
+    for number, name in enumerate(PHENOMENA):
+        chosen = is_same & (label[first] == number)
+        rows.append([name, *(cell for rho in rhos for cell in (_mean_of(rho, chosen), ""))])
+    return _table(["mean ρ (pairs of kinds)", *(cell for one in studied for cell in (one.name, "p"))], rows)
+
+
+def _mean_of(rho: np.ndarray, chosen: np.ndarray) -> str:
+    return f"{rho[chosen].mean():+.2f} ({int(chosen.sum())})"
 
 
 def _same_p(rho: np.ndarray, label: np.ndarray, pairs: tuple[np.ndarray, np.ndarray], chosen: np.ndarray) -> float:
-    """One-sided p of mean ρ within phenomena less that between them, paradigms permuted over phenomena.
+    """One-sided p of mean ρ within phenomena less that between them, kinds permuted over phenomena.
 
     Where only paradigms of two sources are compared, labels that leave no pair within a phenomenon count as 0.
     """
@@ -268,12 +323,6 @@ def _same_p(rho: np.ndarray, label: np.ndarray, pairs: tuple[np.ndarray, np.ndar
         apart = (same @ rho[chosen]) / same.sum(axis=1) - (~same @ rho[chosen]) / (~same).sum(axis=1)
     apart = np.nan_to_num(apart, nan=0.0)
     return float((apart >= apart[0] - 1e-12).mean())
-
-
-def _damage(one: Studied) -> np.ndarray:
-    layers = one.run.layers
-    damage: np.ndarray = layers[layers["family"] == "removal"].sort_values("span_first")["delta_nll_nats"].to_numpy(float)
-    return damage
 
 
 def _crossed(effects: Sequence[np.ndarray]) -> np.ndarray:
@@ -325,6 +374,7 @@ BLOCKS: dict[str, Callable[[Sequence[Studied]], str]] = {
     "same phenomenon": same_phenomenon,
     "how alike": how_alike,
     "readings": readings,
+    "damage explains": damage_explains,
 }
 
 

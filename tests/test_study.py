@@ -42,7 +42,7 @@ def test_rank_correlation_and_its_p() -> None:
 def model(effects: np.ndarray, name: str = "model") -> SimpleNamespace:
     """What the study asks of a model: own effects of its paradigms."""
     own = effects - effects.mean(axis=0)
-    terms = [*study.PHENOMENA["determiner and noun"], *study.PHENOMENA["subject and verb"], "a", "b", "c", "d"]
+    terms = [term for some in study.PHENOMENA.values() for term in some] + ["a", "b", "c", "d"]
     intact = pd.DataFrame({"pairs": 40}, index=pd.MultiIndex.from_tuples([("all", "all"), *[("term", one) for one in terms]]))
     return SimpleNamespace(name=name, intact=intact, own_effects=lambda _: own, n=len(terms))
 
@@ -56,7 +56,7 @@ def test_paradigms_of_one_phenomenon_are_alike_where_they_are_and_by_chance_as_o
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     generator = np.random.default_rng(2)
-    noise = generator.normal(size=(150, 11, 20))
+    noise = generator.normal(size=(150, 15, 20))
     p_values = np.array([p_of(one, monkeypatch) for one in noise])
     assert 0.0 < (p_values <= 0.1).mean() <= 0.17
     shared = np.repeat(generator.normal(size=(2, 20)), (4, 3), axis=0)

@@ -173,7 +173,7 @@ def test_a_sweep_of_the_version_before_is_read_and_a_contrast_of_it_is_not(tmp_p
         (tmp_path / kind).mkdir()
         (tmp_path / kind / "manifest.json").write_text(json.dumps(manifest))
     assert RunDirectory(tmp_path / "sweep").record(SweepRecord).schema_version == 2
-    with pytest.raises(RunError, match="has tables of version 2 and this is version 3: give the command that made it again"):
+    with pytest.raises(RunError, match="has tables of version 2 and this is version 4: give the command that made it again"):
         RunDirectory(tmp_path / "contrast").record(ContrastRecord)
 
 

@@ -123,6 +123,19 @@ def test_of_accuracies_damage_alone_is_not_found_either(n_pairs: int) -> None:
     assert (p_values <= 0.001).mean() <= 0.002
 
 
+@pytest.mark.parametrize("sizes", [[200] + [4] * 9, [150, 150] + [4] * 8, [40, 40] + [4] * 10, [20] * 10])
+def test_clusters_of_unequal_size_find_no_more(sizes: list[int]) -> None:
+    """A paradigm of 200 pairs beside templates of four: what counts is how many clusters hold most pairs."""
+    generator, counts, any_q = np.random.default_rng(sum(sizes)), np.array(sizes), []
+    for _ in range(60):
+        x = np.concatenate([[0.0], np.sort(np.exp(generator.normal(-1.5, 1.0, 30)))])
+        effects = generator.normal(size=(31, len(sizes))) * 0.7
+        effects += generator.normal(size=effects.shape) / np.sqrt(counts)
+        effects[0] = 0.0
+        any_q.append((benjamini_hochberg(outside(x, effects * counts, counts).p_value[1:]) < 0.05).any())
+    assert np.mean(any_q) <= 0.1  # 5 % of 60 runs, and what chance adds
+
+
 def world(generator: np.random.Generator, n_templates: int, *, planted: float = 0.0, flat: bool = False):
     """Thirty layers and the intact model: damage, effects by template, and the layer that is planted."""
     damage = np.exp(generator.normal(-2.0, 1.2, 30))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from layerscope.errors import DataError, PairError
+from layerscope.draw import draw_figures
+from layerscope.errors import DataError, PairError, RunError
 from layerscope.judging import judge_pairs
 from layerscope.models.loading import load_decoder
 from layerscope.pairs.format import read_pairs, write_pairs
@@ -18,6 +20,7 @@ from layerscope.pairs.judging_protocol import JudgingProtocol
 from layerscope.pairs.pair import MinimalPair
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.pair_tables import PAIR_DEPTH, PAIR_EFFECTS, PAIR_SCORES, PAIRS, PREFERENCE, PREFERENCE_DEPTH
+from layerscope.sweeps.preference import find_preference
 from layerscope.sweeps.prepare import PreparedSweep, SweepRequest, prepare_sweep
 from layerscope.sweeps.run import run_sweep
 from layerscope.sweeps.tables import SCORES
@@ -191,6 +194,32 @@ def test_another_file_of_pairs_is_another_run(tiny_checkpoint: Path, tmp_path: P
         run_sweep(other)
 
 
+@pytest.mark.parametrize("change", ["template", "subtype", "term", "source"])
+def test_pairs_under_other_names_are_another_run(tiny_checkpoint: Path, tmp_path: Path, change: str) -> None:
+    """Templates are what intervals are over, and names what pairs are grouped by."""
+    first = prepared(tiny_checkpoint, tmp_path / "run", MIXED)
+    other = [replace(one, **{change: "typo"}) if one is MIXED[0] else one for one in MIXED]
+    second = prepared(tiny_checkpoint, tmp_path / "run", other)
+    assert first.record.pairs_sha256 != second.record.pairs_sha256
+
+
+def test_a_unit_that_no_pair_has_is_refused_before_anything_is_written(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    ends = [pair("Now ann sits", "Now ann sith"), pair("Now bob runs", "Now bob runt")]
+    run = swept(tiny_checkpoint, tmp_path / "run", ends, experiments=("removal",))
+    with pytest.raises(RunError, match="none of .* has a scored continuation: take --unit edit or sentence"):
+        find_preference(run, unit="continuation")
+    assert not (run.directory.path / "preference.json").exists()
+    assert find_preference(run, unit="edit").findings == {}, "four layers are too few for a relation"
+
+
+def test_names_of_pairs_are_no_formulas(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    named = [replace(one, term=term) for one, term in zip(KEPT, ["cost $x_{$ more", r"a$\frac$b", "c", "c", "c"], strict=True)]
+    run = swept(tiny_checkpoint, tmp_path / "run", named)
+    find_preference(run)
+    drawn = draw_figures(run.directory.path, languages=("en",), of=("preference",))
+    assert {"preference_removal_en.png", "preference_depth_en.png"} <= {path.name for path in drawn}
+
+
 @pytest.mark.parametrize(
     ("pairs", "changes", "message"),
     [
@@ -209,11 +238,11 @@ def test_what_is_refused(
 
 
 def test_pairs_too_long_for_the_model_are_left_out(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    long = pair("ab " * 200, "ac " + "ab " * 199)
-    ready = prepared(tiny_checkpoint, tmp_path / "run", [*KEPT, long])
+    long, late = pair("ab " * 200, "ac " + "ab " * 199), pair("ab " * 200 + "cat.", "ab " * 200 + "dog.")
+    ready = prepared(tiny_checkpoint, tmp_path / "run", [*KEPT, long, late])
     assert ready.pairs is not None
-    assert ready.pairs.left_out == {"a side is longer than the model's context": 1}
-    assert len(ready.pairs.pairs) == len(KEPT) == len(list(read_pairs(tmp_path / "run" / "pairs.jsonl"))) - 1
+    assert ready.pairs.left_out == {"a side is longer than the model's context": 2}
+    assert len(ready.pairs.pairs) == len(KEPT) == len(list(read_pairs(tmp_path / "run" / "pairs.jsonl"))) - 2
 
 
 def test_without_any_fast_path_the_numbers_are_the_same(either_checkpoint: Path, tmp_path: Path) -> None:

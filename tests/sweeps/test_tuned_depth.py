@@ -20,10 +20,11 @@ from layerscope.report.provenance import provenance
 from layerscope.sweeps.compare import CompareRequest, compare_runs
 from layerscope.sweeps.drawing import by_layer
 from layerscope.sweeps.finished import FinishedRun
+from layerscope.sweeps.pair_tables import PAIR_EFFECTS
 from layerscope.sweeps.parts_of_speech import TagRequest, tag_run
 from layerscope.sweeps.prepare import SweepRequest, prepare_sweep
 from layerscope.sweeps.run import run_sweep
-from layerscope.sweeps.tables import DEPTH_BY_TAG, PAIR_EFFECTS, PREDICTION_DEPTH, SCORES
+from layerscope.sweeps.tables import DEPTH_BY_TAG, PREDICTION_DEPTH, SCORES
 from tests.lens_files import random_state, save_lens
 
 TEXTS = [f"Number {n} of the dogs saw {n + 3} old cats near the river." for n in range(9)]

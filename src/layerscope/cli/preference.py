@@ -65,7 +65,7 @@ def _variants(run: FinishedRun, found: Preference, family: str) -> Table:
     table = Table(
         title=Text(f"{run.model}, {family}: {n_pairs:,} pairs, by {found.unit}"),
         caption="damage: ΔNLL of neutral text, nats per token; Δ margin: of wrong − right, nats per pair, 95% interval; "
-        "beyond: outside what damage allows (*: q < 0.05)",
+        "beyond: outside what damage allows (*: q < 0.05; ?: no bound there)",
         box=box.SIMPLE_HEAD,
     )
     table.add_column("variant", overflow="fold")
@@ -94,5 +94,6 @@ def _interval(low: float, high: float) -> str:
 
 def _beyond(row: pd.Series[Any]) -> str:
     if row["beyond"] == 0.0:
-        return "·"
+        bound = row["expected_high" if row["effect"] > 0.0 else "expected_low"]
+        return "·" if math.isfinite(bound) else "?"
     return f"{row['beyond']:+.3f}{'*' if row['q_value'] < 0.05 else ''}"

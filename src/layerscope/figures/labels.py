@@ -42,7 +42,7 @@ _LABELS: dict[str, Bilingual] = {
     "margin": Bilingual("Margin: NLL of wrong − right\n(nats per pair)", "マージン：誤り − 正しい側の NLL\n（nat／ペア）"),
     "allowed": Bilingual("what damage allows", "損傷で許される範囲"),
     "note:margin_uncertain": Bilingual(
-        "Dot: a change of the margin of 0 is not excluded (q ≥ 0.05)", "点：マージンの変化 0 を除外できない（q ≥ 0.05）"
+        "Dot: change of the margin not significant (q ≥ 0.05)", "点：マージンの変化は有意でない（q ≥ 0.05）"
     ),
     "note:no_test_pairs": Bilingual("Too few templates or pairs for a test", "テンプレートやペアが少なく、検定はできない"),
     "pair_accuracy": Bilingual("Share of pairs whose right side is likelier", "正しい側が選ばれるペアの割合"),
@@ -51,7 +51,8 @@ _LABELS: dict[str, Bilingual] = {
         "縦棒：正しい側が選ばれ続け始める深さの平均とその 95% 区間",
     ),
     "note:framed": Bilingual(
-        "Frame: margin beyond what damage allows (q < 0.05)", "枠：マージンが損傷で許される範囲を外れる（q < 0.05）"
+        "Frame: margin beyond what damage allows (q < 0.05), lower (−) or higher (+)",
+        "枠：マージンが損傷で許される範囲より低い（−）か高い（+）（q < 0.05）",
     ),
     "note:few_pairs_star": Bilingual("*: fewer than 40 pairs", "*：40 ペア未満"),
     "note:beyond": Bilingual("Filled: outside what damage allows (q < 0.05)", "塗り：損傷で許される範囲の外（q < 0.05）"),

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import pandas as pd
 import pyarrow as pa
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised whenever a table changes its columns or their meaning."""
-OLDEST_READ = {"sweep": 2}
+OLDEST_READ = {"sweep": 2, "contrast": 3}
 """By kind of run, the oldest version whose tables are as today's; of other kinds only today's are."""
 
 

@@ -17,6 +17,8 @@ from jaxtyping import Float, Int
 from scipy import stats
 from scipy.optimize import isotonic_regression
 
+from layerscope.stats.ratio import degrees_of_freedom
+
 FEWEST_POINTS = 6
 """Points that a relation needs."""
 FEWEST_CLUSTERS = 8
@@ -124,7 +126,7 @@ def outside(
         # where leaving out changes nothing but the last digits there is no spread to hold a distance against
         is_spread = error > _ROUNDING * np.maximum(np.abs(y), np.where(np.isfinite(nearer), np.abs(nearer), 0.0))
         t = np.where(is_spread, np.where(is_under, -nearer, nearer) / error, np.nan)
-        p_value = np.where(np.isfinite(t), np.minimum(2.0 * stats.t.sf(t, n_parts - 1), 1.0), np.nan)
+        p_value = np.where(np.isfinite(t), np.minimum(2.0 * stats.t.sf(t, degrees_of_freedom(counts_of)), 1.0), np.nan)
     has_bound = np.isfinite(nearer)
     if len(counts) < FEWEST_CLUSTERS:
         p_value = np.full(len(x), np.nan)

@@ -106,10 +106,10 @@ def _leave_one_out(sums: Float[np.ndarray, "measure document"], counts: Num[np.n
         # r − (S − s) / (N − n) = (s − r n) / (N − n)
         left = (sums - ratio[:, None] * counts)[:, there] / (counts.sum() - counts)[there]
         influence[:, there] = np.sqrt((n - 1) / max(n, 1)) * left
-    return _LeftOut(ratio, influence, _degrees_of_freedom(counts), n)
+    return _LeftOut(ratio, influence, degrees_of_freedom(counts), n)
 
 
-def _degrees_of_freedom(counts: Num[np.ndarray, " document"]) -> float:
+def degrees_of_freedom(counts: Num[np.ndarray, " document"]) -> float:
     """2 E[V]² / Var[V] of the jackknife's variance V, if effects per token are normal with one variance; 1 or more.
 
     With h a document's share of the counts and c = (h / (1 − h))², V is proportional to the quadratic form

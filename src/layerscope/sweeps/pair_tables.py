@@ -94,7 +94,13 @@ PREFERENCE = Table(
         Column("delta_margin_low_nats", pa.float64(), "nats per pair", f"Lower end of its {_OF_GROUP}", True),
         Column("delta_margin_high_nats", pa.float64(), "nats per pair", "Upper end.", True),
         Column("p_value", pa.float64(), "0..1", "Two-sided p of delta_margin_nats = 0; missing below 8 clusters.", True),
-        Column("q_value", pa.float64(), "0..1", "After Benjamini-Hochberg over the unit's variants × groups of a kind.", True),
+        Column(
+            "q_value",
+            pa.float64(),
+            "0..1",
+            "Benjamini-Hochberg over the unit's variants × groups of a kind, depths apart.",
+            True,
+        ),
         Column("not_finite", pa.int32(), "pairs", "Pairs whose NLL overflowed in the model's dtype."),
     ),
 )
@@ -162,6 +168,7 @@ PREFERENCE_DEPTH = Table(
         Column("group", NAMES, "-", "The subtype or term; all for all pairs."),
         Column("pairs", pa.int32(), "pairs", "Pairs with the unit on both sides, finite at every depth."),
         Column("clusters", pa.int32(), "-", "Templates, or pairs, that they lie in."),
+        Column("clusters_right", pa.int32(), "-", "Those of them with a pair whose right side the whole model finds likelier."),
         Column("clusters_of", NAMES, "-", "template; or pair, where there are fewer than ten templates."),
         Column("pairs_right", pa.int32(), "pairs", "Those whose right side the whole model finds likelier."),
         Column("is_few", pa.bool_(), "-", "Fewer than 40 of these: read with care."),

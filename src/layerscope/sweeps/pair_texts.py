@@ -10,6 +10,7 @@ layers see it in both rows: to run it once there, too, needs a mask that not eve
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,9 @@ from layerscope.pairs.judging_protocol import JudgingProtocol
 from layerscope.pairs.pair import MinimalPair
 from layerscope.sweeps.engine.walk import ShardScores
 from layerscope.sweeps.pair_tables import SIDES
+
+NAMED = ("id", "subtype", "term", "template", "source")
+"""Of a pair, what its tables and groups are made by."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +65,13 @@ class PairTexts:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over all sentences that are scored, in order."""
-        content = "\x1f".join(side.text for one in self.pairs for side in one.sides)
-        return hashlib.sha256(content.encode("utf-8")).hexdigest()
+        """SHA-256 over all pairs that are scored, in order: both sentences, and the names by which pairs are grouped."""
+        parts = [
+            part
+            for one in self.pairs
+            for part in (*(side.text for side in one.sides), *(getattr(one.pair, name) for name in NAMED))
+        ]
+        return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode("utf-8")).hexdigest()
 
 
 def prepare_pairs(
@@ -168,9 +176,9 @@ def _why_not(text: PairText) -> str | None:
     """Why a pair cannot be scored."""
     if np.array_equal(text.sides[0].ids, text.sides[1].ids):
         return "both sides have the same tokens"
-    if not all(side.n_scored for side in text.sides):
-        return "a side has no token with another before it"
-    return "a side is longer than the model's context" if any(side.n_cut for side in text.sides) else None
+    if any(side.n_cut for side in text.sides):
+        return "a side is longer than the model's context"
+    return None if all(side.n_scored for side in text.sides) else "a side has no token with another before it"
 
 
 def _shared(one: Int[np.ndarray, " seq"], other: Int[np.ndarray, " other_seq"]) -> int:

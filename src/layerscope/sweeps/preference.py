@@ -12,6 +12,7 @@ from layerscope.errors import RunError
 from layerscope.pairs.judging_protocol import JudgingProtocol
 from layerscope.paths.families import DEPTHS
 from layerscope.sweeps.analysis.beyond_damage import Explained, beyond_damage
+from layerscope.sweeps.analysis.preference import finest_kind
 from layerscope.sweeps.analysis.preference_depth_finding import preference_depth_finding
 from layerscope.sweeps.analysis.preference_finding import preference_finding
 from layerscope.sweeps.finished import FinishedRun
@@ -45,7 +46,7 @@ def find_preference(run: FinishedRun, *, unit: str = "sentence", seed: int = 42)
         seed: of permutations and of what the jackknife leaves out together.
 
     Raises:
-        RunError: an unknown unit, a run without pairs, or another process writes to the run directory.
+        RunError: an unknown unit or one that no pair has, a run without pairs, or another process writes to the run directory.
 
     Examples:
         >>> request = ls.SweepRequest("smollm2-135m", "texts.txt", experiments=("depth",), pairs=Path("pairs.jsonl"))
@@ -70,17 +71,24 @@ def _find(run: FinishedRun, unit: str, seed: int) -> Preference:
         raise RunError(f"A preference is read from a sweep with --pairs; '{run.directory.path}' has none: sweep again.")
     run.directory.check_places(BEYOND_DAMAGE.name, JSON)
     effects, pairs, preference = (run.directory.read_table(table).to_pandas() for table in (PAIR_EFFECTS, PAIRS, PREFERENCE))
+    units = [part for part in PARTS if (preference["unit"].astype(str) == part).any()]
+    if unit not in units:
+        raise RunError(
+            f"A unit is read from pairs that have it on both sides; none of '{run.directory.path}' has a scored {unit}: take "
+            f"--unit {' or '.join(units)}."
+        )
     is_tie_right = JudgingProtocol.parse(asked.protocol).is_tie_right
     table, explained = beyond_damage(effects, pairs, run.layers, unit=unit, is_tie_right=is_tie_right, seed=seed)
     run.directory.write_table(BEYOND_DAMAGE, table)
     of_unit = preference[preference["unit"] == unit]
     beyond = table.to_pandas()
+    kind = finest_kind(of_unit[of_unit["family"].astype(str) == "intact"])
     findings = {
         family: preference_finding(
             _chosen(beyond, family=family, kind="all", measure="margin"),
             _chosen(of_unit, family="intact", kind="all").iloc[0],
             [one for one in explained if one.family == family and one.kind == "all"],
-            _by_group(beyond, family),
+            _by_group(beyond, family, kind),
         )
         for family in dict.fromkeys(beyond["family"].astype(str))
     }
@@ -104,14 +112,9 @@ def _find(run: FinishedRun, unit: str, seed: int) -> Preference:
     return Preference(unit, of_unit, beyond, explained, findings)
 
 
-def _by_group(beyond: pd.DataFrame, family: str) -> pd.DataFrame:
-    """Margins of a family by the finest groups of pairs that there are, if there are several."""
-    rows = _chosen(beyond, family=family, measure="margin")
-    for kind in ("term", "subtype"):
-        of_kind = _chosen(rows, kind=kind)
-        if of_kind["group"].nunique() > 1:
-            return of_kind
-    return rows.iloc[:0]
+def _by_group(beyond: pd.DataFrame, family: str, kind: str) -> pd.DataFrame:
+    """Margins of a family by groups of pairs of a kind; of nothing but all pairs there are none."""
+    return _chosen(beyond, family=family, measure="margin", kind="" if kind == "all" else kind)
 
 
 def _plain(one: Explained) -> dict[str, Any]:

@@ -99,7 +99,13 @@ LAYERS = Table(
             "Two-sided p of delta_nll_nats = 0; missing for intact, and below 8 texts.",
             True,
         ),
-        Column("q_value", pa.float64(), "0..1", "p_value after Benjamini-Hochberg over the run's variants.", True),
+        Column(
+            "q_value",
+            pa.float64(),
+            "0..1",
+            "Benjamini-Hochberg over the run's variants, depths apart.",
+            True,
+        ),
         Column("top1_accuracy", pa.float64(), "0..1", "Share of scored tokens that are the argmax."),
         Column("agreement", pa.float64(), "0..1", "Share of scored tokens where the argmax is the intact model's."),
         Column("kl_nats", pa.float64(), "nats per token", "Mean KL(intact ‖ variant)."),
@@ -198,7 +204,13 @@ POS = Table(
         Column(
             "p_value", pa.float64(), "0..1", "Two-sided p of delta_nll_nats = 0; missing below 8 texts that have the tag.", True
         ),
-        Column("q_value", pa.float64(), "0..1", "After Benjamini-Hochberg over the unit's variants × tags.", True),
+        Column(
+            "q_value",
+            pa.float64(),
+            "0..1",
+            "Benjamini-Hochberg over the unit's variants × tags, depths apart.",
+            True,
+        ),
         Column("contrast_nats", pa.float64(), "nats per unit", "delta_nll_nats − that of all units of other tags.", True),
         Column("contrast_low_nats", pa.float64(), "nats per unit", "Lower end of its 95 % interval.", True),
         Column("contrast_high_nats", pa.float64(), "nats per unit", "Upper end of its 95 % interval.", True),
@@ -209,7 +221,13 @@ POS = Table(
             "Two-sided p of contrast_nats = 0; missing below 8 texts that have the tag.",
             True,
         ),
-        Column("contrast_q_value", pa.float64(), "0..1", "After Benjamini-Hochberg over the unit's variants × tags.", True),
+        Column(
+            "contrast_q_value",
+            pa.float64(),
+            "0..1",
+            "Benjamini-Hochberg over the unit's variants × tags, depths apart.",
+            True,
+        ),
         Column("intact_accuracy", pa.float64(), "0..1", "Share of units whose every token is the intact model's argmax."),
         Column("accuracy", pa.float64(), "0..1", "The same in the variant."),
         Column("agreement", pa.float64(), "0..1", "Share of units where every argmax is the intact model's."),
@@ -259,7 +277,13 @@ TRANSITIONS = Table(
         Column(
             "p_value", pa.float64(), "0..1", "Two-sided p of delta_nll_nats = 0; missing below 8 texts that have the tag.", True
         ),
-        Column("q_value", pa.float64(), "0..1", "After Benjamini-Hochberg over variants × transitions that have a p.", True),
+        Column(
+            "q_value",
+            pa.float64(),
+            "0..1",
+            "Benjamini-Hochberg over variants × transitions that have a p, depths apart.",
+            True,
+        ),
     ),
     made_by="layerscope pos",
 )

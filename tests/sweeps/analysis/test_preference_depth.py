@@ -139,10 +139,36 @@ def test_nothing_right_has_no_depth() -> None:
     assert "12" in said.ja
 
 
+def test_few_templates_with_a_right_pair_have_no_interval() -> None:
+    """Twelve templates, of which two have a pair that ends right; and one alone."""
+    margins = -np.ones((4, 48))
+    margins[:, [0, 1, 12, 13]] = 1.0
+    pairs = described(48, 12)
+    row = groups(margins, pairs).loc["all"]
+    assert (row["clusters"], row["clusters_right"], row["pairs_right"]) == (12, 2, 4)
+    said = preference_depth_finding(groups(margins, pairs).reset_index(), FALLING, 2).en
+    assert "so from layer -1.0 on, on average" in said, "no interval of two templates"
+    margins[:, [1, 13]] = -1.0
+    row = groups(margins, pairs).loc["all"]
+    assert row["clusters_right"] == 1
+    assert np.isnan(row["mean_depth_low"])
+    assert np.isnan(row["mean_depth_high"])
+
+
+def test_no_pair_that_is_finite_everywhere_gives_empty_tables() -> None:
+    margins = np.full((4, 12), np.nan)
+    assert len(tables(margins)) == 0
+    assert preference_depth_table(tables(margins), described(12, 12), 2).num_rows == 0
+
+
 def test_intervals_stay_within_what_can_be_and_few_pairs_have_none_that_is_said() -> None:
     margins = np.array([[1.0, -1.0], [-1.0, -1.0], [1.0, 1.0], [1.0, 1.0]])
     found = groups(margins, described(2, 2))
-    assert found.loc["all", ["mean_depth", "mean_depth_low", "mean_depth_high"]].tolist() == [1.0, 1.0, 1.0]
+    # two pairs of one depth say little of others: a share of 1 − √0.025 of them could lie at either end
+    others = 1.0 - 0.025**0.5
+    assert found.loc["all", ["mean_depth", "mean_depth_low", "mean_depth_high"]].tolist() == pytest.approx(
+        [1.0, 1.0 - 2.0 * others, 1.0 + others]
+    )
     margins = np.array([[1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [1.0, 1.0]])
     found = groups(margins, described(2, 2))
     assert found.loc["all", ["mean_depth", "mean_depth_low", "mean_depth_high"]].tolist() == [0.0, -1.0, 2.0]
@@ -173,13 +199,13 @@ def test_what_is_said_is_what_the_table_holds() -> None:
     interval = f"{row['mean_depth']:.1f} [{row['mean_depth_low']:.1f}, {row['mean_depth_high']:.1f}]"
     assert f"from layer {interval} on, on average (-1: embeddings; last layer: 11)" in said.en
     assert f"{row['flips_back']:.0%} [{row['flips_back_low']:.0%}, {row['flips_back_high']:.0%}] of all pairs" in said.en
-    assert "By group" not in said.en, "one name of the source's own is no spread of groups"
+    first, last = found[found["kind"] == "subtype"].sort_values("mean_depth").index
+    assert f"({first}) and " in said.en, "the source's own names are not of all pairs: subtypes"
+    assert said.en.endswith(f"({last}).")
     for number in (f"{row['mean_depth']:.1f}", f"{row['flips_back']:.0%}", "300", "11"):
         assert number in said.ja
-    subtypes = preference_depth_finding(found[found["kind"] != "term"].reset_index(), FALLING, 11)
-    first, last = found[found["kind"] == "subtype"].sort_values("mean_depth").index
-    assert f"({first}) and " in subtypes.en
-    assert subtypes.en.endswith(f"({last}).")
+    alone = preference_depth_finding(found[found["kind"] == "all"].reset_index(), FALLING, 11)
+    assert "By group" not in alone.en
 
 
 @pytest.mark.parametrize(
@@ -197,3 +223,10 @@ def test_where_it_rises_above_chance(accuracy: list[float], said: str) -> None:
     assert said in text.en
     assert f"midway from chance to the whole model's {accuracy[-1]:.0%}" in text.en
     assert f"{accuracy[-1]:.0%}" in text.ja
+
+
+@pytest.mark.parametrize("whole", [0.5, 0.6, 0.7])
+def test_of_a_model_that_is_not_told_from_chance_nothing_is_said(whole: float) -> None:
+    margins = np.random.default_rng(1).normal(0.8, 1.0, (4, 60))
+    found = groups(margins, described(60, 20)).reset_index()
+    assert "chance" not in preference_depth_finding(found, np.array([0.4, 0.5, 0.5, whole]), 2).en

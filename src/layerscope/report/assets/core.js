@@ -13,9 +13,9 @@ const state = { language: document.documentElement.lang === "ja" ? "ja" : "en", 
 
 function t(key, values = {}) {
   const found = words[key];
-  let text = found ? found[state.language === "ja" ? 1 : 0] : key;
-  for (const [name, value] of Object.entries(values)) text = text.replaceAll(`{${name}}`, () => String(value));
-  return text;
+  const text = found ? found[state.language === "ja" ? 1 : 0] : key;
+  // in one go: a value may hold what looks like a place
+  return text.replace(/\{(\w+)\}/g, (place, name) => (name in values ? String(values[name]) : place));
 }
 
 // A name of ours in the reader's language, any other as it is.

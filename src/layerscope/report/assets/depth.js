@@ -19,6 +19,11 @@ function layerAxis(family) {
   return isDepth(family) ? t("axis:after") : t("layer");
 }
 
+// What a depth is: the state goes into the final norm as it is, or through a tuned lens before.
+function depthNote(family) {
+  return note(t(family.startsWith("tuned-") ? "depth:tuned_note" : "depth:axis_note"));
+}
+
 // A variant in few characters: what stands behind its family's name.
 function shortName(row) {
   const start = `${row.family.split(":")[0]}-`;

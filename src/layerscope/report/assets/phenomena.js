@@ -1,11 +1,16 @@
 // Which layers for which phenomenon: groups of pairs by variants, coloured by the effect beyond the damage.
 
+// Families of which it is told what lies beyond their damage; depths do none.
+function damaging(sweep) {
+  return sweep.preference?.beyond ? Object.keys(sweep.preference.findings).filter((family) => !isDepth(family)) : [];
+}
+
 function phenomenaSection() {
-  const read = page.sweeps.map((sweep, i) => [sweep, i]).filter(([sweep]) => sweep.preference?.beyond);
+  const read = page.sweeps.map((sweep, i) => [sweep, i]).filter(([sweep]) => damaging(sweep).length > 0);
   const chosen = chosenIn("phenomena", { run: read[0][1], family: "", measure: "margin", kind: "" });
   const sweep = page.sweeps[chosen.run];
   const held = sweep.preference;
-  const families = Object.keys(held.findings);
+  const families = damaging(sweep);
   if (!families.includes(chosen.family)) [chosen.family] = families;
   const kinds = kindsOf(held);
   if (!kinds.includes(chosen.kind)) chosen.kind = kinds.at(-1);

@@ -97,7 +97,7 @@ function preferenceSection() {
       ),
     ),
     held.groups.length < held.groups_of ? note(t("preference:groups", { shown: held.groups.length, all: held.groups_of })) : "",
-    isDepth(chosen.family) ? note(t("depth:axis_note")) : "",
+    isDepth(chosen.family) ? depthNote(chosen.family) : "",
     byLayer,
     table,
     ...(hasDepths ? [el("h3", {}, t("depth:pairs")), note(t("depth:pairs_note")), byGroup, depthTable] : []),
@@ -220,10 +220,10 @@ async function preferenceByLayer(sweep, chosen, groups, width) {
       marks: [
         Plot.ruleY([even], { stroke: "currentColor", strokeOpacity: 0.4 }),
         isChange ? null : Plot.ruleY(intact, { y: "y", stroke: "group", strokeDasharray: "5 4", strokeOpacity: 0.8 }),
-        intact.length > MOST_BANDS
+        intact.length > MOST_BANDS || isOfHeads(chosen.family)
           ? null
           : Plot.areaY(rows, { x: "x", y1: "low", y2: "high", z: "group", fill: "group", fillOpacity: 0.15 }),
-        Plot.lineY(rows, { x: "x", y: "y", z: "group", stroke: "group", strokeWidth: 1.6 }),
+        isOfHeads(chosen.family) ? null : Plot.lineY(rows, { x: "x", y: "y", z: "group", stroke: "group", strokeWidth: 1.6 }),
         Plot.dot(rows, { x: "x", y: "y", stroke: "group", fill: "group", symbol: "group", r: 3 }),
         tip(
           rows.filter((row) => !Number.isNaN(row.y)),
@@ -256,14 +256,18 @@ function damageByLayer(variants, chosen, x, width) {
       },
       marks: [
         scale.type === "log" ? null : Plot.ruleY([0], { stroke: "currentColor", strokeOpacity: 0.4 }),
-        Plot.areaY(variants, {
-          x: "first",
-          y1: (row) => (row.low === null ? NaN : Math.max(row.low, floor)),
-          y2: (row) => row.high ?? NaN,
-          fill: "var(--soft)",
-          fillOpacity: 0.2,
-        }),
-        Plot.lineY(variants, { x: "first", y: "delta", stroke: "var(--soft)", strokeWidth: 1.6 }),
+        ...(isOfHeads(chosen.family)
+          ? [] // several stand at one layer
+          : [
+            Plot.areaY(variants, {
+              x: "first",
+              y1: (row) => (row.low === null ? NaN : Math.max(row.low, floor)),
+              y2: (row) => row.high ?? NaN,
+              fill: "var(--soft)",
+              fillOpacity: 0.2,
+            }),
+            Plot.lineY(variants, { x: "first", y: "delta", stroke: "var(--soft)", strokeWidth: 1.6 }),
+            ]),
         Plot.dot(variants, { x: "first", y: "delta", fill: "var(--soft)", r: 2.5 }),
         tip(variants, { x: "first", y: "delta" }, (row) => [
           row.name,

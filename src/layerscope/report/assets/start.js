@@ -4,7 +4,7 @@ function sections() {
   const made = [];
   if (page.sweeps.length) made.push(["sweep", sweepSection]);
   if (page.sweeps.some((sweep) => sweep.preference !== null)) made.push(["preference", preferenceSection]);
-  if (page.sweeps.some((sweep) => sweep.preference?.beyond)) made.push(["phenomena", phenomenaSection]);
+  if (page.sweeps.some((sweep) => damaging(sweep).length > 0)) made.push(["phenomena", phenomenaSection]);
   if (page.sweeps.length) made.push(["pos", posSection]);
   if (page.sweeps.some((sweep) => sweep.text !== null)) made.push(["text", textSection]);
   if (page.contrasts.length) made.push(["contrast", contrastSection]);

@@ -16,7 +16,7 @@ function sweepSection() {
   const proxies = figure((width) => proxyChart(chosen, width));
   const below = el("div");
   const ofFamily = el("div", { class: "together" });
-  const depthNote = note(t("depth:axis_note"));
+  const ofDepth = el("div");
   const again = async () => {
     effects.again();
     proxies.again();
@@ -86,7 +86,7 @@ function sweepSection() {
   const suit = () => {
     ofFamily.replaceChildren(...choices());
     ofProxies.hidden = isDepth(chosen.family);
-    depthNote.hidden = !isDepth(chosen.family);
+    ofDepth.replaceChildren(...(isDepth(chosen.family) ? [depthNote(chosen.family)] : []));
   };
   suit();
   effectsBelow(chosen).then((made) => below.replaceChildren(...made));
@@ -97,7 +97,7 @@ function sweepSection() {
     note(t("sweep:note")),
     page.sweeps.length > 1 ? el("p", { class: "caveat" }, t("sweep:caveat")) : null,
     controls,
-    depthNote,
+    ofDepth,
     effects,
     below,
     ofProxies,

@@ -13,9 +13,9 @@ from scipy import stats
 from layerscope.paths.families import DEPTHS, is_of_heads
 from layerscope.paths.variants import Variant, touched_span
 from layerscope.results.schema import gaps
-from layerscope.stats.false_discovery import benjamini_hochberg
 from layerscope.stats.looks import p_value_of_looks
 from layerscope.stats.ratio import Interval, ratio_interval
+from layerscope.sweeps.analysis.q_values import q_values
 from layerscope.sweeps.analysis.totals import DocumentTotals
 from layerscope.sweeps.tables import LAYERS, PROXIES
 
@@ -72,7 +72,7 @@ def layers_table(
             "delta_nll_low_nats": gaps(interval.low),
             "delta_nll_high_nats": gaps(interval.high),
             "p_value": gaps(p_values),
-            "q_value": gaps(benjamini_hochberg(p_values)),
+            "q_value": gaps(q_values(p_values, [variant.family for variant in variants])),
             "top1_accuracy": totals.sums["is_top1"].sum(axis=1) / n_tokens,
             "agreement": totals.sums["agrees_with_intact"].sum(axis=1) / n_tokens,
             "kl_nats": totals.sums["kl_nats"].sum(axis=1) / n_tokens,

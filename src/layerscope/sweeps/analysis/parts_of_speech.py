@@ -14,10 +14,10 @@ import pyarrow as pa
 from jaxtyping import Float
 
 from layerscope.language.words import CLOSED_TAGS, OPEN_TAGS, UPOS_TAGS
-from layerscope.stats.false_discovery import benjamini_hochberg
 from layerscope.stats.looks import p_value_of_looks
 from layerscope.stats.ratio import Interval, contrast_interval, ratio_interval
 from layerscope.sweeps.analysis.item_sums import ItemSums
+from layerscope.sweeps.analysis.q_values import q_values
 from layerscope.sweeps.tables import POS, TRANSITIONS
 
 FEWEST_ITEMS = 200
@@ -48,7 +48,8 @@ def pos_table(by_item: dict[str, ItemSums], layers: pd.DataFrame, level: float) 
     for name in ("", "contrast_"):
         table[f"{name}q_value"] = np.nan
         for _, rows in table[table["kind"] == "tag"].groupby("unit"):
-            table.loc[rows.index, f"{name}q_value"] = benjamini_hochberg(rows[f"{name}p_value"].to_numpy(dtype=float))
+            p_values = rows[f"{name}p_value"].to_numpy(dtype=float)
+            table.loc[rows.index, f"{name}q_value"] = q_values(p_values, rows["family"].tolist())
     return POS.from_frame(table)
 
 
@@ -76,7 +77,7 @@ def transitions_table(pairs: Sequence[tuple[str, str]], sums: ItemSums, layers: 
     for place, group in enumerate(often.tolist()):
         rows = table.index[group * n_variants : (group + 1) * n_variants]
         _put(table, rows, "delta_nll", own[place], level)
-    table["q_value"] = benjamini_hochberg(table["p_value"].to_numpy(dtype=float))
+    table["q_value"] = q_values(table["p_value"].to_numpy(dtype=float), table["family"].tolist())
     return TRANSITIONS.from_frame(table.rename(columns={"items": "words"}))
 
 

@@ -17,8 +17,8 @@ import pyarrow as pa
 from jaxtyping import Bool, Float, Int
 
 from layerscope.results.schema import gaps
-from layerscope.stats.false_discovery import benjamini_hochberg
 from layerscope.stats.ratio import Interval, ratio_interval
+from layerscope.sweeps.analysis.q_values import q_values
 from layerscope.sweeps.pair_tables import PAIR_EFFECTS, PARTS, PREFERENCE, SIDES
 
 _SCORES = tuple(f"{part}_{side}_nats" for part in PARTS for side in SIDES)
@@ -82,6 +82,23 @@ def pair_groups(pairs: pd.DataFrame) -> Iterator[PairGroup]:
                 yield PairGroup(kind, name, np.flatnonzero(names == name))
 
 
+def finest_kind(groups: pd.DataFrame) -> str:
+    """By which names groups of pairs are told apart: the source's own, where every pair has one; else subtypes, if several.
+
+    Args:
+        groups: ``kind``, ``group`` and ``pairs``; a row a group, or several of the same.
+
+    Returns:
+        ``term``, ``subtype``, or ``all``.
+    """
+    rows = groups.astype({"kind": str, "group": str}).drop_duplicates(["kind", "group"])
+    n_pairs, n_groups = rows.groupby("kind")["pairs"].sum(), rows["kind"].value_counts()
+    for kind in ("term", "subtype"):
+        if n_groups.get(kind, 0) > 1 and n_pairs[kind] == n_pairs["all"]:
+            return kind
+    return "all"
+
+
 def clusters_of(templates: np.ndarray) -> tuple[str, Int[np.ndarray, " pair"]]:
     """What is independent in a group: its templates; its pairs where those are few. With the cluster of each pair."""
     _, cluster = np.unique(templates, return_inverse=True)
@@ -114,7 +131,7 @@ def preference_table(effects: pd.DataFrame, pairs: pd.DataFrame, layers: pd.Data
     table = pd.concat(frames, ignore_index=True)
     table["q_value"] = np.nan
     for _, rows in table.groupby(["unit", "kind"]):
-        table.loc[rows.index, "q_value"] = benjamini_hochberg(rows["p_value"].to_numpy(dtype=float))
+        table.loc[rows.index, "q_value"] = q_values(rows["p_value"].to_numpy(dtype=float), rows["family"].tolist())
     return PREFERENCE.from_frame(table)
 
 

@@ -70,7 +70,7 @@ def preference_depth_table(depths: pd.DataFrame, pairs: pd.DataFrame, last: int)
             if len(chosen):
                 names = {"family": family, "unit": unit, "kind": group.kind, "group": group.name}
                 found.append({**names, **_of_group(chosen, templates[chosen.index], last)})
-    return PREFERENCE_DEPTH.from_frame(pd.DataFrame(found))
+    return PREFERENCE_DEPTH.from_frame(pd.DataFrame(found, columns=[column.name for column in PREFERENCE_DEPTH.columns]))
 
 
 def _of_group(rows: pd.DataFrame, templates: np.ndarray, last: int) -> dict[str, object]:
@@ -80,6 +80,7 @@ def _of_group(rows: pd.DataFrame, templates: np.ndarray, last: int) -> dict[str,
     found: dict[str, object] = {
         "pairs": len(rows),
         "clusters": cluster.max() + 1,
+        "clusters_right": len(np.unique(cluster[is_right])),
         "clusters_of": kind,
         "pairs_right": int(is_right.sum()),
         "is_few": int(is_right.sum()) < FEW_PAIRS,
@@ -101,22 +102,21 @@ def _mean(
     chosen: Bool[np.ndarray, " pair"],
     ends: tuple[float, float],
 ) -> tuple[float, tuple[float, float]]:
-    """Mean over some pairs, with its interval over clusters; NaN where there are none.
+    """Mean over some pairs, with its interval over clusters; NaN without pairs, and no interval with fewer than two clusters.
 
-    Values lie between two ends, and so does the interval. Where every one lies at an end, nothing tells of their spread: then n
-    clusters leave room, at 95 %, for a share of others of 1 − 0.025^(1/n), all of them at the far end.
+    Values lie between two ends, and so does the interval. Where all are one, nothing tells of their spread: then n clusters
+    leave room, at 95 %, for a share of others of 1 − 0.025^(1/n), all of them at an end.
     """
     if not chosen.any():
         return np.nan, (np.nan, np.nan)
     n_clusters = int(cluster.max()) + 1
     sums = np.bincount(cluster[chosen], values[chosen], minlength=n_clusters)
     counts = np.bincount(cluster[chosen], minlength=n_clusters)
-    mean = float(sums.sum() / counts.sum())
+    mean, n_used = float(sums.sum() / counts.sum()), int((counts > 0).sum())
+    if n_used < 2:
+        return mean, (np.nan, np.nan)
+    if np.ptp(values[chosen]) == 0.0:
+        others = 1.0 - 0.025 ** (1.0 / n_used)
+        return mean, (mean - others * (mean - ends[0]), mean + others * (ends[1] - mean))
     interval = ratio_interval(sums[None], counts)
-    low, high = (float(np.clip(end[0], *ends)) for end in (interval.low, interval.high))
-    room = (ends[1] - ends[0]) * (1.0 - 0.025 ** (1.0 / int((counts > 0).sum())))
-    if (values[chosen] == ends[0]).all():
-        high = ends[0] + room
-    elif (values[chosen] == ends[1]).all():
-        low = ends[1] - room
-    return mean, (low, high)
+    return mean, (float(np.clip(interval.low[0], *ends)), float(np.clip(interval.high[0], *ends)))

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from layerscope.bilingual import Bilingual
 from layerscope.stats.ratio import FEWEST_DOCUMENTS
 from layerscope.sweeps.analysis.depth_finding import LENSES
+from layerscope.sweeps.analysis.preference import finest_kind
 
 _FEWEST_NAMED = 20
 """Pairs of a group that is named."""
@@ -32,7 +33,7 @@ def preference_depth_finding(rows: pd.DataFrame, accuracy: Float[np.ndarray, " d
     if n_right == 0:
         return Bilingual(
             f"The whole model finds the right side likelier in none of {n_pairs:,} pairs.",
-            f"モデル全体が正しい側を選ぶペアは {n_pairs:,} 組中にない。",
+            f"モデル全体が正しい側を選ぶペアは {n_pairs:,} 組中 1 組もない。",
         )
     lens = LENSES[str(everything["family"])]
     mean_en, mean_ja = _with_interval(everything, "mean_depth", "{:.1f}")
@@ -47,11 +48,11 @@ def preference_depth_finding(rows: pd.DataFrame, accuracy: Float[np.ndarray, " d
         f"モデル全体が正しい側を選ぶ {n_right:,} 組（全 {n_pairs:,} 組）では、平均して層 {mean_ja}からその選好が続く"
         f"（-1：埋め込み、最終層：{last}）。全ペアの {flips_ja}では、ある深さで正しい側が選ばれ、より後の深さで選ばれない。"
     )
-    halfway_en, halfway_ja = _halfway(accuracy)
+    halfway_en, halfway_ja = _halfway(accuracy, int(everything["clusters"]))
     en, ja = en + halfway_en, ja + halfway_ja
-    kind = "term" if (rows["kind"].astype(str) == "term").any() else "subtype"
+    kind = finest_kind(rows)
     groups = rows[(rows["kind"].astype(str) == kind) & (rows["pairs_right"] >= _FEWEST_NAMED)].sort_values("mean_depth")
-    if len(groups) < 2:
+    if kind == "all" or len(groups) < 2:
         return Bilingual(en, ja)
     (first_en, first_ja), (last_en, last_ja) = (_with_interval(groups.iloc[at], "mean_depth", "{:.1f}") for at in (0, -1))
     names = groups["group"].astype(str)
@@ -61,14 +62,30 @@ def preference_depth_finding(rows: pd.DataFrame, accuracy: Float[np.ndarray, " d
     )
 
 
-def _halfway(accuracy: Float[np.ndarray, " depth"]) -> tuple[str, str]:
-    """From where on more pairs are right than lie midway from chance to the whole model; nothing where it is at chance."""
-    whole = float(accuracy[-1])
-    if whole <= 0.5:
+def halfway_depth(accuracy: Float[np.ndarray, " depth"], n_clusters: int) -> int | None:
+    """The depth from which on accuracy stays at or above the middle between chance and the whole model's.
+
+    Args:
+        accuracy: by depth, from the embeddings (−1) to the last layer.
+        n_clusters: independent pieces of which the accuracy is a mean; it counts as above chance from 1.96 standard errors on,
+            as if all pairs of a cluster had one outcome.
+
+    Returns:
+        None where the whole model's accuracy is not told from chance.
+    """
+    if float(accuracy[-1]) - 0.5 <= 1.96 * 0.5 / np.sqrt(n_clusters):
+        return None
+    below = np.flatnonzero(accuracy < (0.5 + accuracy[-1]) / 2.0)
+    return int(below[-1]) if len(below) else -1  # depths count from -1: the one after the last that is below
+
+
+def _halfway(accuracy: Float[np.ndarray, " depth"], n_clusters: int) -> tuple[str, str]:
+    """From where on accuracy lies between chance and the whole model; nothing where that is not told from chance."""
+    depth = halfway_depth(accuracy, n_clusters)
+    if depth is None:
         return "", ""
+    whole = float(accuracy[-1])
     middle = (0.5 + whole) / 2.0
-    below = np.flatnonzero(accuracy < middle)
-    depth = int(below[-1]) if len(below) else -1  # depths count from -1: this is the one after the last that is below
     place, where = ("the embeddings", "埋め込み") if depth < 0 else (f"layer {depth}", f"層 {depth}")
     return (
         f" From {place} on at least {middle:.0%} of pairs are right, which is midway from chance to the whole model's "
@@ -80,7 +97,8 @@ def _halfway(accuracy: Float[np.ndarray, " depth"]) -> tuple[str, str]:
 def _with_interval(row: pd.Series[Any], name: str, form: str) -> tuple[str, str]:
     """A value with its interval, if it is of templates or pairs enough, in both languages."""
     value = form.format(row[name])
-    if row["clusters"] < FEWEST_DOCUMENTS or pd.isna(row[f"{name}_low"]):
+    n_clusters = row["clusters_right"] if name == "mean_depth" else row["clusters"]
+    if n_clusters < FEWEST_DOCUMENTS or pd.isna(row[f"{name}_low"]):
         return value, value
     low, high = (form.format(row[f"{name}_{end}"]) for end in ("low", "high"))
     return f"{value} [{low}, {high}]", f"{value}［{low}、{high}］"

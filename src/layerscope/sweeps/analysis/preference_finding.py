@@ -32,7 +32,8 @@ def preference_finding(
 
 def _of_groups(rows: pd.DataFrame) -> Bilingual:
     """Which variants are beyond their damage for which groups of pairs."""
-    n_tested = int(rows["q_value"].notna().sum())
+    rows = rows[rows["q_value"].notna()]
+    n_tested = len(rows)
     if n_tested == 0:
         return Bilingual("", "")
     found = rows[rows["q_value"] < LEVEL].sort_values("q_value", kind="stable")
@@ -76,6 +77,7 @@ def _overall(rows: pd.DataFrame, intact: pd.Series[Any], explained: Sequence[Exp
             "テンプレートやペアが少なく、変種ごとの検定はできない。",
         )
         return Bilingual(known.en + by_damage.en + few.en, known.ja + by_damage.ja + few.ja)
+    n_tested = int(np.isfinite(tested).sum())
     found = rows[tested < LEVEL]
     worse, better = found[found["beyond"] < 0].sort_values("beyond"), found[found["beyond"] > 0].sort_values("beyond")[::-1]
     if found.empty:
@@ -85,14 +87,14 @@ def _overall(rows: pd.DataFrame, intact: pd.Series[Any], explained: Sequence[Exp
         )
         return Bilingual(known.en + by_damage.en + said.en, known.ja + by_damage.ja + said.ja)
     parts = [
-        (Bilingual("cost more of the preference than their damage allows", "損傷で許される以上に選好を損なうのは"), worse),
+        (Bilingual("cost more of the preference than damage allows", "損傷で許される以上に選好を損なうのは"), worse),
         (Bilingual("cost less than it allows", "損傷で許されるほど損なわないのは"), better),
     ]
     en = "; ".join(f"{_listed(some, 'en')} {words.en}" for words, some in parts if len(some))
     ja = "。".join(f"{words.ja} {_listed(some, 'ja')}" for words, some in parts if len(some))
     return Bilingual(
-        f"{known.en}{by_damage.en} Beyond it (q < {LEVEL:g}, {len(found)} of {len(rows)} variants): {en}.",
-        f"{known.ja}{by_damage.ja}それを超えるもの（q < {LEVEL:g}、{len(rows)} 変種中 {len(found)}）：{ja}。",
+        f"{known.en}{by_damage.en} Beyond it (q < {LEVEL:g}, {len(found)} of {n_tested} variants): {en}.",
+        f"{known.ja}{by_damage.ja}それを超えるもの（q < {LEVEL:g}、{n_tested} 変種中 {len(found)}）：{ja}。",
     )
 
 

@@ -59,7 +59,7 @@ def preference_figures(
             of_unit = depths[depths["unit"].astype(str) == unit].astype(dict.fromkeys(("family", "kind", "group"), str))
             for family in dict.fromkeys(of_unit["family"]):
                 shown, of_family = (some[some["family"] == family] for some in (rows, of_unit))
-                lines = f"{caption}\n{label(f'name:{family}', language)}"
+                lines = f"{caption}\n{label(f'lens:{family}', language)}"
                 figures[f"preference_{family}"] = preference_depth_figure(shown, of_family, lines, language)
     return figures
 
@@ -94,11 +94,14 @@ def by_layer(rows: pd.DataFrame, outside: pd.DataFrame, caption: str, language: 
     is_tested = bool(np.isfinite(q_values).any())
     uncertain = np.argwhere(~(q_values < _LEVEL) & is_tested)
     below.scatter(uncertain[:, 1], uncertain[:, 0], s=1.2, color="black", linewidths=0)
-    found = outside[outside["q_value"] < _LEVEL].groupby(["kind", "group"])["variant"].agg(set).to_dict()
+    found = outside[outside["q_value"] < _LEVEL].groupby(["kind", "group"])
+    signs = {name: dict(zip(rows["variant"], rows["beyond"], strict=True)) for name, rows in found}
     variants = some[0]["variant"].tolist()
-    framed = [(x, y) for y, name in enumerate(names) for x, one in enumerate(variants) if one in found.get(name, ())]
+    framed = [(x, y) for y, name in enumerate(names) for x, one in enumerate(variants) if one in signs.get(name, {})]
     for x, y in framed:
         below.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, edgecolor="black", linewidth=0.8))
+        sign = "+" if signs[names[y]][variants[x]] > 0 else "−"
+        below.text(x, y, sign, ha="center", va="center", fontsize=6, color="black")
     below.set_yticks(range(len(names)), labels)
     step = max(1, round(len(at) / 8))
     below.set_xticks(range(0, len(at), step), [str(int(layer)) for layer in at[::step]])
@@ -135,7 +138,9 @@ def against_damage(outside: pd.DataFrame, preference: pd.DataFrame, caption: str
         axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0, step="mid")
         faces = [colour if found else "white" for found in is_found]
         axes.scatter(x, y, s=12, c=faces, edgecolors=colour, marker=marker, linewidths=0.8)
-        axes.scatter([], [], s=12, color=colour, marker=marker, label=label(f"name:{family}", language))
+        axes.scatter(
+            [], [], s=12, c="white", edgecolors=colour, marker=marker, linewidths=0.8, label=label(f"name:{family}", language)
+        )
         far = rows.assign(y=y, found=is_found, size=rows["beyond"].abs()).sort_values(["found", "size"], ascending=False)
         worst = rows.assign(y=y).tail(_LARGEST_NAMED)  # of these damage says least
         named = pd.concat([far[far["size"] > 0].head(_MOST_NAMED), worst]).drop_duplicates("variant")

@@ -10,6 +10,7 @@ import pandas as pd
 from layerscope.bilingual import Language
 from layerscope.figures.labels import label
 from layerscope.figures.style import HALF_PAGE_INCHES, PAGE_INCHES
+from layerscope.sweeps.analysis.preference import finest_kind
 
 _MAP_INCHES = 3.0
 _INCHES_A_LETTER = 0.065
@@ -23,10 +24,7 @@ def shown_groups(rows: pd.DataFrame) -> list[tuple[str, str]]:
         rows: rows of preference.parquet, of one family and unit.
     """
     groups = rows[["kind", "group", "pairs"]].drop_duplicates()
-    if (groups["kind"] == "term").any():  # the source's own names are finer than subtypes
-        groups = groups[groups["kind"] != "subtype"]
-    elif (groups["kind"] == "subtype").sum() == 1:
-        groups = groups[groups["kind"] == "all"]
+    groups = groups[groups["kind"].isin(["all", finest_kind(groups)])]
     return list(zip(groups["kind"], groups["group"], strict=True))
 
 
@@ -34,7 +32,8 @@ def group_label(group: tuple[str, str], rows: pd.DataFrame, language: Language) 
     """A group's name, how many pairs it has, and a star where those are few."""
     kind, name = group
     mark = "*" if bool(rows["is_few"].iloc[0]) else ""
-    return f"{_shortened(label('all_pairs', language) if kind == 'all' else name)} ({int(rows['pairs'].iloc[0]):,}){mark}"
+    shown = _shortened(label("all_pairs", language) if kind == "all" else name).replace("$", r"\$")  # a dollar begins a formula
+    return f"{shown} ({int(rows['pairs'].iloc[0]):,}){mark}"
 
 
 def width_for(labels: Sequence[str]) -> float:
