@@ -162,7 +162,7 @@ def groups(studied: Sequence[Studied]) -> list[tuple[str, str]]:
 def how_often_right(studied: Sequence[Studied]) -> str:
     """Accuracy of the intact models, where it lies midway from chance, where the right side stays likelier, and flips."""
     heads = [
-        f"{what}, {one.name}" for one in studied for what in ("right", "midway from layer", "stays from layer", "flips back")
+        f"{what}, {one.name}" for one in studied for what in ("right", "halfway from layer", "stays from layer", "flips back")
     ]
     rows = []
     for group in groups(studied):
