@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -31,38 +30,10 @@ LAYERS, WIDTH = 4, 32
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator:
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM)
-        yield started
-        started.close()
-
-
-@pytest.fixture(scope="module")
 def file(runs: TinyRuns, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("browser") / "a page.html"
     write_report(runs.all, path)
     return path
-
-
-@pytest.fixture(scope="module")
-def shared(browser, file: Path) -> Iterator[Opened]:
-    with opened(browser, file) as one:
-        yield one
-
-
-@pytest.fixture
-def page(shared: Opened, request: pytest.FixtureRequest) -> Iterator[Opened]:
-    """In English on light paper; opened once, because opening takes longer than most tests do: each chooses what it needs."""
-    failed = request.session.testsfailed
-    yield shared
-    try:
-        shared.check()
-    finally:
-        shared.complaints.clear()
-        if request.session.testsfailed > failed:
-            shared.page.reload()
-            shared.wait(150)
 
 
 # every control, in both languages and themes

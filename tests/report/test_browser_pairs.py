@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -38,38 +37,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> PairRuns:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator:
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM)
-        yield started
-        started.close()
-
-
-@pytest.fixture(scope="module")
 def file(runs: PairRuns, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("browser") / "pairs.html"
     write_report([runs.read], path)
     return path
-
-
-@pytest.fixture(scope="module")
-def shared(browser, file: Path) -> Iterator[Opened]:
-    with opened(browser, file) as one:
-        yield one
-
-
-@pytest.fixture
-def page(shared: Opened, request: pytest.FixtureRequest) -> Iterator[Opened]:
-    """Opened once: each test chooses what it needs."""
-    failed = request.session.testsfailed
-    yield shared
-    try:
-        shared.check()
-    finally:
-        shared.complaints.clear()
-        if request.session.testsfailed > failed:
-            shared.page.reload()
-            shared.wait(150)
 
 
 def table(run: Path, which) -> pd.DataFrame:
