@@ -7,7 +7,7 @@ Axes: ``token`` (rows from anywhere).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -39,17 +39,35 @@ def nll_of(
         final: the state that predicts each token.
         targets: the tokens.
     """
-    found, n_tokens = [torch.zeros(0)], len(targets)
-    features, targets = decoder.head.features(_filled(final)), _filled(targets)
-    for rows in _chunks(decoder, len(targets)):
-        wanted = targets[rows].to(decoder.head.device)
-        normalisers, target_logit = [], torch.zeros(len(wanted), device=decoder.head.device)
+    return nll_of_several(decoder, [final], targets)[0]
+
+
+@torch.inference_mode()
+def nll_of_several(
+    decoder: Decoder, finals: Sequence[Float[Tensor, "token ..."]], targets: Int[Tensor, " token"]
+) -> Float[np.ndarray, "state token"]:
+    """−ln p of some tokens by several states each; a slice of the output matrix serves all of them.
+
+    Args:
+        decoder: gives the logits.
+        finals: the states that predict each token, one array of them a row of the result.
+        targets: the tokens.
+    """
+    n_tokens = len(targets)
+    features, filled = [decoder.head.features(_filled(final)) for final in finals], _filled(targets)
+    found = torch.full((len(features), len(filled)), torch.nan)
+    for rows in _chunks(decoder, len(filled)):
+        wanted = filled[rows].to(decoder.head.device)
+        normalisers: list[list[Tensor]] = [[] for _ in features]
+        target_logit = [torch.zeros(len(wanted), device=decoder.head.device)] * len(features)
         for start, stop in _slices(decoder):
-            logits = decoder.head.logits(features[rows], start, stop).float()
-            normalisers.append(logits.logsumexp(dim=1))
-            target_logit = _taken(target_logit, logits, wanted, start)
-        found.append((torch.stack(normalisers).logsumexp(dim=0) - target_logit).cpu())
-    return torch.cat(found)[:n_tokens].numpy()
+            for index, some in enumerate(features):
+                logits = decoder.head.logits(some[rows], start, stop).float()
+                normalisers[index].append(logits.logsumexp(dim=1))
+                target_logit[index] = _taken(target_logit[index], logits, wanted, start)
+        for index, of_slices in enumerate(normalisers):
+            found[index, rows] = (torch.stack(of_slices).logsumexp(dim=0) - target_logit[index]).cpu()
+    return found[:, :n_tokens].numpy()
 
 
 @torch.inference_mode()

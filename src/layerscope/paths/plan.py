@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from layerscope.paths.steps import Step
+from layerscope.paths.trie import ROOT, PrefixTree, Visit
 from layerscope.paths.variants import Variant
 
 
@@ -70,14 +71,6 @@ class SweepPlan:
         return peak
 
 
-@dataclass
-class _Node:
-    """A trie node: the state after some prefix of steps."""
-
-    children: dict[Step, _Node] = field(default_factory=dict)
-    variants: list[int] = field(default_factory=list)
-
-
 def plan_sweep(variants: Sequence[Variant], n_layers: int) -> SweepPlan:
     """Share the prefixes of some variants and lay out the walk.
 
@@ -98,44 +91,27 @@ def plan_sweep(variants: Sequence[Variant], n_layers: int) -> SweepPlan:
     """
     if not variants or variants[0] != Variant.intact(n_layers):
         raise ValueError("the first variant of a plan is the intact model")
-    root = _Node()
-    for index, variant in enumerate(variants):
+    for variant in variants:
         variant.path.check_fits(n_layers)
-        node = root
-        for step in variant.path.steps:
-            node = node.children.setdefault(step, _Node())
-        node.variants.append(index)
-    return SweepPlan(tuple(variants), n_layers, tuple(_lay_out(root, n_layers)), tuple(root.variants))
+    at_start, visits = PrefixTree().walk([variant.path for variant in variants])
+    return SweepPlan(tuple(variants), n_layers, tuple(_in_slots(visits, n_layers)), at_start.get(ROOT, ()))
 
 
-def _lay_out(root: _Node, n_layers: int) -> list[Instruction]:
-    """Depth first; the intact child is the first of each node, because the intact variant was inserted first."""
+def _in_slots(visits: Sequence[Visit], n_layers: int) -> list[Instruction]:
+    """Each state in a slot that is free; the intact path is the first, so that its nodes are those numbered first."""
+    slot_of, free, n_slots = {ROOT: 0}, list[int](), 1
     instructions: list[Instruction] = []
-    free: list[int] = []
-    n_slots = 1
-    # (slot of the parent, step, child node, whether the parent has no child after this one, depth on the intact path or None)
-    pending: list[tuple[int, Step, _Node, bool, int | None]] = []
-
-    def push_children(node: _Node, slot: int, intact_depth: int | None) -> None:
-        steps = list(node.children.items())
-        for position in reversed(range(len(steps))):
-            step, child = steps[position]
-            on_intact = intact_depth is not None and position == 0 and intact_depth < n_layers
-            depth = intact_depth + 1 if on_intact and intact_depth is not None else None
-            pending.append((slot, step, child, position == len(steps) - 1, depth))
-
-    push_children(root, 0, 0)
-    while pending:
-        source, step, node, last_use, intact_depth = pending.pop()
+    for visit in visits:
+        source = slot_of[visit.parent]
         if free:
             target = free.pop()
         else:
             target, n_slots = n_slots, n_slots + 1
-        is_leaf = not node.children
-        instructions.append(Instruction(source, step, target, last_use, tuple(node.variants), intact_depth, is_leaf))
-        if last_use:
+        slot_of[visit.node] = target
+        intact_depth = visit.node if visit.node <= n_layers else None
+        instructions.append(Instruction(source, visit.step, target, visit.is_last_use, visit.ends, intact_depth, visit.is_leaf))
+        if visit.is_last_use:
             free.append(source)
-        if is_leaf:
+        if visit.is_leaf:
             free.append(target)
-        push_children(node, target, intact_depth)
     return instructions

@@ -44,14 +44,15 @@ def p_value_of_looks(p_value: Float[np.ndarray, "*shape"], level: float) -> Floa
     return raised
 
 
-def plan_looks(cap: int) -> Looks:
-    """Looks from 32 documents on, each at half as many again, up to a cap.
+def plan_looks(cap: int, *, first: int = FIRST_LOOK) -> Looks:
+    """Looks from some number of documents on, each at half as many again, up to a cap.
 
     Args:
         cap: documents that there are, or that one is ready to take; 1 or more.
+        first: documents before the first look.
     """
     sizes: list[int] = []
-    size = float(FIRST_LOOK)
+    size = float(first)
     while size < cap:
         sizes.append(int(size))
         size *= GROWTH

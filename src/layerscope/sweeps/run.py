@@ -10,13 +10,14 @@ import pandas as pd
 from layerscope.corpora.protocols import WindowedCorpus
 from layerscope.corpora.windows import Window
 from layerscope.engine.finite import check_texts
-from layerscope.errors import ModelError, RunError
+from layerscope.errors import ModelError
 from layerscope.models.decoder import Decoder, context_length
 from layerscope.models.tuned_lens import attach_lens
 from layerscope.paths.families import DEPTHS
 from layerscope.paths.plan import SweepPlan
 from layerscope.progress import Progress, nobody_asks
 from layerscope.results.environment import environment, package_versions
+from layerscope.results.kernels import check_same_kernels
 from layerscope.results.schema import SCHEMA_VERSION
 from layerscope.sweeps.analysis.layers import layers_table, proxies_table
 from layerscope.sweeps.analysis.prediction_depth import prediction_depth_table
@@ -95,7 +96,7 @@ def _run(prepared: PreparedSweep, *, force: bool, progress: Progress) -> bool:
     compile_as_asked(prepared, decoder)
     if force:
         directory.clear()
-    _check_same_kernels(prepared, decoder)
+    check_same_kernels(directory, SweepRecord, compiled=decoder.compiled is not None)
     record = _record(prepared, decoder, lens)
     directory.start(record)
     outcome = run_rounds(prepared, decoder, progress)
@@ -188,8 +189,7 @@ def check_paths_run(decoder: Decoder, plan: SweepPlan) -> None:
         ModelError: halves or heads of layers are asked for and cannot be told apart, a tuned lens is and there is none, or the
             configuration counts layers otherwise.
     """
-    if decoder.n_layers != plan.n_layers:
-        raise ModelError(f"'{decoder.name}' has {decoder.n_layers} layers and the plan was made for {plan.n_layers}.")
+    check_layers(decoder, plan.n_layers)
     if any(".attn" in str(variant.path) or ".mlp" in str(variant.path) for variant in plan.variants):
         _ = decoder.halves
     if decoder.lens is None and any(variant.translator is not None for variant in plan.variants):
@@ -202,6 +202,16 @@ def check_paths_run(decoder: Decoder, plan: SweepPlan) -> None:
         variant.path.check_heads(decoder.head_counts)
     for layer in with_heads:
         decoder.heads_of(layer)
+
+
+def check_layers(decoder: Decoder, n_layers: int) -> None:
+    """Refuse a model that has another number of layers than its configuration says.
+
+    Raises:
+        ModelError: it has.
+    """
+    if decoder.n_layers != n_layers:
+        raise ModelError(f"'{decoder.name}' has {decoder.n_layers} layers and the plan was made for {n_layers}.")
 
 
 def check_tokens_fit(decoder: Decoder, windows: Sequence[Window]) -> None:
@@ -228,22 +238,6 @@ def unscored_summary(corpus: WindowedCorpus) -> UnscoredRecord:
         tokens_past_the_context_length=sum(window.n_cut for window in corpus.windows),
         tokens_of_the_dropped_tail=corpus.tail_tokens,
     )
-
-
-def _check_same_kernels(prepared: PreparedSweep, decoder: Decoder) -> None:
-    """Refuse to go on with compiled layers where a run began without, or the other way round.
-
-    Raises:
-        RunError: what it began with and what there is now.
-    """
-    began = prepared.directory.record(SweepRecord)
-    compiled = decoder.compiled is not None
-    if began is not None and began.environment.compiled not in (None, compiled):
-        was, now = ("without", "with") if compiled else ("with", "without")
-        raise RunError(
-            f"A run goes on as it began; '{prepared.directory.path}' began {was} compiled layers and this is {now}: "
-            "make the compiler as it was, or use --force to run again."
-        )
 
 
 def _data(prepared: PreparedSweep, rounds: int | None = None) -> DataRecord:

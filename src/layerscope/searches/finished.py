@@ -1,0 +1,59 @@
+"""A finished search, opened: its tables, and the paths that it found. No model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from layerscope.corpora.catalogue import dataset_label
+from layerscope.results.opened import OpenedRun, open_finished
+from layerscope.results.schema import Table
+from layerscope.searches.record import SearchRecord
+from layerscope.searches.tables import FRONTIER, GAINS, LEFT_OUT, SPEED
+
+
+@dataclass(frozen=True)
+class FinishedSearch(OpenedRun[SearchRecord]):
+    """A search's run directory whose run is complete."""
+
+    @classmethod
+    def open(cls, path: Path) -> FinishedSearch:
+        """Open a run directory.
+
+        Raises:
+            RunError: there is no search, or it is not finished.
+        """
+        return cls(*open_finished(path, SearchRecord))
+
+    @property
+    def dataset(self) -> str:
+        """The data set's name, for captions."""
+        return dataset_label(self.record.request.dataset)
+
+    @cached_property
+    def frontier(self) -> pd.DataFrame:
+        """frontier.parquet; the intact model first."""
+        return self._read(FRONTIER)
+
+    @cached_property
+    def gains(self) -> pd.DataFrame:
+        """gains.parquet."""
+        return self._read(GAINS)
+
+    @cached_property
+    def left_out(self) -> pd.DataFrame:
+        """left_out.parquet."""
+        return self._read(LEFT_OUT)
+
+    @cached_property
+    def speed(self) -> pd.DataFrame:
+        """speed.parquet."""
+        return self._read(SPEED)
+
+    def _read(self, table: Table) -> pd.DataFrame:
+        frame: pd.DataFrame = self.directory.read_table(table).to_pandas()
+        names = [column.name for column in table.columns if isinstance(frame[column.name].dtype, pd.CategoricalDtype)]
+        return frame.astype(dict.fromkeys(names, str))

@@ -1,0 +1,1 @@
+"""The ways to search: rank once, greedy and beam, evolution, at random."""

@@ -1,0 +1,336 @@
+"""A search settled down to the last text before any weight is loaded; what can be refused is refused here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from transformers import PretrainedConfig
+
+from layerscope.corpora.catalogue import dataset_label, load_documents, resolved_split
+from layerscope.corpora.protocols import Protocol, cut_windows
+from layerscope.corpora.windows import Document, Window
+from layerscope.engine.batching import Shard, make_shards
+from layerscope.errors import DataError, PathError
+from layerscope.models.decoder import context_length
+from layerscope.models.encoder import TextEncoder
+from layerscope.models.loading import LoadOptions, load_config, load_encoder, resolve_device, resolve_dtype
+from layerscope.models.memory import available_memory
+from layerscope.models.skeleton import count_layers
+from layerscope.models.sources import ModelSource, check_model_name, resolve_model
+from layerscope.paths.moves import parse_moves, written_size
+from layerscope.paths.path import LayerPath
+from layerscope.results.directory import RunDirectory, run_slug
+from layerscope.searches.engine.objective import Objective
+from layerscope.searches.methods.method import Method
+from layerscope.searches.record import SearchRequestRecord
+from layerscope.searches.space import Space
+from layerscope.stats.looks import plan_looks
+from layerscope.sweeps.prepare import BATCH_TOKENS, texts_digest
+
+FIRST_LOOK = 16
+"""Texts of a step's first round where candidates may be dropped."""
+FEW_TEXTS_SHARE = 16
+"""Of the calibration texts, evolution's first stage takes one in so many (EvoPress: 2,048 of 32,768 tokens)."""
+FEWEST_TEXTS = 8
+"""Of each purpose."""
+
+
+@dataclass(frozen=True)
+class SearchRequest:
+    """What the user asks for; the command line's options in the same words.
+
+    Examples:
+        >>> ls.SearchRequest("smollm2-135m", "texts.txt", drop=6).method
+        'greedy'
+    """
+
+    model: str
+    """Built-in name, directory, GGUF file or Hub id."""
+    dataset: str
+    """Named data set or local file."""
+    moves: tuple[str, ...] = ("removal",)
+    """Kinds of change, in their written form."""
+    method: str = "greedy"
+    """``one-shot``, ``greedy``, ``beam:w``, ``evolution`` or ``random``."""
+    drop: float | None = None
+    """Layers to drop; a half is one attention or MLP."""
+    budget: float | None = None
+    """In its place: layers to get to."""
+    draws: int = 1
+    """Sets of calibration texts on which the search is repeated."""
+    calibration: int = 16
+    """Texts of each draw."""
+    held_out: int = 32
+    """Other texts by which the paths are measured."""
+    keep: tuple[int, ...] = ()
+    """Layers that no move touches."""
+    objective: Literal["auto", "nll", "kl"] = "auto"
+    """What is made small; ``auto`` is NLL, or KL for evolution."""
+    until_ci: float | None = None
+    """Drop candidates early, and end a step when those left are within so many nats of the best; None to score them all."""
+    steps: int | None = None
+    """After which greedy and beam end; as many as it takes if None."""
+    random_paths: int = 5
+    """Random paths of each size to compare with; 0 for none."""
+    revision: str | None = None
+    """Of the model, on the Hub."""
+    options: LoadOptions = field(default_factory=LoadOptions)
+    """How to load the model."""
+    split: str | None = None
+    """Of the data set; its default if None."""
+    data_dir: Path | None = None
+    """Folder with the named data set."""
+    protocol: str = "lines"
+    """How texts become windows."""
+    seed: int = 42
+    """Of the draw of texts and of random paths."""
+    batch_tokens: int | None = None
+    """Positions a batch; by device if None."""
+    state_memory: float | None = None
+    """GiB of hidden states to keep between steps; a quarter of what is free if None."""
+    compile: Literal["on", "off"] = "off"
+    """Whether layers go through ``torch.compile``."""
+    output_dir: Path = Path("results")
+    """Where run directories go."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Calibration texts of one draw."""
+
+    texts: tuple[int, ...]
+    """Rows of the run's texts, in the order in which they are looked at."""
+    rounds: tuple[tuple[Shard, ...], ...]
+    """Batches of each round; ``documents`` of a shard are places in ``texts``."""
+    round_ends: tuple[int, ...]
+    """Texts up to and with each round."""
+
+
+@dataclass(frozen=True)
+class PreparedSearch:
+    """A search that is settled, its weights not yet loaded."""
+
+    request: SearchRequest
+    """As asked."""
+    source: ModelSource
+    """Where the model is."""
+    config: PretrainedConfig
+    """The model's configuration."""
+    encoder: TextEncoder
+    """Its tokenizer and BOS policy."""
+    space: Space
+    """What may be tried."""
+    method: Method
+    """How."""
+    objective: Objective
+    """What is made small."""
+    texts: tuple[Window, ...]
+    """Held-out ones first, then those of each draw."""
+    held_out: tuple[Shard, ...]
+    """Batches of held-out texts; ``documents`` of a shard are rows of ``texts``."""
+    draws: tuple[Draw, ...]
+    """Calibration texts."""
+    kept_bytes: int
+    """What hidden states may take between steps."""
+    directory: RunDirectory
+    """Where it goes."""
+    record: SearchRequestRecord
+    """Everything that decides the numbers."""
+
+    def seed_of(self, what: str) -> str:
+        """Of a draw by a name, so that no two draws are the same."""
+        return f"{self.request.seed}/{what}"
+
+
+def prepare_search(request: SearchRequest) -> PreparedSearch:
+    """Settle a request and check everything that can be checked before weights are loaded.
+
+    Raises:
+        LayerscopeError: whatever is wrong, in one sentence.
+
+    Examples:
+        >>> prepared = ls.prepare_search(ls.SearchRequest("smollm2-135m", "texts.txt", drop=2, calibration=8, held_out=8))
+        Traceback (most recent call last):
+        ...
+        layerscope.errors.DataError: ...
+    """
+    protocol, method, moves = Protocol.parse(request.protocol), Method.parse(request.method), parse_moves(request.moves)
+    _check_request(request)
+    device = resolve_device(request.options.device)
+    check_model_name(request.model)
+    documents = load_documents(request.dataset, protocol.unit, split=request.split, data_dir=request.data_dir)
+    source = resolve_model(request.model, request.revision)
+    config = load_config(source, request.options)
+    n_layers = count_layers(config)
+    space = Space(n_layers, moves, _budget(request, n_layers), frozenset(request.keep))
+    method.check(space)
+    directory = RunDirectory(request.output_dir / "search" / _slug(request, method, space))
+    directory.check_writable()
+    encoder = load_encoder(source, request.options)
+    texts = _texts(documents, protocol, encoder, config, request)
+    batch_tokens = request.batch_tokens or BATCH_TOKENS[device.type]
+    held_out = make_shards(texts, batch_tokens, documents=range(request.held_out))
+    starts = range(request.held_out, len(texts), request.calibration)
+    draws = tuple(
+        _draw(texts, range(start, start + request.calibration), _round_ends(request, method), batch_tokens) for start in starts
+    )
+    objective: Objective = ("kl" if method.name == "evolution" else "nll") if request.objective == "auto" else request.objective
+    kept = request.state_memory
+    record = SearchRequestRecord(
+        model=source.name,
+        model_fingerprint=getattr(config, "_commit_hash", None) or source.fingerprint,
+        dtype=str(resolve_dtype(request.options.dtype, config)).removeprefix("torch."),
+        quantize=request.options.quantize,
+        device=device.type,
+        bos=request.options.bos,
+        prefix_ids=encoder.prefix_ids,
+        seed=request.seed,
+        batch_tokens=batch_tokens,
+        dataset=request.dataset,
+        split=resolved_split(request.dataset, request.split),
+        protocol=str(protocol),
+        texts_sha256=texts_digest(texts),
+        draws=request.draws,
+        calibration=request.calibration,
+        held_out=request.held_out,
+        moves=tuple(move.written for move in moves),
+        method=str(method),
+        objective=objective,
+        budget_layers=space.budget / 2,
+        keep=tuple(sorted(request.keep)),
+        steps=request.steps,
+        until_ci=request.until_ci,
+        random_paths=request.random_paths,
+        compile=request.compile == "on",
+    )
+    return PreparedSearch(
+        request=request,
+        source=source,
+        config=config,
+        encoder=encoder,
+        space=space,
+        method=method,
+        objective=objective,
+        texts=texts,
+        held_out=tuple(held_out),
+        draws=draws,
+        kept_bytes=(available_memory(device) or 2**32) // 4 if kept is None else int(kept * 2**30),
+        directory=directory,
+        record=record,
+    )
+
+
+def _check_request(request: SearchRequest) -> None:
+    for option, value, least in (
+        ("--draws", request.draws, 1),
+        ("--calibration", request.calibration, FEWEST_TEXTS),
+        ("--held-out", request.held_out, FEWEST_TEXTS),
+        ("--random-paths", request.random_paths, 0),
+        ("--seed", request.seed, 0),
+    ):
+        if value < least:
+            raise DataError(f"{option} is {least} or more; got {value}.")
+    if request.batch_tokens is not None and request.batch_tokens < 1:
+        raise DataError(f"--batch-tokens is 1 or more; got {request.batch_tokens}.")
+    if request.until_ci is not None and not 0.0 < request.until_ci < math.inf:
+        raise DataError(f"--until-ci is a half-width in nats above 0; got {request.until_ci}.")
+    if request.until_ci is not None and Method.parse(request.method).name == "evolution":
+        raise DataError("--until-ci drops candidates early, and evolution has stages of its own for that: leave one out.")
+    if request.steps is not None and request.steps < 1:
+        raise DataError(f"--steps is 1 or more; got {request.steps}.")
+    if request.state_memory is not None and not 0.0 <= request.state_memory < math.inf:
+        raise DataError(f"--state-memory is a number of GiB, 0 or more; got {request.state_memory}.")
+    if (request.drop is None) == (request.budget is None):
+        raise PathError("A search takes either --drop (layers to lose) or --budget (layers to get to); got both or neither.")
+
+
+def _budget(request: SearchRequest, n_layers: int) -> int:
+    """Half layers to get to."""
+    layers = request.budget if request.budget is not None else n_layers - (request.drop or 0.0)
+    option = "--drop" if request.budget is None else "--budget"
+    if not math.isfinite(layers) or layers * 2 != int(layers * 2):
+        raise PathError(
+            f"{option} is a number of layers, whole or with a half, such as 6 or 5.5; got {request.drop or layers}."
+        )
+    if layers > 4 * n_layers:
+        raise PathError(f"--budget is at most four times the model's {n_layers} layers; got {layers:g}.")
+    return int(layers * 2)
+
+
+def _texts(
+    documents: Sequence[Document], protocol: Protocol, encoder: TextEncoder, config: PretrainedConfig, request: SearchRequest
+) -> tuple[Window, ...]:
+    """As many texts with something to score as are needed, in a random order.
+
+    Raises:
+        DataError: there are fewer.
+    """
+    wanted = request.held_out + request.draws * request.calibration
+    n, windows = wanted, list[Window]()
+    while True:
+        corpus = cut_windows(
+            documents,
+            protocol,
+            encoder.encode,
+            prefix_ids=encoder.prefix_ids,
+            context_length=context_length(config),
+            max_samples=n,
+            seed=request.seed,
+        )
+        windows = [window for window in corpus.windows if window.n_scored]
+        if len(windows) >= wanted or len(corpus.windows) < n:
+            break
+        n *= 2
+    if len(windows) < wanted:
+        raise DataError(
+            f"A search takes {request.held_out} held-out and {request.draws} × {request.calibration} calibration texts, none of "
+            f"them twice; '{request.dataset}' has {len(windows)} with something to score: take fewer by --held-out, --draws or "
+            "--calibration, or a larger data set."
+        )
+    order = np.random.default_rng(request.seed).permutation(len(windows))[:wanted]
+    return tuple(windows[index] for index in order)
+
+
+def _round_ends(request: SearchRequest, method: Method) -> tuple[int, ...]:
+    """Texts up to and with each round of a step."""
+    n = request.calibration
+    if method.name == "evolution":
+        few = max(1, n // FEW_TEXTS_SHARE)
+        return (few, n) if few < n else (n,)
+    return plan_looks(n, first=FIRST_LOOK).sizes if request.until_ci is not None else (n,)
+
+
+def _draw(texts: Sequence[Window], rows: range, round_ends: tuple[int, ...], batch_tokens: int) -> Draw:
+    own = [texts[row] for row in rows]
+    rounds, n_shards = [], 0
+    for start, end in zip((0, *round_ends), round_ends, strict=False):
+        shards = tuple(make_shards(own, batch_tokens, documents=range(start, end), first_index=n_shards))
+        rounds.append(shards)
+        n_shards += len(shards)
+    return Draw(tuple(rows), tuple(rounds), round_ends)
+
+
+def _slug(request: SearchRequest, method: Method, space: Space) -> str:
+    words = [*(move.written for move in space.moves), str(method), f"to {written_size(space.budget)}"]
+    return f"{run_slug(request.model, dataset_label(request.dataset), request.calibration)}_" + "_".join(
+        word.replace(":", "-").replace(" ", "-") for word in words
+    )
+
+
+def parse_kept(text: str | None) -> tuple[int, ...]:
+    """Layers as ranges, such as ``0,28-29``.
+
+    Raises:
+        PathError: no such form.
+    """
+    if not text:
+        return ()
+    steps = LayerPath.parse(text).steps
+    if any(str(step) != str(step.layers[0]) for step in steps):
+        raise PathError(f"--keep names whole layers, such as 0,28-29; got '{text}'.")
+    return tuple(sorted({step.layers[0] for step in steps}))
