@@ -25,7 +25,7 @@ from layerscope.models.rearranging import rearranged_config
 from layerscope.models.reloading import Agreement, check_reloaded
 from layerscope.models.silent_weights import find_silent_weights
 from layerscope.models.sources import ModelSource
-from layerscope.paths.mergekit import mergekit_recipe
+from layerscope.paths.formats.mergekit import mergekit_recipe
 from layerscope.paths.path import LayerPath
 from layerscope.paths.sequential import sequential_steps
 from layerscope.paths.steps import LayerStep
