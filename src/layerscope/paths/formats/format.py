@@ -68,8 +68,8 @@ def agreed_layers(held: int | None, given: int | None, place: str) -> int | None
             )
     if held is not None and given is not None and held != given:
         raise PathError(
-            f"{place} is about a model of {held} layers, not of {given}: leave --layers and --model out, or name the model that "
-            "it is about."
+            f"{place} is about a model of {held} layers, not of {given}: leave --layers and --model out, or name the "
+            "model that it is about."
         )
     return given if held is None else held
 

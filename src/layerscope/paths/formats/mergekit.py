@@ -23,10 +23,11 @@ from layerscope.paths.sequential import sequential_steps
 from layerscope.paths.steps import LayerStep, ParallelStep
 
 _KEYS = re.compile(r"(?:^|[{,])[ \t]*[\"']?(?:slices|merge_method|models|modules)[\"']?[ \t]*:", re.MULTILINE)
-_OUTPUTS = frozenset(
-    "o_proj out_proj output_proj c_proj dense dense_4h_to_h down_proj fc2 fc_out w2 wo output_linear linear_out out".split()
-)
-"""Last names of maps that write a half; scaling any other module by 0 does not silence it."""
+_SILENCERS = frozenset((
+    "o_proj", "out_proj", "c_proj", "dense", "linear_out", "qkv_proj", "in_proj_z", "conv1d",
+    "down_proj", "dense_4h_to_h", "fc2", "fc_out", "w2", "output_linear",
+))  # fmt: skip
+"""Last names of maps whose zeros silence a half, as found in the families of the tests; zeros in a ``q_proj`` do not."""
 _BESIDE = ("merge_method", "dtype", "out_dtype", "tokenizer_source", "tokenizer", "chat_template", "base_model")
 """Keys of a recipe that do not touch the order of its layers."""
 
@@ -71,8 +72,8 @@ def _write(path: LayerPath, source: Source) -> str:
     half = next((step for step in path.steps if isinstance(step, LayerStep) and step.part != "whole"), None)
     if half is not None:
         raise PathError(
-            f"mergekit is told half of a layer by the names of the weights to set to zero, and only the weights tell which those "
-            f"are; '{path}' has {half}: run layerscope export --path, which writes such a recipe, mergekit.yaml."
+            f"mergekit is told half of a layer by the names of the weights to set to zero, and only the weights tell which "
+            f"those are; '{path}' has {half}: run layerscope export --path, which writes such a recipe, mergekit.yaml."
         )
     return mergekit_recipe(path, source.model, dtype=source.dtype, silent={})
 
@@ -172,7 +173,7 @@ def _part(parameters: Any, where: str) -> str | None:
 def _half(name: Any, where: str) -> str:
     """Which half of a layer is silent where the module of that name gives zeros."""
     names = name.removesuffix(".weight").split(".") if isinstance(name, str) else [""]
-    if names[-1] not in _OUTPUTS:
+    if names[-1] not in _SILENCERS:
         raise PathError(
             f"Half of a layer is left out by scaling its last map by 0, such as self_attn.o_proj or mlp.down_proj; got "
             f"{shown(name)} in {where}: write the path out, if you know which half that is."

@@ -1,6 +1,6 @@
 """RYS: whole layers in any order, as a list (``layers:0,1,2``) or as blocks that run twice (``blocks:i,j;…``).
 
-A block is half-open, ``i,j`` being the layers i to j-1: the model runs 0 to j-1 and then i to its end, and ``0,0`` is the intact
+A block is half-open, ``i,j`` being the layers i to j-1: the model runs 0 to j-1 and then i to its end; ``0,0`` is the intact
 model. Each further block goes in after the last visit of its last layer. Reads either, one a line, and the manifest of an
 export; writes the list, which needs no number of layers.
 
@@ -69,7 +69,8 @@ def _from_line(line: str, place: str, n_layers: int | None) -> FoundPath:
         layers = _expanded([_block(pair, count, place) for pair in rest.split(";")], count, place)
     else:
         raise PathError(
-            f"RYS's layers are written layers:0,1,1,2 or blocks:1,2; got {shown(line)} in {place}: put layers: or blocks: before it."
+            f"RYS's layers are written layers:0,1,1,2 or blocks:1,2; got {shown(line)} in {place}: put either word "
+            "before it."
         )
     return _checked(layers, n_layers, place)
 
@@ -80,8 +81,8 @@ def _block(pair: str, n_layers: int, place: str) -> tuple[int, int]:
         case [int(first), int(end)] if 0 <= first < end <= n_layers or first == end == 0:
             return first, end
     raise PathError(
-        f"RYS's block i,j is the layers i to j-1 of the model's {n_layers}, so that i < j <= {n_layers}; got {shown(pair.strip())} "
-        f"in {place}."
+        f"RYS's block i,j is the layers i to j-1 of the model's {n_layers}, so that i < j <= {n_layers}; got "
+        f"{shown(pair.strip())} in {place}."
     )
 
 

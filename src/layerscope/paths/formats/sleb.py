@@ -2,8 +2,8 @@
 
 A path does not know the order of removal: reading keeps the set, and what is written ascends.
 
-Source: github.com/jiwonsong-dev/SLEB, ``sleb.py`` (its result file: ``# Total Blocks: 32``, ``Block Removal Order: [10, 9]``, one
-of each a search, searches one after the other) and ``eval.py`` (``--removal_list``).
+Source: github.com/jiwonsong-dev/SLEB, ``sleb.py`` (its result file: ``# Total Blocks: 32`` and
+``Block Removal Order: [10, 9]`` for each search, one after the other) and ``eval.py`` (``--removal_list``).
 """
 
 from __future__ import annotations
