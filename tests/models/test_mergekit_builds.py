@@ -1,4 +1,4 @@
-"""mergekit itself, in a process of its own, builds from our recipes the checkpoints that ``export`` writes, tensor by tensor."""
+"""mergekit itself, in a process of its own, builds from our recipes the checkpoints of ``export``, tensor by tensor."""
 
 from __future__ import annotations
 

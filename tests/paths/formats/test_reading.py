@@ -14,7 +14,7 @@ from layerscope.errors import PathError
 from layerscope.paths.formats.registry import FORMATS, format_named, read_path_file, read_paths, recognised_format
 from layerscope.paths.path import LayerPath
 from layerscope.paths.steps import LayerStep
-from tests.paths.formats.oracles import rys_layers, runs, sleb_kept
+from tests.paths.formats.oracles import runs, rys_layers, sleb_kept
 
 SLEB = """Time Elapsed: 1183.2
 Model Name: meta-llama/Llama-2-7b-hf
@@ -72,8 +72,7 @@ def read(text: str, n_layers: int | None = None, name: str | None = None) -> lis
         ("rys", "blocks:0,0", 3, "0-2"),
         ("rys", json.dumps(MANIFEST), None, "0-3,2-5"),
         ("mergekit", MERGE, None, "0-2,2-4"),
-        ("mergekit", json.dumps({"slices": [{"sources": [{"model": "m", "layer_range": [4, 6]}]}], "merge_method": "passthrough"}),
-         6, "4-5"),
+        ("mergekit", '{"merge_method": "passthrough", "slices": [{"sources": [{"model": "m", "layer_range": [4, 6]}]}]}', 6, "4-5"),
         ("layerscope", "# the best of 24\n\n0-9, 11,10,12-29\n", None, "0-9,11,10,12-29"),
         ("layerscope", "0,(1|2.mlp),3.h1\n", None, "0,(1|2.mlp),3.h1"),
     ],

@@ -125,10 +125,10 @@ def test_the_whole_text(name: str, path: str, text: str) -> None:
                             "layerscope, rys or mergekit."),
         ("sleb", "0-1,1", "'0-1,1' visits layer 1 again: write it as layerscope, rys or mergekit."),
         ("sleb", "0,1.mlp", "'0,1.mlp' runs half of a layer (1.mlp): write it as layerscope, evopress, llm-drop or mergekit."),
-        ("evopress", "0-2,1-3", "in the model's own order; '0-2,1-3' visits layer 1 again: write it as layerscope, rys or mergekit."),
+        ("evopress", "0-2,1-3", "'0-2,1-3' visits layer 1 again: write it as layerscope, rys or mergekit."),
         ("evopress", "2.attn,2.mlp", "'2.attn,2.mlp' visits layer 2 again: write it as layerscope or mergekit."),
-        ("llm-drop", "1,0", "LLM-Drop says which attentions and MLPs are dropped, in the model's own order; '1,0' visits layer 0 "
-                            "after layer 1: write it"),
+        ("llm-drop", "1,0", "LLM-Drop says which attentions and MLPs are dropped, in the model's own order; '1,0' visits "
+                            "layer 0 after layer 1: write it"),
         ("rys", "0,1.attn", "RYS says any order of whole layers; '0,1.attn' runs half of a layer (1.attn): write it as"),
         ("rys", "none", "'none' visits no layer: write it as layerscope, sleb, evopress or llm-drop."),
         ("mergekit", "0,(1|2)", "one after the other; '0,(1|2)' has layers side by side, (1|2): write it as layerscope."),
@@ -144,7 +144,9 @@ def test_what_a_format_cannot_say_is_refused_with_the_difference(name: str, path
 
 @pytest.mark.parametrize("name", ["sleb", "evopress", "llm-drop"])
 def test_formats_of_what_is_left_out_need_the_number_of_layers(name: str) -> None:
-    with pytest.raises(PathError, match="'0-3' (names )?those that are kept, and it does not say how many layers the model has"):
+    with pytest.raises(
+        PathError, match="'0-3' (names )?those that are kept, and it does not say how many layers the model has"
+    ):
         write_path(LayerPath.parse("0-3"), form=FORMATS[name], source=Source())
 
 
@@ -165,5 +167,7 @@ def test_several_paths_go_where_a_file_holds_several() -> None:
     both = [LayerPath.parse("0-1"), LayerPath.parse("1,0")]
     texts = {name: write_paths(both, form=FORMATS[name], sources=[SOURCE] * 2) for name in ("layerscope", "rys")}
     assert texts == {"layerscope": "0-1\n1,0\n", "rys": "layers:0,1\nlayers:1,0\n"}
-    with pytest.raises(PathError, match="A file of sleb holds one path; got 2: convert each by itself with --path, or all to lay"):
+    with pytest.raises(
+        PathError, match="A file of sleb holds one path; got 2: convert each by itself with --path, or all to lay"
+    ):
         write_paths(both, form=FORMATS["sleb"], sources=[SOURCE] * 2)

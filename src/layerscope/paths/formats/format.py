@@ -5,12 +5,14 @@ Layers are numbered from 0. A file may leave open how many layers the model has;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from layerscope.errors import PathError
 from layerscope.paths.path import LONGEST_PATH, LayerPath
 from layerscope.reading import whole_number
+
+_MOST_STEPS = 2 * LONGEST_PATH
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,22 @@ class PathFormat:
     """The whole text of a file, for a path that it can say."""
     holds_several: bool = False
     """True if a file may hold several paths: their texts one after the other."""
+
+
+def within_limit(found: Iterable[FoundPath], place: str) -> tuple[FoundPath, ...]:
+    """The paths of a file that may hold several, as they are read.
+
+    Raises:
+        PathError: they have more steps together than are read.
+    """
+    kept: list[FoundPath] = []
+    n_steps = 0
+    for one in found:
+        n_steps += len(one.path)
+        if n_steps > _MOST_STEPS:
+            raise PathError(f"The paths of a file have at most {_MOST_STEPS:,} steps together; {place} has more: split it.")
+        kept.append(one)
+    return tuple(kept)
 
 
 def agreed_layers(held: int | None, given: int | None, place: str) -> int | None:

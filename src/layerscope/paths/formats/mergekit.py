@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -113,19 +113,19 @@ def _read(text: str, place: str, n_layers: int | None) -> tuple[FoundPath, ...]:
     return (FoundPath(LayerPath(tuple(steps)), n_layers),)
 
 
-def _source(part: Any, where: str) -> dict[str, Any]:
+def _source(part: Any, where: str) -> Mapping[str, Any]:
     sources = part.get("sources") if isinstance(part, dict) else None
     if not isinstance(sources, list) or len(sources) != 1 or not isinstance(sources[0], dict):
         raise PathError(f"A slice of a passthrough recipe has one source; {where} has {shown(sources)}.")
     _refuse_others(part, ("sources",), where)
     _refuse_others(sources[0], ("model", "layer_range", "parameters"), where)
-    return dict(sources[0])
+    return cast(Mapping[str, Any], sources[0])
 
 
 def _refuse_others(given: Mapping[Any, Any], known: Sequence[str], where: str) -> None:
-    other = next((key for key in given if key not in known), None)
-    if other is not None:
-        raise PathError(f"What is read here is {', '.join(known)}; {where} has {shown(other)}, which a path cannot say.")
+    others = [key for key in given if key not in known]
+    if others:
+        raise PathError(f"What is read here is {', '.join(known)}; {where} has {shown(others[0])}, which a path cannot say.")
 
 
 def _steps(source: Mapping[str, Any], where: str) -> Iterator[LayerStep]:

@@ -21,6 +21,7 @@ from layerscope.paths.formats.format import (
     needed_layers,
     shown,
     typed_numbers,
+    within_limit,
 )
 from layerscope.paths.path import LONGEST_PATH, LayerPath
 from layerscope.reading import parse_json
@@ -37,12 +38,9 @@ def _read(text: str, place: str, n_layers: int | None) -> tuple[FoundPath, ...]:
     if text.lstrip().startswith("{"):
         return (_from_manifest(text, place, n_layers),)
     lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
-    found = tuple(_from_line(line, f"line {number} of {place}", n_layers) for number, line in lines)
-    if not found:
+    if not lines:
         raise PathError(f"RYS's layers are written layers:0,1,1,2 or blocks:1,2; {place} has none.")
-    if sum(len(one.path) for one in found) > 10 * LONGEST_PATH:
-        raise PathError(f"The paths of a file have at most {10 * LONGEST_PATH:,} steps together; {place} has more: split it.")
-    return found
+    return within_limit((_from_line(line, f"line {number} of {place}", n_layers) for number, line in lines), place)
 
 
 def _from_manifest(text: str, place: str, given: int | None) -> FoundPath:
@@ -69,8 +67,7 @@ def _from_line(line: str, place: str, n_layers: int | None) -> FoundPath:
         layers = _expanded([_block(pair, count, place) for pair in rest.split(";")], count, place)
     else:
         raise PathError(
-            f"RYS's layers are written layers:0,1,1,2 or blocks:1,2; got {shown(line)} in {place}: put either word "
-            "before it."
+            f"RYS's layers are written layers:0,1,1,2 or blocks:1,2; got {shown(line)} in {place}: put either word before it."
         )
     return _checked(layers, n_layers, place)
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 
 from layerscope.errors import PathError
-from layerscope.paths.formats.format import FoundPath, PathFormat, Source
-from layerscope.paths.path import LONGEST_PATH, LayerPath
+from layerscope.paths.formats.format import FoundPath, PathFormat, Source, within_limit
+from layerscope.paths.path import LayerPath
 
 _LIKE_A_PATH = re.compile(r"\s*none\s*|(?=[^\d]*\d)[\d\s,.|()\-atnmlph]+", re.ASCII)
-_MOST_STEPS = 10 * LONGEST_PATH
 
 
 def _lines(text: str) -> list[tuple[int, str]]:
@@ -23,20 +22,17 @@ def _recognises(text: str) -> bool:
 
 
 def _read(text: str, place: str, n_layers: int | None) -> tuple[FoundPath, ...]:
-    found: list[FoundPath] = []
-    n_steps = 0
-    for number, line in _lines(text):
-        try:
-            path = LayerPath.parse(line)
-        except PathError as error:
-            raise PathError(f"Line {number} of {place}: {error}") from error
-        n_steps += len(path)
-        if n_steps > _MOST_STEPS:
-            raise PathError(f"The paths of a file have at most {_MOST_STEPS:,} steps together; {place} has more: split it.")
-        found.append(FoundPath(path, n_layers))
-    if not found:
+    lines = _lines(text)
+    if not lines:
         raise PathError(f"A file of paths has one a line, such as 0-9,12-29; {place} has none.")
-    return tuple(found)
+    return within_limit((_from_line(line, f"Line {number} of {place}", n_layers) for number, line in lines), place)
+
+
+def _from_line(line: str, place: str, n_layers: int | None) -> FoundPath:
+    try:
+        return FoundPath(LayerPath.parse(line), n_layers)
+    except PathError as error:
+        raise PathError(f"{place}: {error}") from error
 
 
 def _write(path: LayerPath, _: Source) -> str:
