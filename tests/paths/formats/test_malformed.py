@@ -23,7 +23,8 @@ GOOD = {
     "llm-drop": '{"num_hidden_layers": 4, "drop_attn_list": [1, 2], "drop_mlp_list": [false, true, false, false]}',
     "rys": "layers:0,1,1,2\nblocks:1,3;0,2\n",
     "mergekit": "slices:\n- sources:\n  - model: m\n    layer_range: [0, 2]\n- sources:\n"
-    "  - model: m\n    layer_range: [3, 4]\n    parameters:\n      scale:\n      - {filter: self_attn.o_proj, value: 0.0}\n      - {value: 1.0}\n"
+    "  - model: m\n    layer_range: [3, 4]\n    parameters:\n"
+    "      scale:\n      - {filter: self_attn.o_proj, value: 0.0}\n      - {value: 1.0}\n"
     "merge_method: passthrough\n",
 }
 MANIFEST = '{"source_num_layers": 4, "layer_indices": [0, 1, 1, 2, 3]}'
