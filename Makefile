@@ -7,7 +7,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-full test test-all test-browser browser kills fuzz wheel docs notebooks check format study bench clean
+.PHONY: help setup demo demo-full test test-all test-browser browser mergekit kills fuzz wheel docs notebooks check format study bench clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -83,6 +83,13 @@ browser: ## Chromium for the tests of the page, where it can be installed
 
 test-browser: $(READY) browser ## the report's page in a real browser
 	$(BIN)/python -m pytest -q -m browser
+
+mergekit: build/mergekit/.ready ## mergekit beside .venv, in build/mergekit, for the test in which it builds what export writes
+
+build/mergekit/.ready: $(READY) requirements-mergekit.txt
+	rm -rf build/mergekit
+	$(BIN)/python -m pip install --quiet --no-deps --target build/mergekit -r requirements-mergekit.txt
+	touch $@
 
 kills: $(READY) ## fifty kills of sweep, contrast, pairs make and export, each given again and compared; some minutes
 	LAYERSCOPE_KILLS=50 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -s tests/test_kills.py

@@ -9,7 +9,7 @@ from fuzz.case import Case, Maker
 from fuzz.formats_data import conllu, json_lines, other_pairs, pairs, parquet, ppl, tables, text
 from fuzz.formats_models import configuration, gguf, tokenizer, weights
 from fuzz.formats_runs import contrast_runs, sweep_runs
-from fuzz.formats_written import options, paths
+from fuzz.formats_written import options, path_files, paths
 
 
 @dataclass(frozen=True)
@@ -38,5 +38,6 @@ FORMATS: dict[str, Format] = {
     "safetensors": Format(weights, 5),
     "gguf": Format(gguf, 5),
     "paths": Format(paths, 9),
+    "path-files": Format(path_files, 6),
     "options": Format(options, 10),
 }

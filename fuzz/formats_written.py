@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import yaml
@@ -10,6 +11,7 @@ from fuzz.case import Case, Maker
 from fuzz.formats_data import finished_sweep
 from fuzz.formats_runs import RUN_FOLDERS
 from fuzz.hostile import NUMBERS, OPTION_WORDS
+from layerscope.paths.formats.registry import format_named, read_path_file
 
 _PATHS = ("0-2", "0,2", "none", "2,1,0", "0,0,1", "0,(1|2)", "0.attn,1.mlp,2", "0-1,(0.attn|2.mlp)", "1", "0,1.h1,2", "0.h0")
 _FAMILIES = (
@@ -18,6 +20,15 @@ _FAMILIES = (
 )  # fmt: skip
 _ALPHABET = "0123456789,-.|()attnmlp none:"
 
+_PATH_FILES = {
+    "layerscope": "# best of 24\n0-1,3\n",
+    "sleb": "Model Name: model\n# Total Blocks: 4\nBlock Removal Order: [2, 1]\nWikiText-2 PPL = 9.1\n",
+    "evopress": "none\nattn+mlp\nnone\nattn+mlp\n",
+    "llm-drop": '{"model_type": "llama", "num_hidden_layers": 4, "drop_attn_list": [1, 2], "drop_mlp_list": [1]}',
+    "rys": "blocks:1,3;0,2\n",
+    "mergekit": "slices:\n- sources:\n  - {model: m, layer_range: [0, 2]}\n- sources:\n  - model: m\n    layer_range: [3, 4]\n"
+    "    parameters: {scale: [{value: 1.0}]}\nmerge_method: passthrough\ndtype: bfloat16\n",
+}
 _SWEEP, _CONTRAST, _PAIRS = {"run": RUN_FOLDERS["sweep"]}, {"run": RUN_FOLDERS["contrast"]}, {"pairs.jsonl": "pairs.jsonl"}
 COMMANDS: tuple[tuple[str, dict[str, str]], ...] = (
     ("sweep --model {model} --dataset texts.txt --experiment removal --max-samples 3 --protocol lines --seed 1 --bos auto "
@@ -44,6 +55,8 @@ COMMANDS: tuple[tuple[str, dict[str, str]], ...] = (
     ("pairs check pairs.jsonl --tokenizer {model} --keep all -o out.jsonl", _PAIRS),
     ("pairs judge pairs.jsonl --model {model} --dtype float32 --show 3 -o out.jsonl", _PAIRS),
     ("pairs export pairs.jsonl -o out.json", _PAIRS),
+    ("paths convert path.txt --from sleb --to mergekit --model {model} --output out.yaml", {"path.txt": "sleb.txt"}),
+    ("paths convert --path 0,2 --layers 3 --to evopress", {}),
     ("models", {}),
     ("datasets", {}),
 )  # fmt: skip
@@ -66,13 +79,27 @@ def paths(make: Maker) -> Case:
     return Case(("export", "--model", str(make.seeds / "model"), f"--path={path}", "--output-dir", "out"), ("out",), _recipe)
 
 
+def path_files(make: Maker) -> Case:
+    """A path in the format of another tool, through the command that converts them."""
+    name, text = make.chosen(*_PATH_FILES.items())
+    (make.folder / "path.txt").write_text(text, encoding="utf-8")
+    if name == "llm-drop" and make.chance(0.6):
+        make.in_json("path.txt")
+    else:
+        make.in_bytes("path.txt", "texts.jsonl")
+    to = make.chosen("layerscope", "rys", "evopress", "llm-drop") if name != "rys" else make.chosen("layerscope", "rys")
+    told = () if make.chance(0.7) else ("--from", name)
+    arguments = ("paths", "convert", "path.txt", "--to", to, *told, "--layers", "4")
+    return Case((*arguments, "--output", "out.txt"), ("out.txt",), functools.partial(_converted, to))
+
+
 def options(make: Maker) -> Case:
     """A command whose options are hostile, missing, given twice or unknown."""
     case = _command(make)
     if not make.mutates:
         return case
     arguments = list(case.arguments)
-    n_words = 2 if arguments[0] == "pairs" else 1
+    n_words = 2 if arguments[0] in ("pairs", "paths") else 1
     for _ in range(make.chosen(1, 1, 2, 3)):
         place = make.rng.randint(n_words, len(arguments)) if make.chance(0.95) else make.rng.randint(0, len(arguments))
         value = make.chosen(*OPTION_WORDS) if make.chance(0.5) else make.chosen(*NUMBERS)
@@ -113,6 +140,11 @@ def _written(make: Maker, text: str) -> str:
     if what < 0.8:
         return "".join(make.chosen(*_ALPHABET) for _ in range(make.rng.randint(0, 12)))
     return text.replace(make.chosen("0", "1", "2"), make.chosen(*NUMBERS, "99", "00", "١", "²"))
+
+
+def _converted(to: str, folder: Path) -> None:
+    """What was written is read again."""
+    read_path_file(folder / "out.txt", form=format_named(to), n_layers=4)
 
 
 def _recipe(folder: Path) -> None:

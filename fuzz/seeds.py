@@ -81,6 +81,7 @@ def _write_texts(folder: Path) -> None:
     (folder / "texts.raw").write_text(WIKI, encoding="utf-8")
     (folder / "texts.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
     pq.write_table(pa.Table.from_pylist(records), folder / "texts.parquet")
+    (folder / "sleb.txt").write_text("# Total Blocks: 3\nBlock Removal Order: [1]\n", encoding="utf-8")
     (folder / "sentences.conllu").write_text(SENTENCES, encoding="utf-8")
 
 

@@ -33,6 +33,7 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("words {sweep} --variant removal-1 --output words.csv", "words.csv"),
     ("figures {sweep} --language ja --format svg", f"{SWEEP}/figures/removal_ja.svg"),
     ("export --model ./model --run {sweep} --drop 1 --output-dir smaller", "smaller/mergekit.yaml"),
+    ("paths convert smaller/mergekit.yaml --to evopress --model ./model -o dropped.txt", "dropped.txt"),
     ("sweep --model ./smaller --dataset texts.txt --experiment removal --max-samples all --figures none", SMALLER),
     ("compare {sweep} {smaller} --output-dir compared", "compared"),
     ("pairs make --per-type 2 --subtypes tense,subject -o made.jsonl", "made.jsonl"),

@@ -14,6 +14,7 @@ from typer.models import ArgumentInfo, OptionInfo
 
 from layerscope.cli.main import app, main
 from layerscope.cli.pairs import pairs
+from layerscope.cli.paths import paths
 
 NINES = "9" * 5000
 LARGE = "1" + "0" * 18
@@ -32,12 +33,15 @@ WRITTEN = {  # options that are texts with a grammar of their own, and what does
     "--positions": ("edit+²", f"edit+{NINES}", "edit+-1"),
     "--frequency": ("²", NINES, f"1-{NINES}", "3-2", ""),
     "--variant": ("none", "²", ""),
+    "--to": ("SLEB", "²", ""),
+    "--from": ("yaml", "²", ""),
+    "--layers": ("0", "-1", "100001"),
 }
 
 
 def commands() -> Iterator[tuple[list[str], dict[str, tuple[type, str]]]]:
     """Each command, with its parameters: name, type and how it is written."""
-    for prefix, group in (([], app), (["pairs"], pairs)):
+    for prefix, group in (([], app), (["pairs"], pairs), (["paths"], paths)):
         for command in group.registered_commands:
             assert command.callback is not None
             name = command.name or command.callback.__name__.strip("_")
@@ -73,12 +77,13 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("good")
     (folder / "texts.txt").write_text("Rain fell.\n", encoding="utf-8")
     (folder / "pairs.jsonl").write_text("", encoding="utf-8")
+    (folder / "path.txt").write_text("0,1\n", encoding="utf-8")
     return {
         "--model": str(folder / "no-model"), "--dataset": str(folder / "texts.txt"), "--output-dir": str(folder / "results"),
         "--output": str(folder / "out.jsonl"), "--variant": "removal-1", "--tokenizer": str(folder / "no-model"),
         "--reference-dataset": str(folder / "texts.txt"),
         "--path": "0,1", "run": str(folder / "no-run"), "runs": str(folder / "no-run"), "path": str(folder / "pairs.jsonl"),
-        "kind": "table",
+        "kind": "table", "file": str(folder / "path.txt"), "--to": "rys",
     }  # fmt: skip
 
 
@@ -87,7 +92,7 @@ PARSER = get_command(app)
 
 
 def test_the_commands_are_walked_whole() -> None:
-    assert len({tuple(command) for command, _, _ in ALL}) == 16  # all but models and datasets, which take nothing
+    assert len({tuple(command) for command, _, _ in ALL}) == 17  # all but models and datasets, which take nothing
     assert {option for _, option, _ in ALL} >= {
         *WRITTEN,
         "--seed",
@@ -140,6 +145,6 @@ def is_needed(command: str, option: str) -> bool:
         "sweep": ("--model", "--dataset"), "contrast": ("--model", "--reference-dataset"),
         "words": ("--variant",), "pairs judge": ("--model",),
         "export": ("--model", "--output-dir", "--path"), "pairs make": ("--output",), "pairs import": ("--output",),
-        "pairs export": ("--output",), "pairs check": ("--tokenizer",),
+        "pairs export": ("--output",), "pairs check": ("--tokenizer",), "paths convert": ("--to",),
     }  # fmt: skip
     return option in needed.get(command, ())

@@ -20,6 +20,7 @@ ORDER = (
     "preference",
     "words",
     "export",
+    "paths",
     "compare",
     "pairs",
     "contrast",

@@ -11,6 +11,8 @@ import site_models
 
 import layerscope
 from layerscope.paths.families import FAMILIES
+from layerscope.paths.formats.registry import FORMATS
+from layerscope.paths.path import LayerPath
 from tests.docs.pages import DOCS
 from tests.tiny_models import TINY
 
@@ -49,6 +51,26 @@ def test_every_family_of_variants_is_on_the_page_of_the_sweep() -> None:
     page = read("commands/sweep.md")
     for family in FAMILIES.values():
         assert f"`{family.form.split(' or ')[0]}`" in page
+
+
+SAID = {
+    "removed blocks": "0,2-3",
+    "half blocks": "0,1.mlp,2-3",
+    "another order": "0,2,1,3",
+    "a block twice": "0-2,1-3",
+    "side by side": "0,(1|2),3",
+    "without a head": "0,1.h2,2-3",
+}
+
+
+def test_the_table_of_formats_says_what_each_can_say() -> None:
+    rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in read("design/formats.md").splitlines() if row[:1] == "|"]
+    assert rows[0][1:] == list(SAID)
+    assert [row[0].strip("`") for row in rows[2:]] == list(FORMATS)
+    for name, *cells in rows[2:]:
+        can = [FORMATS[name.strip("`")].difference(LayerPath.parse(path)) is None for path in SAID.values()]
+        assert [cell == "yes" for cell in cells] == can, name
+    assert all(f"| `{name}` |" in read("commands/paths.md") for name in FORMATS)
 
 
 def test_a_mark_of_an_unknown_kind_is_refused() -> None:

@@ -21,9 +21,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, 
 
 from layerscope.errors import ModelError, PathError, RunError
 from layerscope.models.decoder import Decoder
-from layerscope.models.export import export_path
+from layerscope.models.export import export_path, modules_of
 from layerscope.models.loading import load_decoder
 from layerscope.models.silent_weights import find_silent_weights
+from layerscope.paths.formats.mergekit import mergekit_recipe
+from layerscope.paths.formats.registry import FORMATS, read_paths
 from layerscope.paths.path import LayerPath
 from layerscope.paths.steps import LayerStep
 from tests.oracles import layers_of, model_logits, silenced_logits, surgery_logits
@@ -180,6 +182,16 @@ def test_no_half_is_silenced_by_more_weights_than_it_takes() -> None:
     assert find_silent_weights(decoder_of("deepseek_v3"), LayerStep(1, "attn")) == (shared, routed)
     assert find_silent_weights(decoder_of("deepseek_v3"), LayerStep(0, "attn")) == ("mlp.down_proj.weight",)
     assert find_silent_weights(decoder_of("gpt2"), LayerStep(0, "mlp")) == ("attn.c_proj.weight", "attn.c_proj.bias")
+
+
+@pytest.mark.parametrize("name", sorted({*HALVES, *EXPORTED} - {"mamba", "nemotron_h"}))  # their layers have no halves
+def test_a_recipe_for_mergekit_is_read_back_in_every_family(name: str) -> None:
+    decoder, parts = decoder_of(name), ("attn", "mlp")
+    steps = [LayerStep(layer, part) for layer in range(decoder.n_layers) for part in parts]
+    silent = {step: modules_of(find_silent_weights(decoder, step)) for step in steps}
+    recipe = mergekit_recipe(LayerPath(tuple(steps)), "org/model", dtype="float32", silent=silent)
+    (found,) = read_paths(recipe, "'a'", form=FORMATS["mergekit"])
+    assert found.path == LayerPath(tuple(steps))
 
 
 def test_all_that_a_path_can_hold_at_once(tmp_path: Path) -> None:

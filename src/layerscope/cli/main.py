@@ -19,6 +19,7 @@ from layerscope.cli.intervene import intervene
 from layerscope.cli.listing import datasets, models
 from layerscope.cli.options import checked
 from layerscope.cli.pairs import pairs
+from layerscope.cli.paths import paths
 from layerscope.cli.pos import pos
 from layerscope.cli.preference import preference
 from layerscope.cli.report import report
@@ -37,6 +38,7 @@ app = typer.Typer(
 for command in (sweep, pos, words, preference, compare, contrast, stability, intervene, figures, report, export):
     app.command()(checked(command))
 app.add_typer(pairs, name="pairs")
+app.add_typer(paths, name="paths")
 app.command()(models)
 app.command()(datasets)
 

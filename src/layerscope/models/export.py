@@ -25,7 +25,7 @@ from layerscope.models.rearranging import rearranged_config
 from layerscope.models.reloading import Agreement, check_reloaded
 from layerscope.models.silent_weights import find_silent_weights
 from layerscope.models.sources import ModelSource
-from layerscope.paths.mergekit import mergekit_recipe
+from layerscope.paths.formats.mergekit import mergekit_recipe
 from layerscope.paths.path import LayerPath
 from layerscope.paths.sequential import sequential_steps
 from layerscope.paths.steps import LayerStep
@@ -223,14 +223,14 @@ def _describe(
         "packages": {name: _version(name) for name in _PACKAGES},
     }
     (folder / _PROVENANCE).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    modules = {step: list(dict.fromkeys(_module(name) for name in names)) for step, names in silent.items()}
+    modules = {step: modules_of(names) for step, names in silent.items()}
     recipe = mergekit_recipe(report.path, model, dtype=report.dtype, silent=modules)
     (folder / _RECIPE).write_text(recipe, encoding="utf-8")
 
 
-def _module(parameter: str) -> str:
-    """The name that a map's weight and bias have in common."""
-    return parameter.removesuffix(".weight").removesuffix(".bias").removesuffix("_bias")
+def modules_of(parameters: Sequence[str]) -> list[str]:
+    """The names that maps' weights and biases have in common, each once."""
+    return list(dict.fromkeys(name.removesuffix(".weight").removesuffix(".bias").removesuffix("_bias") for name in parameters))
 
 
 def _version(package: str) -> str | None:

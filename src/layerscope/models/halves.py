@@ -23,11 +23,10 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from layerscope.errors import ModelError
+from layerscope.paths.part_names import is_mixer
 
 Half = Literal["attn", "mlp"]
 
-_MLP = re.compile(r"^(shared_)?(mlp|ffn|feed_forward)", re.IGNORECASE)
-_MIXER = re.compile(r"attn|attention|mamba|mixer|ssm|conv|recurrent|rwkv|retention|temporal_block|lstm", re.IGNORECASE)
 _NOT_A_WRITER = re.compile(r"norm|^ln|_ln|dropout|^act|activation|rotary|rope|router$|^gate$|^per_layer_", re.IGNORECASE)
 
 
@@ -108,14 +107,10 @@ def _writers(layer: nn.Module, *, mixer: bool) -> tuple[nn.Module, ...]:
         for name, child in layer.named_children()
         if any(True for _ in child.parameters()) and not _NOT_A_WRITER.search(name)
     ]
-    chosen = [(name, child) for name, child in children if _is_mixer(name) == mixer]
+    chosen = [(name, child) for name, child in children if is_mixer(name) == mixer]
     if not mixer and chosen and all(isinstance(child, nn.Linear | Conv1D) for _, child in chosen):
         return (chosen[-1][1],)  # fc1, fc2 lie in the layer itself (OPT): the last one writes
     return tuple(child for _, child in chosen)
-
-
-def _is_mixer(name: str) -> bool:
-    return bool(_MIXER.search(name)) and not _MLP.search(name)
 
 
 def _last_map(module: nn.Module) -> nn.Module:

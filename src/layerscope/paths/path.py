@@ -23,7 +23,8 @@ from layerscope.paths.steps import LayerStep, ParallelStep, Step
 _MEMBER = re.compile(r"(\d{1,18})(?:\.(?:(attn|mlp)|h(\d{1,9})))?", re.ASCII)
 _RANGE = re.compile(r"(\d{1,18})-(\d{1,18})", re.ASCII)
 _ITEM = re.compile(r"\([^()]*\)|[^,()]+")
-_LONGEST_PATH = 100_000
+LONGEST_PATH = 100_000
+"""Steps of a path at most."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,8 @@ class LayerPath:
         steps: list[Step] = []
         for item in items:
             steps += _parse_item(item, text)
-            if len(steps) > _LONGEST_PATH:
-                raise PathError(f"A path has at most {_LONGEST_PATH:,} steps; this one has more by '{item}'.")
+            if len(steps) > LONGEST_PATH:
+                raise PathError(f"A path has at most {LONGEST_PATH:,} steps; this one has more by '{item}'.")
         return cls(tuple(steps))
 
     def check_fits(self, n_layers: int) -> None:
@@ -132,8 +133,8 @@ def _parse_item(item: str, whole: str) -> tuple[Step, ...]:
     first, last = int(as_range[1]), int(as_range[2])
     if first > last:
         raise PathError(f"A range ascends; '{item}' in '{whole}' does not: write its layers out, such as '{first},{last}'.")
-    if last - first >= _LONGEST_PATH:
-        raise PathError(f"A range has at most {_LONGEST_PATH} layers; '{item}' in '{whole}' is longer.")
+    if last - first >= LONGEST_PATH:
+        raise PathError(f"A range has at most {LONGEST_PATH} layers; '{item}' in '{whole}' is longer.")
     return tuple(LayerStep(layer) for layer in range(first, last + 1))
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from layerscope.errors import PathError
-from layerscope.paths.mergekit import mergekit_recipe
+from layerscope.paths.formats.mergekit import mergekit_recipe
 from layerscope.paths.path import LayerPath
 from layerscope.paths.sequential import sequential_steps
 from layerscope.paths.steps import LayerStep
