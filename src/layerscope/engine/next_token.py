@@ -39,7 +39,8 @@ def nll_of(
         final: the state that predicts each token.
         targets: the tokens.
     """
-    return nll_of_several(decoder, [final], targets)[0]
+    (found,) = nll_of_several(decoder, [final], targets)
+    return np.asarray(found)
 
 
 @torch.inference_mode()

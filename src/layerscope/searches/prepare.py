@@ -254,9 +254,8 @@ def _budget(request: SearchRequest, n_layers: int) -> int:
     layers = request.budget if request.budget is not None else n_layers - (request.drop or 0.0)
     option = "--drop" if request.budget is None else "--budget"
     if not math.isfinite(layers) or layers * 2 != int(layers * 2):
-        raise PathError(
-            f"{option} is a number of layers, whole or with a half, such as 6 or 5.5; got {request.drop or layers}."
-        )
+        given = request.drop if request.budget is None else request.budget
+        raise PathError(f"{option} is a number of layers, whole or with a half, such as 6 or 5.5; got {given}.")
     if layers > 4 * n_layers:
         raise PathError(f"--budget is at most four times the model's {n_layers} layers; got {layers:g}.")
     return int(layers * 2)
@@ -288,9 +287,9 @@ def _texts(
         n *= 2
     if len(windows) < wanted:
         raise DataError(
-            f"A search takes {request.held_out} held-out and {request.draws} × {request.calibration} calibration texts, none of "
-            f"them twice; '{request.dataset}' has {len(windows)} with something to score: take fewer by --held-out, --draws or "
-            "--calibration, or a larger data set."
+            f"A search takes {request.held_out} held-out and {request.draws} × {request.calibration} calibration texts, none "
+            f"of them twice; '{request.dataset}' has {len(windows)} with something to score: take fewer by --held-out, --draws "
+            "or --calibration, or a larger data set."
         )
     order = np.random.default_rng(request.seed).permutation(len(windows))[:wanted]
     return tuple(windows[index] for index in order)

@@ -44,7 +44,7 @@ class Parts:
             ) * len(paths)
             if is_same:
                 self.resumed += 1
-                return part["sum_nats"].to_numpy().reshape(len(paths), len(texts))
+                return np.asarray(part["sum_nats"].to_numpy().reshape(len(paths), len(texts)))
         sums = compute()
         column = pa.DictionaryArray.from_arrays(np.repeat(np.arange(len(paths), dtype=np.int32), len(texts)), pa.array(names))
         table = CALIBRATION_SCORES.build({"path": column, "text": np.tile(list(texts), len(paths)), "sum_nats": sums.ravel()})

@@ -38,7 +38,7 @@ class Space:
             raise PathError(f"Layers to keep are within the model's 0-{self.n_layers - 1}; got {outside[0]}.")
         if self.budget < 1:
             raise PathError(
-                f"A search leaves half a layer or more of {self.n_layers}; a budget of {written_size(self.budget)} was asked for."
+                f"A search leaves half a layer or more of {self.n_layers}; {written_size(self.budget)} were asked for."
             )
         if not self.towards and self.budget != self.whole:
             way = "removal, attention-removal or mlp-removal" if self.budget < self.whole else "block-repeat"
@@ -55,8 +55,8 @@ class Space:
             raise PathError(f"{len(self.kept)} layers are kept, so {written_size(self.budget)} cannot be reached.")
         if self.budget % 2 and not any(abs(move.half_layers) == 1 for move in self.towards):
             raise PathError(
-                f"Half a layer goes by attention-removal or mlp-removal; the budget is {written_size(self.budget)} and the moves "
-                f"are {', '.join(move.written for move in self.moves)}."
+                f"Half a layer goes by attention-removal or mlp-removal; the budget is {written_size(self.budget)} and the "
+                f"moves are {', '.join(move.written for move in self.moves)}."
             )
 
     @property

@@ -11,9 +11,7 @@ TEXTS = Table(
     "a text of the search; no text serves two purposes",
     (
         Column("text", pa.int32(), "-", "Row number, from 0; the scores refer to it."),
-        Column(
-            "role", NAMES, "-", "What it was for: 'calibration' (paths are chosen by it) or 'held-out' (they are measured)."
-        ),
+        Column("role", NAMES, "-", "'calibration' if paths were chosen by it, 'held-out' if they were measured by it."),
         Column("draw", pa.int16(), "-", "Draw that it belongs to; −1 for held-out texts."),
         Column("name", pa.string(), "-", "Where it comes from: data set, split and index, or token range of a window."),
         Column("characters", pa.string(), "-", "The text itself."),
@@ -57,12 +55,10 @@ CANDIDATES = Table(
             "objective_nats",
             pa.float64(),
             "nats per token",
-            "Mean of the objective over those; a gap if it is no number.",
+            "Mean objective over those; a gap if it is no number.",
             True,
         ),
-        Column(
-            "distance_nats", pa.float64(), "nats per token", "That − the best of its size in the step, on the same texts.", True
-        ),
+        Column("distance_nats", pa.float64(), "nats per token", "That − the best of its size, on the same texts.", True),
         Column("distance_low_nats", pa.float64(), "nats per token", "Lower end; intervals of a size hold together.", True),
         Column("distance_high_nats", pa.float64(), "nats per token", "Upper end.", True),
         Column("is_best", pa.bool_(), "-", "Whether it was taken: one of the best of its size after the step."),
@@ -85,7 +81,7 @@ FRONTIER = Table(
         Column(
             "all_draws_nats", pa.float64(), "nats per token", "Mean objective over the calibration texts of all draws.", True
         ),
-        Column("is_best", pa.bool_(), "-", "Whether that is the least of its way and size: the path that '@RUN/best-…' means."),
+        Column("is_best", pa.bool_(), "-", "Whether that is the least of its way and size: what '@RUN/best-…' means."),
         Column("nll_nats", pa.float64(), "nats per token", "Mean NLL of the held-out texts; a gap if it is no number.", True),
         Column("ppl", pa.float64(), "-", "Its exponential.", True),
         Column("delta_nll_nats", pa.float64(), "nats per token", "That NLL − the intact model's.", True),
@@ -99,15 +95,13 @@ GAINS = Table(
     "the search's path of a size against what is simpler, on the held-out texts",
     (
         Column("layers", pa.float32(), "layers", "Layers that the paths run."),
-        Column(
-            "against", NAMES, "-", "'one-shot' (the first draw's with the first, and so on), or 'random' (the mean of them)."
-        ),
+        Column("against", NAMES, "-", "'one-shot' (of the same draw), or 'random' (the mean of all random paths of the size)."),
         Column("draw", pa.int16(), "-", "Draw of calibration texts; −1 for the mean over draws."),
         Column(
             "gain_nats",
             pa.float64(),
             "nats per token",
-            "NLL of the simpler path − the search's; above 0 the search is better.",
+            "Simpler − search; above 0 the search is better.",
             True,
         ),
         Column("gain_low_nats", pa.float64(), "nats per token", "Lower end of its 95% interval over texts.", True),
@@ -116,7 +110,7 @@ GAINS = Table(
             "p_value",
             pa.float64(),
             "-",
-            "Two-sided, of a gain of 0; a gap with fewer than 8 texts or for one and the same path.",
+            "Two-sided, of a gain of 0; a gap with fewer than 8 texts or for one path.",
             True,
         ),
         Column("q_value", pa.float64(), "-", "p adjusted over the sizes of a kind and draw (Benjamini and Hochberg).", True),
@@ -147,9 +141,7 @@ SPEED = Table(
         Column("layers", pa.float32(), "layers", "Layers that it runs."),
         Column("positions", pa.int32(), "positions", "Of the batch that was run, all of them read at once."),
         Column("seconds_a_token", pa.float64(), "s per token", "Layers and output matrix, the median of the rounds."),
-        Column(
-            "ratio", pa.float64(), "-", "That time as a part of the intact model's in the same round, the median of the rounds."
-        ),
+        Column("ratio", pa.float64(), "-", "That time / the intact model's in the same round, the median of the rounds."),
         Column("ratio_low", pa.float64(), "-", "The smallest of the rounds."),
         Column("ratio_high", pa.float64(), "-", "The largest."),
     ),

@@ -42,8 +42,8 @@ def check_evolution(space: Space) -> None:
     names = {move.name for move in space.moves}
     if not (names == {"removal"} or (names and names <= _HALVES.keys())) or space.budget >= space.whole:
         raise PathError(
-            "Evolution drops whole layers (--moves removal), or attentions and MLPs (--moves attention-removal,mlp-removal); got "
-            f"{', '.join(move.written for move in space.moves)}: take beam:w for other moves."
+            "Evolution drops whole layers (--moves removal), or attentions and MLPs (--moves attention-removal,mlp-removal); "
+            f"got {', '.join(move.written for move in space.moves)}: take beam:w for other moves."
         )
     if (space.whole - space.budget) % _halves_at_once(space):
         raise PathError(
@@ -149,7 +149,5 @@ def _dropped(space: Space, path: LayerPath) -> Dropped:
     there = {member.layer: member.part for step in path.steps for member in step.members}
     if _kinds(space) == ("whole",):
         return frozenset(("whole", layer) for layer in range(space.n_layers) if layer not in there)
-    lacking = {
-        half: [layer for layer in range(space.n_layers) if there.get(layer) not in ("whole", half)] for half in ("attn", "mlp")
-    }
-    return frozenset((half, layer) for half, layers in lacking.items() if half in _kinds(space) for layer in layers)
+    layers = range(space.n_layers)
+    return frozenset((half, layer) for half in _kinds(space) for layer in layers if there.get(layer) not in ("whole", half))

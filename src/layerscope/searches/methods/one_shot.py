@@ -56,10 +56,8 @@ def _by_cost(space: Space, race: Race, paths: list[LayerPath]) -> list[LayerPath
     n = min((race.n_scored(path) for path in alive), default=0)
 
     def cost(path: LayerPath) -> float:
-        texts = None if path in race.dropped else n
-        return (race.mean(path, texts) - race.mean(space.start, texts or race.n_scored(path))) / abs(
-            size_of(path) - space.whole
-        )
+        texts = race.n_scored(path) if path in race.dropped else n
+        return (race.mean(path, texts) - race.mean(space.start, texts)) / abs(size_of(path) - space.whole)
 
     return sorted(paths, key=lambda path: (path in race.dropped, cost(path)))
 
