@@ -88,7 +88,8 @@ class PathLM(HFLM):  # type: ignore[misc]
         path = LayerPath.intact(decoder.n_layers) if path is None else path
         self.decoder, self.path = decoder, path if isinstance(path, LayerPath) else LayerPath.parse(path)
         check_runs(decoder, self.path)
-        self._batch_tokens = default_batch_tokens(decoder) if batch_tokens is None else batch_tokens
+        default = default_batch_tokens(decoder.device.type, decoder.vocab_size)
+        self._batch_tokens = default if batch_tokens is None else batch_tokens
         self._advance: Advance = advance
         self._sizes: dict[int, int] = {}
         super().__init__(
@@ -211,10 +212,9 @@ def check_runs(decoder: Decoder, path: LayerPath) -> None:
         decoder.heads_of(layer)
 
 
-def default_batch_tokens(decoder: Decoder) -> int:
+def default_batch_tokens(device_type: str, vocab_size: int) -> int:
     """Positions a batch: few enough that the logits, which are whole here, fit."""
-    kind = decoder.device.type
-    return max(64, min(_POSITIONS.get(kind, 4096), _LARGEST_LOGITS.get(kind, 2**26) // decoder.vocab_size))
+    return max(64, min(_POSITIONS[device_type], _LARGEST_LOGITS[device_type] // vocab_size))
 
 
 def batch_sizes(lengths: Sequence[int], batch_tokens: int) -> dict[int, int]:

@@ -414,12 +414,17 @@ def _row_groups(metadata: pq.FileMetaData, wanted: dict[str, str]) -> list[int]:
     return [group for group in range(metadata.num_row_groups) if may_hold(group)]
 
 
-def run_slug(model: str, dataset: str, samples: int | None) -> str:
-    """``meta_llama_Meta_Llama_3_8B_wiki-text-2_n1000``: the model's ``/`` and ``-`` become ``_``, as published."""
+def model_slug(model: str) -> str:
+    """``meta_llama_Meta_Llama_3_8B``: the model's ``/`` and ``-`` become ``_``, as published; of a path, its last part."""
     name = model.rstrip("/")
     if name.startswith((".", "/", "~")):
         name = Path(name).stem if name.endswith(".gguf") else Path(name).name
-    return f"{name.replace('/', '_').replace('-', '_')}_{dataset}_n{'all' if samples is None else samples}"
+    return name.replace("/", "_").replace("-", "_")
+
+
+def run_slug(model: str, dataset: str, samples: int | None) -> str:
+    """``meta_llama_Meta_Llama_3_8B_wiki-text-2_n1000``."""
+    return f"{model_slug(model)}_{dataset}_n{'all' if samples is None else samples}"
 
 
 def find_run(folder: Path, model: str, dataset: str, samples: int | None) -> Path:
