@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from jaxtyping import Float, Int
@@ -144,7 +144,7 @@ class PathLM(HFLM):  # type: ignore[misc]
 
     def loglikelihood_rolling(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[float]:
         """Of whole texts, in windows as long as the context, as ``HFLM`` cuts them."""
-        before = self.batch_size_per_gpu
+        before: int | str = self.batch_size
         if before == "auto":
             self.batch_size_per_gpu = max(1, self._batch_tokens // self.max_length)
         try:
@@ -245,8 +245,8 @@ def refusal(tasks: Sequence[str], path: LayerPath | None = None) -> str:
     several = len(tasks) > 1
     return (
         f"Paths are evaluated by log-likelihoods; {', '.join(tasks[:5])}{' and others' if len(tasks) > 5 else ''} "
-        f"generate{'' if several else 's'} text, for which a key-value cache would have to follow the path: write the path as a "
-        f"checkpoint (layerscope export --path {path or 'PATH'}) and give that to lm-eval with --model hf."
+        f"generate{'' if several else 's'} text, for which a key-value cache would have to follow the path: write the path as "
+        f"a checkpoint (layerscope export --path {path or 'PATH'}) and give that to lm-eval with --model hf."
     )
 
 
@@ -282,11 +282,11 @@ def _value(text: str) -> Any:
     return text.strip("'\"")
 
 
-def main(run: Callable[[], None] | None = None) -> None:
+def main() -> None:
     """The harness's own command line, with ``--model layerscope`` known to it."""
-    if run is None:
-        from lm_eval.__main__ import cli_evaluate as run
-    run()
+    from lm_eval.__main__ import cli_evaluate
+
+    cli_evaluate()
 
 
 if NAME not in model_registry:

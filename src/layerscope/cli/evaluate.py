@@ -29,8 +29,8 @@ def evaluate(
     tasks: Annotated[
         str,
         typer.Option(
-            help="Tasks, groups or patterns of lm-evaluation-harness joined by commas, such as blimp,arc_easy; with --data-dir, "
-            "blimp or paradigms of it."
+            help="Tasks, groups or patterns of lm-evaluation-harness joined by commas, such as blimp,arc_easy; with "
+            "--data-dir, blimp or paradigms of it."
         ),
     ],
     path: Annotated[
@@ -157,10 +157,11 @@ def _table(rows: pd.DataFrame, model: str, groups: Mapping[str, GroupRecord]) ->
     table.add_column("path", overflow="fold")
     for name in ("value", "Δ", "95% interval", ""):
         table.add_column(name, justify="right", no_wrap=True)
-    for (task, metric), own in rows.groupby(["task", "metric"], sort=False, observed=True):
-        several = f", {len(groups[task].tasks)} tasks" if task in groups else ""
+    for name, own in rows.groupby(rows["task"] + ": " + rows["metric"], sort=False):
+        first = own.iloc[0]
+        several = f" of {len(groups[first['task']].tasks)} tasks" if first["task"] in groups else ""
         table.add_section()
-        table.add_row(Text(f"{task}{several}: {metric}, {int(own['samples'].iloc[0]):,} samples"))
+        table.add_row(Text(f"{name}, {int(first['samples']):,} samples{several}"))
         for row in own.to_dict("records"):
             low, high = row["delta_low"], row["delta_high"]
             has_interval = math.isfinite(low) and math.isfinite(high)

@@ -1,1 +1,1 @@
-"""What a path does to tasks: requests of lm-evaluation-harness, from a request to tables with the intact model beside each path."""
+"""The third question, whole: what paths do to tasks, each beside the intact model, through lm-evaluation-harness."""

@@ -4,9 +4,9 @@ Both answer the same samples, so what is counted is the sample's own difference:
 of ``stats/ratio.py``. Of a perplexity exp(−Σ l / Σ w) the ratio to the intact model's is exp(−Σ Δl / Σ w), whose logarithm is
 such a mean. Of a group whose tasks count alike, a sample weighs one over its task's number of them.
 
-Of metrics that are right or wrong, differences are −1, 0 or 1: the interval stays within −1 and 1, and where all n samples differ
-alike it is not of no width. Another difference then has a probability of b = 1 − 0.05^(1/n) at most (were it more likely, one
-would have been seen with 95 %), so that the mean is within b of 0, or within 2b of ±1.
+Of metrics that are right or wrong, differences are −1, 0 or 1: the interval stays within −1 and 1, and where all n samples
+differ alike it is not of no width. Another difference then has a probability of b = 1 − 0.05^(1/n) at most (were it more
+likely, one would have been seen with 95 %), so that the mean is within b of 0, or within 2b of ±1.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An evaluation settled before weights are loaded: model, paths, tasks with their data, what is there already, and its place."""
+"""An evaluation settled before weights are loaded: model, paths, tasks with their data, and its place."""
 
 from __future__ import annotations
 

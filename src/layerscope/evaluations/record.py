@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal, NamedTuple
 
+from pydantic import Field
+
 from layerscope.results.record import RecordPart, RequestRecord, RunRecord
 
 
@@ -74,5 +76,5 @@ class EvaluationRecord(RunRecord):
     """The written form of the intact model's path."""
     cells: tuple[CellRecord, ...] = ()
     """That are there, in the order in which they were evaluated."""
-    groups: dict[str, GroupRecord] = {}
+    groups: dict[str, GroupRecord] = Field(default_factory=dict)
     """By name, as asked for."""

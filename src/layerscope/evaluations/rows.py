@@ -93,7 +93,7 @@ def _aggregation(task: Any, name: str) -> str:
     return "mean" if function is None else str(getattr(function, "__name__", "another"))  # its own default
 
 
-def _weighed(value: object, aggregation: str) -> tuple[float, float] | None:
+def _weighed(value: Any, aggregation: str) -> tuple[float, float] | None:
     """Value and weight of a sample; None where the metric is no mean over samples."""
     if aggregation not in MEANS:
         return None

@@ -64,7 +64,7 @@ def tasks_table(directory: RunDirectory, record: EvaluationRecord) -> pa.Table:
     frame = pd.DataFrame(rows, columns=[column.name for column in TASKS.columns if column.name != "q_value"])
     frame["q_value"] = np.nan
     keys = frame["limit"].map(lambda limit: "all" if limit is None or pd.isna(limit) else str(limit))
-    for _, index in frame.groupby([keys, frame["kind"], frame["metric"]]).groups.items():
+    for index in frame.groupby([keys, frame["kind"], frame["metric"]]).groups.values():
         frame.loc[index, "q_value"] = benjamini_hochberg(frame.loc[index, "p_value"].to_numpy(dtype=float))
     return TASKS.build({column.name: _column(frame[column.name], column.dtype) for column in TASKS.columns})
 
