@@ -24,6 +24,14 @@ ASKED = (
     ("A context that ends in a space ", "word"),
     ("x", "y"),
 )
+WORDS = (
+    *ASKED[:4],
+    ("The capital of France is", " Paris"),
+    ("The capital of France is", " London"),
+    ("A context that ends in a space ", "word"),
+    ("x", " and y"),
+)
+"""The same for tokenizers that join letters."""
 TEXTS = ("It rained.", "It rained all day in the small town, and the next day, too.")
 
 

@@ -19,7 +19,7 @@ from layerscope.lm_eval import PathLM, batch_sizes, default_batch_tokens
 from layerscope.models.decoder import Decoder
 from layerscope.models.export import export_path
 from layerscope.models.loading import load_decoder
-from tests.harness_requests import ASKED, TEXTS, answers, byte_decoder, plain_lm, rolled
+from tests.harness_requests import TEXTS, WORDS, answers, byte_decoder, plain_lm, rolled
 
 FAMILIES = ["llama", "llama-untied", "mistral-sliding", "qwen2", "qwen3", "gemma2", "gemma3_text", "gpt2", "gpt_neox", "opt",
             "falcon", "bloom", "phi", "mixtral", "olmo2", "cohere2", "mamba", "lfm2"]  # fmt: skip
@@ -156,7 +156,7 @@ def test_arguments_that_there_are_not(tiny_checkpoint: Path) -> None:
     made = get_model("layerscope")
     assert len(made.create_from_arg_obj({"pretrained": str(tiny_checkpoint), "path": 2}).path) == 1  # a number, as read
     assert len(made.create_from_arg_obj({"pretrained": str(tiny_checkpoint)}, {"max_batch_size": 4}).path) == 4
-    with pytest.raises(ModelError, match=r"got 'paths'. Did you mean path\?.*commas"):
+    with pytest.raises(ModelError, match=r"got 'paths'. Did you mean path.*commas"):
         made.create_from_arg_obj({"pretrained": "x", "paths": "0"})
     with pytest.raises(ModelError, match="needs pretrained=MODEL"):
         made.create_from_arg_string("path=0,1")
@@ -188,7 +188,7 @@ def test_real_models_are_the_harness_s_own_to_the_bit(real_decoder: Decoder) -> 
     assert real_decoder.encoder is not None
     plain = plain_lm(real_decoder.model, real_decoder.encoder.tokenizer, batch_size=4)
     ours = PathLM(real_decoder, batch_size=4)
-    assert answers(ours) == answers(plain)
+    assert answers(ours, WORDS) == answers(plain, WORDS)
     assert rolled(ours, TEXTS[:1]) == rolled(plain, TEXTS[:1])
 
 
@@ -200,4 +200,4 @@ def test_real_paths_are_their_exported_checkpoints(real_decoder: Decoder, path: 
     export_path(real_decoder, ours.path, folder=tmp_path / "exported")
     exported = AutoModelForCausalLM.from_pretrained(tmp_path / "exported").eval()
     plain = plain_lm(exported, AutoTokenizer.from_pretrained(tmp_path / "exported"), batch_size=4)
-    np.testing.assert_allclose(likelihoods(answers(ours, ASKED)), likelihoods(answers(plain, ASKED)), rtol=0, atol=1e-3)
+    np.testing.assert_allclose(likelihoods(answers(ours, WORDS)), likelihoods(answers(plain, WORDS)), rtol=0, atol=1e-3)

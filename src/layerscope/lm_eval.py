@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import copy
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from layerscope.errors import ModelError, did_you_mean
+from layerscope.errors import LayerscopeError, ModelError, did_you_mean
 from layerscope.models.decoder import Decoder
 from layerscope.models.loading import LoadOptions, load_decoder
 from layerscope.paths.path import LayerPath
@@ -122,6 +124,8 @@ class PathLM(HFLM):  # type: ignore[misc]
         """
         more = {name: value for name, value in (additional_config or {}).items() if value is not None}
         more.pop("max_batch_size", None)  # of the harness's own search for a batch that fits
+        if str(more.get("device", "")).startswith("cuda") and not torch.cuda.is_available():
+            del more["device"]  # its command line's default, from which HFLM falls back, too
         given = {**more, **arg_dict}
         known = ("pretrained", "path", "revision", *_OPTIONS, *_OWN)
         for name in given:
@@ -286,7 +290,10 @@ def main() -> None:
     """The harness's own command line, with ``--model layerscope`` known to it."""
     from lm_eval.__main__ import cli_evaluate
 
-    cli_evaluate()
+    try:
+        cli_evaluate()
+    except LayerscopeError as error:
+        sys.exit(f"layerscope: {error}")
 
 
 if NAME not in model_registry:

@@ -3,10 +3,7 @@
 Both answer the same samples, so what is counted is the sample's own difference: d̄ = Σ w d / Σ w, with the interval and p-value
 of ``stats/ratio.py``. Of a perplexity exp(−Σ l / Σ w) the ratio to the intact model's is exp(−Σ Δl / Σ w), whose logarithm is
 such a mean. Of a group whose tasks count alike, a sample weighs one over its task's number of them.
-
-Of metrics that are right or wrong, differences are −1, 0 or 1: the interval stays within −1 and 1, and where all n samples
-differ alike it is not of no width. Another difference then has a probability of b = 1 − 0.05^(1/n) at most (were it more
-likely, one would have been seen with 95 %), so that the mean is within b of 0, or within 2b of ±1.
+Metrics that are right or wrong have an interval of their own (``stats/paired_accuracy.py``).
 """
 
 from __future__ import annotations
@@ -18,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from layerscope.stats.paired_accuracy import paired_accuracy
 from layerscope.stats.ratio import FEWEST_DOCUMENTS, ratio_interval
 
 
@@ -35,7 +33,7 @@ class Difference:
     @property
     def tied(self) -> bool | None:
         """Whether the interval holds 0; None without one."""
-        return None if math.isnan(self.low) or math.isnan(self.high) else self.low <= 0.0 <= self.high
+        return None if math.isnan(self.low) or math.isnan(self.high) else bool(self.low <= 0.0 <= self.high)
 
 
 @dataclass(frozen=True)
@@ -88,18 +86,10 @@ def _right_or_wrong(*samples: SampleValues) -> bool:
 def _of_mean(
     sums: Float[np.ndarray, " sample"], weights: Float[np.ndarray, " sample"], *, is_right_or_wrong: bool
 ) -> Difference:
-    found = _interval(sums, weights)
-    if not is_right_or_wrong or math.isnan(found.low):
-        return found
-    changes = np.unique(sums / weights)
-    if len(changes) > 1:
-        return Difference(max(found.low, -1.0), min(found.high, 1.0), found.p_value)
-    change, n = float(np.round(changes[0])), weights.sum() / weights.max()
-    unseen = 1.0 - 0.05 ** (1.0 / n)
-    if change == 0.0:
-        return Difference(-unseen, unseen, found.p_value)
-    ends = sorted((change, change * (1.0 - 2.0 * unseen)))
-    return Difference(ends[0], ends[1], found.p_value)
+    if not is_right_or_wrong or len(sums) < FEWEST_DOCUMENTS:
+        return _interval(sums, weights)
+    found = paired_accuracy(np.round(sums / weights), weights)
+    return Difference(found.low, found.high, found.p_value)
 
 
 def _interval(sums: Float[np.ndarray, " sample"], weights: Float[np.ndarray, " sample"]) -> Difference:
