@@ -38,8 +38,8 @@ def write_tasks(folder: Path) -> Path:
     _task(folder, "own_answer", "choices", "generate_until", 'doc_to_text: "{{q}}"\ndoc_to_target: "here"\n', ("exact_match",))
     (folder / "group.yaml").write_text("group: own_group\ntask: [own_choice, own_answer]\n", encoding="utf-8")
     (folder / "lost.yaml").write_text(
-        "task: own_lost\ndataset_path: json\ndataset_kwargs: {data_files: {train: nowhere.jsonl}}\noutput_type: multiple_choice\n"
-        "validation_split: train\n" + choices,
+        "task: own_lost\ndataset_path: json\ndataset_kwargs: {data_files: {train: nowhere.jsonl}}\n"
+        "output_type: multiple_choice\nvalidation_split: train\n" + choices,
         encoding="utf-8",
     )
     return folder

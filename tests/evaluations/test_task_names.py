@@ -26,7 +26,7 @@ def one_list():
         return made[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("layerscope.evaluations.task_names.TaskManager", manager)
+        patch.setattr("lm_eval.tasks.TaskManager", manager)
         yield
 
 
@@ -137,11 +137,7 @@ def test_unknown_paradigms_and_folders(blimp: Path, tmp_path: Path) -> None:
     (tmp_path / "other.jsonl").write_text('{"sentence1": "a"}\n', encoding="utf-8")
     with pytest.raises(DataError, match="have sentence_good and sentence_bad"):
         find_tasks(("blimp",), data_dir=tmp_path)
-    for wrong in (
-        {"sentence_good": "a"},
-        {"sentence_good": "a", "sentence_bad": 3},
-        {"sentence_good": "", "sentence_bad": "b"},
-    ):
+    for wrong in ({"sentence_good": "a"}, {"sentence_good": "a", "sentence_bad": 3}, {"sentence_good": "", "sentence_bad": ""}):
         lines = [json.dumps({"sentence_good": "a", "sentence_bad": "b"}), json.dumps(wrong)]
         (tmp_path / "mine.jsonl").write_text("\n".join(lines), encoding="utf-8")
         with pytest.raises(DataError, match=r"line 2 of '.*mine.jsonl' does not"):

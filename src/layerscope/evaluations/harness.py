@@ -11,7 +11,6 @@ from typing import Any
 from unittest import mock
 
 import tqdm.std
-from lm_eval.evaluator import evaluate
 
 BOOTSTRAPS = 1000
 """Draws for the error of a metric that has no formula; a hundred times fewer than the harness's own default."""
@@ -50,6 +49,8 @@ def build_requests(task: Any, limit: int | None) -> None:
 
 def run_task(lm: Any, task: Any, limit: int | None) -> Any:
     """One model on one task, as the harness's ``evaluate`` has it."""
+    from lm_eval.evaluator import evaluate  # after layerscope.lm_eval, which says what is missing
+
     task.set_fewshot_seed(seed=FEWSHOT_SEED)
     found = evaluate(lm, {"tasks": {task.task_name: task}}, limit=limit, bootstrap_iters=BOOTSTRAPS)
     assert found is not None, "there is one process"

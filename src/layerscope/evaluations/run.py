@@ -21,11 +21,12 @@ from layerscope.models.decoder import Decoder
 from layerscope.models.loading import load_weights
 from layerscope.paths.path import LayerPath
 from layerscope.progress import Progress, nobody_asks
+from layerscope.results.directory import RunDirectory
 from layerscope.results.environment import environment, package_versions
 from layerscope.results.record import EnvironmentRecord, ModelRecord
 from layerscope.results.schema import SCHEMA_VERSION
 
-_OWN = (TASKS.name, TASK_VALUES.name, TASK_SAMPLES.name)
+_PARTS = (TASK_SAMPLES, TASK_VALUES)
 _ADD_BOS = {"auto": None, "always": True, "never": False}
 """A BOS policy in the harness's words."""
 
@@ -56,27 +57,33 @@ def run_evaluation(prepared: PreparedEvaluation, *, force: bool = False, progres
 
 def missing_cells(prepared: PreparedEvaluation) -> tuple[CellKey, ...]:
     """Cells asked for that the run directory does not hold, in the order in which they will run."""
-    there = {cell.key for cell in _cells_there(prepared)}
-    return tuple(cell for cell in prepared.cells if cell not in there)
+    return _wanted(prepared, _cells_there(prepared))
+
+
+def _wanted(prepared: PreparedEvaluation, there: Sequence[CellRecord]) -> tuple[CellKey, ...]:
+    keys = {cell.key for cell in there}
+    return tuple(cell for cell in prepared.cells if cell not in keys)
 
 
 def _run(prepared: PreparedEvaluation, *, force: bool, progress: Progress) -> bool:
     directory, decoder = prepared.directory, None
-    if not force and _is_all_there(prepared):
-        return False
     if force:
         decoder = _load(prepared)  # what cannot be loaded replaces nothing
         directory.clear()
-    else:
-        directory.check_places(TASKS.name)
     began = time.monotonic()
-    before, there, wanted = directory.record(EvaluationRecord), _cells_there(prepared), missing_cells(prepared)
+    before, there = directory.record(EvaluationRecord), _cells_there(prepared)
+    wanted = _wanted(prepared, there)
+    if not force:
+        if _is_finished(prepared, wanted):
+            return False
+        directory.check_places(TASKS.name)
     if decoder is None and (wanted or before is None):
         decoder = _load(prepared)
     record = _record(prepared, environment(decoder) if decoder is not None else _environment_of(before))
     earlier = before.groups if before is not None else {}
     record = record.model_copy(update={"cells": there, "groups": {**earlier, **prepared.groups}})
     directory.start(record)
+    _remove_others(directory, there)
     if decoder is not None:
         for cell in _run_cells(prepared, decoder, wanted, progress, first_part=_next_part(there)):
             record = record.model_copy(update={"cells": (*record.cells, cell)})
@@ -87,14 +94,14 @@ def _run(prepared: PreparedEvaluation, *, force: bool, progress: Progress) -> bo
     return True
 
 
-def _is_all_there(prepared: PreparedEvaluation) -> bool:
-    """Whether the directory is finished and holds every cell asked for, and every group.
+def _is_finished(prepared: PreparedEvaluation, wanted: Sequence[CellKey]) -> bool:
+    """Whether the directory is finished, and holds every cell and every group asked for.
 
     Raises:
         RunError: it holds another run, other samples of a task, or cells that other packages made where some are to be added.
     """
     directory = prepared.directory
-    is_finished = directory.check_resumable(EvaluationRecord, prepared.record, package_versions(), own=_OWN)
+    is_finished = directory.check_resumable(EvaluationRecord, prepared.record, package_versions(), own=(TASKS.name,))
     before = directory.record(EvaluationRecord)
     if before is None:
         return False
@@ -105,7 +112,6 @@ def _is_all_there(prepared: PreparedEvaluation) -> bool:
                 f"'{directory.path}' holds the task '{cell.task}' with other samples or questions: name another --output-dir, "
                 "or use --force to replace it."
             )
-    wanted = missing_cells(prepared)
     began_with = before.environment.packages
     changed = [name for name, version in package_versions().items() if began_with.get(name, version) != version]
     if wanted and changed:
@@ -122,8 +128,15 @@ def _cells_there(prepared: PreparedEvaluation) -> tuple[CellRecord, ...]:
     directory, before = prepared.directory, prepared.directory.record(EvaluationRecord)
     if before is None:
         return ()
-    tables = (TASK_SAMPLES, TASK_VALUES)
-    return tuple(cell for cell in before.cells if all(directory.has_part(table, cell.part) for table in tables))
+    return tuple(cell for cell in before.cells if all(directory.has_part(table, cell.part) for table in _PARTS))
+
+
+def _remove_others(directory: RunDirectory, there: Sequence[CellRecord]) -> None:
+    """Parts of cells that were lost, or were being written when a run was killed."""
+    used = {cell.part for cell in there}
+    for table in _PARTS:
+        for part in set(range(directory.n_parts(table))) - used:
+            directory.remove_part(table, part)
 
 
 def _next_part(cells: Sequence[CellRecord]) -> int:

@@ -6,13 +6,14 @@ import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from lm_eval.tasks import TaskManager
+from typing import TYPE_CHECKING, Any
 
 from layerscope.errors import DataError, did_you_mean
 from layerscope.evaluations.local_tasks import BLIMP, find_local, local_task
 from layerscope.lm_eval import refusal
+
+if TYPE_CHECKING:
+    from lm_eval.tasks import TaskManager
 
 LIKELIHOODS = ("loglikelihood", "loglikelihood_rolling", "multiple_choice")
 """Kinds of tasks that need no generation."""
@@ -89,6 +90,8 @@ def _local(name: str, local: Mapping[str, Path]) -> AskedTask | None:
 
 def _manager(names: Sequence[str], include_path: Path | None) -> TaskManager:
     """The harness's list of tasks; its own ones, which take seconds to read, only where they are needed."""
+    from lm_eval.tasks import TaskManager  # after layerscope.lm_eval, which says what is missing
+
     place = None if include_path is None else str(include_path)
     own = TaskManager(include_path=place, include_defaults=False)
     if all(name in own.task_index and all(kind != "unknown" for _, kind in _leaves(name, own)) for name in names):

@@ -281,6 +281,12 @@ class RunDirectory:
             data = data.filter(pc.equal(data[name], value))
         return data
 
+    def remove_part(self, table: Table, index: int) -> None:
+        """Delete one part of a table, if it is there."""
+        path = self._part_path(table, index)
+        path.unlink(missing_ok=True)
+        self.digests.forget(self._name(path))
+
     def n_parts(self, table: Table) -> int:
         """How many parts a table was written in."""
         there = [path.name for path in (self.path / table.name).glob("shard-*.parquet")]

@@ -1,9 +1,9 @@
 """The difference of two accuracies on the same samples: Bonett and Price's adjusted Wald interval.
 
-Of n samples, l are lost (right before, wrong now) and w are won; the others say nothing of the difference. With one more of each,
-p = (l + 1) / (n + 2), q = (w + 1) / (n + 2): (q − p) ± z √((p + q − (q − p)²) / (n + 2)). Where no sample changes it is not of no
-width, and it holds where few do, as the jackknife's does not. With weights n is Kish's Σ² w / Σ w², and l and w are n times their
-share of the weight.
+Of n samples, l are lost (right before, wrong now) and w are won; the others say nothing of the difference. With one more of
+each, p = (l + 1) / (n + 2) and q = (w + 1) / (n + 2), it is (q − p) ± z √((p + q − (q − p)²) / (n + 2)). Where no sample
+changes it is not of no width, and it holds where few do, as the jackknife's does not. With weights h, n is Kish's
+(Σ h)² / Σ h², and l and w are n times their share of the weight.
 
 Source: Bonett & Price 2012, "Adjusted Wald Confidence Interval for a Difference of Binomial Proportions Based on Paired Data";
 Kish 1965, "Survey Sampling".
