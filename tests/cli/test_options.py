@@ -32,6 +32,7 @@ WRITTEN = {  # options that are texts with a grammar of their own, and what does
     "--positions": ("edit+²", f"edit+{NINES}", "edit+-1"),
     "--frequency": ("²", NINES, f"1-{NINES}", "3-2", ""),
     "--variant": ("none", "²", ""),
+    "--tasks": ("", ",", "²", "no_such_task"),
 }
 
 
@@ -77,7 +78,8 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "--model": str(folder / "no-model"), "--dataset": str(folder / "texts.txt"), "--output-dir": str(folder / "results"),
         "--output": str(folder / "out.jsonl"), "--variant": "removal-1", "--tokenizer": str(folder / "no-model"),
         "--reference-dataset": str(folder / "texts.txt"),
-        "--path": "0,1", "run": str(folder / "no-run"), "runs": str(folder / "no-run"), "path": str(folder / "pairs.jsonl"),
+        "--path": "0,1", "--tasks": "arc_easy",
+        "run": str(folder / "no-run"), "runs": str(folder / "no-run"), "path": str(folder / "pairs.jsonl"),
         "kind": "table",
     }  # fmt: skip
 
@@ -87,7 +89,7 @@ PARSER = get_command(app)
 
 
 def test_the_commands_are_walked_whole() -> None:
-    assert len({tuple(command) for command, _, _ in ALL}) == 16  # all but models and datasets, which take nothing
+    assert len({tuple(command) for command, _, _ in ALL}) == 17  # all but models and datasets, which take nothing
     assert {option for _, option, _ in ALL} >= {
         *WRITTEN,
         "--seed",
@@ -139,6 +141,7 @@ def is_needed(command: str, option: str) -> bool:
     needed = {
         "sweep": ("--model", "--dataset"), "contrast": ("--model", "--reference-dataset"),
         "words": ("--variant",), "pairs judge": ("--model",),
+        "evaluate": ("--model", "--tasks"),
         "export": ("--model", "--output-dir", "--path"), "pairs make": ("--output",), "pairs import": ("--output",),
         "pairs export": ("--output",), "pairs check": ("--tokenizer",),
     }  # fmt: skip

@@ -19,6 +19,7 @@ ORDER = (
     "pos",
     "preference",
     "words",
+    "evaluate",
     "export",
     "compare",
     "pairs",

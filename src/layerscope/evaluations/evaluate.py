@@ -24,7 +24,7 @@ def evaluate(request: EvaluationRequest, *, force: bool = False, progress: Progr
 
     Examples:
         >>> request = ls.EvaluationRequest("smollm2-135m", ("agreement",), ("0-9,12-29",), data_dir=Path("blimp"))
-        >>> ls.evaluate(request).tasks[["path", "metric", "samples"]].values.tolist()
+        >>> ls.evaluate(request, force=True).tasks[["path", "metric", "samples"]].values.tolist()
         [['0-29', 'acc', 4], ['0-9,12-29', 'acc', 4]]
     """
     prepared = prepare_evaluation(request)

@@ -19,7 +19,7 @@ class FinishedEvaluation(OpenedRun[EvaluationRecord]):
 
     Examples:
         >>> request = ls.EvaluationRequest("smollm2-135m", ("blimp",), ("0-9,12-29",), data_dir=Path("blimp"), limit=2)
-        >>> found = ls.evaluate(request)
+        >>> found = ls.evaluate(request, force=True)
         >>> found.tasks.query("kind == 'group'")["path"].tolist()
         ['0-29', '0-9,12-29']
     """

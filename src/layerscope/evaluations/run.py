@@ -46,7 +46,9 @@ def run_evaluation(prepared: PreparedEvaluation, *, force: bool = False, progres
         LayerscopeError: the run cannot start; nothing has been written then.
 
     Examples:
-        >>> request = ls.EvaluationRequest("smollm2-135m", ("blimp",), ("0-9,12-29",), data_dir=Path("blimp"), limit=2)
+        >>> request = ls.EvaluationRequest(
+        ...     "smollm2-135m", ("agreement",), data_dir=Path("blimp"), output_dir=Path("evaluations")
+        ... )
         >>> prepared = ls.prepare_evaluation(request)
         >>> ls.run_evaluation(prepared), ls.run_evaluation(prepared)  # everything is there the second time
         (True, False)
