@@ -9,9 +9,10 @@ from pydantic import BaseModel
 from site_markdown import table
 
 from layerscope.contrasts.record import ContrastRecord
+from layerscope.evaluations.record import EvaluationRecord
 from layerscope.sweeps.record import SweepRecord
 
-RECORDS: dict[str, type[BaseModel]] = {"sweep": SweepRecord, "contrast": ContrastRecord}
+RECORDS: dict[str, type[BaseModel]] = {"sweep": SweepRecord, "contrast": ContrastRecord, "evaluation": EvaluationRecord}
 
 
 def fields(kind: str) -> str:

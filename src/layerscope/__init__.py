@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from layerscope.contrasts.stability import StabilityRequest, find_stability
     from layerscope.corpora.catalogue import load_documents
     from layerscope.draw import draw_figures
+    from layerscope.evaluations.evaluate import evaluate
+    from layerscope.evaluations.finished import FinishedEvaluation
+    from layerscope.evaluations.prepare import EvaluationRequest, prepare_evaluation
+    from layerscope.evaluations.run import run_evaluation
     from layerscope.models.decoder import Decoder
     from layerscope.models.loading import LoadOptions, load_decoder
     from layerscope.models.sites import SiteMap
@@ -44,7 +48,9 @@ if TYPE_CHECKING:
 _DEFINED_IN = {  # imported when asked for: torch takes seconds, and most names do not need it
     "ContrastRequest": "contrasts.prepare",
     "Decoder": "models.decoder",
+    "EvaluationRequest": "evaluations.prepare",
     "FinishedContrast": "contrasts.finished",
+    "FinishedEvaluation": "evaluations.finished",
     "FinishedRun": "sweeps.finished",
     "InterveneRequest": "contrasts.intervened",
     "LayerPath": "paths.path",
@@ -60,6 +66,7 @@ _DEFINED_IN = {  # imported when asked for: torch takes seconds, and most names 
     "ablated_model": "contrasts.engine.ablation",
     "build_variants": "paths.families",
     "draw_figures": "draw",
+    "evaluate": "evaluations.evaluate",
     "find_preference": "sweeps.preference",
     "find_stability": "contrasts.stability",
     "intervene": "contrasts.intervene",
@@ -68,9 +75,11 @@ _DEFINED_IN = {  # imported when asked for: torch takes seconds, and most names 
     "measure_reference": "contrasts.engine.reference",
     "plan_sweep": "paths.plan",
     "prepare_contrast": "contrasts.prepare",
+    "prepare_evaluation": "evaluations.prepare",
     "prepare_sweep": "sweeps.prepare",
     "replacement_values": "contrasts.engine.ablation",
     "run_contrast": "contrasts.run",
+    "run_evaluation": "evaluations.run",
     "run_sweep": "sweeps.run",
     "sweep": "sweeps.in_memory",
     "write_report": "report.write",
@@ -79,7 +88,9 @@ _DEFINED_IN = {  # imported when asked for: torch takes seconds, and most names 
 __all__ = [
     "ContrastRequest",
     "Decoder",
+    "EvaluationRequest",
     "FinishedContrast",
+    "FinishedEvaluation",
     "FinishedRun",
     "InterveneRequest",
     "LayerPath",
@@ -96,6 +107,7 @@ __all__ = [
     "build_variants",
     "draw_figures",
     "errors",
+    "evaluate",
     "find_preference",
     "find_stability",
     "intervene",
@@ -104,9 +116,11 @@ __all__ = [
     "measure_reference",
     "plan_sweep",
     "prepare_contrast",
+    "prepare_evaluation",
     "prepare_sweep",
     "replacement_values",
     "run_contrast",
+    "run_evaluation",
     "run_sweep",
     "sweep",
     "write_report",

@@ -36,6 +36,7 @@ WRITTEN = {  # options that are texts with a grammar of their own, and what does
     "--to": ("SLEB", "²", ""),
     "--from": ("yaml", "²", ""),
     "--layers": ("0", "-1", "100001"),
+    "--tasks": ("", ",", "²", "no_such_task"),
 }
 
 
@@ -82,7 +83,8 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "--model": str(folder / "no-model"), "--dataset": str(folder / "texts.txt"), "--output-dir": str(folder / "results"),
         "--output": str(folder / "out.jsonl"), "--variant": "removal-1", "--tokenizer": str(folder / "no-model"),
         "--reference-dataset": str(folder / "texts.txt"),
-        "--path": "0,1", "run": str(folder / "no-run"), "runs": str(folder / "no-run"), "path": str(folder / "pairs.jsonl"),
+        "--path": "0,1", "--tasks": "arc_easy",
+        "run": str(folder / "no-run"), "runs": str(folder / "no-run"), "path": str(folder / "pairs.jsonl"),
         "kind": "table", "file": str(folder / "path.txt"), "--to": "rys",
     }  # fmt: skip
 
@@ -144,6 +146,7 @@ def is_needed(command: str, option: str) -> bool:
     needed = {
         "sweep": ("--model", "--dataset"), "contrast": ("--model", "--reference-dataset"),
         "words": ("--variant",), "pairs judge": ("--model",),
+        "evaluate": ("--model", "--tasks"),
         "export": ("--model", "--output-dir", "--path"), "pairs make": ("--output",), "pairs import": ("--output",),
         "pairs export": ("--output",), "pairs check": ("--tokenizer",), "paths convert": ("--to",),
     }  # fmt: skip

@@ -19,6 +19,7 @@ ORDER = (
     "pos",
     "preference",
     "words",
+    "evaluate",
     "export",
     "paths",
     "compare",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib
+import json
 import shutil
 from pathlib import Path
 
@@ -55,6 +56,10 @@ def folder(runs: TinyRuns, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ],
         place / "pairs.jsonl",
     )
+    (place / "blimp").mkdir()
+    for name in ("agreement", "word_order"):
+        lines = [json.dumps({"sentence_good": good, "sentence_bad": bad}) + "\n" for good, bad in sides * 2]
+        (place / "blimp" / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
     shutil.copytree(runs.tagged, place / "results" / "removal" / "my_model_texts_nall")
     shutil.copytree(runs.contrast, place / "results" / "contrast" / "my_model_pairs_nall")
     return place

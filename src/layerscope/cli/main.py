@@ -13,6 +13,7 @@ from typer.main import get_command
 from layerscope.cli.compare import compare
 from layerscope.cli.contrast import contrast
 from layerscope.cli.ending import GOES_ON, STARTS_OVER, exit_on_error
+from layerscope.cli.evaluate import evaluate
 from layerscope.cli.export import export
 from layerscope.cli.figures import figures
 from layerscope.cli.intervene import intervene
@@ -35,7 +36,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (sweep, pos, words, preference, compare, contrast, stability, intervene, figures, report, export):
+for command in (sweep, pos, words, preference, compare, contrast, stability, intervene, figures, report, evaluate, export):
     app.command()(checked(command))
 app.add_typer(pairs, name="pairs")
 app.add_typer(paths, name="paths")
@@ -45,6 +46,7 @@ app.command()(datasets)
 _STANDS = {
     "sweep": GOES_ON,
     "contrast": GOES_ON,
+    "evaluate": GOES_ON,
     "pairs make": "answers of a server are kept, and the same command asks for the others",
 }
 """Of a command that was stopped, where more stands than files that are whole."""

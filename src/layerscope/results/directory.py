@@ -281,6 +281,12 @@ class RunDirectory:
             data = data.filter(pc.equal(data[name], value))
         return data
 
+    def remove_part(self, table: Table, index: int) -> None:
+        """Delete one part of a table, if it is there."""
+        path = self._part_path(table, index)
+        path.unlink(missing_ok=True)
+        self.digests.forget(self._name(path))
+
     def n_parts(self, table: Table) -> int:
         """How many parts a table was written in."""
         there = [path.name for path in (self.path / table.name).glob("shard-*.parquet")]
@@ -414,12 +420,17 @@ def _row_groups(metadata: pq.FileMetaData, wanted: dict[str, str]) -> list[int]:
     return [group for group in range(metadata.num_row_groups) if may_hold(group)]
 
 
-def run_slug(model: str, dataset: str, samples: int | None) -> str:
-    """``meta_llama_Meta_Llama_3_8B_wiki-text-2_n1000``: the model's ``/`` and ``-`` become ``_``, as published."""
+def model_slug(model: str) -> str:
+    """``meta_llama_Meta_Llama_3_8B``: the model's ``/`` and ``-`` become ``_``, as published; of a path, its last part."""
     name = model.rstrip("/")
     if name.startswith((".", "/", "~")):
         name = Path(name).stem if name.endswith(".gguf") else Path(name).name
-    return f"{name.replace('/', '_').replace('-', '_')}_{dataset}_n{'all' if samples is None else samples}"
+    return name.replace("/", "_").replace("-", "_")
+
+
+def run_slug(model: str, dataset: str, samples: int | None) -> str:
+    """``meta_llama_Meta_Llama_3_8B_wiki-text-2_n1000``."""
+    return f"{model_slug(model)}_{dataset}_n{'all' if samples is None else samples}"
 
 
 def find_run(folder: Path, model: str, dataset: str, samples: int | None) -> Path:

@@ -1,0 +1,179 @@
+"""``layerscope evaluate``: paths on tasks through lm-evaluation-harness, each beside the intact model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from layerscope.cli.console import consoles, one_of, progress_bar, say, split_names
+from layerscope.cli.path_options import paths_of
+from layerscope.errors import ModelError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from layerscope.evaluations.prepare import EvaluationRequest, PreparedEvaluation
+    from layerscope.evaluations.record import GroupRecord
+
+
+def evaluate(
+    model: Annotated[str, typer.Option(help="Built-in name, directory, .gguf file or Hub id; see 'layerscope models'.")],
+    tasks: Annotated[
+        str,
+        typer.Option(
+            help="Tasks, groups or patterns of lm-evaluation-harness joined by commas, such as blimp,arc_easy; with "
+            "--data-dir, blimp or paradigms of it."
+        ),
+    ],
+    path: Annotated[
+        list[str] | None,
+        typer.Option(help="A path in its written form, such as 0-9,12-29; repeatable. The intact model is evaluated anyway."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="The first so many samples of each task; all if not given.")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder with BLiMP's .jsonl files, which are tasks then; the Hub is not asked for them.")
+    ] = None,
+    include_path: Annotated[
+        Path | None, typer.Option(help="Folder with tasks of your own, as lm-evaluation-harness's .yaml files.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Requests a batch; as many as fit if not given.")] = None,
+    bos: Annotated[str, typer.Option(help="auto (as the tokenizer does), always or never.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto (as stored), float32, bfloat16 or float16.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    device_map: Annotated[
+        str | None, typer.Option(help="Spread the layers over devices, as transformers does: auto, balanced, …")
+    ] = None,
+    quantize: Annotated[str, typer.Option(help="none, int8 or nf4 (needs the extra 'quantize').")] = "none",
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a model on the Hub.")] = None,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run code that comes with a checkpoint.")
+    ] = False,
+    output_dir: Annotated[Path, typer.Option(help="Where run directories go.")] = Path("results"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run, and do not run.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Run again, and replace what the run directory holds.")] = False,
+) -> None:
+    """Evaluate paths of a model on tasks by log-likelihoods, through lm-evaluation-harness and without exporting them."""
+    paths = paths_of(path or ())
+    errors, _ = consoles()
+    from layerscope.models.quiet import quieten_transformers
+
+    quieten_transformers()
+    with errors.status("Finding lm-evaluation-harness …"):
+        from layerscope.evaluations.prepare import EvaluationRequest
+        from layerscope.models.loading import LoadOptions
+
+    request = EvaluationRequest(
+        model=model,
+        tasks=split_names(tasks),
+        paths=tuple(paths),
+        revision=revision,
+        options=LoadOptions(
+            dtype=dtype,
+            device=device,
+            quantize=one_of("--quantize", quantize, ("none", "int8", "nf4"), ModelError),
+            device_map=device_map,
+            bos=one_of("--bos", bos, ("auto", "always", "never"), ModelError),
+            trust_remote_code=trust_remote_code,
+        ),
+        limit=limit,
+        data_dir=data_dir,
+        include_path=include_path,
+        batch_size=batch_size,
+        output_dir=output_dir,
+    )
+    show_evaluation(request, dry_run=dry_run, force=force)
+
+
+def show_evaluation(request: EvaluationRequest, *, dry_run: bool = False, force: bool = False) -> None:
+    """Prepare and run an evaluation, with progress on standard error and the result on standard output."""
+    errors, out = consoles()
+    from layerscope.evaluations.prepare import prepare_evaluation
+    from layerscope.evaluations.run import missing_cells, run_evaluation
+
+    with errors.status("Reading the tasks and the model's configuration …"):
+        prepared = prepare_evaluation(request)
+    new = len(prepared.cells if force else missing_cells(prepared))
+    if dry_run:
+        _show_plan(out, prepared, new)
+        return
+    with progress_bar(errors, "Loading the model …", on_start=lambda: _show_plan(out, prepared, new)) as progress:
+        ran = run_evaluation(prepared, force=force, progress=progress)
+    if not ran:
+        say(out, f"Already evaluated: {prepared.directory.path} (--force runs it again).")
+    _show_result(out, prepared)
+
+
+def _show_plan(console: Console, prepared: PreparedEvaluation, new: int) -> None:
+    tasks, paths = prepared.tasks.values(), prepared.paths
+    names = ", ".join(list(prepared.tasks)[:5]) + (f" and {len(tasks) - 5} more" if len(tasks) > 5 else "")
+    say(
+        console,
+        f"{prepared.source.name} ({prepared.n_layers} layers, {prepared.record.dtype}), lm-eval {prepared.record.lm_eval}\n"
+        f"Tasks: {names}: {sum(task.samples for task in tasks):,} samples, "
+        f"{sum(task.requests for task in tasks):,} log-likelihoods a path\n"
+        f"Paths: {len(paths)}, the intact model included{_left(new, len(prepared.cells))}\n"
+        f"Results: {prepared.directory.path}",
+    )
+
+
+def _left(new: int, total: int) -> str:
+    return "" if new == total else f"; of {total} evaluations, a path on a task each, {total - new} are there already"
+
+
+def _show_result(console: Console, prepared: PreparedEvaluation) -> None:
+    from layerscope.evaluations.finished import FinishedEvaluation
+    from layerscope.evaluations.reading import differences_finding
+
+    run = FinishedEvaluation.open(prepared.directory.path)
+    within = {task for group in prepared.groups.values() for task in group.tasks}
+    asked = [*prepared.groups, *(task for task in prepared.tasks if task not in within)]
+    limit, paths = prepared.request.limit, [str(path) for path in prepared.paths]
+    rows = run.tasks[run.tasks["path"].isin(paths) & run.tasks["task"].isin(asked)]
+    rows = rows[rows["limit"].isna() if limit is None else rows["limit"] == limit]
+    rows = rows.assign(order=rows["task"].map(asked.index)).sort_values(["order", "metric"], kind="stable")
+    console.print(_table(rows, run.model, prepared.groups))
+    if (found := differences_finding(rows, run.record.intact)) is not None:
+        say(console, found.en)
+    if within:
+        say(console, f"Each of the {len(within)} tasks of {', '.join(prepared.groups)} by itself is in tasks.parquet.")
+    say(console, f"Tables: {prepared.directory.path}")
+
+
+def _table(rows: pd.DataFrame, model: str, groups: Mapping[str, GroupRecord]) -> Table:
+    """A row a path, task by task and metric by metric."""
+    table = Table(
+        title=Text(f"{model} on tasks"),
+        caption="Δ: path − intact model; 95% interval over samples, each compared with itself",
+        box=box.SIMPLE_HEAD,
+    )
+    table.add_column("path", overflow="fold")
+    for name in ("value", "Δ", "95% interval", ""):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, own in rows.groupby(rows["task"] + ": " + rows["metric"], sort=False):
+        first = own.iloc[0]
+        several = f" of {len(groups[first['task']].tasks)} tasks" if first["task"] in groups else ""
+        table.add_section()
+        table.add_row(Text(f"{name}, {int(first['samples']):,} samples{several}"))
+        for row in own.to_dict("records"):
+            low, high = row["delta_low"], row["delta_high"]
+            has_interval = math.isfinite(low) and math.isfinite(high)
+            table.add_row(
+                f"  {row['path']}",
+                _number(row["value"]),
+                f"{row['delta']:+.3f}" if row["path"] != rows["path"].iloc[0] else "-",
+                f"{low:+.3f} {high:+.3f}" if has_interval else "-",
+                "within noise" if row["tied"] else "",
+            )
+    return table
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if abs(value) < 1e4 else f"{value:.2e}"
