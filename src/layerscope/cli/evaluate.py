@@ -14,7 +14,6 @@ from rich.table import Table
 from rich.text import Text
 
 from layerscope.cli.console import consoles, one_of, progress_bar, say, split_names
-from layerscope.cli.path_options import paths_of
 from layerscope.errors import ModelError
 
 if TYPE_CHECKING:
@@ -35,7 +34,10 @@ def evaluate(
     ],
     path: Annotated[
         list[str] | None,
-        typer.Option(help="A path in its written form, such as 0-9,12-29; repeatable. The intact model is evaluated anyway."),
+        typer.Option(
+            help="A path in its written form, such as 0-9,12-29; repeatable. @RUN/frontier, @RUN/best-24: found by a search, "
+            "whose folder then holds the results. The intact model is evaluated anyway."
+        ),
     ] = None,
     limit: Annotated[int | None, typer.Option(help="The first so many samples of each task; all if not given.")] = None,
     data_dir: Annotated[
@@ -61,7 +63,11 @@ def evaluate(
     force: Annotated[bool, typer.Option("--force", help="Run again, and replace what the run directory holds.")] = False,
 ) -> None:
     """Evaluate paths of a model on tasks by log-likelihoods, through lm-evaluation-harness and without exporting them."""
-    paths = paths_of(path or ())
+    from layerscope.searches.references import paths_named, run_of
+
+    paths = paths_named(path or ())
+    runs = {run_of(value) for value in path or ()}
+    inside = next(iter(runs)) if len(runs) == 1 else None
     errors, _ = consoles()
     from layerscope.models.quiet import quieten_transformers
 
@@ -88,6 +94,7 @@ def evaluate(
         include_path=include_path,
         batch_size=batch_size,
         output_dir=output_dir,
+        directory=None if inside is None else inside / "evaluation",
     )
     show_evaluation(request, dry_run=dry_run, force=force)
 

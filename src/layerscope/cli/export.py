@@ -13,13 +13,18 @@ from layerscope.errors import PathError
 
 if TYPE_CHECKING:
     from layerscope.models.export import ExportReport
+    from layerscope.paths.path import LayerPath
 
 
 def export(
     model: Annotated[str, typer.Option(help="Built-in name, directory, .gguf file or Hub id; see 'layerscope models'.")],
     output_dir: Annotated[Path, typer.Option(help="Folder of the new checkpoint: new, or empty.")],
     path: Annotated[
-        str | None, typer.Option(help="Layers in their new order, such as 0-9,12-29; 10.mlp is layer 10 without attention.")
+        str | None,
+        typer.Option(
+            help="Layers in their new order, such as 0-9,12-29; 10.mlp is layer 10 without attention; @RUN/best-24: found by a "
+            "search."
+        ),
     ] = None,
     run: Annotated[
         Path | None, typer.Option(help="In place of --path: drop the layers that this run's removals needed least.")
@@ -33,7 +38,6 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier export in that folder.")] = False,
 ) -> None:
     """Write a model with its layers removed, repeated or in another order as a checkpoint that transformers loads."""
-    from layerscope.paths.path import LayerPath
     from layerscope.paths.sequential import sequential_steps
 
     if (path is None) == (run is None):
@@ -44,7 +48,7 @@ def export(
 
         written = path_without_least_needed(FinishedRun.open(run), drop)
     else:
-        written = LayerPath.parse(path or "")
+        written = _one_path(path or "")
     sequential_steps(written)
     errors, out = consoles()
     from layerscope.models.export import check_export_folder, export_path
@@ -66,6 +70,15 @@ def export(
         status.update("Writing the checkpoint, and loading it again …")
         report = export_path(decoder, written, folder=output_dir, source=source, force=force)
     _show_report(out, model, report)
+
+
+def _one_path(value: str) -> LayerPath:
+    from layerscope.searches.references import paths_named
+
+    found = paths_named([value])
+    if len(found) != 1:
+        raise PathError(f"An export writes one path; '{value}' names {len(found)}: take one of them, such as @RUN/best-24.")
+    return found[0]
 
 
 def _show_report(console: Console, model: str, report: ExportReport) -> None:

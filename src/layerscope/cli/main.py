@@ -24,6 +24,7 @@ from layerscope.cli.paths import paths
 from layerscope.cli.pos import pos
 from layerscope.cli.preference import preference
 from layerscope.cli.report import report
+from layerscope.cli.search import search
 from layerscope.cli.stability import stability
 from layerscope.cli.sweep import sweep
 from layerscope.cli.words import words
@@ -36,7 +37,12 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (sweep, pos, words, preference, compare, contrast, stability, intervene, figures, report, evaluate, export):
+for command in (
+    *(sweep, pos, words, preference, compare),
+    *(search, evaluate, export),
+    *(contrast, stability, intervene),
+    *(figures, report),
+):
     app.command()(checked(command))
 app.add_typer(pairs, name="pairs")
 app.add_typer(paths, name="paths")
@@ -45,6 +51,7 @@ app.command()(datasets)
 
 _STANDS = {
     "sweep": GOES_ON,
+    "search": GOES_ON,
     "contrast": GOES_ON,
     "evaluate": GOES_ON,
     "pairs make": "answers of a server are kept, and the same command asks for the others",

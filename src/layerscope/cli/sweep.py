@@ -50,7 +50,7 @@ def sweep(
         list[str] | None,
         typer.Option(
             help="A path in its written form, such as 0-9,12-29; repeatable. 10.attn: only layer 10's attention; "
-            "10.h3: layer 10 without head 3."
+            "10.h3: layer 10 without head 3; @RUN/frontier, @RUN/best-24: found by a search."
         ),
     ] = None,
     pairs: Annotated[
@@ -116,6 +116,7 @@ def sweep(
 ) -> None:
     """Remove layers, exchange them, or take any other path, and measure next-word prediction."""
     from layerscope.models.loading import LoadOptions
+    from layerscope.searches.references import written_paths
     from layerscope.sweeps.prepare import SweepRequest
 
     families = ("" if path else "removal,exchange") if experiment is None else experiment
@@ -123,7 +124,7 @@ def sweep(
         model=model,
         dataset=dataset,
         experiments=split_names(families),
-        paths=tuple(path or ()),
+        paths=written_paths(path or ()),
         pairs=pairs,
         pair_protocol=pair_protocol,
         tuned_lens=tuned_lens,

@@ -12,7 +12,7 @@ from layerscope.corpora.catalogue import dataset_label
 from layerscope.results.opened import OpenedRun, open_finished
 from layerscope.results.schema import Table
 from layerscope.searches.record import SearchRecord
-from layerscope.searches.tables import FRONTIER, GAINS, LEFT_OUT, SPEED
+from layerscope.searches.tables import CANDIDATES, FRONTIER, GAINS, LEFT_OUT, SPEED
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,11 @@ class FinishedSearch(OpenedRun[SearchRecord]):
     def gains(self) -> pd.DataFrame:
         """gains.parquet."""
         return self._read(GAINS)
+
+    @cached_property
+    def candidates(self) -> pd.DataFrame:
+        """candidates.parquet."""
+        return self._read(CANDIDATES)
 
     @cached_property
     def left_out(self) -> pd.DataFrame:

@@ -39,6 +39,13 @@ def paths_named(values: Iterable[str]) -> list[LayerPath]:
     return list(dict.fromkeys(found))
 
 
+def written_paths(values: Iterable[str]) -> tuple[str, ...]:
+    """The same, with written paths as they stand and names replaced by what they mean."""
+    return tuple(
+        text for value in values for text in (map(str, paths_named([value])) if value.strip().startswith("@") else (value,))
+    )
+
+
 def run_of(value: str) -> Path | None:
     """The search's run directory that a value names; None where it is a path written out."""
     return Path(value.strip()[1:]).parent if value.strip().startswith("@") else None

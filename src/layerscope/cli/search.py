@@ -1,0 +1,250 @@
+"""``layerscope search``: options to a request, progress while it runs, the frontier when it is done."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from layerscope.cli.console import (
+    FIGURES,
+    consoles,
+    draw,
+    draw_missing,
+    languages_of,
+    one_of,
+    progress_bar,
+    say,
+    split_names,
+    with_figures,
+)
+from layerscope.errors import ModelError, PathError
+
+if TYPE_CHECKING:
+    from layerscope.bilingual import Language
+    from layerscope.searches.finished import FinishedSearch
+    from layerscope.searches.prepare import PreparedSearch, SearchRequest
+
+MOVES_HELP = (
+    "Moves joined by commas: removal, attention-removal, mlp-removal, exchange (neighbours), interchange:d (steps up to d "
+    "apart), block-repeat:w (blocks of up to w layers), replacement:d (by a layer up to d away)."
+)
+METHOD_HELP = "one-shot (rank once), greedy, beam:w, evolution or evolution:g (g generations), random or random:n."
+
+
+def search(
+    model: Annotated[str, typer.Option(help="Built-in name, directory, .gguf file or Hub id; see 'layerscope models'.")],
+    dataset: Annotated[str, typer.Option(help="Named data set or local file; see 'layerscope datasets'.")],
+    drop: Annotated[float | None, typer.Option(help="Layers to drop; a half is one attention or one MLP.")] = None,
+    budget: Annotated[float | None, typer.Option(help="In place of --drop: layers to get to.")] = None,
+    moves: Annotated[str, typer.Option(help=MOVES_HELP)] = "removal",
+    method: Annotated[str, typer.Option(help=METHOD_HELP)] = "greedy",
+    draws: Annotated[int, typer.Option(help="Search again on so many sets of calibration texts, none of them shared.")] = 1,
+    calibration: Annotated[int, typer.Option(help="Texts of each draw, by which paths are chosen.")] = 16,
+    held_out: Annotated[int, typer.Option(help="Other texts, by which the paths are measured.")] = 32,
+    keep: Annotated[str | None, typer.Option(help="Layers that no move touches, such as 0,28-29.")] = None,
+    objective: Annotated[
+        str, typer.Option(help="What is made small: nll, kl (divergence from the intact model), or auto: kl for evolution.")
+    ] = "auto",
+    until_ci: Annotated[
+        float | None,
+        typer.Option(
+            help="Drop candidates that cannot win before the last text, and end a step when the rest are within ± this many "
+            "nats of the best."
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="After which greedy and beam end; as many as it takes if not given.")
+    ] = None,
+    random_paths: Annotated[int, typer.Option(help="Random paths of each size to compare with.")] = 5,
+    protocol: Annotated[str, typer.Option(help="lines, documents, windows:N or strided:N/S.")] = "lines",
+    split: Annotated[str | None, typer.Option(help="Split of a named data set.")] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(envvar="LAYERSCOPE_DATA_DIR", help="Folder that holds the named data set; the Hub is not asked then."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the draws of texts and of whatever else is random.")] = 42,
+    bos: Annotated[str, typer.Option(help="auto (as the tokenizer does), always or never.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto (as stored), float32, bfloat16 or float16.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    device_map: Annotated[
+        str | None, typer.Option(help="Spread the layers over devices, as transformers does: auto, balanced, …")
+    ] = None,
+    quantize: Annotated[str, typer.Option(help="none, int8 or nf4 (needs the extra 'quantize').")] = "none",
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a model on the Hub.")] = None,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run code that comes with a checkpoint.")
+    ] = False,
+    batch_tokens: Annotated[int | None, typer.Option(help="Positions a batch, pads included; by device if not given.")] = None,
+    state_memory: Annotated[
+        float | None, typer.Option(help="GiB of hidden states to keep between steps; a quarter of what is free if not given.")
+    ] = None,
+    compile_: Annotated[str, typer.Option("--compile", help="on or off: layers through torch.compile.")] = "off",
+    output_dir: Annotated[Path, typer.Option(help="Where run directories go.")] = Path("results"),
+    figures: Annotated[str, FIGURES] = "auto",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and do not run.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Run again, and replace what the run directory holds.")] = False,
+) -> None:
+    """Search for the layers to leave out, repeat or reorder; choose on some texts, measure on others."""
+    from layerscope.models.loading import LoadOptions
+    from layerscope.searches.prepare import SearchRequest, parse_kept
+
+    request = SearchRequest(
+        model=model,
+        dataset=dataset,
+        moves=split_names(moves),
+        method=method,
+        drop=drop,
+        budget=budget,
+        draws=draws,
+        calibration=calibration,
+        held_out=held_out,
+        keep=parse_kept(keep),
+        objective=one_of("--objective", objective, ("auto", "nll", "kl"), PathError),
+        until_ci=until_ci,
+        steps=steps,
+        random_paths=random_paths,
+        revision=revision,
+        options=LoadOptions(
+            dtype=dtype,
+            device=device,
+            quantize=one_of("--quantize", quantize, ("none", "int8", "nf4"), ModelError),
+            device_map=device_map,
+            bos=one_of("--bos", bos, ("auto", "always", "never"), ModelError),
+            trust_remote_code=trust_remote_code,
+        ),
+        split=split,
+        data_dir=data_dir,
+        protocol=protocol,
+        seed=seed,
+        batch_tokens=batch_tokens,
+        state_memory=state_memory,
+        compile=one_of("--compile", compile_, ("on", "off"), ModelError),
+        output_dir=output_dir,
+    )
+    show_search(request, dry_run=dry_run, force=force, languages=languages_of("--figures", figures))
+
+
+def show_search(
+    request: SearchRequest, *, dry_run: bool = False, force: bool = False, languages: Sequence[Language] | None = None
+) -> None:
+    """Prepare and run a search, with progress on standard error and the frontier on standard output."""
+    errors, out = consoles()
+    from layerscope.engine.allocator import keep_freed_memory
+    from layerscope.models.quiet import quieten_transformers
+    from layerscope.searches.finished import FinishedSearch
+    from layerscope.searches.prepare import prepare_search
+    from layerscope.searches.run import run_search
+
+    quieten_transformers()
+    keep_freed_memory()
+    with errors.status("Reading the model's configuration and the texts …"):
+        prepared = prepare_search(request)
+        plan = _plan(prepared)
+    if dry_run:
+        say(out, plan)
+        return
+    with progress_bar(errors, "Loading the model …", on_start=lambda: say(out, plan)) as progress:
+        ran = run_search(prepared, force=force, progress=progress)
+    path = prepared.directory.path
+    if not ran:
+        draw_missing(errors, path, languages, of="frontier")
+        say(out, f"Already finished: {path} (--force runs it again).")
+        return
+    draw(errors, path, languages, of="frontier")
+    _show_result(out, FinishedSearch.open(path), with_figures("Results", languages))
+
+
+def _plan(prepared: PreparedSearch) -> str:
+    """What a search will do, told before it is done; nothing has been loaded then."""
+    from layerscope.paths.moves import written_size
+    from layerscope.searches.rehearsal import rehearse
+
+    request, work = prepared.request, rehearse(prepared)
+    share = work.layer_runs / work.without_sharing if work.without_sharing else 1.0
+    tokens = [sum(prepared.texts[row].n_scored for row in draw.texts) for draw in prepared.draws]
+    n_held_out = sum(window.n_scored for window in prepared.texts[: request.held_out])
+    early = f", candidates dropped early (--until-ci {request.until_ci:g})" if request.until_ci is not None else ""
+    return (
+        f"{prepared.source.name} ({prepared.space.n_layers} layers, {prepared.record.dtype}) on {request.dataset}, protocol "
+        f"{prepared.record.protocol}: from {prepared.space.n_layers} to {written_size(prepared.space.budget)} layers by "
+        f"{', '.join(prepared.record.moves)}\n"
+        f"Method: {prepared.method}, objective {prepared.objective}, {work.steps} steps at most, {work.first_candidates} "
+        f"candidates in the first{early}\n"
+        f"Work of a draw: at most {work.paths:,} paths as {work.layer_runs:,} layer runs on batches of texts "
+        f"({share:.0%} of {work.without_sharing:,} without shared prefixes); states kept between steps save more, up to "
+        f"{prepared.kept_bytes / 2**30:.1f} GiB of them\n"
+        f"Texts: {len(tokens)} {'draw' if len(tokens) == 1 else 'draws'} of {request.calibration} to choose by "
+        f"({', '.join(f'{n:,}' for n in tokens)} tokens), {request.held_out} others to measure by ({n_held_out:,} tokens)\n"
+        f"Results: {prepared.directory.path}"
+    )
+
+
+def _show_result(console: Console, run: FinishedSearch, what: str) -> None:
+    from layerscope.searches.analysis.finding import search_findings
+
+    console.print(_frontier_table(run))
+    for line in search_findings(run.frontier, run.gains, run.left_out, run.candidates):
+        say(console, line.en)
+    best = run.frontier[(run.frontier["way"] == "search") & run.frontier["is_best"]]
+    if len(best):
+        size = (
+            f"{best['layers'].min() if run.record.request.budget_layers < run.record.model.layers else best['layers'].max():g}"
+        )
+        say(console, f"A path goes to other commands by name: --path @{run.directory.path}/best-{size}, or …/frontier for all")
+    say(console, f"{what}: {run.directory.path}")
+
+
+def _frontier_table(run: FinishedSearch) -> Table:
+    """The best path of each size, against the intact model and the simpler ways."""
+    intact = run.frontier.iloc[0]
+    rows = run.frontier[(run.frontier["way"] == "search") & run.frontier["is_best"]]
+    speed = dict(zip(run.speed["path"], run.speed["ratio"], strict=True))
+    table = Table(
+        title=Text(
+            f"{run.model} on {run.dataset}: held-out NLL {intact['nll_nats']:.3f} nats (perplexity {intact['ppl']:,.2f})"
+        ),
+        caption="ΔNLL: path − intact, nats per token; gain: simpler path − search's, of the same draw; intervals over texts",
+        box=box.SIMPLE_HEAD,
+    )
+    for name in ("layers", "ΔNLL", "95% interval", "gain over one-shot", "random as good", "time"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("path", overflow="fold")
+    for row in rows.to_dict("records"):
+        gain = _gain(run, row["layers"], "one-shot", row["draw"])
+        chance = _gain(run, row["layers"], "random", row["draw"])
+        table.add_row(
+            f"{row['layers']:g}",
+            _signed(row["delta_nll_nats"]),
+            _interval(row["delta_nll_low_nats"], row["delta_nll_high_nats"]),
+            "-"
+            if gain is None
+            else "same path"
+            if gain["same_path"]
+            else f"{_signed(gain['gain_nats'])} ({_interval(gain['gain_low_nats'], gain['gain_high_nats'])})",
+            "-" if chance is None else f"{chance['random_as_good']} of {chance['random_paths']}",
+            f"{speed[row['path']]:.0%}",
+            row["path"],
+        )
+    return table
+
+
+def _gain(run: FinishedSearch, layers: float, against: str, draw: int) -> dict[str, float] | None:
+    gains = run.gains
+    found = gains[(gains["layers"] == layers) & (gains["against"] == against) & (gains["draw"] == draw)]
+    return None if found.empty else found.to_dict("records")[0]
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}" if math.isfinite(value) else "not finite"
+
+
+def _interval(low: float, high: float) -> str:
+    return f"{low:+.3f} {high:+.3f}" if math.isfinite(low) else "-"
