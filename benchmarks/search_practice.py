@@ -1,11 +1,12 @@
 """A greedy search against SLEB's practice re-expressed: a whole forward pass a candidate and batch, all logits, then the loss.
 
-Same batches, same texts, the same choices. Three ratios: paths sharing their beginnings; states kept between steps, too, as a
-search runs by default; and, beside them, what the layers alone would bound them at.
+Same batches, same texts. Two ratios: as a search runs by default, with states kept between steps; and with shared beginnings
+alone. How many of the paths after each removal are the same on both sides is told beside them: bfloat16 rounds near ties apart.
 """
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 
 import numpy as np
@@ -105,22 +106,27 @@ def main() -> None:
             (f"SmolLM2's shape with {depth} layers, random weights", decoder, [random_shard(4, 128, decoder.vocab_size)])
         )
     for what, decoder, batches in cases:
-        kept = int(options.kept * 2**30)
-        chosen = [ours(decoder, batches, 1, kept), theirs(decoder, batches, 1)]
-        sides = (
-            timed(lambda d=decoder, b=batches: ours(d, b, options.drop, kept)),
-            timed(lambda d=decoder, b=batches: ours(d, b, options.drop, 0)),
-            timed(lambda d=decoder, b=batches: theirs(d, b, options.drop)),
-        )
-        with_states, without, practice = in_turn(options.rounds, *sides)
-        positions = sum(shard.padded_tokens for shard in batches)
-        record(
-            "search practice",
-            f"{what}, greedy removal of {options.drop} of {decoder.n_layers} layers, {positions} positions, against a whole "
-            f"forward a candidate; first choice {'the same' if chosen[0] == chosen[1] else 'not the same'}",
-            f"{spread(ratios(practice, with_states))} times; without states kept between steps "
-            f"{spread(ratios(practice, without))}",
-        )
+        compare(what, decoder, batches, options)
+
+
+def compare(what: str, decoder: Decoder, batches: Sequence[Shard], options: argparse.Namespace) -> None:
+    """Three sides in turn on one model."""
+    kept, chosen = int(options.kept * 2**30), dict[str, list[str]]()
+    sides = (
+        timed(lambda: chosen.update(ours=ours(decoder, batches, options.drop, kept))),
+        timed(lambda: chosen.update(without=ours(decoder, batches, options.drop, 0))),
+        timed(lambda: chosen.update(theirs=theirs(decoder, batches, options.drop))),
+    )
+    with_states, without, practice = in_turn(options.rounds, *sides)
+    assert chosen["ours"] == chosen["without"], "a kept state is the same state"
+    n_same = sum(one == other for one, other in zip(chosen["ours"], chosen["theirs"], strict=True))
+    record(
+        "search practice",
+        f"{what}, greedy removal of {options.drop} of {decoder.n_layers} layers, "
+        f"{sum(shard.padded_tokens for shard in batches)} positions, against a whole forward a candidate; {n_same} of "
+        f"{options.drop} paths the same on both sides",
+        f"{spread(ratios(practice, with_states))} times; without states kept between steps {spread(ratios(practice, without))}",
+    )
 
 
 if __name__ == "__main__":

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from layerscope.paths.plan import plan_sweep
     from layerscope.paths.variants import Variant
     from layerscope.report.write import write_report
+    from layerscope.searches.finished import FinishedSearch
+    from layerscope.searches.prepare import SearchRequest, prepare_search
+    from layerscope.searches.run import run_search
     from layerscope.sweeps.finished import FinishedRun
     from layerscope.sweeps.in_memory import SweepResult, sweep
     from layerscope.sweeps.preference import find_preference
@@ -52,10 +55,12 @@ _DEFINED_IN = {  # imported when asked for: torch takes seconds, and most names 
     "FinishedContrast": "contrasts.finished",
     "FinishedEvaluation": "evaluations.finished",
     "FinishedRun": "sweeps.finished",
+    "FinishedSearch": "searches.finished",
     "InterveneRequest": "contrasts.intervened",
     "LayerPath": "paths.path",
     "LoadOptions": "models.loading",
     "ReferenceText": "contrasts.reference",
+    "SearchRequest": "searches.prepare",
     "SiteMap": "models.sites",
     "StabilityRequest": "contrasts.stability",
     "SweepRequest": "sweeps.prepare",
@@ -76,10 +81,12 @@ _DEFINED_IN = {  # imported when asked for: torch takes seconds, and most names 
     "plan_sweep": "paths.plan",
     "prepare_contrast": "contrasts.prepare",
     "prepare_evaluation": "evaluations.prepare",
+    "prepare_search": "searches.prepare",
     "prepare_sweep": "sweeps.prepare",
     "replacement_values": "contrasts.engine.ablation",
     "run_contrast": "contrasts.run",
     "run_evaluation": "evaluations.run",
+    "run_search": "searches.run",
     "run_sweep": "sweeps.run",
     "sweep": "sweeps.in_memory",
     "write_report": "report.write",
@@ -92,10 +99,12 @@ __all__ = [
     "FinishedContrast",
     "FinishedEvaluation",
     "FinishedRun",
+    "FinishedSearch",
     "InterveneRequest",
     "LayerPath",
     "LoadOptions",
     "ReferenceText",
+    "SearchRequest",
     "SiteMap",
     "StabilityRequest",
     "SweepRequest",
@@ -117,10 +126,12 @@ __all__ = [
     "plan_sweep",
     "prepare_contrast",
     "prepare_evaluation",
+    "prepare_search",
     "prepare_sweep",
     "replacement_values",
     "run_contrast",
     "run_evaluation",
+    "run_search",
     "run_sweep",
     "sweep",
     "write_report",

@@ -17,7 +17,14 @@ from layerscope.searches.tables import CANDIDATES, FRONTIER, GAINS, LEFT_OUT, SP
 
 @dataclass(frozen=True)
 class FinishedSearch(OpenedRun[SearchRecord]):
-    """A search's run directory whose run is complete."""
+    """A search's run directory whose run is complete; ``ls.run_search`` has an example.
+
+    Examples:
+        >>> ls.FinishedSearch.open(Path("results/removal/my_model_texts_nall"))
+        Traceback (most recent call last):
+        ...
+        layerscope.errors.RunError: This command reads what 'layerscope search' made; 'results/removal/my_model_texts_nall' is a sweep: name another folder.
+    """
 
     @classmethod
     def open(cls, path: Path) -> FinishedSearch:

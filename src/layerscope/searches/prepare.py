@@ -36,8 +36,8 @@ FIRST_LOOK = 16
 """Texts of a step's first round where candidates may be dropped."""
 FEW_TEXTS_SHARE = 16
 """Of the calibration texts, evolution's first stage takes one in so many (EvoPress: 2,048 of 32,768 tokens)."""
-FEWEST_TEXTS = 8
-"""Of each purpose."""
+FEWEST_TEXTS = 2
+"""Of each purpose: with fewer there is no interval."""
 
 
 @dataclass(frozen=True)
@@ -154,10 +154,10 @@ def prepare_search(request: SearchRequest) -> PreparedSearch:
         LayerscopeError: whatever is wrong, in one sentence.
 
     Examples:
-        >>> prepared = ls.prepare_search(ls.SearchRequest("smollm2-135m", "texts.txt", drop=2, calibration=8, held_out=8))
-        Traceback (most recent call last):
-        ...
-        layerscope.errors.DataError: ...
+        >>> some = {"protocol": "windows:4", "calibration": 2, "held_out": 2}
+        >>> prepared = ls.prepare_search(ls.SearchRequest("smollm2-135m", "texts.txt", drop=2, **some))
+        >>> str(prepared.method), prepared.space.budget, len(prepared.texts)  # the budget in half layers
+        ('greedy', 56, 4)
     """
     protocol, method, moves = Protocol.parse(request.protocol), Method.parse(request.method), parse_moves(request.moves)
     _check_request(request)

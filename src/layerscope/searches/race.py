@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -25,6 +25,7 @@ from layerscope.stats.looks import ALPHA
 from layerscope.stats.ratio import ratio_interval
 
 
+@runtime_checkable
 class Scoring(Protocol):
     """Whatever can score paths on a round of texts: the engine, what an earlier run wrote, or a dice for a dry run."""
 

@@ -60,6 +60,15 @@ def run_search(prepared: PreparedSearch, *, force: bool = False, progress: Progr
 
     Raises:
         LayerscopeError: the search cannot start; nothing has been written then.
+
+    Examples:
+        >>> some = {"protocol": "windows:4", "calibration": 2, "held_out": 2, "keep": range(2, 30), "random_paths": 0}
+        >>> prepared = ls.prepare_search(ls.SearchRequest("smollm2-135m", "texts.txt", drop=1, **some))
+        >>> ls.run_search(prepared)
+        True
+        >>> found = ls.FinishedSearch.open(prepared.directory.path)
+        >>> found.frontier["way"].tolist(), found.frontier["layers"].tolist()
+        (['intact', 'search', 'one-shot'], [30.0, 29.0, 29.0])
     """
     with prepared.directory.alone():
         return _run(prepared, force=force, progress=progress)
