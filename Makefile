@@ -84,7 +84,7 @@ browser: ## Chromium for the tests of the page, where it can be installed
 test-browser: $(READY) browser ## the report's page in a real browser
 	$(BIN)/python -m pytest -q -m browser
 
-kills: $(READY) ## fifty kills of sweep, contrast, pairs make and export, each given again and compared; some minutes
+kills: $(READY) ## fifty kills of sweep, contrast, pairs make, export and evaluate, each given again and compared; some minutes
 	LAYERSCOPE_KILLS=50 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -s tests/test_kills.py
 
 FUZZ ?= 10000

@@ -13,7 +13,7 @@ from layerscope.errors import ModelError, RunError
 from layerscope.evaluations.harness import quiet, run_task
 from layerscope.evaluations.prepare import PreparedEvaluation
 from layerscope.evaluations.record import CellKey, CellRecord, EvaluationRecord
-from layerscope.evaluations.rows import samples_table, values_table
+from layerscope.evaluations.rows import not_finite, samples_table, values_table
 from layerscope.evaluations.summary import tasks_table
 from layerscope.evaluations.tables import TASK_SAMPLES, TASK_VALUES, TASKS
 from layerscope.lm_eval import PathLM, check_runs
@@ -184,6 +184,12 @@ def _run_cells(
                 advance=advance,
             )
             found = run_task(lm, loaded.task, cell.limit)
+        broken = not_finite(found["samples"][cell.task])
+        if broken and cell.path == str(prepared.paths[0]):
+            raise ModelError(
+                f"The intact model gives {broken} of {loaded.samples} samples of '{cell.task}' a log-likelihood that is no "
+                f"number in {prepared.record.dtype}, so that nothing can be compared with it: take a wider --dtype."
+            )
         prepared.directory.write_part(TASK_SAMPLES, part, samples_table(cell, found["samples"][cell.task], loaded.task))
         prepared.directory.write_part(TASK_VALUES, part, values_table(cell, found, loaded.task))
         done = last
