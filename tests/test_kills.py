@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 from layerscope.pairs.format import write_pairs
+from tests.evaluations.own_tasks import write_blimp
 from tests.left_behind import check_same, left_in
 from tests.letter_pairs import PLACES, pairs_of_places
 
@@ -27,10 +28,16 @@ pytestmark = pytest.mark.slow
 
 KILLS = int(os.environ.get("LAYERSCOPE_KILLS", "8"))
 CHANGES = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree")
-NAMES = ("sweep", "contrast", "pairs make", "export", "sweep --force", "export --force")
+NAMES = ("sweep", "contrast", "pairs make", "export", "sweep --force", "export --force", "evaluate")
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
-    ["layerscope.cli.main", "layerscope.sweeps.run", "layerscope.contrasts.run", "layerscope.models.export"]
+    [
+        "layerscope.cli.main",
+        "layerscope.sweeps.run",
+        "layerscope.contrasts.run",
+        "layerscope.models.export",
+        "layerscope.evaluations.run",
+    ]
 )
 
 
@@ -96,7 +103,9 @@ def jobs(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
     contrast = ("contrast", *model, "--pairs", str(pairs), "--sites", "resid_post", "--positions", "edit,last")
     contrast += ("--reference-dataset", str(folder / "reference.txt"), "--reference-tokens", "200", "--output-dir", "{out}")
     export = ("export", *model, "--path", "0,2-3", "--output-dir", "{out}/smaller")
+    evaluate = ("evaluate", *model, "--data-dir", str(write_blimp(folder / "blimp")), "--tasks", "blimp", "--path", "0,2-3")
     return {
+        "evaluate": Job((*evaluate, "--output-dir", "{out}")),
         "sweep": Job(sweep),
         "contrast": Job(contrast),
         "pairs make": Job(("pairs", "make", "--per-type", "60", "-o", "{out}/pairs.jsonl")),

@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import torch
@@ -67,6 +67,7 @@ class PathLM(HFLM):  # type: ignore[misc]
         max_length: int | None = None,
         prefix_token_id: int | None = None,
         advance: Advance = nobody_asks,
+        walk: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         """Check that the path runs; nothing is computed.
 
@@ -80,6 +81,7 @@ class PathLM(HFLM):  # type: ignore[misc]
             max_length: positions at most; as the configuration says if None.
             prefix_token_id: token before a text without a context; as in ``HFLM`` if None.
             advance: called with the rows of each batch.
+            walk: takes a batch of token ids along the path, where not every step need be run; gives what ``PathLM`` would have.
 
         Raises:
             PathError: the path does not follow the grammar, or does not fit the model.
@@ -93,6 +95,7 @@ class PathLM(HFLM):  # type: ignore[misc]
         default = default_batch_tokens(decoder.device.type, decoder.vocab_size)
         self._batch_tokens = default if batch_tokens is None else batch_tokens
         self._advance: Advance = advance
+        self._walk = self._run_path if walk is None else walk
         self._sizes: dict[int, int] = {}
         super().__init__(
             pretrained=decoder.model,
@@ -182,13 +185,16 @@ class PathLM(HFLM):  # type: ignore[misc]
         """The path's logits for right-padded tokens."""
         assert attn_mask is None, "decoders are called without a mask"
         assert labels is None, "decoders are called without labels"
-        recording = self.decoder.record(inps)
+        logits = self.decoder.unembed(self._walk(inps))
+        self._advance(len(inps))
+        return logits
+
+    def _run_path(self, token_ids: Int[Tensor, "batch seq"]) -> Float[Tensor, "batch seq *d_model"]:
+        recording = self.decoder.record(token_ids)
         hidden = recording.embedded
         for step in self.path.steps:
             hidden = self.decoder.run_step(step, hidden, recording)
-        logits = self.decoder.unembed(hidden)
-        self._advance(len(inps))
-        return logits
+        return hidden
 
     def _batch_scheduler(self, pos: int, n_reordered_requests: Sequence[Any]) -> int:
         """Size of the batch that ends with a request, or 0 where none does; asked for each in turn, longest first."""

@@ -35,6 +35,8 @@ def write_tasks(folder: Path) -> Path:
     _task(folder, "own_word", "texts", "loglikelihood",
           "doc_to_text: \"{{text.split(' ')[:-1]|join(' ')}}\"\ndoc_to_target: \"{{' ' + text.split(' ')[-1]}}\"\n",
           ("perplexity", "acc"))  # fmt: skip
+    fewshot = f"fewshot_split: train\nnum_fewshot: 2\n{choices}"
+    _task(folder, "own_fewshot", "choices", "multiple_choice", fewshot, ("acc",))
     _task(folder, "own_answer", "choices", "generate_until", 'doc_to_text: "{{q}}"\ndoc_to_target: "here"\n', ("exact_match",))
     (folder / "group.yaml").write_text("group: own_group\ntask: [own_choice, own_answer]\n", encoding="utf-8")
     (folder / "lost.yaml").write_text(

@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 from lm_eval.evaluator import evaluate as plain_evaluate
 
-from layerscope.errors import DataError, PathError, RunError
+from layerscope.cli.main import main
+from layerscope.errors import DataError, ModelError, PathError, RunError
 from layerscope.evaluations.evaluate import evaluate
 from layerscope.evaluations.finished import FinishedEvaluation
 from layerscope.evaluations.prepare import EvaluationRequest, prepare_evaluation
@@ -23,6 +24,7 @@ from layerscope.evaluations.run import missing_cells, run_evaluation
 from layerscope.lm_eval import PathLM
 from layerscope.models.loading import LoadOptions, load_decoder
 from layerscope.paths.path import LayerPath
+from tests.checkpoints import save_shifting_llama
 from tests.evaluations.own_tasks import write_blimp
 from tests.harness_requests import plain_lm
 
@@ -288,6 +290,58 @@ def test_paths_are_each_once_and_checked_before_anything_is_read(request_of: Mad
     ):
         with pytest.raises(DataError, match=said):
             prepare_evaluation(request_of(**wrong))
+
+
+def test_examples_before_a_question_are_the_same_for_every_path(request_of: Made, own_tasks: Path) -> None:
+    """Drawn at random by the harness: what is run must be what the digest is of."""
+    settings = {"tasks": ("own_fewshot",), "data_dir": None, "include_path": own_tasks}
+    one = evaluate(request_of("0-3", "0,2-3", **settings))
+    twice = evaluate(request_of("0,2-3", **settings), force=True)
+    pd.testing.assert_frame_equal(one.samples("0,2-3", "own_fewshot"), twice.samples("0,2-3", "own_fewshot"))
+    prepared = prepare_evaluation(request_of(**settings))
+    asked = [request.args for request in prepared.tasks["own_fewshot"].task.instances]
+    assert all(context.count("Where is the") == 3 for context, _ in asked)
+    assert len({context.rsplit("Where", 1)[0] for context, _ in asked}) > 1
+    lm = PathLM(load_decoder(request_of().model), batch_size=4)
+    answers = lm.loglikelihood(prepared.tasks["own_fewshot"].task.instances, disable_tqdm=True)
+    kept = np.ravel(one.samples("0-3", "own_fewshot")["log_likelihoods"].tolist())
+    np.testing.assert_allclose(kept, [value for value, _ in answers], rtol=1e-5)
+
+
+def test_a_path_that_overflows_is_never_right(
+    request_of: Made, blimp: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In float16: layer 1 twice leaves the range. The harness would take the first choice, the right one."""
+    folder = save_shifting_llama(tmp_path / "shifting", (0.0, 40_000.0, -40_000.0, 0.0))
+    request = EvaluationRequest(str(folder), ("blimp",), ("0-1,1-3", "0,3"), data_dir=blimp, output_dir=tmp_path / "results")
+    rows = evaluate(request).tasks.set_index(["path", "task"])
+    for task, n in (("blimp_agreement", 10), ("blimp", 20)):
+        broken = rows.loc[("0-1,1-3", task)]
+        assert (broken["not_finite"], broken["samples"]) == (n, n)
+        assert broken[["value", "stderr", "delta", "delta_low", "p_value"]].isna().all()
+        assert rows.loc[("0,3", task)]["not_finite"] == 0
+        assert rows.loc[("0,3", task)][["value", "delta", "delta_low"]].notna().all()
+    with pytest.raises(SystemExit):
+        main(["evaluate", "--model", str(folder), "--tasks", "blimp", "--data-dir", str(blimp), "--path", "0-1,1-3",
+              "--output-dir", str(tmp_path / "results")])  # fmt: skip
+    assert "20 not finite" in capsys.readouterr().out
+    loud = save_shifting_llama(tmp_path / "loud", (0.0, 8_000.0, 0.0, 0.0), loud="f")
+    with pytest.raises(ModelError, match=r"The intact model gives 10 of 10 samples of 'blimp_word_order'.*wider --dtype"):
+        evaluate(EvaluationRequest(str(loud), ("blimp",), data_dir=blimp, output_dir=tmp_path / "results"))
+
+
+def test_a_continuation_longer_than_the_context_is_a_sentence(request_of: Made, tmp_path: Path) -> None:
+    (tmp_path / "own.jsonl").write_text(
+        json.dumps({"q": "Where?", "choices": ["b" * 600, "b"], "gold": 0}) + "\n", encoding="utf-8"
+    )
+    (tmp_path / "own.yaml").write_text(
+        f"task: own_long\ndataset_path: json\ndataset_kwargs: {{data_files: {{train: {tmp_path / 'own.jsonl'}}}}}\n"
+        'validation_split: train\noutput_type: multiple_choice\ntarget_delimiter: ""\ndoc_to_text: "{{q}}"\n'
+        'doc_to_choice: "{{choices}}"\ndoc_to_target: gold\n',
+        encoding="utf-8",
+    )
+    with pytest.raises(DataError, match="cannot score the task 'own_long' with this model"):
+        evaluate(request_of(tasks=("own_long",), data_dir=None, include_path=tmp_path))
 
 
 def test_progress_rises_to_its_end(request_of: Made) -> None:

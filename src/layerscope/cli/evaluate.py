@@ -174,8 +174,8 @@ def _table(rows: pd.DataFrame, model: str, groups: Mapping[str, GroupRecord]) ->
             has_interval = math.isfinite(low) and math.isfinite(high)
             table.add_row(
                 f"  {row['path']}",
-                _number(row["value"]),
-                f"{row['delta']:+.3f}" if row["path"] != rows["path"].iloc[0] else "-",
+                f"{row['not_finite']:,} not finite" if row["not_finite"] else _number(row["value"]),
+                f"{row['delta']:+.3f}" if math.isfinite(row["delta"]) and row["path"] != rows["path"].iloc[0] else "-",
                 f"{low:+.3f} {high:+.3f}" if has_interval else "-",
                 "within noise" if row["tied"] else "",
             )

@@ -12,6 +12,8 @@ from unittest import mock
 
 import tqdm.std
 
+from layerscope.errors import DataError
+
 BOOTSTRAPS = 1000
 """Draws for the error of a metric that has no formula; a hundred times fewer than the harness's own default."""
 FEWSHOT_SEED = 1234
@@ -48,10 +50,30 @@ def build_requests(task: Any, limit: int | None) -> None:
 
 
 def run_task(lm: Any, task: Any, limit: int | None) -> Any:
-    """One model on one task, as the harness's ``evaluate`` has it."""
+    """One model on one task, as the harness's ``evaluate`` has it.
+
+    Raises:
+        DataError: a continuation has no token, or too many.
+    """
     from lm_eval.evaluator import evaluate  # after layerscope.lm_eval, which says what is missing
 
     task.set_fewshot_seed(seed=FEWSHOT_SEED)
-    found = evaluate(lm, {"tasks": {task.task_name: task}}, limit=limit, bootstrap_iters=BOOTSTRAPS)
+    try:
+        found = evaluate(lm, {"tasks": {task.task_name: task}}, limit=limit, bootstrap_iters=BOOTSTRAPS)
+    except AssertionError as error:
+        if not _is_the_harness_s(error):
+            raise
+        raise DataError(
+            f"lm-evaluation-harness cannot score the task '{task.task_name}' with this model: by its tokenizer, some "
+            "continuation has no token of its own, or more than the context holds."
+        ) from error
     assert found is not None, "there is one process"
     return found
+
+
+def _is_the_harness_s(error: AssertionError) -> bool:
+    """Whether its own code found something, not ours."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and str(trace.tb_frame.f_globals.get("__name__", "")).split(".")[0] == "lm_eval"

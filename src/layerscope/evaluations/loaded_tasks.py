@@ -67,6 +67,9 @@ def load_tasks(asked: AskedTasks, limit: int | None) -> tuple[dict[str, LoadedTa
 def _loaded(name: str, task: Any, limit: int | None) -> LoadedTask:
     if task.OUTPUT_TYPE not in LIKELIHOODS:
         raise DataError(refusal([name]))
+    if getattr(task, "MULTIMODAL", False) or getattr(task, "UNSAFE_CODE", False):
+        what = "reads more than text" if getattr(task, "MULTIMODAL", False) else "runs code that a model wrote"
+        raise DataError(f"Tasks are text and log-likelihoods; '{name}' {what}: give the exported path to lm-eval itself.")
     if task.config is not None and task.get_config("num_fewshot") is None:
         task.set_config(key="num_fewshot", value=0)
     try:

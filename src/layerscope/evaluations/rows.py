@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,6 +27,7 @@ def values_table(cell: CellKey, found: Any, task: Any) -> pa.Table:
     results = found["results"][cell.task]
     samples = found["samples"][cell.task]
     higher = found["higher_is_better"].get(cell.task) or {}
+    broken = not_finite(samples)
     keys = [key for key in results if "," in key and "_stderr," not in key and _is_number(results[key])]
     names = [key.split(",")[0] for key in keys]
     return TASK_VALUES.build(
@@ -33,12 +35,22 @@ def values_table(cell: CellKey, found: Any, task: Any) -> pa.Table:
             **_cell_columns(cell, len(keys)),
             "metric": [_metric(*key.split(",", 1)) for key in keys],
             "aggregation": [_aggregation(task, name) for name in names],
-            "value": [float(results[key]) for key in keys],
-            "stderr": [_stderr(results.get(_stderr_key(key))) for key in keys],
+            "value": [None if broken else float(results[key]) for key in keys],
+            "stderr": [None if broken else _stderr(results.get(_stderr_key(key))) for key in keys],
             "samples": [len({s["doc_id"] for s in samples if name in s["metrics"]}) for name in names],
+            "not_finite": [broken] * len(keys),
             "higher_is_better": [None if higher.get(name) is None else bool(higher[name]) for name in names],
         }
     )
+
+
+def not_finite(samples: Sequence[dict[str, Any]]) -> int:
+    """Samples with a log-likelihood that is no number.
+
+    The harness takes the place of the first such one for the likeliest choice: a model that has overflowed would be right
+    wherever the first choice is.
+    """
+    return len({s["doc_id"] for s in samples if any(math.isnan(_likelihood(answers[0])) for answers in s["resps"])})
 
 
 def samples_table(cell: CellKey, samples: Sequence[dict[str, Any]], task: Any) -> pa.Table:

@@ -13,7 +13,8 @@ from layerscope.errors import ModelError, RunError
 from layerscope.evaluations.harness import quiet, run_task
 from layerscope.evaluations.prepare import PreparedEvaluation
 from layerscope.evaluations.record import CellKey, CellRecord, EvaluationRecord
-from layerscope.evaluations.rows import samples_table, values_table
+from layerscope.evaluations.rows import not_finite, samples_table, values_table
+from layerscope.evaluations.shared_prefixes import SharedPrefixes
 from layerscope.evaluations.summary import tasks_table
 from layerscope.evaluations.tables import TASK_SAMPLES, TASK_VALUES, TASKS
 from layerscope.lm_eval import PathLM, check_runs
@@ -164,7 +165,14 @@ def _run_cells(
 ) -> Iterator[CellRecord]:
     """Evaluate and keep one cell after the other."""
     total, done = sum(prepared.tasks[cell.task].requests for cell in cells), 0
+    together: dict[str, list[LayerPath]] = {}
+    for cell in cells:
+        together.setdefault(cell.task, []).append(LayerPath.parse(cell.path))
+    shared, task = SharedPrefixes(decoder, ()), None
     for part, cell in enumerate(cells, start=first_part):
+        if cell.task != task:
+            shared, task = SharedPrefixes(decoder, together[cell.task]), cell.task
+        path = LayerPath.parse(cell.path)
         loaded = prepared.tasks[cell.task]
         what, last = f"{part - first_part + 1}/{len(cells)} {cell.task[:30]}", done + loaded.requests
         progress(what, done, total)
@@ -177,13 +185,20 @@ def _run_cells(
         with quiet():
             lm = PathLM(
                 decoder,
-                LayerPath.parse(cell.path),
+                path,
                 batch_size=prepared.request.batch_size or "auto",
                 batch_tokens=prepared.record.batch_tokens,
                 add_bos_token=_ADD_BOS[prepared.request.options.bos],
                 advance=advance,
+                walk=shared.walker(together[cell.task].index(path)),
             )
             found = run_task(lm, loaded.task, cell.limit)
+        broken = not_finite(found["samples"][cell.task])
+        if broken and cell.path == str(prepared.paths[0]):
+            raise ModelError(
+                f"The intact model gives {broken} of {loaded.samples} samples of '{cell.task}' a log-likelihood that is no "
+                f"number in {prepared.record.dtype}, so that nothing can be compared with it: take a wider --dtype."
+            )
         prepared.directory.write_part(TASK_SAMPLES, part, samples_table(cell, found["samples"][cell.task], loaded.task))
         prepared.directory.write_part(TASK_VALUES, part, values_table(cell, found, loaded.task))
         done = last

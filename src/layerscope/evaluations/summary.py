@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from jaxtyping import Float
 
 from layerscope.evaluations.differences import Difference, SampleValues, difference, group_difference
 from layerscope.evaluations.record import CellRecord, EvaluationRecord, GroupRecord
@@ -20,6 +21,8 @@ from layerscope.results.directory import RunDirectory
 from layerscope.stats.false_discovery import benjamini_hochberg
 
 Row = dict[str, Any]
+_KEPT = ("metric", "value", "stderr", "samples", "not_finite", "higher_is_better")
+"""What is taken over from task_values."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class _Cell:
         return {
             name: SampleValues(np.array(values), np.array(weights))
             for name, (values, weights) in found.items()
-            if len(values) == self.samples.num_rows
+            if len(values) == self.samples.num_rows and not self.values[name]["not_finite"]
         }
 
 
@@ -87,7 +90,7 @@ def _task_rows(cell: _Cell, intact: _Cell) -> list[Row]:
         if cell is not intact and aggregation in MEANS and there:
             samples, others = cell.by_metric[metric], intact.by_metric[metric]
             found = difference(samples, others, aggregation=aggregation, intact_value=baseline)
-        kept = {name: row[name] for name in ("metric", "value", "stderr", "samples", "higher_is_better")}
+        kept = {name: row[name] for name in _KEPT}
         rows.append(_row(cell.record.path, cell.record.task, cell.record.limit, "task", kept, baseline, found))
     return rows
 
@@ -106,8 +109,8 @@ def _group_rows(
         for metric in _averaged(group, own):
             sizes = np.array([cell.values[metric]["samples"] for cell in own], dtype=float)
             shares = sizes / sizes.sum() if group.by_size else np.full(len(own), 1.0 / len(own))
-            value, baseline = (float(shares @ [cell.values[metric]["value"] for cell in some]) for some in (own, others))
-            errors = [math.nan if (e := cell.values[metric]["stderr"]) is None else e for cell in own]
+            value, baseline = (_mean(shares, [cell.values[metric]["value"] for cell in some]) for some in (own, others))
+            errors = [_or_nan(cell.values[metric]["stderr"]) for cell in own]
             found = Difference()
             if own != others and all(metric in cell.by_metric for cell in (*own, *others)):
                 samples, baselines = ([cell.by_metric[metric] for cell in some] for some in (own, others))
@@ -117,10 +120,19 @@ def _group_rows(
                 "value": value,
                 "stderr": float(np.sqrt(((shares * errors) ** 2).sum())),
                 "samples": int(sizes.sum()),
+                "not_finite": sum(cell.values[metric]["not_finite"] for cell in own),
                 "higher_is_better": own[0].values[metric]["higher_is_better"],
             }
             rows.append(_row(path, name, own[0].record.limit, "group", kept, baseline, found))
     return rows
+
+
+def _mean(shares: Float[np.ndarray, " task"], values: Sequence[float | None]) -> float:
+    return float(shares @ np.array([_or_nan(value) for value in values]))
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _averaged(group: GroupRecord, cells: Sequence[_Cell]) -> list[str]:
@@ -133,14 +145,14 @@ def _averaged(group: GroupRecord, cells: Sequence[_Cell]) -> list[str]:
     return [metric for metric in common if group.metrics is None or metric.split(",")[0] in group.metrics]
 
 
-def _row(path: str, task: str, limit: int | None, kind: str, kept: Row, baseline: float, found: Difference) -> Row:
+def _row(path: str, task: str, limit: int | None, kind: str, kept: Row, baseline: float | None, found: Difference) -> Row:
     return {
         "path": path,
         "task": task,
         "limit": limit,
         "kind": kind,
         **kept,
-        "delta": kept["value"] - baseline,
+        "delta": _or_nan(kept["value"]) - _or_nan(baseline),
         "delta_low": found.low,
         "delta_high": found.high,
         "p_value": found.p_value,

@@ -19,11 +19,18 @@ TASKS = Table(
         *_CELL,
         Column("kind", NAMES, "-", "task, or group for the mean over its tasks."),
         Column("metric", pa.string(), "-", "As the harness names it; with its filter, where that is not none."),
-        Column("value", pa.float64(), "metric's", "By the harness's own aggregation; of a group, the mean over its tasks."),
+        Column(
+            "value",
+            pa.float64(),
+            "metric's",
+            "By the harness's own aggregation; of a group, the mean over its tasks. Missing where some samples are not finite.",
+            nullable=True,
+        ),
         Column("stderr", pa.float64(), "metric's", "By the harness; missing where it has none.", nullable=True),
         Column("samples", pa.int64(), "samples", "That were scored."),
+        Column("not_finite", pa.int64(), "samples", "Of those, the ones with a log-likelihood that is no number."),
         Column("higher_is_better", pa.bool_(), "-", "Missing where the harness does not say.", nullable=True),
-        Column("delta", pa.float64(), "metric's", "The value minus the intact model's on the same samples."),
+        Column("delta", pa.float64(), "metric's", "The value minus the intact model's on the same samples.", nullable=True),
         Column(
             "delta_low",
             pa.float64(),
@@ -52,16 +59,17 @@ TASK_VALUES = Table(
         *_CELL,
         Column("metric", pa.string(), "-", "As in tasks.parquet."),
         Column("aggregation", pa.string(), "-", "Name of the function by which the harness makes one value of all samples."),
-        Column("value", pa.float64(), "metric's", "As the harness gives it."),
+        Column("value", pa.float64(), "metric's", "As the harness gives it; missing where some are not finite.", nullable=True),
         Column("stderr", pa.float64(), "metric's", "As the harness gives it.", nullable=True),
         Column("samples", pa.int64(), "samples", "That were scored."),
+        Column("not_finite", pa.int64(), "samples", "Of those, the ones with a log-likelihood that is no number."),
         Column("higher_is_better", pa.bool_(), "-", "As the harness says.", nullable=True),
     ),
 )
 
 TASK_SAMPLES = Table(
     "task_samples",
-    "a sample of a task",
+    "a sample of a path on a task",
     (
         *_CELL,
         Column("sample", pa.int64(), "-", "Its number in the task's data set."),
