@@ -37,6 +37,11 @@ WRITTEN = {  # options that are texts with a grammar of their own, and what does
     "--from": ("yaml", "²", ""),
     "--layers": ("0", "-1", "100001"),
     "--tasks": ("", ",", "²", "no_such_task"),
+    "--moves": ("", ",", "²", "removal:2", "remove", f"block-repeat:{NINES}", "interchange:0", "replacement:-1"),
+    "--method": ("", "²", "greedy:2", "beam", "beam:0", f"beam:{NINES}", "evolution:-1", "random:1.5"),
+    "--keep": ("²", "-1", "0.attn", "1-0", NINES),
+    "--objective": ("ppl", ""),
+    "--compile": ("maybe", ""),
 }
 
 
@@ -83,7 +88,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "--model": str(folder / "no-model"), "--dataset": str(folder / "texts.txt"), "--output-dir": str(folder / "results"),
         "--output": str(folder / "out.jsonl"), "--variant": "removal-1", "--tokenizer": str(folder / "no-model"),
         "--reference-dataset": str(folder / "texts.txt"),
-        "--path": "0,1", "--tasks": "arc_easy",
+        "--path": "0,1", "--tasks": "arc_easy", "--drop": "1",
         "run": str(folder / "no-run"), "runs": str(folder / "no-run"), "path": str(folder / "pairs.jsonl"),
         "kind": "table", "file": str(folder / "path.txt"), "--to": "rys",
     }  # fmt: skip
@@ -94,7 +99,7 @@ PARSER = get_command(app)
 
 
 def test_the_commands_are_walked_whole() -> None:
-    assert len({tuple(command) for command, _, _ in ALL}) == 17  # all but models and datasets, which take nothing
+    assert len({tuple(command) for command, _, _ in ALL}) == 19  # all but models and datasets, which take nothing
     assert {option for _, option, _ in ALL} >= {
         *WRITTEN,
         "--seed",
@@ -146,7 +151,7 @@ def is_needed(command: str, option: str) -> bool:
     needed = {
         "sweep": ("--model", "--dataset"), "contrast": ("--model", "--reference-dataset"),
         "words": ("--variant",), "pairs judge": ("--model",),
-        "evaluate": ("--model", "--tasks"),
+        "search": ("--model", "--dataset", "--drop"), "evaluate": ("--model", "--tasks"),
         "export": ("--model", "--output-dir", "--path"), "pairs make": ("--output",), "pairs import": ("--output",),
         "pairs export": ("--output",), "pairs check": ("--tokenizer",), "paths convert": ("--to",),
     }  # fmt: skip

@@ -19,6 +19,7 @@ ORDER = (
     "pos",
     "preference",
     "words",
+    "search",
     "evaluate",
     "export",
     "paths",

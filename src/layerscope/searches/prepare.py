@@ -16,6 +16,7 @@ from layerscope.corpora.protocols import Protocol, cut_windows
 from layerscope.corpora.windows import Document, Window
 from layerscope.engine.batching import Shard, make_shards
 from layerscope.errors import DataError, PathError
+from layerscope.models.checkpoint_files import MOST_LAYERS
 from layerscope.models.decoder import context_length
 from layerscope.models.encoder import TextEncoder
 from layerscope.models.loading import LoadOptions, load_config, load_encoder, resolve_device, resolve_dtype
@@ -226,15 +227,15 @@ def prepare_search(request: SearchRequest) -> PreparedSearch:
 
 
 def _check_request(request: SearchRequest) -> None:
-    for option, value, least in (
-        ("--draws", request.draws, 1),
-        ("--calibration", request.calibration, FEWEST_TEXTS),
-        ("--held-out", request.held_out, FEWEST_TEXTS),
-        ("--random-paths", request.random_paths, 0),
-        ("--seed", request.seed, 0),
+    for option, value, least, most in (
+        ("--draws", request.draws, 1, 1000),
+        ("--calibration", request.calibration, FEWEST_TEXTS, 10**6),
+        ("--held-out", request.held_out, FEWEST_TEXTS, 10**6),
+        ("--random-paths", request.random_paths, 0, 10**4),
+        ("--seed", request.seed, 0, None),
     ):
-        if value < least:
-            raise DataError(f"{option} is {least} or more; got {value}.")
+        if value < least or (most is not None and value > most):
+            raise DataError(f"{option} is {least}{' or more' if most is None else f' to {most:,}'}; got {value}.")
     if request.batch_tokens is not None and request.batch_tokens < 1:
         raise DataError(f"--batch-tokens is 1 or more; got {request.batch_tokens}.")
     if request.until_ci is not None and not 0.0 < request.until_ci < math.inf:
@@ -245,17 +246,21 @@ def _check_request(request: SearchRequest) -> None:
         raise DataError(f"--steps is 1 or more; got {request.steps}.")
     if request.state_memory is not None and not 0.0 <= request.state_memory < math.inf:
         raise DataError(f"--state-memory is a number of GiB, 0 or more; got {request.state_memory}.")
+    _check_layers(request)
+
+
+def _check_layers(request: SearchRequest) -> None:
+    """The size to get to, as far as it can be told without a model."""
     if (request.drop is None) == (request.budget is None):
         raise PathError("A search takes either --drop (layers to lose) or --budget (layers to get to); got both or neither.")
+    option, given = ("--drop", request.drop) if request.budget is None else ("--budget", request.budget)
+    if given is None or not 0.0 <= given < MOST_LAYERS or given * 2 != int(given * 2):
+        raise PathError(f"{option} is a number of layers, whole or with a half, such as 6 or 5.5; got {given}.")
 
 
 def _budget(request: SearchRequest, n_layers: int) -> int:
     """Half layers to get to."""
     layers = request.budget if request.budget is not None else n_layers - (request.drop or 0.0)
-    option = "--drop" if request.budget is None else "--budget"
-    if not math.isfinite(layers) or layers * 2 != int(layers * 2):
-        given = request.drop if request.budget is None else request.budget
-        raise PathError(f"{option} is a number of layers, whole or with a half, such as 6 or 5.5; got {given}.")
     if layers > 4 * n_layers:
         raise PathError(f"--budget is at most four times the model's {n_layers} layers; got {layers:g}.")
     return int(layers * 2)
