@@ -20,10 +20,11 @@ class FinishedSearch(OpenedRun[SearchRecord]):
     """A search's run directory whose run is complete; ``ls.run_search`` has an example.
 
     Examples:
-        >>> ls.FinishedSearch.open(Path("results/removal/my_model_texts_nall"))
+        >>> ls.FinishedSearch.open(Path("results/nowhere"))
         Traceback (most recent call last):
         ...
-        layerscope.errors.RunError: This command reads what 'layerscope search' made; 'results/removal/my_model_texts_nall' is a sweep: name another folder.
+        layerscope.errors.RunError: A run directory holds manifest.json; 'results/nowhere' has none: name the folder that
+        'layerscope search' printed.
     """
 
     @classmethod

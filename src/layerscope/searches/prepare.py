@@ -12,6 +12,7 @@ import numpy as np
 from transformers import PretrainedConfig
 
 from layerscope.corpora.catalogue import dataset_label, load_documents, resolved_split
+from layerscope.corpora.parquet import ParquetTexts
 from layerscope.corpora.protocols import Protocol, cut_windows
 from layerscope.corpora.windows import Document, Window
 from layerscope.engine.batching import Shard, make_shards
@@ -269,35 +270,44 @@ def _budget(request: SearchRequest, n_layers: int) -> int:
 def _texts(
     documents: Sequence[Document], protocol: Protocol, encoder: TextEncoder, config: PretrainedConfig, request: SearchRequest
 ) -> tuple[Window, ...]:
-    """As many texts with something to score as are needed, in a random order.
+    """As many texts with something to score as are needed, in a random order that does not depend on how many those are.
 
     Raises:
         DataError: there are fewer.
     """
     wanted = request.held_out + request.draws * request.calibration
-    n, windows = wanted, list[Window]()
-    while True:
+    generator = np.random.default_rng(request.seed)
+
+    def cut(some: Sequence[Document]) -> list[Window]:
         corpus = cut_windows(
-            documents,
+            some,
             protocol,
             encoder.encode,
             prefix_ids=encoder.prefix_ids,
             context_length=context_length(config),
-            max_samples=n,
+            max_samples=None,
             seed=request.seed,
         )
-        windows = [window for window in corpus.windows if window.n_scored]
-        if len(windows) >= wanted or len(corpus.windows) < n:
-            break
-        n *= 2
+        return list(corpus.windows)
+
+    windows: list[Window] = []
+    if protocol.kind in ("lines", "documents"):
+        order, n = generator.permutation(len(documents)).tolist(), 0
+        while len(windows) < wanted and n < len(order):
+            some = order[n : n + max(wanted, 16)]
+            drawn = documents.take(some) if isinstance(documents, ParquetTexts) else [documents[row] for row in some]
+            windows += [window for window in cut(drawn) if window.n_scored]
+            n += len(some)
+    else:
+        every = cut(documents)
+        windows = [every[row] for row in generator.permutation(len(every)) if every[row].n_scored]
     if len(windows) < wanted:
         raise DataError(
             f"A search takes {request.held_out} held-out and {request.draws} × {request.calibration} calibration texts, none "
             f"of them twice; '{request.dataset}' has {len(windows)} with something to score: take fewer by --held-out, --draws "
             "or --calibration, or a larger data set."
         )
-    order = np.random.default_rng(request.seed).permutation(len(windows))[:wanted]
-    return tuple(windows[index] for index in order)
+    return tuple(windows[:wanted])
 
 
 def _round_ends(request: SearchRequest, method: Method) -> tuple[int, ...]:

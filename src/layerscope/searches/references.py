@@ -5,6 +5,7 @@
 ``@RUN/best-24``       that of 24 layers (``best-23.5`` with a half)
 ``@RUN/one-shot``      of each size, the path of the ranking that the search is compared with
 ``@RUN/one-shot-24``   that of 24 layers
+``@RUN/random``        every random path that was measured beside them
 =====================  ===================================================================================================
 """
 
@@ -18,8 +19,12 @@ from layerscope.errors import PathError
 from layerscope.paths.path import LayerPath
 from layerscope.searches.finished import FinishedSearch
 
-_NAME = re.compile(r"(frontier|best|one-shot)(?:-(\d{1,6}(?:\.5)?))?", re.ASCII)
-_FORMS = "@RUN/frontier, @RUN/best-24, @RUN/one-shot or @RUN/one-shot-24"
+_SEVERAL = re.compile(r"frontier|one-shot|random", re.ASCII)
+_ONE = re.compile(r"(best|one-shot)-(\d{1,6}(?:\.5)?)", re.ASCII)
+    r"(?P<way>frontier|random|one-shot|(?:best|one-shot)(?=-\d))(?:(?<!frontier)(?<!random)-(?P<size>\d{1,6}(?:\.5)?))?",
+    re.ASCII,
+)
+_FORMS = "@RUN/frontier, @RUN/best-24, @RUN/one-shot, @RUN/one-shot-24 or @RUN/random"
 
 
 def paths_named(values: Iterable[str]) -> list[LayerPath]:
@@ -54,18 +59,17 @@ def run_of(value: str) -> Path | None:
 def _of_search(value: str) -> list[LayerPath]:
     run = run_of(value)
     assert run is not None, "it starts with @"
-    matched = _NAME.fullmatch(Path(value.strip()).name)
-    if matched is None or (matched[1] == "best") != (matched[2] is not None and matched[1] != "one-shot"):
+    name = Path(value.strip()).name
+    one = _ONE.fullmatch(name)
+    if one is None and _SEVERAL.fullmatch(name) is None:
         raise PathError(f"A path that a search found is written {_FORMS}, with RUN its folder; got '{value}'.")
-    way = "one-shot" if matched[1] == "one-shot" else "search"
+    way, size = (name, None) if one is None else one.groups()
     table = FinishedSearch.open(run).frontier
-    rows = table[(table["way"] == way) & table["is_best"]]
-    sizes = [float(size) for size in rows["layers"]]
-    if matched[2] is not None:
-        rows = rows[rows["layers"] == float(matched[2])]
+    rows = table[table["way"] == ("search" if way in ("frontier", "best") else way)]
+    rows = rows if way == "random" else rows[rows["is_best"]]
+    sizes = dict.fromkeys(f"{layers:g}" for layers in rows["layers"])
+    if size is not None:
+        rows = rows[rows["layers"] == float(size)]
     if rows.empty:
-        known = ", ".join(f"{size:g}" for size in sizes) or "none"
-        raise PathError(
-            f"The search in '{run}' has no path of {matched[2] or 'any'} layers for '{value}'; its sizes are {known}."
-        )
+        raise PathError(f"The search in '{run}' has no path for '{value}'; there it has sizes {', '.join(sizes) or 'none'}.")
     return [LayerPath.parse(path) for path in rows["path"]]
