@@ -7,7 +7,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-full test test-all test-browser browser mergekit kills fuzz wheel docs notebooks check format study bench clean
+.PHONY: help setup demo demo-full test test-all test-browser browser mergekit kills fuzz wheel docs notebooks check format study study-smaller bench clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -123,6 +123,9 @@ format: $(READY) ## put the code into its form
 study: $(READY) ## the study docs/studies/grammar-by-layer.md from nothing: two models, 680 pairs; some two hours on two cores
 	$(BIN)/python -m scripts.grammar_by_layer results/grammar-by-layer
 
+study-smaller: $(READY) ## the study docs/studies/smaller-models.md from nothing: two models searched, on BLiMP; about an hour on two cores
+	$(BIN)/python -m scripts.smaller_models results/smaller-models
+
 bench: $(READY) ## every benchmark for a CPU, some 45 minutes on 2 cores; appends ratios to benchmarks/results.md
 	$(BIN)/python -m benchmarks.published_practice
 	$(BIN)/python -m benchmarks.best_practice
@@ -137,6 +140,8 @@ bench: $(READY) ## every benchmark for a CPU, some 45 minutes on 2 cores; append
 	$(BIN)/python -m benchmarks.contrast_practice
 	$(BIN)/python -m benchmarks.contrast_growth
 	$(BIN)/python -m benchmarks.report_page
+	$(BIN)/python -m benchmarks.search_practice
+	$(BIN)/python -m benchmarks.early_dropping
 
 clean: ## remove .venv and caches; results stay
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache src/*.egg-info

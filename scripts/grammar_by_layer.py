@@ -11,9 +11,8 @@ from __future__ import annotations
 import os
 import random
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +32,7 @@ from layerscope.sweeps.analysis.preference_depth_finding import halfway_depth
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.pair_tables import BEYOND_DAMAGE, PREFERENCE, PREFERENCE_DEPTH
 from layerscope.sweeps.preference import JSON
+from scripts.study_page import fill, layerscope, rank_correlation, table
 
 MODELS = {"smollm2-135m": "SmolLM2-135M", "gemma3-270m": "Gemma 3 270M"}
 SUBTYPES = ("tense", "preposition", "subject-verb-agreement", "determiner-noun-agreement", "pronoun-gender")
@@ -63,20 +63,20 @@ class Studied:
     @cached_property
     def preference(self) -> pd.DataFrame:
         """Rows of preference.parquet of the study's unit."""
-        table = self.run.directory.read_table(PREFERENCE).to_pandas()
-        return _of_text(table[table["unit"].astype(str) == UNIT])
+        rows = self.run.directory.read_table(PREFERENCE).to_pandas()
+        return _of_text(rows[rows["unit"].astype(str) == UNIT])
 
     @cached_property
     def beyond(self) -> pd.DataFrame:
         """Rows of beyond_damage.parquet of margins under removal."""
-        table = _of_text(self.run.directory.read_table(BEYOND_DAMAGE).to_pandas())
-        return table[(table["measure"] == "margin") & (table["family"] == "removal")]
+        rows = _of_text(self.run.directory.read_table(BEYOND_DAMAGE).to_pandas())
+        return rows[(rows["measure"] == "margin") & (rows["family"] == "removal")]
 
     @cached_property
     def depth(self) -> pd.DataFrame:
         """Rows of preference_depth.parquet of the study's unit, by kind and group."""
-        table = _of_text(self.run.directory.read_table(PREFERENCE_DEPTH).to_pandas())
-        return table[table["unit"] == UNIT].set_index(["kind", "group"])
+        rows = _of_text(self.run.directory.read_table(PREFERENCE_DEPTH).to_pandas())
+        return rows[rows["unit"] == UNIT].set_index(["kind", "group"])
 
     @cached_property
     def intact(self) -> pd.DataFrame:
@@ -143,15 +143,11 @@ def run(folder: Path) -> list[Studied]:
     for model, name in MODELS.items():
         sweep = ["sweep", "--model", model, "--dataset", f"{folder}/texts.txt", "--pairs", f"{folder}/pairs"]
         options = ["--experiment", "removal,depth", "--max-samples", "all", "--dtype", "float32"]
-        _layerscope(*sweep, *options, "--figures", "none", "--output-dir", str(folder))
+        layerscope(*sweep, *options, "--figures", "none", "--output-dir", str(folder))
         path = folder / "removal+depth" / f"{model.replace('-', '_')}_texts_nall_pairs"
-        _layerscope("preference", str(path), "--figures", "en")
+        layerscope("preference", str(path), "--figures", "en")
         studied.append(Studied(name, FinishedRun.open(path)))
     return studied
-
-
-def _layerscope(*arguments: str) -> None:
-    subprocess.run([Path(sys.executable).parent / "layerscope", *arguments], check=True)
 
 
 def groups(studied: Sequence[Studied]) -> list[tuple[str, str]]:
@@ -176,7 +172,7 @@ def how_often_right(studied: Sequence[Studied]) -> str:
                 f"{depth['flips_back']:.0%}",
             ]
         rows.append(cells)
-    return _table(["kind", *heads], rows)
+    return table(["kind", *heads], rows)
 
 
 def damage_explains(studied: Sequence[Studied]) -> str:
@@ -195,7 +191,7 @@ def damage_explains(studied: Sequence[Studied]) -> str:
         rows.append(
             [one.name, f"by kind, from least to most of {len(shares)}", f"{least[0]} to {most[0]}", f"below 0.05 in {n_low}"]
         )
-    return _table(["model", "layers removed", "explained by damage", "p (permuted layers)"], rows)
+    return table(["model", "layers removed", "explained by damage", "p (permuted layers)"], rows)
 
 
 def _explained(one: Studied, group: str, n_left_out: int) -> tuple[str, str]:
@@ -220,7 +216,7 @@ def which_layers(studied: Sequence[Studied]) -> str:
             cells += [", ".join(one.layer(row) for row in some.to_dict("records")) or "–" for some in (more, less)]
         rows.append(cells)
     heads = [f"{what}, {one.name}" for one in studied for what in ("costs more", "costs less")]
-    return _table(["kind", *heads], rows)
+    return table(["kind", *heads], rows)
 
 
 def how_alike(studied: Sequence[Studied]) -> str:
@@ -234,7 +230,7 @@ def how_alike(studied: Sequence[Studied]) -> str:
         ("layer from which on it is so", lambda some: [some.depth.loc[term, "mean_depth"] for term in terms]),
         ("share of pairs that flip back", lambda some: [some.depth.loc[term, "flips_back"] for term in terms]),
     ):
-        rho, p_value = _rank_correlation(np.array(of(one), float), np.array(of(other), float), generator)
+        rho, p_value = rank_correlation(np.array(of(one), float), np.array(of(other), float), generator, N_PERMUTATIONS)
         rows.append([f"{what}, over {len(terms)} kinds", f"{rho:+.2f}", f"{p_value:.3g}"])
     of_damage = _profile_correlation(one.damage, other.damage)
     rows.append(["damage to neutral text, by relative depth", f"{of_damage:+.2f}", ""])
@@ -254,7 +250,7 @@ def how_alike(studied: Sequence[Studied]) -> str:
     )
     apart = crossed[~np.eye(len(terms), dtype=bool)].mean()
     rows.append(["the same: one kind in one model, another in the other", f"{apart:+.2f}", ""])
-    return _table(["of both models", "Spearman's ρ", "p (permuted kinds)"], rows)
+    return table(["of both models", "Spearman's ρ", "p (permuted kinds)"], rows)
 
 
 PHENOMENA = {
@@ -303,7 +299,7 @@ def same_phenomenon(studied: Sequence[Studied]) -> str:
     for number, name in enumerate(PHENOMENA):
         chosen = is_same & (label[first] == number)
         rows.append([name, *(cell for rho in rhos for cell in (_mean_of(rho, chosen), ""))])
-    return _table(["mean ρ (pairs of kinds)", *(cell for one in studied for cell in (one.name, "p"))], rows)
+    return table(["mean ρ (pairs of kinds)", *(cell for one in studied for cell in (one.name, "p"))], rows)
 
 
 def _mean_of(rho: np.ndarray, chosen: np.ndarray) -> str:
@@ -331,15 +327,6 @@ def _crossed(effects: Sequence[np.ndarray]) -> np.ndarray:
     return np.array([[_profile_correlation(row, column) for column in other] for row in one])
 
 
-def _rank_correlation(one: np.ndarray, other: np.ndarray, generator: np.random.Generator) -> tuple[float, float]:
-    """Spearman's ρ and its two-sided p by permuted paradigms."""
-    ranks = [pd.Series(some).rank().to_numpy() for some in (one, other)]
-    centred = [(some - some.mean()) / np.linalg.norm(some - some.mean()) for some in ranks]
-    rho = float(centred[0] @ centred[1])
-    permuted = generator.permuted(np.tile(centred[1], (N_PERMUTATIONS, 1)), axis=1) @ centred[0]
-    return rho, float((1 + (np.abs(permuted) >= abs(rho) - 1e-12).sum()) / (N_PERMUTATIONS + 1))
-
-
 def _profile_correlation(one: np.ndarray, other: np.ndarray) -> float:
     """Spearman's ρ of two profiles, the longer one interpolated onto the relative depths of the shorter one."""
     short, long = sorted((one, other), key=len)
@@ -357,15 +344,10 @@ def readings(studied: Sequence[Studied]) -> str:
     return "\n>\n".join(said)
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
-
-
-def _of_text(table: pd.DataFrame) -> pd.DataFrame:
+def _of_text(rows: pd.DataFrame) -> pd.DataFrame:
     """Names as text."""
-    names = [name for name in ("variant", "family", "unit", "kind", "group", "measure") if name in table]
-    return table.astype(dict.fromkeys(names, str))
+    names = [name for name in ("variant", "family", "unit", "kind", "group", "measure") if name in rows]
+    return rows.astype(dict.fromkeys(names, str))
 
 
 BLOCKS: dict[str, Callable[[Sequence[Studied]], str]] = {
@@ -380,13 +362,7 @@ BLOCKS: dict[str, Callable[[Sequence[Studied]], str]] = {
 
 def write_page(studied: Sequence[Studied]) -> None:
     """Tables between the marks of the page, and its figures."""
-    page = PAGE.read_text(encoding="utf-8")
-    for name, made in BLOCKS.items():
-        start, end = f"<!-- made: {name} -->\n", "<!-- /made -->"
-        before, found, rest = page.partition(start)
-        assert found, f"the page has no block '{name}'"
-        page = f"{before}{start}{made(studied)}\n{end}{rest.partition(end)[2]}"
-    PAGE.write_text(page, encoding="utf-8")
+    fill(PAGE, {name: made(studied) for name, made in BLOCKS.items()})
     images = PAGE.with_suffix("")
     images.mkdir(exist_ok=True)
     for model, one in zip(MODELS, studied, strict=True):

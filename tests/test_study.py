@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 
 from scripts import grammar_by_layer as study
+from scripts.study_page import rank_correlation
 
 
 def test_the_page_has_a_place_for_each_table_and_shows_each_figure() -> None:
@@ -33,7 +34,7 @@ def test_profiles_of_models_with_other_numbers_of_layers() -> None:
 def test_rank_correlation_and_its_p() -> None:
     generator = np.random.default_rng(1)
     one, other = generator.normal(size=(2, 9))
-    rho, p_value = study._rank_correlation(one, other, generator)
+    rho, p_value = rank_correlation(one, other, generator, 99_999)
     expected = stats.spearmanr(one, other)
     assert rho == pytest.approx(expected.statistic)
     assert p_value == pytest.approx(expected.pvalue, abs=0.03)
