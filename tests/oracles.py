@@ -170,6 +170,11 @@ def surgery_logits(model: PreTrainedModel, token_ids: Tensor, order: Sequence[in
 
 def silenced_logits(model: PreTrainedModel, token_ids: Tensor, layer: int, half: Literal["attn", "mlp"]) -> Tensor:
     """Logits of a copy in which the last maps of one half of one layer, weights and biases, are zero."""
+    return model_logits(silenced(model, layer, half), token_ids)
+
+
+def silenced(model: PreTrainedModel, layer: int, half: Literal["attn", "mlp"]) -> PreTrainedModel:
+    """That copy."""
     changed = copy.deepcopy(model)
     outputs = _OUTPUTS[model.config.model_type]
     silent = 0
@@ -179,7 +184,7 @@ def silenced_logits(model: PreTrainedModel, token_ids: Tensor, layer: int, half:
                 parameter.zero_()
                 silent += 1
     assert silent, f"layer {layer} of '{model.config.model_type}' has no {half} by the table"
-    return model_logits(changed, token_ids)
+    return changed
 
 
 def without_columns_logits(model: PreTrainedModel, token_ids: Tensor, layer: int, columns: slice) -> Tensor:

@@ -17,6 +17,7 @@ Sources: removal and exchange, the published scripts of this method; halves, He 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -35,7 +36,7 @@ class Candidate:
     """A path that one move makes of another."""
 
     move: str
-    """What was done, such as ``removal-10``, by the numbers of layers in the model."""
+    """What was done, such as ``removal-10``, by the numbers of layers in the model; ``removal-10#2`` where a layer runs twice."""
     path: LayerPath
     """What came of it."""
 
@@ -111,11 +112,13 @@ def neighbours(path: LayerPath, moves: Sequence[Move], *, n_layers: int, kept: C
         [('removal-0', '1-2'), ('removal-1', '0,2'), ('removal-2', '0-1'), ('exchange-0-1', '1,0,2')]
     """
     found: dict[LayerPath, Candidate] = {}
+    n_named: Counter[str] = Counter()
     for move in moves:
         for what, steps in _MAKERS[move.name](path.steps, move, n_layers, frozenset(kept)):
-            candidate = Candidate(f"{move.name}-{what}", LayerPath(steps))
-            if steps and candidate.path != path:
-                found.setdefault(candidate.path, candidate)
+            made, name = LayerPath(steps), f"{move.name}-{what}"
+            if steps and made != path and made not in found:
+                n_named[name] += 1
+                found[made] = Candidate(name if n_named[name] == 1 else f"{name}#{n_named[name]}", made)
     return list(found.values())
 
 
