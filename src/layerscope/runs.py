@@ -7,11 +7,16 @@ from pathlib import Path
 from layerscope.contrasts.finished import FinishedContrast
 from layerscope.errors import RunError
 from layerscope.results.directory import RunDirectory
+from layerscope.searches.finished import FinishedSearch
 from layerscope.sweeps.finished import FinishedRun
 
 
-def open_run(path: Path) -> FinishedRun | FinishedContrast:
-    """A finished run of either kind.
+AnyRun = FinishedRun | FinishedContrast | FinishedSearch
+"""A run that has figures and a place in the report."""
+
+
+def open_run(path: Path) -> AnyRun:
+    """A finished run of whichever kind.
 
     Raises:
         RunError: it is none.
@@ -19,7 +24,7 @@ def open_run(path: Path) -> FinishedRun | FinishedContrast:
     kind = RunDirectory(path).kind()
     if kind is None:
         raise RunError(
-            f"A run directory holds manifest.json; '{path}' has none: name the folder that 'layerscope sweep' or "
-            "'layerscope contrast' printed."
+            f"A run directory holds manifest.json; '{path}' has none: name the folder that 'layerscope sweep', "
+            "'layerscope contrast' or 'layerscope search' printed."
         )
-    return FinishedContrast.open(path) if kind == "contrast" else FinishedRun.open(path)
+    return {"contrast": FinishedContrast, "search": FinishedSearch}.get(kind, FinishedRun).open(path)
