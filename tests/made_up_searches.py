@@ -1,4 +1,4 @@
-"""Searches that never ran: tables of paths found by removals, halves, exchanges or repeats, made by the search's own analysis."""
+"""Searches that never ran: tables of paths made by removals, halves, exchanges or repeats, by the search's own analysis."""
 
 from __future__ import annotations
 

@@ -10,7 +10,6 @@ from layerscope.results.directory import RunDirectory
 from layerscope.searches.finished import FinishedSearch
 from layerscope.sweeps.finished import FinishedRun
 
-
 AnyRun = FinishedRun | FinishedContrast | FinishedSearch
 """A run that has figures and a place in the report."""
 
@@ -27,4 +26,6 @@ def open_run(path: Path) -> AnyRun:
             f"A run directory holds manifest.json; '{path}' has none: name the folder that 'layerscope sweep', "
             "'layerscope contrast' or 'layerscope search' printed."
         )
-    return {"contrast": FinishedContrast, "search": FinishedSearch}.get(kind, FinishedRun).open(path)
+    if kind == "search":
+        return FinishedSearch.open(path)
+    return FinishedContrast.open(path) if kind == "contrast" else FinishedRun.open(path)

@@ -1,4 +1,4 @@
-"""In which order the first draw's layers went: what its path of each size lacks, and the moves between one size and the next."""
+"""In which order the first draw's layers went: what its path of each size lacks, and the moves between sizes."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def cost_figure(frontier: pd.DataFrame, caption: str, language: Language) -> Fig
 
 
 def _outward(frontier: pd.DataFrame, way: str, draw: int | None = None) -> pd.DataFrame:
-    """A way's best paths, or those of a draw, from the intact model on, which is the first row; only that where there are none."""
+    """A way's best paths, or those of a draw, behind the intact model; that alone where there are none."""
     of_way = frontier[(frontier["way"] == way) & (frontier["is_best"] if draw is None else frontier["draw"] == draw)]
     intact = frontier.iloc[:1].assign(**{_LOW: 0.0, _HIGH: 0.0})
     order = (of_way["layers"] - intact["layers"].iloc[0]).abs().sort_values(kind="stable").index
@@ -123,7 +123,7 @@ def _finish(axes: Axes, frontier: pd.DataFrame, x: str, language: Language) -> N
 def _legend(axes: Axes, caption: str, language: Language) -> None:
     """Above the axes, where it hides nothing; the caption stands over it."""
     handles = axes.get_legend_handles_labels()[0][::-1]
-    random = [line for line in axes.get_lines() if line.get_marker() == "x" and line.get_xydata().size]
+    random = [line for line in axes.get_lines() if line.get_marker() == "x" and len(np.asarray(line.get_xdata()))]
     for line in random:
         line.set_label(label("way:random", language))
     intact = next(line for line in axes.get_lines() if line.get_linestyle() == "--" and line.get_color() == "black")

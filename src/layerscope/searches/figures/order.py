@@ -60,7 +60,7 @@ def sizes_outward(left_out: pd.DataFrame) -> list[float]:
 
 
 def _halves(left_out: pd.DataFrame, sizes: Sequence[float]) -> Float[np.ndarray, "layer half"]:
-    """Share of draws without each half of a layer, attention and MLP of each size side by side; a gap where no draw has the size."""
+    """Share of draws without each half of a layer, attention and MLP of a size side by side; a gap where there is no path."""
     columns = []
     for size in sizes:
         rows = left_out[left_out["layers"] == size].sort_values("layer")
