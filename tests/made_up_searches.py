@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,12 +118,11 @@ def _cost(path: LayerPath, n_layers: int) -> float:
     ends = np.abs(np.linspace(-1, 1, n_layers)) ** 4 * 3 + 0.03
     missing = 0.0
     for layer in range(n_layers):
-        there = {
-            half for one in runs if one.layer == layer for half in (("attn", "mlp") if one.part == "whole" else (one.part,))
-        }
+        parts = {one.part for one in runs if one.layer == layer}
+        there = {"attn", "mlp"} if "whole" in parts else parts
         missing += float(ends[layer]) * (2 - len(there)) / 2
     order = [one.layer for one in runs]
-    swaps = sum(second < first for first, second in zip(order, order[1:], strict=False))
+    swaps = sum(second < first for first, second in itertools.pairwise(order))
     return missing * (1 + 0.3 * missing) + 0.02 * swaps
 
 

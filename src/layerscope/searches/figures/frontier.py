@@ -74,7 +74,8 @@ def _outward(frontier: pd.DataFrame, way: str, draw: int | None = None) -> pd.Da
     of_way = frontier[(frontier["way"] == way) & (frontier["is_best"] if draw is None else frontier["draw"] == draw)]
     intact = frontier.iloc[:1].assign(**{_LOW: 0.0, _HIGH: 0.0})
     order = (of_way["layers"] - intact["layers"].iloc[0]).abs().sort_values(kind="stable").index
-    return pd.concat([intact, of_way.loc[order]])
+    rows: pd.DataFrame = pd.concat([intact, of_way.loc[order]])
+    return rows
 
 
 def _draw_draws(axes: Axes, frontier: pd.DataFrame, way: str, x: str, language: Language) -> None:
@@ -109,7 +110,7 @@ def _finish(axes: Axes, frontier: pd.DataFrame, x: str, language: Language) -> N
     """The intact model, the axis away from it, and a scale that shows the search beside random paths."""
     axes.axhline(0.0, color="black", linestyle="--", linewidth=0.8)
     axes.plot(frontier[x].iloc[:1], [0.0], color="black", marker="o", linestyle="none")
-    signed_log_axis(axes, frontier[[_DELTA, _LOW, _HIGH]].stack().reset_index(drop=True))
+    signed_log_axis(axes, pd.Series(np.ravel(frontier[[_DELTA, _LOW, _HIGH]].to_numpy(float))).dropna())
     ends = [float(frontier[x].min()), float(frontier[x].max())]
     room = _ROOM * (ends[1] - ends[0]) or 0.5
     shrinks = frontier[x].iloc[0] - ends[0] >= ends[1] - frontier[x].iloc[0]
