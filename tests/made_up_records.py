@@ -82,6 +82,20 @@ def search_manifest(*, request: dict[str, Any] | None = None, **changes: Any) ->
     }
 
 
+def evaluation_manifest(**changes: Any) -> dict[str, Any]:
+    """As it lies on disk."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "kind": "evaluation",
+        "status": "finished",
+        "request": {**REQUEST, "lm_eval": "0.4.9"},
+        "model": dict(MODEL),
+        "environment": ENVIRONMENT,
+        "seconds": 1.5,
+        **changes,
+    }
+
+
 def sweep_record(**changes: Any) -> SweepRecord:
     """The same as a value."""
     return SweepRecord.model_validate(sweep_manifest(**changes))

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from layerscope.evaluations.record import EvaluationRecord
+from layerscope.evaluations.tables import TASKS
 from layerscope.paths.moves import Candidate, neighbours, parse_moves, size_of
 from layerscope.paths.path import LayerPath
 from layerscope.results.directory import RunDirectory
@@ -17,7 +19,7 @@ from layerscope.searches.analysis.frontier import Found, HeldOut, frontier_table
 from layerscope.searches.analysis.left_out import left_out_table
 from layerscope.searches.record import SearchRecord
 from layerscope.searches.tables import CANDIDATES, FRONTIER, GAINS, LEFT_OUT, SPEED
-from tests.made_up_records import search_manifest
+from tests.made_up_records import evaluation_manifest, search_manifest
 
 
 @dataclass(frozen=True)
@@ -162,3 +164,31 @@ def _speed(paths: list[LayerPath], n_layers: int) -> pa.Table:
             "ratio_high": 0.23 + 0.8 * share,
         }
     )
+
+
+def write_tasks(run: Path, paths: list[str], tasks: dict[str, str]) -> Path:
+    """An evaluation of some paths inside a search's folder, the intact model first.
+
+    Args:
+        run: the search's folder.
+        paths: written, the intact model's first.
+        tasks: kind, ``task`` or ``group``, by name.
+    """
+    record = EvaluationRecord.model_validate(evaluation_manifest(intact=paths[0]))
+    rows = []
+    for place, path in enumerate(paths):
+        for number, (task, kind) in enumerate(tasks.items()):
+            value = 0.8 - 0.03 * place - 0.1 * number
+            change = {"delta": value - 0.8 + 0.1 * number, "p_value": 0.01, "tied": False} if place else {"delta": 0.0}
+            ends = {"delta_low": change["delta"] - 0.02, "delta_high": change["delta"] + 0.02} if place else {}
+            found = {"value": value, "stderr": 0.01, "samples": 200, "higher_is_better": True, **change, **ends}
+            rows.append({"path": path, "task": task, "kind": kind, "metric": "acc", **found})
+    frame = pd.DataFrame(rows).reindex(columns=[column.name for column in TASKS.columns])
+    columns = {name: [None if pd.isna(one) else one for one in frame[name]] for name in frame}
+    columns["kind"] = pa.array(columns["kind"]).dictionary_encode()
+    directory = RunDirectory(run / "evaluation")
+    with directory.alone():
+        directory.start(record)
+        directory.write_table(TASKS, TASKS.build(columns))
+        directory.finish(record, seconds=1.0)
+    return directory.path

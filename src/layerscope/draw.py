@@ -34,7 +34,7 @@ def draw_figures(
         languages: of their words; the locale's if None, or English.
         formats: of the files.
         of: what is drawn, ``layers``, ``parts of speech`` and ``preference`` of a sweep, ``stability`` and ``intervention`` of
-            a contrast, ``frontier`` and ``order`` of a search; all of it if None.
+            a contrast, ``frontier`` of a search; all of it if None.
         progress: told of what is drawn.
 
     Returns:
@@ -55,7 +55,8 @@ def draw_figures(
     for name in of or ():
         if name not in drawings:
             *most, last = drawings
-            raise RunError(f"Of this run are drawn {', '.join(most)} and {last}; got '{name}'.{did_you_mean(name, drawings)}")
+            there = f"{', '.join(most)} and {last}" if most else last
+            raise RunError(f"Of this run are drawn {there}; got '{name}'.{did_you_mean(name, drawings)}")
     wanted = [name for name in drawings if of is None or name in of]
     # all tables are read before anything is drawn: where one is damaged, no figures are left of a part of the run
     found = {name: drawings[name](run) for name in wanted}

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from layerscope.bilingual import Language
 from layerscope.figures.labels import in_lines, label
 from layerscope.figures.style import figure_style
-from layerscope.searches.analysis.order import first_draw
+from layerscope.searches.analysis.order import FirstDraw, first_draw
 from layerscope.searches.figures.frontier import cost_figure, frontier_figure
 from layerscope.searches.figures.order import order_figure
 from layerscope.searches.finished import FinishedSearch
@@ -22,36 +22,31 @@ Draw = Callable[..., dict[str, Figure]]
 
 
 def of_frontier(run: FinishedSearch) -> Draw:
-    """Every path that was measured."""
+    """Every path that was measured, what each saves, and which layers went, where some did."""
     times = run.speed.drop_duplicates("path")[["path", "ratio", "ratio_low", "ratio_high"]]
-    return partial(_frontier_figures, run.frontier.merge(times, on="path", how="left"), run)
+    first = first_draw(run.frontier, run.record.model.layers)
+    return partial(_figures, run, run.frontier.merge(times, on="path", how="left"), run.left_out, first)
 
 
-def of_order(run: FinishedSearch) -> Draw | None:
-    """Which layers went; None where none did."""
-    if not run.left_out[["without_attention", "without_mlp"]].to_numpy().any():
-        return None
-    return partial(_order_figures, run)
-
-
-DRAWN: dict[str, Callable[[FinishedSearch], Draw | None]] = {"frontier": of_frontier, "order": of_order}
+DRAWN: dict[str, Callable[[FinishedSearch], Draw | None]] = {"frontier": of_frontier}
 """By what is drawn, the function that finds its tables."""
 
 
-def _frontier_figures(frontier: pd.DataFrame, run: FinishedSearch, *, language: Language) -> dict[str, Figure]:
+def _figures(
+    run: FinishedSearch, frontier: pd.DataFrame, left_out: pd.DataFrame, first: FirstDraw, *, language: Language
+) -> dict[str, Figure]:
+    caption = _caption(run, language)
     with figure_style(language):
-        return {
-            "frontier": frontier_figure(frontier, _caption(run, language), language),
-            "frontier_cost": cost_figure(frontier, _caption(run, language), language),
+        found = {
+            "frontier": frontier_figure(frontier, caption, language),
+            "frontier_cost": cost_figure(frontier, caption, language),
         }
-
-
-def _order_figures(run: FinishedSearch, *, language: Language) -> dict[str, Figure]:
-    first = first_draw(run.frontier, run.record.model.layers)
-    with figure_style(language):
-        moves = [label("other_path", language) if one is None else " ".join(one) for one in first.moves]
-        caption = _caption(run, language, has_held_out=False)
-        return {"order": order_figure(run.left_out, first.left_out, moves, caption, language)}
+        if left_out[["without_attention", "without_mlp"]].to_numpy().any():
+            moves = [label("other_path", language) if one is None else " ".join(one) for one in first.moves]
+            above = dict(zip(first.sizes, moves, strict=True))
+            caption = _caption(run, language, has_held_out=False)
+            found["order"] = order_figure(left_out, first.left_out, above, caption, language)
+    return found
 
 
 def _caption(run: FinishedSearch, language: Language, *, has_held_out: bool = True) -> str:

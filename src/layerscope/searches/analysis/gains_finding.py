@@ -124,7 +124,7 @@ def over_random(frontier: pd.DataFrame, gains: pd.DataFrame) -> Bilingual | None
     if not as_good:
         said = Bilingual(
             f"Of {n} random {plural('path', high)} of each size none has as low a held-out NLL as the search{over.en}",
-            f"各サイズの無作為なパス {n.replace(' to ', '〜')} 本のうち、評価用テキストの NLL が探索{over.ja}と同等以下のものはない",
+            f"評価用テキストの NLL が探索{over.ja}と同等以下のものは、各サイズの無作為なパス {n.replace(' to ', '〜')} 本中にない",
         )
     else:
         some, more = as_good[:_NAMED], len(as_good[_NAMED:])

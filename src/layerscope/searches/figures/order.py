@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -20,13 +20,13 @@ _LONGEST_MOVES = 30
 """Characters above a column."""
 
 
-def order_figure(left_out: pd.DataFrame, first: pd.DataFrame, moves: Sequence[str], caption: str, language: Language) -> Figure:
+def order_figure(left_out: pd.DataFrame, first: pd.DataFrame, moves: Mapping[float, str], caption: str, language: Language) -> Figure:
     """A row a layer, a column a size; the left half of a cell is the layer's attention, the right one its MLP.
 
     Args:
         left_out: left_out.parquet.
         first: the same of the first draw alone; its cells have a dot.
-        moves: of the first draw, those that led to each size from the one before.
+        moves: of the first draw, by size, those that led to it from the size before.
         caption: what was searched.
         language: of all words.
     """
@@ -85,7 +85,7 @@ def _draw_dots(axes: Axes, first: Float[np.ndarray, "layer half"]) -> None:
         axes.scatter(columns + shift, rows, s=11, color=VERMILLION, edgecolors="white", linewidths=0.5)
 
 
-def _name(axes: Axes, sizes: Sequence[float], n_layers: int, moves: Sequence[str], language: Language) -> None:
+def _name(axes: Axes, sizes: Sequence[float], n_layers: int, moves: Mapping[float, str], language: Language) -> None:
     every = max(1, round(len(sizes) / 24))
     axes.set_xticks(range(0, len(sizes), every), [f"{size:g}" for size in sizes[::every]])
     axes.tick_params(axis="x", labelrotation=90 if len(sizes) > 12 else 0)
@@ -94,6 +94,7 @@ def _name(axes: Axes, sizes: Sequence[float], n_layers: int, moves: Sequence[str
     axes.set_xlabel(label("kept_layers", language).format(n=n_layers))
     axes.set_ylabel(label("layer", language))
     above = axes.secondary_xaxis("top")
-    shown = [move if len(move) <= _LONGEST_MOVES else f"{move[: _LONGEST_MOVES - 1]}…" for move in moves]
+    there = [moves.get(size, "") for size in sizes]
+    shown = [move if len(move) <= _LONGEST_MOVES else f"{move[: _LONGEST_MOVES - 1]}…" for move in there]
     above.set_xticks(range(len(sizes)), shown, rotation=90, fontsize=6)
     above.tick_params(length=0)

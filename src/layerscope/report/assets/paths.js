@@ -1,0 +1,56 @@
+// One path of a search: what it is, what it costs, and the commands that take it further.
+
+// A list of the paths that are shown, each once.
+function pathList(rows, chosen, pick) {
+  const paths = rows.filter((row, i) => row.way !== "intact" && rows.findIndex((other) => other.path === row.path) === i);
+  if (!paths.some((row) => row.path === chosen.path)) chosen.path = (paths.findLast((row) => row.best) ?? paths[0])?.path ?? "";
+  return choice(
+    t("path"),
+    paths.map((row) => [row.path, `${t("search:layers", { n: row.layers })} · ${t(`way:${row.way}`)} · ${row.path}`]),
+    chosen.path,
+    pick,
+  );
+}
+
+async function pathDetail(held, chosen) {
+  const rows = (await rowsOf(held.paths)).filter((row) => row.path === chosen.path);
+  if (!rows.length) return [note(t("search:none"))];
+  const [row] = rows;
+  const lines = [
+    `${t("path")} ${row.path}`,
+    `${t("search:layers", { n: row.layers })}, ${t("search:parameters", { n: row.parameters.toLocaleString("en") })}`,
+    `ΔNLL ${signed(row.delta)}${interval(row.low, row.high)}`,
+    row.time === null ? "" : `${t("search:axis:time")} ${shown(row.time)} ${range(row.time_low, row.time_high)}`,
+    ...rows.map((one) => [wayName(one), one.moves, ...gainLines(one)].filter(Boolean).join(" · ")),
+  ];
+  const commands = ["sweep", "export", "evaluate"].flatMap((name) => [
+    el("h4", {}, t(`search:command:${name}`)),
+    copyable(row[name], `layerscope ${name}`),
+  ]);
+  return [
+    el("ul", { class: "plain" }, ...lines.filter(Boolean).map((line) => el("li", {}, line))),
+    ...commands,
+    await taskTable(held, row.path),
+  ];
+}
+
+// Every task of a path, beside the intact model; without an evaluation, how to have one.
+async function taskTable(held, path) {
+  if (held.tasks === null) {
+    const command = copyable(held.evaluate, t("search:task"));
+    return el("div", {}, el("h4", {}, t("search:tasks")), note(t("search:no_tasks")), command);
+  }
+  const rows = (await rowsOf(held.tasks.rows)).filter((row) => row.path === path);
+  if (!rows.length) return note(t("search:no_task_of_path"));
+  const name = (row) => taskName(held.tasks.measures[row.measure]);
+  return numbers(
+    [
+      [t("search:task"), name],
+      [t("search:value"), (row) => shown(row.value, 4), true],
+      [t("change_short"), (row) => signed(row.delta) + interval(row.low, row.high), true],
+      ["q", (row) => shown(row.q), true],
+      [t("search:samples"), (row) => String(row.samples), true],
+    ],
+    rows,
+  );
+}
