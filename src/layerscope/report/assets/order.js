@@ -1,8 +1,7 @@
 // Which layers a search's paths do without, size by size: a table whose cells are halves of layers, attention and MLP.
 
 function orderParts(held) {
-  const place = figure(() => orderTable(held));
-  return [el("h3", {}, t("order:heading")), note(t(held.draws > 1 ? "order:note" : "order:one_draw", { n: held.draws })), place];
+  return [el("h3", {}, t("order:heading")), figure(() => orderTable(held))];
 }
 
 async function orderTable(held) {
@@ -47,7 +46,8 @@ async function orderTable(held) {
   );
   const scale = (share) => `color-mix(in srgb, var(--c1) ${Math.round(100 * share)}%, var(--middle))`;
   const bar = held.draws > 1 ? colourBar(scale, ["0", "1/2", "1"], t("order:share")) : null;
-  return [bar, el("div", { class: "scroll whole", tabindex: "0", role: "region", "aria-label": t("order:heading") }, table), said];
+  const told = note(t(held.draws > 1 ? "order:note" : "order:one_draw", { n: held.draws }));
+  return [told, bar, el("div", { class: "scroll whole", tabindex: "0", role: "region", "aria-label": t("order:heading") }, table), said];
 }
 
 // Left half: attention, right half: MLP; a mark where the first draw's path does without them.
@@ -57,8 +57,8 @@ function orderCell(row, first, isFirst) {
   const [left, right] = [row.without_attention, row.without_mlp].map(colour);
   if (row.without_attention || row.without_mlp) cell.style.background = `linear-gradient(to right, ${left} 50%, ${right} 50%)`;
   cell.append(el("span", { class: "aloud" }, orderShare(row)));
-  const mark = first ? (first.without_layer ? "●" : first.without_attention ? "◖" : first.without_mlp ? "◗" : "") : "";
-  if (mark) cell.append(el("span", { class: "mark", "aria-hidden": "true" }, mark));
+  const half = first?.without_layer ? "" : first?.without_attention ? "left" : first?.without_mlp ? "right" : null;
+  if (half !== null) cell.append(el("span", { class: `mark ${half}`, "aria-hidden": "true" }, "●"));
   return cell;
 }
 

@@ -1,9 +1,14 @@
 // One path of a search: what it is, what it costs, and the commands that take it further.
 
-// A list of the paths that are shown, each once.
-function pathList(rows, chosen, pick) {
-  const paths = rows.filter((row, i) => row.way !== "intact" && rows.findIndex((other) => other.path === row.path) === i);
-  if (!paths.some((row) => row.path === chosen.path)) chosen.path = (paths.findLast((row) => row.best) ?? paths[0])?.path ?? "";
+// A list of the paths that are shown, each once: the search's best ones first, from the shortest change to the longest.
+function pathList(held, rows, chosen, pick) {
+  const changed = rows.filter((row) => row.way !== "intact");
+  const ordered = d3.sort(outward(changed, held), (row) => SEARCH_WAYS.indexOf(row.way), (row) => !row.best);
+  const paths = [...d3.group(ordered, (row) => row.path).values()].map(([row]) => row);
+  if (!paths.some((row) => row.path === chosen.path)) {
+    const best = paths.filter((row) => row.way === "search" && row.best);
+    chosen.path = (best.at(-1) ?? paths[0])?.path ?? "";
+  }
   return choice(
     t("path"),
     paths.map((row) => [row.path, `${t("search:layers", { n: row.layers })} · ${t(`way:${row.way}`)} · ${row.path}`]),
@@ -43,7 +48,7 @@ async function taskTable(held, path) {
   const rows = (await rowsOf(held.tasks.rows)).filter((row) => row.path === path);
   if (!rows.length) return note(t("search:no_task_of_path"));
   const name = (row) => taskName(held.tasks.measures[row.measure]);
-  return numbers(
+  const table = numbers(
     [
       [t("search:task"), name],
       [t("search:value"), (row) => shown(row.value, 4), true],
@@ -53,4 +58,5 @@ async function taskTable(held, path) {
     ],
     rows,
   );
+  return el("div", {}, el("h4", {}, t("search:tasks")), table);
 }

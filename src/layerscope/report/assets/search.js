@@ -24,7 +24,7 @@ function searchSection() {
   const frontier = figure((width) => frontierChart(held, chosen, width, pick));
   const fill = async () => {
     const rows = shownPaths(await searchRows(held, chosen), chosen);
-    list.replaceChildren(pathList(rows, chosen, pick));
+    list.replaceChildren(pathList(held, rows, chosen, pick));
     below.replaceChildren(...(await pathDetail(held, chosen)));
     table.replaceChildren(searchNumbers(held, rows));
   };
@@ -175,12 +175,13 @@ async function frontierChart(held, chosen, width, pick) {
   const made = chart(
     {
       width,
-      height: 380,
+      height: 390,
+      marginTop: 34,
       x: {
         label: t(`search:axis:${chosen.axis}`),
         reverse: shrinks,
-        tickFormat: chosen.axis === "layers" ? whole : (one) => shown(one),
-        ticks: Math.min(10, width / 70),
+        tickFormat: (one) => shown(one),
+        ticks: chosen.axis === "layers" ? d3.ticks(...d3.extent(x), width / 70).filter(Number.isInteger) : width / 90,
       },
       y: { label: axisName(name, scale), grid: true, ...scale, tickFormat: (one) => shown(one) },
       color: { type: "ordinal", ...colour },
