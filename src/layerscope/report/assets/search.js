@@ -158,7 +158,7 @@ async function frontierChart(held, chosen, width, pick) {
   const all = await searchRows(held, chosen);
   const rows = shownPaths(all, chosen);
   const isDelta = chosen.measure === "delta";
-  const ends = rows.flatMap((row) => [row.y, row.y1, row.y2]).filter((one) => one !== null);
+  const ends = rows.flatMap((row) => (row.best ? [row.y, row.y1, row.y2] : [row.y])).filter((one) => one !== null);
   const scale = isDelta ? effectScale([...ends, 0]) : {};
   const intact = all.filter((row) => row.way === "intact");
   const start = intact.map((row) => ({ ...row, y1: row.y, y2: row.y }));

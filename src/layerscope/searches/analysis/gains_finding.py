@@ -151,7 +151,7 @@ def _mean_of_random(frontier: pd.DataFrame, rows: pd.DataFrame) -> Bilingual:
     finite = rows[np.isfinite(rows["gain_nats"].to_numpy(float))]
     if finite.empty:
         return Bilingual("", "")
-    farthest = finite.loc[[(finite["layers"] - whole_size(frontier)).abs().idxmax()]]
+    farthest = finite.iloc[[int(np.argmax(np.abs(finite["layers"].to_numpy(float) - whole_size(frontier))))]]
     above, below, is_tested = told_from_zero(farthest, "gain", "q_value")
     row = farthest.to_dict("records")[0]
     size, told = size_name(row["layers"]), bool(above[0] or below[0])

@@ -25,9 +25,9 @@ def at_sizes(sizes: Sequence[float], total: int, *, word: Literal["every", "any"
         word: where it is all of them; ``any`` behind a negation.
 
     Examples:
-        >>> at_sizes([28, 27], 3).en, at_sizes([28.0, 27.5], 3).ja
+        >>> at_sizes([28.0, 27.0], 3).en, at_sizes([28.0, 27.5], 3).ja
         ('at 28 and 27 layers', '28、27.5 層では')
-        >>> at_sizes([28, 27], 2).en
+        >>> at_sizes([28.0, 27.0], 2).en
         'at every size'
     """
     if total > 1 and len(sizes) == total:
