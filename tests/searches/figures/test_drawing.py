@@ -74,7 +74,7 @@ def test_the_frontier_holds_every_path(run: FinishedSearch) -> None:
     assert len(axes.collections) == 2, "a band for each way"
     right, left = axes.get_xlim()[::-1]
     shrinks = table["layers"].min() < table["layers"].iloc[0]
-    assert (left > right) == shrinks, "away from the intact model, from left to right"
+    assert (left > right) == shrinks or table["layers"].nunique() == 1, "away from the intact model, from left to right"
 
 
 def test_time_is_that_of_the_search_alone(run: FinishedSearch) -> None:

@@ -1,19 +1,27 @@
 // One path of a search: what it is, what it costs, and the commands that take it further.
 
-// A list of the paths that are shown, each once: the search's best ones first, from the shortest change to the longest.
-function pathList(held, rows, chosen, pick) {
+// The paths that are shown, each once: the search's best ones first, from the shortest change to the longest. One is chosen.
+function pathsOf(held, rows, chosen) {
   const changed = rows.filter((row) => row.way !== "intact");
-  const ordered = d3.sort(outward(changed, held), (row) => SEARCH_WAYS.indexOf(row.way), (row) => !row.best);
+  const ordered = d3.sort(
+    outward(changed, held),
+    (row) => SEARCH_WAYS.indexOf(row.way),
+    (row) => !row.best,
+  );
   const paths = [...d3.group(ordered, (row) => row.path).values()].map(([row]) => row);
   if (!paths.some((row) => row.path === chosen.path)) {
     const best = paths.filter((row) => row.way === "search" && row.best);
     chosen.path = (best.at(-1) ?? paths[0])?.path ?? "";
   }
+  return paths;
+}
+
+function pathList(paths, chosen, choose) {
   return choice(
     t("path"),
     paths.map((row) => [row.path, `${t("search:layers", { n: row.layers })} · ${t(`way:${row.way}`)} · ${row.path}`]),
     chosen.path,
-    pick,
+    choose,
   );
 }
 

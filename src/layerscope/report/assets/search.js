@@ -17,16 +17,23 @@ function searchSection() {
   if (chosen.measure !== "delta" && !held.tasks?.measures[Number(chosen.measure)]) chosen.measure = "delta";
   const section = el("section", { id: "search", tabindex: "-1" }, el("h2", {}, t("search:heading")));
   const [list, below, table] = [el("div", { class: "together" }), el("div", { "aria-live": "polite" }), el("div")];
-  const pick = (path) => {
-    chosen.path = path;
-    fill();
-  };
-  const frontier = figure((width) => frontierChart(held, chosen, width, pick));
+  const frontier = figure((width) =>
+    frontierChart(held, chosen, width, (path) => {
+      chosen.path = path;
+      again();
+    }),
+  );
+  const show = async () => below.replaceChildren(...(await pathDetail(held, chosen)));
   const fill = async () => {
     const rows = shownPaths(await searchRows(held, chosen), chosen);
-    list.replaceChildren(pathList(held, rows, chosen, pick));
-    below.replaceChildren(...(await pathDetail(held, chosen)));
+    const choose = (path) => {
+      chosen.path = path;
+      frontier.again();
+      show();
+    };
+    list.replaceChildren(pathList(pathsOf(held, rows, chosen), chosen, choose));
     table.replaceChildren(searchNumbers(held, rows));
+    await show();
   };
   const again = () => {
     frontier.again();
@@ -157,6 +164,7 @@ function gainLines(row) {
 async function frontierChart(held, chosen, width, pick) {
   const all = await searchRows(held, chosen);
   const rows = shownPaths(all, chosen);
+  pathsOf(held, rows, chosen);
   const isDelta = chosen.measure === "delta";
   const ends = rows.flatMap((row) => (row.best ? [row.y, row.y1, row.y2] : [row.y])).filter((one) => one !== null);
   const scale = isDelta ? effectScale([...ends, 0]) : {};
@@ -215,7 +223,7 @@ async function frontierChart(held, chosen, width, pick) {
           { x: "x", y: "y", stroke: "way", fill: "way", symbol: "way", r: (row) => (row.best ? 4 : 3) },
         ),
         Plot.dot(
-          rows.filter((row) => row.path === chosen.path),
+          rows.filter((row) => row.path === chosen.path).slice(0, 1),
           { x: "x", y: "y", stroke: "currentColor", r: 8 },
         ),
         tip(rows, { x: "x", y: "y" }, searchLines),
