@@ -6,6 +6,7 @@ from typing import Any
 
 from layerscope.contrasts.record import ContrastRecord
 from layerscope.results.schema import SCHEMA_VERSION
+from layerscope.searches.record import SearchRecord
 from layerscope.sweeps.record import SweepRecord
 
 REQUEST = {
@@ -19,6 +20,10 @@ SWEEP_REQUEST = {
 CONTRAST_REQUEST = {
     **REQUEST, "pairs": "templates", "pairs_sha256": "0", "per_subtype": 45, "sites": ["update"], "positions": ["edit"],
     "aligned": False, "prefix": "", "placebos": 1, "values": [], "reference": {"dataset": "lee", "tokens": 123},
+}  # fmt: skip
+SEARCH_REQUEST = {
+    **REQUEST, "dataset": "lee", "split": "background", "protocol": "lines", "texts_sha256": "0", "draws": 1, "calibration": 16,
+    "held_out": 32, "moves": ["removal"], "method": "greedy", "objective": "nll", "budget_layers": 2.0, "random_paths": 5,
 }  # fmt: skip
 MODEL = {"name": "made-up", "family": "llama", "fingerprint": "sha256:0", "dtype": "float32", "layers": 4}
 ENVIRONMENT = {"python": "3.11.7", "platform": "Linux", "packages": {"torch": "2.13.0"}}
@@ -62,6 +67,35 @@ def contrast_manifest(*, request: dict[str, Any] | None = None, **changes: Any) 
     }
 
 
+def search_manifest(*, request: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    """As it lies on disk."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "kind": "search",
+        "status": "finished",
+        "request": {**SEARCH_REQUEST, **(request or {})},
+        "model": dict(MODEL),
+        "environment": ENVIRONMENT,
+        "seconds": 1.5,
+        "work": {"layer_runs": 9, "layer_runs_without_sharing": 16, "paths_scored": 5, "parts_resumed": 0},
+        **changes,
+    }
+
+
+def evaluation_manifest(**changes: Any) -> dict[str, Any]:
+    """As it lies on disk."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "kind": "evaluation",
+        "status": "finished",
+        "request": {**REQUEST, "lm_eval": "0.4.9"},
+        "model": dict(MODEL),
+        "environment": ENVIRONMENT,
+        "seconds": 1.5,
+        **changes,
+    }
+
+
 def sweep_record(**changes: Any) -> SweepRecord:
     """The same as a value."""
     return SweepRecord.model_validate(sweep_manifest(**changes))
@@ -70,3 +104,8 @@ def sweep_record(**changes: Any) -> SweepRecord:
 def contrast_record(**changes: Any) -> ContrastRecord:
     """The same as a value."""
     return ContrastRecord.model_validate(contrast_manifest(**changes))
+
+
+def search_record(**changes: Any) -> SearchRecord:
+    """The same as a value."""
+    return SearchRecord.model_validate(search_manifest(**changes))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from matplotlib.figure import Figure
 
 from layerscope.bilingual import Language
 from layerscope.contrasts import drawing as contrast_drawing
@@ -11,7 +13,9 @@ from layerscope.contrasts.finished import FinishedContrast
 from layerscope.errors import RunError, did_you_mean
 from layerscope.figures.files import FORMATS, Format, own_language, write_figures
 from layerscope.progress import Progress, nobody_asks
-from layerscope.runs import open_run
+from layerscope.runs import AnyRun, open_run
+from layerscope.searches import drawing as search_drawing
+from layerscope.searches.finished import FinishedSearch
 from layerscope.sweeps import drawing as sweep_drawing
 
 
@@ -30,7 +34,7 @@ def draw_figures(
         languages: of their words; the locale's if None, or English.
         formats: of the files.
         of: what is drawn, ``layers``, ``parts of speech`` and ``preference`` of a sweep, ``stability`` and ``intervention`` of
-            a contrast; all of it if None.
+            a contrast, ``frontier`` of a search; all of it if None.
         progress: told of what is drawn.
 
     Returns:
@@ -46,15 +50,16 @@ def draw_figures(
         True
     """
     run = open_run(path)
-    drawings = contrast_drawing.DRAWN if isinstance(run, FinishedContrast) else sweep_drawing.DRAWN
+    drawings = _drawings(run)
     written: list[Path] = []
     for name in of or ():
         if name not in drawings:
             *most, last = drawings
-            raise RunError(f"Of this run are drawn {', '.join(most)} and {last}; got '{name}'.{did_you_mean(name, drawings)}")
+            there = f"{', '.join(most)} and {last}" if most else last
+            raise RunError(f"Of this run are drawn {there}; got '{name}'.{did_you_mean(name, drawings)}")
     wanted = [name for name in drawings if of is None or name in of]
     # all tables are read before anything is drawn: where one is damaged, no figures are left of a part of the run
-    found = {name: drawings[name](run) for name in wanted}  # type: ignore[arg-type]
+    found = {name: drawings[name](run) for name in wanted}
     for done, (name, draw) in enumerate(found.items()):
         progress(f"Drawing: {name}", done, len(wanted))
         for language in (own_language(),) if languages is None else languages:
@@ -62,3 +67,9 @@ def draw_figures(
                 written += write_figures(run.directory.figures, draw(language=language), language, formats)
     progress("Drawing", len(wanted), len(wanted))
     return written
+
+
+def _drawings(run: AnyRun) -> dict[str, Callable[..., Callable[..., dict[str, Figure]] | None]]:
+    if isinstance(run, FinishedContrast):
+        return dict(contrast_drawing.DRAWN)
+    return dict(search_drawing.DRAWN) if isinstance(run, FinishedSearch) else dict(sweep_drawing.DRAWN)

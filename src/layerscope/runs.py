@@ -7,11 +7,15 @@ from pathlib import Path
 from layerscope.contrasts.finished import FinishedContrast
 from layerscope.errors import RunError
 from layerscope.results.directory import RunDirectory
+from layerscope.searches.finished import FinishedSearch
 from layerscope.sweeps.finished import FinishedRun
 
+AnyRun = FinishedRun | FinishedContrast | FinishedSearch
+"""A run that has figures and a place in the report."""
 
-def open_run(path: Path) -> FinishedRun | FinishedContrast:
-    """A finished run of either kind.
+
+def open_run(path: Path) -> AnyRun:
+    """A finished run of whichever kind.
 
     Raises:
         RunError: it is none.
@@ -19,7 +23,9 @@ def open_run(path: Path) -> FinishedRun | FinishedContrast:
     kind = RunDirectory(path).kind()
     if kind is None:
         raise RunError(
-            f"A run directory holds manifest.json; '{path}' has none: name the folder that 'layerscope sweep' or "
-            "'layerscope contrast' printed."
+            f"A run directory holds manifest.json; '{path}' has none: name the folder that 'layerscope sweep', "
+            "'layerscope contrast' or 'layerscope search' printed."
         )
+    if kind == "search":
+        return FinishedSearch.open(path)
     return FinishedContrast.open(path) if kind == "contrast" else FinishedRun.open(path)

@@ -12,7 +12,7 @@ from layerscope.errors import DataError
 
 
 def figures(
-    run: Annotated[Path, typer.Argument(help="Run directory of 'layerscope sweep' or 'layerscope contrast'.")],
+    run: Annotated[Path, typer.Argument(help="Run directory of 'layerscope sweep', 'contrast' or 'search'.")],
     language: Annotated[str, typer.Option(help="auto (your locale's, else English), en, ja or both.")] = "auto",
     format_: Annotated[str, typer.Option("--format", help="png, svg or both.")] = "both",
 ) -> None:

@@ -13,7 +13,7 @@ from layerscope.errors import DataError
 
 def report(
     runs: Annotated[
-        list[Path], typer.Argument(help="Finished run directories of 'layerscope sweep' and 'layerscope contrast'.")
+        list[Path], typer.Argument(help="Finished run directories of 'layerscope sweep', 'search' and 'contrast'.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file.")] = Path("report.html"),
     language: Annotated[str, typer.Option(help="That the page opens in: en or ja; it holds both.")] = "en",

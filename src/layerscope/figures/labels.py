@@ -223,6 +223,33 @@ _LABELS: dict[str, Bilingual] = {
         "ある層の後、1 つの位置で誤りの側に正しい側の値を与える。\n"
         "差：誤った形の後の NLL − 正しい形の後の NLL\n帯：テンプレートに関する 95% 区間",
     ),
+    "kept_layers": Bilingual("Layers that run (the model has {n})", "動く層の数（元は {n} 層）"),
+    "parameters": Bilingual("Parameters on the path (millions)", "パスのパラメータ数（百万）"),
+    "time_ratio": Bilingual("Time per token, as a part of the intact model's", "1 トークンの処理時間（元のモデルとの比）"),
+    "held_out_delta": Bilingual("ΔNLL, held-out texts\n(nats per token)", "評価用テキストの ΔNLL\n（nat／トークン）"),
+    "way:search": Bilingual("search", "探索"),
+    "way:one-shot": Bilingual("one-shot", "一括（one-shot）"),
+    "way:random": Bilingual("random paths", "無作為なパス"),
+    "single_draws": Bilingual("single draws", "各組"),
+    "held_out_texts": Bilingual("{n} held-out texts", "評価用テキスト {n} 本"),
+    "held_out_few": Bilingual("only {n} held-out texts", "評価用テキスト {n} 本のみ"),
+    "draws": Bilingual("{n} draws of {texts} calibration texts", "較正用テキスト {texts} 本 × {n} 組"),
+    "one_draw": Bilingual("{texts} calibration texts", "較正用テキスト {texts} 本"),
+    "note:best_path": Bilingual(
+        "Bold: of each size, the best path by the calibration texts of all draws",
+        "太線：各サイズで、全組の較正用テキストによる最良のパス",
+    ),
+    "note:frontier_bands": Bilingual("Bands: 95% interval over held-out texts", "帯：評価用テキストに関する 95% 区間"),
+    "note:frontier_bars": Bilingual(
+        "Bars: 95% interval over held-out texts; across: all rounds of timing",
+        "縦棒：評価用テキストに関する 95% 区間；横棒：計測の全回の範囲",
+    ),
+    "share_without": Bilingual("Share of draws without it", "その層を含まない組の割合"),
+    "note:order_dots": Bilingual(
+        "Dot: the first draw's path does without it; above: its moves", "点：最初の組のパスが含まない；上：その手順"
+    ),
+    "note:order_halves": Bilingual("Left half: attention; right half: MLP", "左半分：アテンション；右半分：MLP"),
+    "other_path": Bilingual("another path", "別のパス"),
     "aligned": Bilingual("{name}, aligned", "{name}（長さ違い）"),
     "placebo": Bilingual("{name}, placebo", "{name}（プラセボ）"),
 }

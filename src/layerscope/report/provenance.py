@@ -8,10 +8,11 @@ from typing import Any
 
 from layerscope.contrasts.record import ContrastRecord, ContrastRequestRecord
 from layerscope.results.record import RequestRecord
+from layerscope.searches.record import SearchRecord, SearchRequestRecord
 from layerscope.sweeps.record import SweepRecord, SweepRequestRecord
 
 
-def provenance(record: SweepRecord | ContrastRecord, folder: str) -> dict[str, Any]:
+def provenance(record: SweepRecord | ContrastRecord | SearchRecord, folder: str) -> dict[str, Any]:
     """The facts of a run.
 
     Args:
@@ -29,7 +30,7 @@ def provenance(record: SweepRecord | ContrastRecord, folder: str) -> dict[str, A
         "dtype": model.dtype,
         "quantize": None if request.quantize == "none" else request.quantize,
         "layers": model.layers,
-        **(_contrast_facts(record) if isinstance(record, ContrastRecord) else _sweep_facts(record)),
+        **_own_facts(record),
         "seed": request.seed,
         "device": environment.gpu or request.device,
         "seconds": record.seconds,
@@ -40,6 +41,27 @@ def provenance(record: SweepRecord | ContrastRecord, folder: str) -> dict[str, A
         "command": command_of(record),
         "facts": {key: value for key, value in facts.items() if value is not None},
         "packages": environment.packages,
+    }
+
+
+def _own_facts(record: SweepRecord | ContrastRecord | SearchRecord) -> dict[str, Any]:
+    if isinstance(record, SearchRecord):
+        return _search_facts(record)
+    return _contrast_facts(record) if isinstance(record, ContrastRecord) else _sweep_facts(record)
+
+
+def _search_facts(record: SearchRecord) -> dict[str, Any]:
+    request, work = record.request, record.work
+    return {
+        "data": f"{request.dataset} {request.split or ''}".strip(),
+        "protocol": request.protocol,
+        "texts_sha256": request.texts_sha256,
+        "moves": ", ".join(request.moves),
+        "method": f"{request.method}, {request.objective}",
+        "calibration": f"{request.draws} × {request.calibration}",
+        "held_out": request.held_out,
+        "paths_scored": work.paths_scored if work else None,
+        "layer_runs": f"{work.layer_runs:,} / {work.layer_runs_without_sharing:,}" if work else None,
     }
 
 
@@ -87,13 +109,15 @@ def _contrast_facts(record: ContrastRecord) -> dict[str, Any]:
     }
 
 
-def command_of(record: SweepRecord | ContrastRecord) -> str:
+def command_of(record: SweepRecord | ContrastRecord | SearchRecord) -> str:
     """The command that asks for the same again.
 
     A local file or folder is named as the run recorded it; where that is a name alone, the reader has to say where it lies.
     """
     if isinstance(record, ContrastRecord):
         words = _contrast_words(record.request, _subtypes_of(record))
+    elif isinstance(record, SearchRecord):
+        words = _search_words(record.request)
     else:
         words = _sweep_words(record.request)
         if record.pairs is not None:
@@ -128,6 +152,22 @@ def _sweep_words(request: SweepRequestRecord) -> list[str]:
         words += ["--compile", "on"]
     flags = {"--word-boundaries": request.word_boundaries, "--plain": request.plain}
     return [*words, *(flag for flag, is_set in flags.items() if is_set)]
+
+
+def _search_words(request: SearchRequestRecord) -> list[str]:
+    words = ["search", "--model", request.model, "--dataset", request.dataset]
+    if request.split:
+        words += ["--split", request.split]
+    words += ["--moves", ",".join(request.moves), "--method", request.method, "--budget", f"{request.budget_layers:g}"]
+    words += ["--draws", str(request.draws), "--calibration", str(request.calibration), "--held-out", str(request.held_out)]
+    words += ["--objective", request.objective, "--random-paths", str(request.random_paths), "--protocol", request.protocol]
+    if request.keep:
+        words += ["--keep", ",".join(map(str, request.keep))]
+    if request.steps is not None:
+        words += ["--steps", str(request.steps)]
+    if request.until_ci is not None:
+        words += ["--until-ci", repr(request.until_ci)]
+    return [*words, *(["--compile", "on"] if request.compile else []), *_common_words(request)]
 
 
 def _contrast_words(request: ContrastRequestRecord, subtypes: tuple[str, ...]) -> list[str]:

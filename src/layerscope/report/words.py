@@ -15,6 +15,7 @@ _FROM_FIGURES = (
     *("block_influence", "angular_distance", "measure:jaccard", "measure:spearman", "measure:rbo", "measure:kendall_w"),
     *("site:resid_post", "site:update", "site:read", "site:attn_out", "site:mlp_out"),
     *("position:edit", "position:detection", "position:last"),
+    *("way:search", "way:one-shot", "way:random", "intact"),
     *(f"name:{name}" for name in (*FAMILIES, "path")),
 )
 

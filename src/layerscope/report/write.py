@@ -17,16 +17,21 @@ from layerscope.contrasts.analysis.place import main_place
 from layerscope.contrasts.finished import FinishedContrast
 from layerscope.contrasts.tables import INTERVENTION, STABILITY_TABLES
 from layerscope.errors import RunError
+from layerscope.evaluations.finished import FinishedEvaluation
+from layerscope.evaluations.record import EvaluationRecord
 from layerscope.progress import Progress, nobody_asks
 from layerscope.report.contrast_data import INTERVENTION_SHOWN, ContrastTables, contrast_data
 from layerscope.report.packing import Packing
 from layerscope.report.page import page
 from layerscope.report.preference_data import WRITTEN, preference_data
 from layerscope.report.provenance import provenance
+from layerscope.report.search_data import SearchTables, search_data
 from layerscope.report.sweep_data import sweep_data
 from layerscope.report.text_data import text_data
+from layerscope.results.directory import RunDirectory
 from layerscope.results.schema import Table
-from layerscope.runs import open_run
+from layerscope.runs import AnyRun, open_run
+from layerscope.searches.finished import FinishedSearch
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.pair_tables import BEYOND_DAMAGE, PREFERENCE, PREFERENCE_DEPTH
 from layerscope.sweeps.preference import JSON as PREFERENCE_JSON
@@ -56,7 +61,7 @@ def write_report(
     """Write the page of some runs.
 
     Args:
-        runs: run directories of sweeps and contrasts, finished.
+        runs: run directories of sweeps, searches and contrasts, finished.
         output: the file.
         language: that it opens in; the reader can switch.
         force: replace the file if it is there.
@@ -79,15 +84,16 @@ def write_report(
     given = list({path.resolve(): Path(os.path.normpath(path)) for path in runs}.values())
     opened = [open_run(path) for path in given]
     names, kinds = _names(opened), [type(run) for run in opened]
-    packing, sweeps, contrasts, missing = Packing(), [], [], list[str]()
+    packing, sweeps, searches, contrasts, missing = Packing(), [], [], [], list[str]()
     for done, (run, name) in enumerate(zip(opened, names, strict=True)):
         progress("Reading runs", done, len(opened))
         common = {"name": name, "folder": str(run.directory.path), "provenance": provenance(run.record, _folder(run))}
         if isinstance(run, FinishedContrast):
             contrasts.append({**common, **_contrast(run, packing, share=1.0 / kinds.count(FinishedContrast))})
             missing += _missing_of_contrast(run)
+        elif isinstance(run, FinishedSearch):
+            searches.append({**common, **_search(run, packing)})
         else:
-            assert isinstance(run, FinishedRun)
             sweeps.append({**common, **_sweep(run, packing, share=1.0 / kinds.count(FinishedRun))})
             missing += _missing_of_sweep(run, sweeps[-1])
     progress("Reading runs", len(opened), len(opened))
@@ -95,6 +101,7 @@ def write_report(
         "version": importlib.metadata.version("layerscope"),
         "date": datetime.now(tz=UTC).date().isoformat(),
         "sweeps": sweeps,
+        "searches": searches,
         "contrasts": contrasts,
     }
     text = page(data, packing, title=f"layerscope: {', '.join(names)}", language=language)
@@ -103,9 +110,9 @@ def write_report(
     return Report(output, output.stat().st_size, tuple(missing))
 
 
-def _names(runs: Sequence[FinishedRun | FinishedContrast]) -> list[str]:
+def _names(runs: Sequence[AnyRun]) -> list[str]:
     """The model's name and what it was run on; the folder behind it where two are alike."""
-    plain = [f"{run.model} · {run.dataset if isinstance(run, FinishedRun) else run.record.request.pairs}" for run in runs]
+    plain = [f"{run.model} · {run.record.request.pairs if isinstance(run, FinishedContrast) else run.dataset}" for run in runs]
     kinds = [type(run) for run in runs]
     both = list(zip(plain, kinds, strict=True))
     some = [
@@ -119,7 +126,7 @@ def _names(runs: Sequence[FinishedRun | FinishedContrast]) -> list[str]:
     ]
 
 
-def _folder(run: FinishedRun | FinishedContrast) -> str:
+def _folder(run: AnyRun) -> str:
     path = run.directory.path
     return f"{path.parent.name}/{path.name}"
 
@@ -150,6 +157,23 @@ def _sweep(run: FinishedRun, packing: Packing, *, share: float) -> dict[str, Any
     )
     preference = _preference(run, packing, share=share)
     return {**found, "model": run.model, "data": run.dataset, "text": text, "preference": preference}
+
+
+def _search(run: FinishedSearch, packing: Packing) -> dict[str, Any]:
+    tables = SearchTables(run.frontier, run.gains, run.left_out, run.candidates, run.speed, _tasks_of(run))
+    found = search_data(tables, run.record, folder=str(run.directory.path), packing=packing)
+    return {"model": run.model, "data": run.dataset, **found}
+
+
+def _tasks_of(run: FinishedSearch) -> pd.DataFrame | None:
+    """What ``layerscope evaluate`` found of the search's paths; None where it did not run, or is still running."""
+    directory = RunDirectory(run.directory.path / "evaluation")
+    if directory.kind() != EvaluationRecord.model_fields["kind"].default:
+        return None
+    record = directory.record(EvaluationRecord)
+    if record is None or record.status != "finished":
+        return None
+    return FinishedEvaluation.open(directory.path).tasks
 
 
 def _preference(run: FinishedRun, packing: Packing, *, share: float) -> dict[str, Any] | None:

@@ -126,22 +126,12 @@ function phenomenaTable(rows, chosen) {
       };
       cell.addEventListener("mouseenter", say);
       cell.addEventListener("focus", say);
-      cell.addEventListener("keydown", (event) => {
-        const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns.length, ArrowUp: -columns.length }[event.key];
-        if (step === undefined) return;
-        event.preventDefault();
-        const next = cells[y * columns.length + x + step];
-        const isWrapped = Math.abs(step) === 1 && (x + step < 0 || x + step >= columns.length);
-        if (!next || isWrapped) return;
-        cell.tabIndex = -1;
-        next.tabIndex = 0;
-        next.focus();
-      });
       cells.push(cell);
       line.append(cell);
     });
     return line;
   });
+  walkable(cells, columns.length);
   const heads = columns.map((column) => el("th", { scope: "col" }, shortName(column)));
   const corner = el("th", { scope: "col" }, t("phenomena:axis"));
   const caption = el(

@@ -2,17 +2,12 @@
 
 function provenanceSection() {
   const section = el("section", { id: "provenance", tabindex: "-1" }, el("h2", {}, t("provenance:heading")));
-  for (const run of [...page.sweeps, ...page.contrasts]) section.append(provenanceOf(run));
+  for (const run of [...page.sweeps, ...page.searches, ...page.contrasts]) section.append(provenanceOf(run));
   return section;
 }
 
 function provenanceOf(run) {
   const { facts, command, packages, folder } = run.provenance;
-  const button = el("button", { type: "button" }, t("copy"));
-  button.addEventListener("click", async () => {
-    await copied(command);
-    button.textContent = t("copied");
-  });
   const rows = Object.entries(facts).map(([name, value]) =>
     el(
       "tr",
@@ -28,11 +23,21 @@ function provenanceOf(run) {
     el("h3", {}, run.name),
     el("p", { class: "folder" }, folder),
     el("h4", {}, t("again")),
-    el("div", { class: "command" }, el("pre", { tabindex: "0" }, command), button),
+    copyable(command),
     note(t("again:note")),
     el("table", { class: "facts" }, el("tbody", {}, ...rows)),
     el("p", { class: "note" }, `${t("packages")}: ${versions.join(", ")}`),
   );
+}
+
+// A command with a button that copies it. what: whose command it is, where several stand together.
+function copyable(command, what) {
+  const button = el("button", { type: "button", "aria-label": what ? `${t("copy")}: ${what}` : null }, t("copy"));
+  button.addEventListener("click", async () => {
+    await copied(command);
+    button.textContent = t("copied");
+  });
+  return el("div", { class: "command" }, el("pre", { tabindex: "0" }, command), button);
 }
 
 // A page opened as a file may not have the clipboard; a selection always works.

@@ -7,6 +7,7 @@ function sections() {
   if (page.sweeps.some((sweep) => damaging(sweep).length > 0)) made.push(["phenomena", phenomenaSection]);
   if (page.sweeps.length) made.push(["pos", posSection]);
   if (page.sweeps.some((sweep) => sweep.text !== null)) made.push(["text", textSection]);
+  if (page.searches.length) made.push(["search", searchSection]);
   if (page.contrasts.length) made.push(["contrast", contrastSection]);
   made.push(["provenance", provenanceSection]);
   return made;

@@ -19,3 +19,20 @@ function numbers(columns, rows) {
   });
   return made;
 }
+
+// Cells of a table, row by row, of which one is reached with Tab and the others from it with arrow keys.
+function walkable(cells, columns) {
+  cells.forEach((cell, i) => {
+    cell.addEventListener("keydown", (event) => {
+      const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[event.key];
+      if (step === undefined) return;
+      event.preventDefault();
+      const next = cells[i + step];
+      const isWrapped = event.key.match(/Right|Left/u) && Math.floor((i + step) / columns) !== Math.floor(i / columns);
+      if (!next || isWrapped) return;
+      cell.tabIndex = -1;
+      next.tabIndex = 0;
+      next.focus();
+    });
+  });
+}
