@@ -28,6 +28,8 @@ from layerscope.cli.console import (
 from layerscope.errors import ModelError, PathError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from layerscope.bilingual import Language
     from layerscope.searches.finished import FinishedSearch
     from layerscope.searches.prepare import PreparedSearch, SearchRequest
@@ -190,50 +192,54 @@ def _plan(prepared: PreparedSearch) -> str:
 def _show_result(console: Console, run: FinishedSearch, what: str) -> None:
     from layerscope.searches.analysis.finding import search_findings
 
-    console.print(_frontier_table(run))
+    console.print(_frontier_table(run, width=console.width))
     for line in search_findings(run.frontier, run.gains, run.left_out, run.candidates):
         say(console, line.en)
-    best = run.frontier[(run.frontier["way"] == "search") & run.frontier["is_best"]]
+    best = _best(run)
     if len(best):
-        size = (
-            f"{best['layers'].min() if run.record.request.budget_layers < run.record.model.layers else best['layers'].max():g}"
+        last = best["layers"].iloc[-1 if run.record.request.budget_layers < run.record.model.layers else 0]
+        say(
+            console, f"A path goes to other commands by name: --path @{run.directory.path}/best-{last:g}, or …/frontier for all"
         )
-        say(console, f"A path goes to other commands by name: --path @{run.directory.path}/best-{size}, or …/frontier for all")
     say(console, f"{what}: {run.directory.path}")
 
 
-def _frontier_table(run: FinishedSearch) -> Table:
-    """The best path of each size, against the intact model and the simpler ways."""
+def _best(run: FinishedSearch) -> pd.DataFrame:
+    """Of each size, the path that is best on the calibration texts of all draws."""
+    return run.frontier[(run.frontier["way"] == "search") & run.frontier["is_best"]]
+
+
+def _frontier_table(run: FinishedSearch, *, width: int) -> Table:
+    """The best path of each size, against the intact model and the simpler ways; its path, too, where there is room."""
     intact = run.frontier.iloc[0]
-    rows = run.frontier[(run.frontier["way"] == "search") & run.frontier["is_best"]]
     speed = dict(zip(run.speed["path"], run.speed["ratio"], strict=True))
+    is_wide = width >= 120
     table = Table(
-        title=Text(
-            f"{run.model} on {run.dataset}: held-out NLL {intact['nll_nats']:.3f} nats (perplexity {intact['ppl']:,.2f})"
-        ),
-        caption="ΔNLL: path − intact, nats per token; gain: simpler path − search's, of the same draw; intervals over texts",
+        title=Text(f"{run.model} on {run.dataset}: intact NLL {intact['nll_nats']:.3f} nats (perplexity {intact['ppl']:,.2f})"),
+        caption="ΔNLL: path − intact, nats per token, held-out texts; gain: one-shot's path − search's (*: q < 0.05)",
         box=box.SIMPLE_HEAD,
     )
-    for name in ("layers", "ΔNLL", "95% interval", "gain over one-shot", "random as good", "time"):
+    for name in ("layers", "ΔNLL", "95% interval", "gain", "random as good", "time"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("path", overflow="fold")
-    for row in rows.to_dict("records"):
+    if is_wide:
+        table.add_column("path", overflow="fold")
+    for row in _best(run).to_dict("records"):
         gain = _gain(run, row["layers"], "one-shot", row["draw"])
         chance = _gain(run, row["layers"], "random", row["draw"])
         table.add_row(
             f"{row['layers']:g}",
             _signed(row["delta_nll_nats"]),
             _interval(row["delta_nll_low_nats"], row["delta_nll_high_nats"]),
-            "-"
-            if gain is None
-            else "same path"
-            if gain["same_path"]
-            else f"{_signed(gain['gain_nats'])} ({_interval(gain['gain_low_nats'], gain['gain_high_nats'])})",
+            "-" if gain is None else "same path" if gain["same_path"] else _gained(gain),
             "-" if chance is None else f"{chance['random_as_good']} of {chance['random_paths']}",
-            f"{speed[row['path']]:.0%}",
-            row["path"],
+            f"{speed[row['path']]:.0%}" if row["path"] in speed else "-",
+            *([row["path"]] if is_wide else []),
         )
     return table
+
+
+def _gained(gain: dict[str, float]) -> str:
+    return _signed(gain["gain_nats"]) + ("*" if gain["q_value"] < 0.05 else "")
 
 
 def _gain(run: FinishedSearch, layers: float, against: str, draw: int) -> dict[str, float] | None:
