@@ -36,7 +36,7 @@ class Candidate:
     """A path that one move makes of another."""
 
     move: str
-    """What was done, such as ``removal-10``, by the numbers of layers in the model; ``removal-10#2`` where a layer runs twice."""
+    """What was done, such as ``removal-10``, by the model's own numbers of layers; ``removal-10#2`` where one runs twice."""
     path: LayerPath
     """What came of it."""
 
