@@ -33,11 +33,11 @@ async function pathDetail(held, chosen) {
     `${t("path")} ${row.path}`,
     `${t("search:layers", { n: row.layers })}, ${t("search:parameters", { n: row.parameters.toLocaleString("en") })}`,
     `ΔNLL ${signed(row.delta)}${interval(row.low, row.high)}`,
-    row.time === null ? "" : `${t("search:axis:time")} ${shown(row.time)} ${range(row.time_low, row.time_high)}`,
+    row.time === null ? "" : `${t("search_axis:time")} ${shown(row.time)} ${range(row.time_low, row.time_high)}`,
     ...rows.map((one) => [wayName(one), one.moves, ...gainLines(one)].filter(Boolean).join(" · ")),
   ];
   const commands = ["sweep", "export", "evaluate"].flatMap((name) => [
-    el("h4", {}, t(`search:command:${name}`)),
+    el("h4", {}, t(`search_command:${name}`)),
     copyable(row[name], `layerscope ${name}`),
   ]);
   return [

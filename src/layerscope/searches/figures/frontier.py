@@ -131,7 +131,9 @@ def _legend(axes: Axes, caption: str, language: Language) -> None:
     intact.set_label(label("intact", language))
     handles = [*handles, *random[:1], intact]
     columns = 3
-    axes.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.45, 1.0), ncol=columns, columnspacing=1.0, handlelength=1.8)
+    axes.legend(
+        handles=handles, loc="lower center", bbox_to_anchor=(0.45, 1.0), ncol=columns, columnspacing=1.0, handlelength=1.8
+    )
     axes.set_title(caption, color=GREY, pad=8 + 12 * -(-len(handles) // columns))
 
 

@@ -20,7 +20,9 @@ _LONGEST_MOVES = 30
 """Characters above a column."""
 
 
-def order_figure(left_out: pd.DataFrame, first: pd.DataFrame, moves: Mapping[float, str], caption: str, language: Language) -> Figure:
+def order_figure(
+    left_out: pd.DataFrame, first: pd.DataFrame, moves: Mapping[float, str], caption: str, language: Language
+) -> Figure:
     """A row a layer, a column a size; the left half of a cell is the layer's attention, the right one its MLP.
 
     Args:
