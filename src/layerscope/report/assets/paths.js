@@ -59,7 +59,7 @@ async function taskTable(held, path) {
   const table = numbers(
     [
       [t("search:task"), name],
-      [t("search:value"), (row) => shown(row.value, 4), true],
+      [t("search:value"), (row) => (row.value === null ? t("search:not_finite", { n: row.not_finite }) : shown(row.value, 4)), true],
       [t("change_short"), (row) => signed(row.delta) + interval(row.low, row.high), true],
       ["q", (row) => shown(row.q), true],
       [t("search:samples"), (row) => String(row.samples), true],
