@@ -181,7 +181,15 @@ def write_tasks(run: Path, paths: list[str], tasks: dict[str, str]) -> Path:
             value = 0.8 - 0.03 * place - 0.1 * number
             change = {"delta": value - 0.8 + 0.1 * number, "p_value": 0.01, "tied": False} if place else {"delta": 0.0}
             ends = {"delta_low": change["delta"] - 0.02, "delta_high": change["delta"] + 0.02} if place else {}
-            found = {"value": value, "stderr": 0.01, "samples": 200, "higher_is_better": True, **change, **ends}
+            found = {
+                "value": value,
+                "stderr": 0.01,
+                "samples": 200,
+                "not_finite": 0,
+                "higher_is_better": True,
+                **change,
+                **ends,
+            }
             rows.append({"path": path, "task": task, "kind": kind, "metric": "acc", **found})
     frame = pd.DataFrame(rows).reindex(columns=[column.name for column in TASKS.columns])
     columns = {name: [None if pd.isna(one) else one for one in frame[name]] for name in frame}

@@ -8,12 +8,13 @@ from site_markdown import table
 from layerscope.contrasts import tables as contrast_tables
 from layerscope.evaluations import tables as evaluation_tables
 from layerscope.results.schema import Table
+from layerscope.searches import tables as search_tables
 from layerscope.sweeps import pair_tables
 from layerscope.sweeps import tables as sweep_tables
 
 TABLES = {
     found.name: found
-    for module in (sweep_tables, pair_tables, contrast_tables, evaluation_tables)
+    for module in (sweep_tables, pair_tables, contrast_tables, evaluation_tables, search_tables)
     for found in vars(module).values()
     if isinstance(found, Table)
 }

@@ -10,9 +10,15 @@ from site_markdown import table
 
 from layerscope.contrasts.record import ContrastRecord
 from layerscope.evaluations.record import EvaluationRecord
+from layerscope.searches.record import SearchRecord
 from layerscope.sweeps.record import SweepRecord
 
-RECORDS: dict[str, type[BaseModel]] = {"sweep": SweepRecord, "contrast": ContrastRecord, "evaluation": EvaluationRecord}
+RECORDS: dict[str, type[BaseModel]] = {
+    "sweep": SweepRecord,
+    "contrast": ContrastRecord,
+    "search": SearchRecord,
+    "evaluation": EvaluationRecord,
+}
 
 
 def fields(kind: str) -> str:

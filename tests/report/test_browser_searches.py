@@ -29,7 +29,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Removals with tasks, halves without; their names try to get out of the page."""
     root = tmp_path_factory.mktemp("searches")
     names = {**RECORDED, "name": MODEL, "layers": LAYERS}
-    removals = made_up_search(n_layers=LAYERS, steps=STEPS, n_draws=DRAWS, n_random=RANDOM).write(root / "removals", model=names)
+    removals = made_up_search(n_layers=LAYERS, steps=STEPS, n_draws=DRAWS, n_random=RANDOM).write(
+        root / "removals", model=names
+    )
     best = FinishedSearch.open(removals).frontier.query("way == 'search' and is_best")["path"].tolist()
     write_tasks(removals, ["0-9", *best], {IMAGE: "task", SCRIPT: "group"})
     halves = made_up_search(n_layers=6, moves=("attention-removal", "mlp-removal"), steps=5, n_draws=1, n_random=0)
@@ -130,7 +132,7 @@ def test_what_is_drawn_and_what_is_hidden(page: Opened) -> None:
     page.choose("search", "axis", "parameters")
     assert dots(page) == 1 + 2 * STEPS * DRAWS + RANDOM * STEPS
     name = page.page.locator("#search svg[role=img]").first.get_attribute("aria-label")
-    assert name == f"{page.word('search:delta')}, {page.word('search:axis:parameters')}"
+    assert name == f"{page.word('search:delta')}, {page.word('search_axis:parameters')}"
 
 
 def test_only_what_was_timed_stands_against_time(page: Opened, folders: list[Path], frontier: pd.DataFrame) -> None:

@@ -102,7 +102,14 @@ def test_commands_survive_a_shell_and_name_what_was_searched(folder: Path, told:
 
 def test_the_command_that_made_it() -> None:
     record = search_record(
-        request={"keep": [0, 3], "until_ci": 0.01, "steps": 4, "compile": True, "budget_layers": 2.5, "moves": ["removal", "exchange"]}
+        request={
+            "keep": [0, 3],
+            "until_ci": 0.01,
+            "steps": 4,
+            "compile": True,
+            "budget_layers": 2.5,
+            "moves": ["removal", "exchange"],
+        }
     )
     words = shlex.split(provenance(record, "folder")["command"])
     options = dict(zip(words[2::2], words[3::2], strict=True))

@@ -18,13 +18,14 @@ from layerscope.results.digests import SUMS
 from layerscope.results.directory import RunDirectory
 from layerscope.results.schema import Table
 from layerscope.runs import open_run
+from layerscope.searches import tables as search_tables
 from layerscope.sweeps import pair_tables
 from layerscope.sweeps import tables as sweep_tables
 from tests.tiny_runs import TinyRuns
 
 TABLES = {
     found.name: found
-    for module in (sweep_tables, pair_tables, contrast_tables)
+    for module in (sweep_tables, pair_tables, search_tables, contrast_tables)
     for found in vars(module).values()
     if isinstance(found, Table)
 }

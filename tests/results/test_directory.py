@@ -19,6 +19,7 @@ from layerscope.report.write import open_run
 from layerscope.results.directory import RunDirectory, run_slug
 from layerscope.results.schema import OLDEST_READ, Table
 from layerscope.results.schema import SCHEMA_VERSION as NOW
+from layerscope.searches import tables as search_tables
 from layerscope.sweeps import pair_tables
 from layerscope.sweeps import tables as sweep_tables
 from layerscope.sweeps.finished import FinishedRun
@@ -28,7 +29,7 @@ from tests.made_up_records import contrast_manifest, sweep_manifest, sweep_recor
 
 TABLES = [
     found
-    for module in (sweep_tables, pair_tables, contrast_tables)
+    for module in (sweep_tables, pair_tables, search_tables, contrast_tables)
     for found in vars(module).values()
     if isinstance(found, Table)
 ]

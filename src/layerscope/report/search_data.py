@@ -39,7 +39,7 @@ _OF_GAINS = {
     "gain_q": "q_value",
     "same": "same_path",
 }
-_OF_TASKS = ("path", "measure", "value", "stderr", "samples", "delta", "delta_low", "delta_high", "q_value")
+_OF_TASKS = ("path", "measure", "value", "samples", "not_finite", "delta", "delta_low", "delta_high", "q_value")
 MEASURES = 100
 """Tasks and metrics that are shown, groups of tasks first."""
 

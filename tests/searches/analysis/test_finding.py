@@ -72,8 +72,8 @@ def test_one_draw_from_end_to_end() -> None:
     assert [one.en for one in said] == [
         "With 6 layers in place of 8 the held-out NLL changes by +0.41 nats [+0.35, +0.48] per token (path path of 6).",
         "Taking each interval by itself, no change can be told at 7 layers (the interval holds 0).",
-        "Against one-shot: better at 6 layers (6: +0.05 nats [+0.02, +0.09], q = 0.01); no gain or loss can be told at 7 layers "
-        "(q ≥ 0.05).",
+        "Against one-shot: better at 6 layers (6: +0.05 nats [+0.02, +0.09], q = 0.01); no gain or loss can be told at 7 "
+        "layers (q ≥ 0.05).",
         "Of 5 random paths of each size none has as low a held-out NLL as the search; at 6 layers the mean of random paths is "
         "+3 nats [+2, +4] above the search's, q < 0.001.",
         "The path of 6 layers does without layers 2 and 5; with one draw of calibration texts it is not told how far that "
@@ -164,8 +164,8 @@ def test_random_paths_that_are_as_good() -> None:
     said = over_random(of_size, pd.concat(some))
     assert said is not None
     assert said.en == (
-        "Some random paths have as low a held-out NLL as the search: 2 of 5 at 7 layers; at 6 layers the mean of random paths is "
-        "+0.2 nats [-0.1, +0.4] above the search's, q = 0.2, which cannot be told from 0."
+        "Some random paths have as low a held-out NLL as the search: 2 of 5 at 7 layers; at 6 layers the mean of random paths "
+        "is +0.2 nats [-0.1, +0.4] above the search's, q = 0.2, which cannot be told from 0."
     )
     assert "5 本中 2 本" in said.ja
 

@@ -33,11 +33,11 @@ async function pathDetail(held, chosen) {
     `${t("path")} ${row.path}`,
     `${t("search:layers", { n: row.layers })}, ${t("search:parameters", { n: row.parameters.toLocaleString("en") })}`,
     `ΔNLL ${signed(row.delta)}${interval(row.low, row.high)}`,
-    row.time === null ? "" : `${t("search:axis:time")} ${shown(row.time)} ${range(row.time_low, row.time_high)}`,
+    row.time === null ? "" : `${t("search_axis:time")} ${shown(row.time)} ${range(row.time_low, row.time_high)}`,
     ...rows.map((one) => [wayName(one), one.moves, ...gainLines(one)].filter(Boolean).join(" · ")),
   ];
   const commands = ["sweep", "export", "evaluate"].flatMap((name) => [
-    el("h4", {}, t(`search:command:${name}`)),
+    el("h4", {}, t(`search_command:${name}`)),
     copyable(row[name], `layerscope ${name}`),
   ]);
   return [
@@ -59,7 +59,7 @@ async function taskTable(held, path) {
   const table = numbers(
     [
       [t("search:task"), name],
-      [t("search:value"), (row) => shown(row.value, 4), true],
+      [t("search:value"), (row) => (row.value === null ? t("search:not_finite", { n: row.not_finite }) : shown(row.value, 4)), true],
       [t("change_short"), (row) => signed(row.delta) + interval(row.low, row.high), true],
       ["q", (row) => shown(row.q), true],
       [t("search:samples"), (row) => String(row.samples), true],

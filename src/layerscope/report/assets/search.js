@@ -67,9 +67,9 @@ function searchSection() {
 
 function searchControls(held, chosen, { set, setRun, again }) {
   const tasks = held.tasks?.measures ?? [];
-  const axes = Object.keys(SEARCH_AXES).map((name) => [name, t(`search:axis:${name}`)]);
+  const axes = Object.keys(SEARCH_AXES).map((name) => [name, t(`search_axis:${name}`)]);
   const measures = [["delta", t("search:delta")], ...tasks.map((one, i) => [i, taskName(one)])];
-  const draws = ["best", "all"].map((name) => [name, t(`search:draws:${name}`)]);
+  const draws = ["best", "all"].map((name) => [name, t(`search_draws:${name}`)]);
   return [
     page.searches.length > 1
       ? choice(
@@ -140,7 +140,7 @@ function searchLines(row) {
     ...gainLines(row),
     `${t("path")} ${row.path}`,
     row.moves ? `${t("search:moves")} ${row.moves}` : "",
-    row.time === null ? "" : `${t("search:axis:time")} ${shown(row.time)}`,
+    row.time === null ? "" : `${t("search_axis:time")} ${shown(row.time)}`,
   ];
 }
 
@@ -186,7 +186,7 @@ async function frontierChart(held, chosen, width, pick) {
       height: 390,
       marginTop: 34,
       x: {
-        label: t(`search:axis:${chosen.axis}`),
+        label: t(`search_axis:${chosen.axis}`),
         reverse: shrinks,
         tickFormat: (one) => shown(one),
         ticks: chosen.axis === "layers" ? d3.ticks(...d3.extent(x), width / 70).filter(Number.isInteger) : width / 90,
@@ -229,7 +229,7 @@ async function frontierChart(held, chosen, width, pick) {
         tip(rows, { x: "x", y: "y" }, searchLines),
       ],
     },
-    `${name}, ${t(`search:axis:${chosen.axis}`)}`,
+    `${name}, ${t(`search_axis:${chosen.axis}`)}`,
   );
   made.addEventListener("click", () => {
     if (made.value) pick(made.value.path);
@@ -246,9 +246,9 @@ function searchNumbers(held, rows) {
   return numbers(
     [
       [t("search:way"), wayName],
-      [t("search:axis:layers"), (row) => shown(row.layers), true],
+      [t("search_axis:layers"), (row) => shown(row.layers), true],
       [t("fact:parameters"), (row) => row.parameters.toLocaleString("en"), true],
-      [t("search:axis:time"), (row) => shown(row.time), true],
+      [t("search_axis:time"), (row) => shown(row.time), true],
       ...(isTask
         ? [
             [t("search:value"), (row) => shown(row.task.value, 4), true],

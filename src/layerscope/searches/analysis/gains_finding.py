@@ -119,12 +119,12 @@ def over_random(frontier: pd.DataFrame, gains: pd.DataFrame) -> Bilingual | None
         return None
     counts = rows["random_paths"]
     low, high = int(counts.min()), int(counts.max())
-    n = str(high) if low == high else f"{low} to {high}"
+    n = Bilingual(str(high), str(high)) if low == high else Bilingual(f"{low} to {high}", f"{low}〜{high}")
     as_good, over = rows[rows["random_as_good"] > 0].to_dict("records"), _over_draws(gains)
     if not as_good:
         said = Bilingual(
-            f"Of {n} random {plural('path', high)} of each size none has as low a held-out NLL as the search{over.en}",
-            f"評価用テキストの NLL が探索{over.ja}と同等以下のものは、各サイズの無作為なパス {n.replace(' to ', '〜')} 本中にない",
+            f"Of {n.en} random {plural('path', high)} of each size none has as low a held-out NLL as the search{over.en}",
+            f"評価用テキストの NLL が探索{over.ja}と同等以下のものは、各サイズの無作為なパス {n.ja} 本中にない",
         )
     else:
         some, more = as_good[:_NAMED], len(as_good[_NAMED:])
