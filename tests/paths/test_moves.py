@@ -17,7 +17,16 @@ from layerscope.paths.steps import LayerStep
 
 Plain = tuple[tuple[int, str], ...]
 N_LAYERS = 4
-ALL = ["removal", "attention-removal", "mlp-removal", "exchange", "interchange:2", "interchange", "block-repeat:2", "replacement:1"]
+ALL = [
+    "removal",
+    "attention-removal",
+    "mlp-removal",
+    "exchange",
+    "interchange:2",
+    "interchange",
+    "block-repeat:2",
+    "replacement:1",
+]
 
 
 def plain(path: LayerPath) -> Plain:
@@ -189,7 +198,9 @@ def test_names_are_those_of_the_layers_of_the_model() -> None:
 def test_layers_that_run_twice_are_told_apart() -> None:
     found = {one.move: str(one.path) for one in neighbours(LayerPath.parse("0,1,2,0"), parse_moves(["removal"]), n_layers=3)}
     assert found == {"removal-0": "1-2,0", "removal-1": "0,2,0", "removal-2": "0-1,0", "removal-0#2": "0-2"}
-    found = {one.move: str(one.path) for one in neighbours(LayerPath.parse("0,1,1"), parse_moves(["block-repeat:3"]), n_layers=3)}
+    found = {
+        one.move: str(one.path) for one in neighbours(LayerPath.parse("0,1,1"), parse_moves(["block-repeat:3"]), n_layers=3)
+    }
     assert found == {
         "block-repeat-0": "0,0-1,1",
         "block-repeat-0-1": "0-1,0-1,1",

@@ -121,7 +121,9 @@ def test_nothing_runs_where_every_path_is_at_hand(paths: list[LayerPath]) -> Non
 
 
 @pytest.mark.parametrize("n_layers", [1, 2, 5, 12])
-@pytest.mark.parametrize("experiments", [["removal"], ["exchange"], ["removal", "exchange"], ["attention-removal", "mlp-removal"]])
+@pytest.mark.parametrize(
+    "experiments", [["removal"], ["exchange"], ["removal", "exchange"], ["attention-removal", "mlp-removal"]]
+)
 def test_the_plan_of_a_sweep_runs_as_many_layers_as_there_are_prefixes(n_layers: int, experiments: list[str]) -> None:
     variants = build_variants(experiments, ["0,0,0", "(0|0),0"], n_layers)
     plan = plan_sweep(variants, n_layers)

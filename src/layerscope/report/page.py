@@ -18,25 +18,8 @@ from layerscope.report.words import page_words
 
 _LIBRARIES = ("vendor/d3.min.js", "vendor/plot.umd.min.js")
 _SCRIPTS = (
-<<<<<<< HEAD
-    *(
-        "core.js",
-        "tables.js",
-        "depth.js",
-        "sweep.js",
-        "search.js",
-        "order.js",
-        "paths.js",
-        "preference.js",
-        "against.js",
-        "phenomena.js",
-        "pos.js",
-        "text.js",
-    ),
-=======
     *("core.js", "tables.js", "depth.js", "sweep.js", "preference.js", "against.js", "phenomena.js", "pos.js", "text.js"),
     *("search.js", "paths.js", "order.js"),
->>>>>>> report
     *("readings.js", "cells.js", "contrast.js", "agreement.js", "pairs.js", "provenance.js", "start.js"),
 )
 

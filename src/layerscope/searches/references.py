@@ -21,9 +21,6 @@ from layerscope.searches.finished import FinishedSearch
 
 _SEVERAL = re.compile(r"frontier|one-shot|random", re.ASCII)
 _ONE = re.compile(r"(best|one-shot)-(\d{1,6}(?:\.5)?)", re.ASCII)
-    r"(?P<way>frontier|random|one-shot|(?:best|one-shot)(?=-\d))(?:(?<!frontier)(?<!random)-(?P<size>\d{1,6}(?:\.5)?))?",
-    re.ASCII,
-)
 _FORMS = "@RUN/frontier, @RUN/best-24, @RUN/one-shot, @RUN/one-shot-24 or @RUN/random"
 
 

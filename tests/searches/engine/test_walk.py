@@ -125,7 +125,9 @@ def test_company_changes_no_bit(llama: Decoder, objective: Objective, monkeypatc
     monkeypatch.setattr(walk, "GROUP_BYTES", 1)
     np.testing.assert_array_equal(together, scores(PathWalker(llama, shards, objective, kept_bytes=0), paths, len(windows)))
     for path, of_path in zip(paths, together, strict=True):
-        np.testing.assert_array_equal(scores(PathWalker(llama, shards, objective, kept_bytes=0), [path], len(windows))[0], of_path)
+        np.testing.assert_array_equal(
+            scores(PathWalker(llama, shards, objective, kept_bytes=0), [path], len(windows))[0], of_path
+        )
 
 
 def held(walker: PathWalker) -> int:
