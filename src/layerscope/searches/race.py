@@ -49,8 +49,8 @@ class Distance:
 
     @property
     def is_tied(self) -> bool:
-        """True unless the interval says that the candidate is worse than the best."""
-        return not self.low > 0.0
+        """True unless the interval says that the candidate is worse than the best, or its mean is no number."""
+        return not (self.low > 0.0 or self.nats == math.inf)
 
 
 @dataclass
@@ -72,15 +72,15 @@ class Race:
     _reached: dict[LayerPath, int] = field(default_factory=dict)
 
     def compare(self, fresh: Sequence[LayerPath], rivals: Mapping[int, Sequence[LayerPath]], *, n_best: int) -> None:
-        """Score paths that were not scored before.
+        """Score paths, those that were scored before on what texts they lack.
 
         Args:
-            fresh: candidates, of any size.
+            fresh: candidates, of any size; those that were dropped before stay so.
             rivals: by size in half layers, paths scored before that they have to beat.
             n_best: of each size, how many will be taken.
         """
-        alive = [path for path in dict.fromkeys(fresh) if path not in self.sums]
-        self.scoring.expect(alive)
+        alive = [path for path in dict.fromkeys(fresh) if path not in self.dropped]
+        self.scoring.expect([path for path in alive if self.n_scored(path) < self.round_ends[-1]])
         if self.until is None:
             self.score_all(alive)
             return
@@ -89,25 +89,20 @@ class Race:
             groups.setdefault(size_of(path), []).append(path)
         n_of_group = {size: len(group) + len(rivals.get(size, ())) for size, group in groups.items()}
         for number, end in enumerate(self.round_ends):
-            if alive:
-                self._take_in(number, alive)
-            if end == self.round_ends[-1] or not alive:
+            self._score_round(number, [path for size, group in groups.items() for path in (*rivals.get(size, ()), *group)])
+            if end == self.round_ends[-1]:
                 return
             settled = True
             for size, group in groups.items():
                 left, is_settled = self._look(group, rivals.get(size, ()), n_best, n_of_group[size], end)
                 groups[size], settled = left, settled and is_settled
-            alive = [path for path in alive if path not in self.dropped]
             if settled:
                 return
 
     def score_all(self, paths: Sequence[LayerPath], *, rounds: int | None = None) -> None:
         """Score paths on all texts, or those of the first rounds, whatever came of them before."""
-        ends = (0, *self.round_ends)
         for number in range(len(self.round_ends) if rounds is None else rounds):
-            missing = [path for path in dict.fromkeys(paths) if np.isnan(self._of(path)[ends[number] : ends[number + 1]]).all()]
-            if missing:
-                self._take_in(number, missing)
+            self._score_round(number, paths)
 
     def mean(self, path: LayerPath, n_documents: int | None = None) -> float:
         """Nats a token over the first texts, or all that the path was scored on; infinite where it is no number."""
@@ -142,10 +137,12 @@ class Race:
             self.sums[path] = np.full(len(self.counts), np.nan)
         return self.sums[path]
 
-    def _take_in(self, number: int, paths: Sequence[LayerPath]) -> None:
+    def _score_round(self, number: int, paths: Sequence[LayerPath]) -> None:
         start, end = (0, *self.round_ends)[number], self.round_ends[number]
-        found = self.scoring.score(number, paths)
-        for path, of_path in zip(paths, found, strict=True):
+        missing = [path for path in dict.fromkeys(paths) if self.n_scored(path) < end]
+        if not missing:
+            return
+        for path, of_path in zip(missing, self.scoring.score(number, missing), strict=True):
             # a text of a model that overflows: infinitely bad, but scored
             self._of(path)[start:end] = np.where(np.isnan(of_path), np.inf, of_path)
             self._reached[path] = max(end, self.n_scored(path))
@@ -156,20 +153,26 @@ class Race:
         """Those of a size that stay in, and whether they are known well enough."""
         best = self.ranked([*rivals, *group])[:n_best]
         others = [path for path in group if path not in best]
-        if not others:
-            return group, True
         level = 1.0 - 2.0 * ALPHA / (len(self.round_ends) * max(n_compared - 1, 1))
-        is_worse, widest = np.ones(len(others), dtype=bool), 0.0
-        for rival in best:
-            low, high = self._gaps(others, rival, n, level)
-            gaps = np.array([self.mean(path, n) for path in others]) - self.mean(rival, n)
-            is_worse &= (low > 0.0) | np.isposinf(gaps)
-            if rival == best[-1]:
-                widest = (high - low) / 2.0
-        self.dropped |= {path for path, worse in zip(others, is_worse, strict=True) if worse}
+        if others:
+            means = {path: self.mean(path, n) for path in (*best, *others)}
+            is_worse = np.ones(len(others), dtype=bool)
+            for rival in best:
+                low, _ = self._gaps(others, rival, n, level)
+                is_worse &= (low > 0.0) | [math.isinf(means[path]) and math.isfinite(means[rival]) for path in others]
+            self.dropped |= {path for path, worse in zip(others, is_worse, strict=True) if worse}
+        left = [path for path in group if path not in self.dropped]
+        return left, self._is_settled([*best, *(path for path in left if path not in best)], best, n, level)
+
+    def _is_settled(self, left: Sequence[LayerPath], best: Sequence[LayerPath], n: int, level: float) -> bool:
+        """Whether every distance to the best and to the last of those that will be taken is known to within ``until``."""
         assert self.until is not None, "nothing is dropped without it"
-        is_settled = bool(np.all(np.where(is_worse, 0.0, widest) <= self.until))
-        return [path for path in group if path not in self.dropped], is_settled
+        for rival in {best[0], best[-1]}:
+            if others := [path for path in left if path != rival]:
+                low, high = self._gaps(others, rival, n, level)
+                if not np.all((high - low) / 2.0 <= self.until):
+                    return False
+        return True
 
     def _gaps(
         self, paths: Sequence[LayerPath], rival: LayerPath, n: int, level: float

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -36,7 +36,7 @@ class Dice:
         """Nothing to make room for."""
 
     def score(self, round_: int, paths: Sequence[LayerPath]) -> Float[np.ndarray, "path document"]:
-        """Positive noise, the same for all texts of a path, so that nothing is dropped."""
+        """Positive noise."""
         _, visits = self._tree.walk(paths)
         self.layer_runs += self.n_batches[round_] * sum(visit.step.layer_runs for visit in visits)
         self.without_sharing += self.n_batches[round_] * sum(step.layer_runs for path in paths for step in path.steps)
@@ -61,7 +61,8 @@ class Work:
 
 
 def rehearse(prepared: PreparedSearch) -> Work:
-    """Run the first draw's course on noise."""
+    """Run the first draw's course on noise, every candidate on every text."""
+    prepared = replace(prepared, request=replace(prepared.request, until_ci=None))
     draw = prepared.draws[0]
     n_texts = [end - start for start, end in zip((0, *draw.round_ends), draw.round_ends, strict=False)]
     dice = Dice(n_texts, [len(shards) for shards in draw.rounds], np.random.default_rng(0))

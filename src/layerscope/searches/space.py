@@ -11,6 +11,7 @@ from layerscope.errors import PathError
 from layerscope.paths.moves import Candidate, Move, neighbours, size_of, written_size
 from layerscope.paths.path import LayerPath
 
+_HALVES = ("attention-removal", "mlp-removal")
 MORE_STEPS = 4
 """Steps beyond those that it takes to get to the budget, where moves that keep the size may still help."""
 
@@ -51,13 +52,25 @@ class Space:
                 f"Moves that change the number of layers need another budget than the model's own {self.n_layers}: "
                 "give --drop or --budget."
             )
-        if self.towards and self.budget < self.whole and self.whole - self.budget > 2 * (self.n_layers - len(self.kept)):
-            raise PathError(f"{len(self.kept)} layers are kept, so {written_size(self.budget)} cannot be reached.")
-        if self.budget % 2 and not any(abs(move.half_layers) == 1 for move in self.towards):
+        if self.budget < self.whole and self.whole - self.budget > self._most_removed:
+            raise PathError(
+                f"With {len(self.kept)} layers kept, {', '.join(move.written for move in self.towards)} can take "
+                f"{written_size(self._most_removed)} layers of {self.n_layers} away; {written_size(self.whole - self.budget)} were "
+                "to go: drop fewer, or keep fewer."
+            )
+        if self.budget > self.whole and len(self.kept) == self.n_layers:
+            raise PathError(f"All {self.n_layers} layers are kept, so that none can run twice: keep fewer.")
+        if self.budget % 2 and not any(move.name in _HALVES for move in self.moves):
             raise PathError(
                 f"Half a layer goes by attention-removal or mlp-removal; the budget is {written_size(self.budget)} and the "
                 f"moves are {', '.join(move.written for move in self.moves)}."
             )
+
+    @property
+    def _most_removed(self) -> int:
+        """Half layers that the moves can take away."""
+        names = {move.name for move in self.towards}
+        return (self.n_layers - len(self.kept)) * (2 if "removal" in names or names >= set(_HALVES) else 1)
 
     @property
     def whole(self) -> int:

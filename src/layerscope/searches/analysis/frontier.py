@@ -78,7 +78,7 @@ def frontier_table(found: Sequence[Found], held_out: HeldOut, parameters: dict[L
                 "all_draws_nats": _finite(one.all_draws_nats),
                 "is_best": index in best,
                 "nll_nats": _finite(nll),
-                "ppl": _finite(float(np.exp(nll))),
+                "ppl": _perplexity(nll),
                 "delta_nll_nats": _finite(delta),
                 "delta_nll_low_nats": np.nan if is_intact else float(interval.low[index]),
                 "delta_nll_high_nats": np.nan if is_intact else float(interval.high[index]),
@@ -137,6 +137,11 @@ def _gain(found: Sequence[Found], held_out: HeldOut, size: int, against: str, dr
         "random_paths": len(rivals) if against == "random" else 0,
         "random_as_good": as_good,
     }
+
+
+def _perplexity(nll: float) -> float:
+    with np.errstate(over="ignore"):
+        return _finite(float(np.exp(nll)))
 
 
 def _finite(value: float) -> float:

@@ -29,7 +29,7 @@ def beam(space: Space, race: Race, *, width: int, steps: int | None = None) -> T
     for number in range(1, (space.most_steps if steps is None else steps) + 1):
         candidates: list[LayerPath] = []
         for path in fresh:
-            candidates += [one for one in trail.made(path, space.candidates(path)) if one != space.start]
+            candidates += trail.made(path, [one for one in space.candidates(path) if one.path != space.start])
         if not candidates:
             break
         race.score_all([space.start])

@@ -66,6 +66,7 @@ def evolution(space: Space, race: Race, *, generations: int | None, seed: str) -
     dice = random.Random(seed)
     trail = Trail(best={space.whole: (space.start,)})
     first = list(dict.fromkeys(_path(space, dropped) for dropped in _random_states(space, dice)))
+    trail.origins.update(dict.fromkeys(first, (space.start, "drawn")))  # so that none is taken for its own offspring's
     states = {path: _dropped(space, path) for path in first}
     race.score_all(first, rounds=1)
     parent = min(first, key=lambda path: race.mean(path, race.round_ends[0]))

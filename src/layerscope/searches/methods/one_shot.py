@@ -13,12 +13,13 @@ from layerscope.searches.race import Race
 from layerscope.searches.space import Space
 
 
-def one_shot(space: Space, race: Race) -> Trail:
+def one_shot(space: Space, race: Race, *, at_least: int = 1) -> Trail:
     """Rank single moves, then make the first k of them together, for every k that the budget allows.
 
     Args:
         space: what may be tried; only moves towards the budget are.
         race: scores paths; what an earlier method has scored with it is not scored again.
+        at_least: best paths of a size that may not be dropped early, because a method that goes on from here takes as many.
     """
     trail = Trail(best={space.whole: (space.start,)})
     single = space.candidates(space.start, space.towards)
@@ -26,7 +27,7 @@ def one_shot(space: Space, race: Race) -> Trail:
         return trail
     race.score_all([space.start])
     paths = trail.made(space.start, single)
-    race.compare(paths, {}, n_best=_needed(space))
+    race.compare(paths, {}, n_best=max(_needed(space), at_least))
     rank = {path: place for place, path in enumerate(_by_cost(space, race, paths))}
     trail.steps.append(Step(1, tuple(paths), {}))
     current, composed = space.start, list[LayerPath]()
@@ -64,7 +65,8 @@ def _by_cost(space: Space, race: Race, paths: list[LayerPath]) -> list[LayerPath
 
 def _made_again(space: Space, path: LayerPath, one: Candidate) -> Candidate | None:
     """The same move on a path that other moves have changed; None where it is no longer possible or goes past the budget."""
-    found = {c.move: c for c in neighbours(path, space.towards, n_layers=space.n_layers, kept=space.kept)}
-    again = found.get(one.move)
+    # kind by kind: where two kinds make the same path, as removal and attention-removal do of 3.attn, only one gives its name
+    found = (neighbours(path, (move,), n_layers=space.n_layers, kept=space.kept) for move in space.towards)
+    again = next((again for some in found for again in some if again.move == one.move), None)
     low, high = sorted((space.whole, space.budget))
     return again if again is not None and low <= size_of(again.path) <= high else None
