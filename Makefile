@@ -91,7 +91,7 @@ build/mergekit/.ready: $(READY) requirements-mergekit.txt
 	$(BIN)/python -m pip install --quiet --no-deps --target build/mergekit -r requirements-mergekit.txt
 	touch $@
 
-kills: $(READY) ## fifty kills of sweep, contrast, pairs make, export and evaluate, each given again and compared; some minutes
+kills: $(READY) ## fifty kills of sweep, contrast, pairs make, export, evaluate and search, each given again and compared; some minutes
 	LAYERSCOPE_KILLS=50 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -s tests/test_kills.py
 
 FUZZ ?= 10000

@@ -8,18 +8,21 @@ from pathlib import Path
 import pandas as pd
 
 
+TIME_AND_WORK = ("seconds", "shards_resumed", "work")
+
+
 def left_in(out: Path) -> dict[str, object]:
-    """Everything in a folder: tables as values, other files as bytes; what a manifest says of time and place left out."""
+    """Everything in a folder: tables as values, other files as bytes; what tells of time and work left out."""
     found: dict[str, object] = {}
     for path in sorted(out.rglob("*")):
         name = path.relative_to(out).as_posix()
-        if path.name == "SHA256SUMS" or path.is_dir():
+        if path.name in ("SHA256SUMS", "speed.parquet") or path.is_dir():
             found[name] = None
         elif path.suffix == ".parquet":
             found[name] = pd.read_parquet(path)
         elif path.name == "manifest.json":
             manifest = json.loads(path.read_text(encoding="utf-8"))
-            found[name] = {key: value for key, value in manifest.items() if key not in ("seconds", "shards_resumed")}
+            found[name] = {key: value for key, value in manifest.items() if key not in TIME_AND_WORK}
         else:
             found[name] = path.read_bytes()
     return found

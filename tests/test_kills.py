@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 
 KILLS = int(os.environ.get("LAYERSCOPE_KILLS", "8"))
 CHANGES = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree")
-NAMES = ("sweep", "contrast", "pairs make", "export", "sweep --force", "export --force", "evaluate")
+NAMES = ("sweep", "contrast", "pairs make", "export", "sweep --force", "export --force", "evaluate", "search")
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
     [
@@ -37,6 +37,7 @@ CONTEXT.set_forkserver_preload(
         "layerscope.contrasts.run",
         "layerscope.models.export",
         "layerscope.evaluations.run",
+        "layerscope.searches.run",
     ]
 )
 
@@ -104,7 +105,10 @@ def jobs(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
     contrast += ("--reference-dataset", str(folder / "reference.txt"), "--reference-tokens", "200", "--output-dir", "{out}")
     export = ("export", *model, "--path", "0,2-3", "--output-dir", "{out}/smaller")
     evaluate = ("evaluate", *model, "--data-dir", str(write_blimp(folder / "blimp")), "--tasks", "blimp", "--path", "0,2-3")
+    search = ("search", *model, "--dataset", str(texts), "--drop", "2", "--method", "beam:2", "--draws", "2")
+    search += ("--calibration", "5", "--held-out", "4", "--random-paths", "2", "--batch-tokens", "40", "--figures", "none")
     return {
+        "search": Job((*search, "--output-dir", "{out}")),
         "evaluate": Job((*evaluate, "--output-dir", "{out}")),
         "sweep": Job(sweep),
         "contrast": Job(contrast),

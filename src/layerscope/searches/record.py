@@ -48,7 +48,7 @@ class WorkRecord(RecordPart):
     """How much work it was."""
 
     layer_runs: int
-    """Layers that ran on a batch of texts, shared steps once, those that an earlier, killed run did not counted."""
+    """Layers that ran on batches of calibration texts, shared steps once; without what an earlier, killed run left."""
     layer_runs_without_sharing: int
     """Layers that would have run if every path had been a forward pass of its own, on the same batches."""
     paths_scored: int
