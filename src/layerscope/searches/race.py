@@ -3,7 +3,9 @@
 With ``until`` texts come in rounds, in random order. After each round a candidate is dropped where an interval says that it is
 worse than each of the ``n_best`` best of its size so far. With m candidates of a size and J looks each comparison has the
 one-sided error α / (J (m − 1)), so that by Bonferroni's inequality one that is truly among the best is dropped with probability
-α or less in the whole step. A step ends early when all that are left of each size are within ``until`` nats of the best.
+α or less in the whole step. Levels are extreme and texts few, so the interval is the wider one of those with and without the
+correction for skewness: by the corrected one alone, a best one was dropped in up to 10 % of simulated steps. A step ends early
+when of all that are left of each size the distance to the best is known to within ``until`` nats.
 Sources: Maron & Moore 1994, "Hoeffding Races"; Hsu 1981, "Simultaneous Confidence Intervals for all Distances from the Best".
 
 Axes: ``path``, ``document`` (texts in the order of the rounds).
@@ -115,11 +117,13 @@ class Race:
         return self._reached.get(path, 0)
 
     def ranked(self, paths: Sequence[LayerPath]) -> list[LayerPath]:
-        """Paths from best to worst, those compared on the same texts; dropped ones behind all others."""
-        alive = [path for path in paths if path not in self.dropped]
+        """Paths from best to worst, those compared on the same texts; then dropped ones, then those whose mean is no number."""
+        finite = [path for path in paths if math.isfinite(self.mean(path))]
+        alive = [path for path in finite if path not in self.dropped]
         n = min((self.n_scored(path) for path in alive), default=0)
         alive.sort(key=lambda path: self.mean(path, n))
-        return alive + sorted((path for path in paths if path in self.dropped), key=self.mean)
+        behind = sorted((path for path in finite if path in self.dropped), key=self.mean)
+        return alive + behind + [path for path in paths if not math.isfinite(self.mean(path))]
 
     def distances(self, paths: Sequence[LayerPath], best: LayerPath) -> dict[LayerPath, Distance]:
         """Each path against the best of them, with intervals that hold for all together."""
@@ -180,5 +184,5 @@ class Race:
         """Ends of the intervals of path − rival over the first texts."""
         with np.errstate(invalid="ignore"):
             differences = np.stack([self.sums[path][:n] - self.sums[rival][:n] for path in paths])
-        found = ratio_interval(differences, self.counts[:n], level=level)
+        found = ratio_interval(differences, self.counts[:n], level=level, cautious=True)
         return found.low, found.high
