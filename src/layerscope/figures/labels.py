@@ -230,7 +230,7 @@ _LABELS: dict[str, Bilingual] = {
     "way:search": Bilingual("search", "探索"),
     "way:one-shot": Bilingual("one-shot", "一括（one-shot）"),
     "way:random": Bilingual("random paths", "無作為なパス"),
-    "single_draws": Bilingual("single draws", "各組"),
+    "single_draws": Bilingual("single draws", "較正の各組"),
     "held_out_texts": Bilingual("{n} held-out texts", "評価用テキスト {n} 本"),
     "held_out_few": Bilingual("only {n} held-out texts", "評価用テキスト {n} 本のみ"),
     "draws": Bilingual("{n} draws of {texts} calibration texts", "較正用テキスト {texts} 本 × {n} 組"),
