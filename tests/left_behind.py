@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 
-
 TIME_AND_WORK = ("seconds", "shards_resumed", "work")
 
 

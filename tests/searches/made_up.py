@@ -34,7 +34,8 @@ class MadeUp:
     def score(self, round_: int, paths: Sequence[LayerPath]) -> np.ndarray:
         """Sums over each text of a round."""
         new = [(round_, path) for path in paths]
-        assert len(set(new)) == len(new) and not set(new) & set(self.asked), "scored twice"
+        assert len(set(new)) == len(new), "scored twice at once"
+        assert not set(new) & set(self.asked), "scored twice"
         self.asked += new
         start, end = (0, *self.round_ends)[round_], self.round_ends[round_]
         return np.stack([self.sums(path)[start:end] for path in paths])

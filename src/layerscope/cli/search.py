@@ -191,10 +191,13 @@ def _plan(prepared: PreparedSearch) -> str:
 
 def _show_result(console: Console, run: FinishedSearch, what: str) -> None:
     from layerscope.searches.analysis.finding import search_findings
+    from layerscope.sweeps.analysis.few_texts import few_texts
 
     console.print(_frontier_table(run, width=console.width))
     for line in search_findings(run.frontier, run.gains, run.left_out, run.candidates):
         say(console, line.en)
+    if (warning := few_texts(run.record.request.held_out)) is not None:
+        say(console, f"Held out: {warning.en[0].lower()}{warning.en[1:]}")
     best = _best(run)
     if len(best):
         last = best["layers"].iloc[-1 if run.record.request.budget_layers < run.record.model.layers else 0]
@@ -245,7 +248,7 @@ def _gained(gain: dict[str, float]) -> str:
 def _gain(run: FinishedSearch, layers: float, against: str, draw: int) -> dict[str, float] | None:
     gains = run.gains
     found = gains[(gains["layers"] == layers) & (gains["against"] == against) & (gains["draw"] == draw)]
-    return None if found.empty else found.to_dict("records")[0]
+    return None if found.empty else {str(name): value for name, value in found.iloc[0].items()}
 
 
 def _signed(value: float) -> str:

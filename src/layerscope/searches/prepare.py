@@ -59,9 +59,9 @@ class SearchRequest:
     """Kinds of change, in their written form."""
     method: str = "greedy"
     """``one-shot``, ``greedy``, ``beam:w``, ``evolution`` or ``random``."""
-    drop: float | None = None
+    drop: int | float | None = None
     """Layers to drop; a half is one attention or MLP."""
-    budget: float | None = None
+    budget: int | float | None = None
     """In its place: layers to get to."""
     draws: int = 1
     """Sets of calibration texts on which the search is repeated."""

@@ -62,7 +62,7 @@ def run_search(prepared: PreparedSearch, *, force: bool = False, progress: Progr
         LayerscopeError: the search cannot start; nothing has been written then.
 
     Examples:
-        >>> some = {"protocol": "windows:4", "calibration": 2, "held_out": 2, "keep": range(2, 30), "random_paths": 0}
+        >>> some = {"protocol": "windows:4", "calibration": 2, "held_out": 2, "keep": tuple(range(2, 30)), "random_paths": 0}
         >>> prepared = ls.prepare_search(ls.SearchRequest("smollm2-135m", "texts.txt", drop=1, **some))
         >>> ls.run_search(prepared)
         True

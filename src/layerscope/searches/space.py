@@ -55,8 +55,8 @@ class Space:
         if self.budget < self.whole and self.whole - self.budget > self._most_removed:
             raise PathError(
                 f"With {len(self.kept)} layers kept, {', '.join(move.written for move in self.towards)} can take "
-                f"{written_size(self._most_removed)} layers of {self.n_layers} away; {written_size(self.whole - self.budget)} were "
-                "to go: drop fewer, or keep fewer."
+                f"{written_size(self._most_removed)} layers of {self.n_layers} away; "
+                f"{written_size(self.whole - self.budget)} were to go: drop fewer, or keep fewer."
             )
         if self.budget > self.whole and len(self.kept) == self.n_layers:
             raise PathError(f"All {self.n_layers} layers are kept, so that none can run twice: keep fewer.")

@@ -1,4 +1,4 @@
-"""Scores of paths against whole forward passes of rebuilt models, and what states that are kept between steps must not change."""
+"""Scores of paths against whole forward passes of rebuilt models, and what kept states must not change."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def test_the_model_is_bit_identical_afterwards_and_never_copied(
 
 @pytest.fixture
 def untouched() -> Callable[[PreTrainedModel], Callable[[], bool]]:
-    """Remember a model; then, whether each tensor is the same object, in the same place, with the same bits, and no hook is left."""
+    """Remember a model; then, whether each tensor is the same object with the same bits, and no hook is left."""
 
     def remember(model: PreTrainedModel) -> Callable[[], bool]:
         tensors = dict([*model.named_parameters(), *model.named_buffers()])
