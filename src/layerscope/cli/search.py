@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich import box
@@ -241,14 +241,14 @@ def _frontier_table(run: FinishedSearch, *, width: int) -> Table:
     return table
 
 
-def _gained(gain: dict[str, float]) -> str:
+def _gained(gain: dict[Any, Any]) -> str:
     return _signed(gain["gain_nats"]) + ("*" if gain["q_value"] < 0.05 else "")
 
 
-def _gain(run: FinishedSearch, layers: float, against: str, draw: int) -> dict[str, float] | None:
+def _gain(run: FinishedSearch, layers: float, against: str, draw: int) -> dict[Any, Any] | None:
     gains = run.gains
     found = gains[(gains["layers"] == layers) & (gains["against"] == against) & (gains["draw"] == draw)]
-    return None if found.empty else {str(name): value for name, value in found.iloc[0].items()}
+    return None if found.empty else found.to_dict("records")[0]
 
 
 def _signed(value: float) -> str:
