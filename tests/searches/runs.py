@@ -8,27 +8,7 @@ import numpy as np
 
 from layerscope.searches.prepare import PreparedSearch, SearchRequest, prepare_search
 
-WORDS = [
-    "the",
-    "old",
-    "dog",
-    "saw",
-    "a",
-    "river",
-    "and",
-    "two",
-    "cats",
-    "near",
-    "my",
-    "small",
-    "town",
-    "where",
-    "it",
-    "rained",
-    "all",
-    "day",
-    "long",
-]
+WORDS = ["the", "old", "dog", "saw", "a", "river", "and", "two", "cats", "near", "my", "town", "all", "day", "long"]
 
 
 def write_texts(path: Path, n: int = 80) -> Path:

@@ -34,6 +34,7 @@ SETTINGS: dict[str, dict[str, object]] = {
     "one-shot": {"method": "one-shot", "moves": ("attention-removal", "mlp-removal"), "drop": 1.5},
     "growth": {"method": "beam:2", "moves": ("block-repeat:2",), "drop": None, "budget": 6.0},
 }
+DAMAGED = (f"{CALIBRATION_SCORES.name}/shard-00001.parquet", f"{HELD_OUT_SCORES.name}/shard-00000.parquet", FRONTIER.name)
 SLOW = ("beam", "evolution", "one-shot", "growth")
 
 
@@ -141,8 +142,10 @@ def test_no_text_serves_two_purposes(name: str, finished) -> None:
     assert len(texts) == prepared.request.held_out + prepared.request.draws * prepared.request.calibration
     purposes = [set(range(prepared.request.held_out)), *(set(draw.texts) for draw in prepared.draws)]
     assert sum(map(len, purposes)) == len(set().union(*purposes)) == len(texts)
-    for purpose, (role, draw) in zip(purposes, [("held-out", -1), *(("calibration", d) for d in range(9))], strict=False):
-        assert set(texts.query("role == @role and draw == @draw")["text"]) == purpose
+    for number, purpose in enumerate(purposes, start=-1):
+        of_draw = texts[texts["draw"] == number]
+        assert set(of_draw["text"]) == purpose
+        assert set(of_draw["role"]) == {"held-out" if number < 0 else "calibration"}
     scored = {
         table: set().union(*(set(part["text"].to_pylist()) for part in prepared.directory.parts(table)))
         for table in (CALIBRATION_SCORES, HELD_OUT_SCORES)
@@ -188,8 +191,8 @@ def test_twice_the_same_to_the_byte(name: str, finished, tiny_checkpoint: Path, 
     assert run_search(again) is False
 
 
-class Killed(Exception):
-    pass
+class KilledError(Exception):
+    """Ends a run."""
 
 
 @pytest.mark.parametrize("name", ["greedy", *(pytest.param(name, marks=pytest.mark.slow) for name in ("beam", "evolution"))])
@@ -209,13 +212,13 @@ def test_a_run_killed_after_any_part_ends_the_same(
         def dies(self, *given, after: int = kill_after, **named) -> None:
             nonlocal written
             if written == after:
-                raise Killed
+                raise KilledError
             written += 1
             write(self, *given, **named)
 
         with monkeypatch.context() as patch:
             patch.setattr(RunDirectory, "write_part", dies)
-            with pytest.raises(Killed):
+            with pytest.raises(KilledError):
                 run_search(prepared)
         assert record(prepared).status == "running"
         assert run_search(prepared) is True
@@ -228,12 +231,12 @@ def test_a_run_killed_before_its_tables_ends_the_same(
     at: str, finished, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def dies(*_, **__) -> None:
-        raise Killed
+        raise KilledError
 
     prepared = prepared_in(finished["greedy"].request.output_dir.parent, tiny_checkpoint, draws=2, output_dir=tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(run, at, dies)
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             run_search(prepared)
     assert run_search(prepared)
     assert files(prepared.directory) == files(finished["greedy"].directory)
@@ -243,9 +246,7 @@ def test_a_run_killed_before_its_tables_ends_the_same(
 
 
 @pytest.mark.parametrize("damage", ["torn", "flipped", "gone", "emptied"])
-@pytest.mark.parametrize(
-    "which", [f"{CALIBRATION_SCORES.name}/shard-00001.parquet", f"{HELD_OUT_SCORES.name}/shard-00000.parquet", FRONTIER.name]
-)
+@pytest.mark.parametrize("which", DAMAGED)
 def test_a_damaged_part_is_made_again(
     which: str, damage: str, finished, tiny_checkpoint: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -320,10 +321,8 @@ def test_a_rehearsal_counts_what_a_run_without_kept_states_takes(
     prepared = prepared_in(tmp_path, tiny_checkpoint, state_memory=0.0, random_paths=0, **changes)
     run_search(prepared)
     parts = pd.concat(part.to_pandas() for part in prepared.directory.parts(CALIBRATION_SCORES))
-    Replayed.known = {
-        LayerPath.parse(path): some.sort_values("text")["sum_nats"].to_numpy()
-        for path, some in parts.groupby("path", observed=True)
-    }
+    by_path = parts.sort_values("text").groupby("path", observed=True)["sum_nats"]
+    Replayed.known = {LayerPath.parse(path): sums.to_numpy() for path, sums in by_path}
     monkeypatch.setattr(rehearsal, "Dice", Replayed)
     rehearsed, work = rehearse(prepared), record(prepared).work
     assert (rehearsed.layer_runs, rehearsed.without_sharing) == (work.layer_runs, work.layer_runs_without_sharing)
@@ -359,8 +358,8 @@ def test_a_path_that_overflows_is_measured_as_a_gap_and_never_taken(tmp_path: Pa
     prepared = prepared_in(tmp_path / "run", model, drop=2.0, random_paths=20)
     run_search(prepared)
     frontier = frame(prepared, FRONTIER)
-    layers = frontier["path"].map(lambda path: {step.layer for step in LayerPath.parse(path).steps})
-    overflows = layers.map(lambda some: {0, 2} <= some and 1 not in some)
+    layers = [{step.layer for step in LayerPath.parse(path).steps} for path in frontier["path"]]
+    overflows = pd.Series([{0, 2} <= some and 1 not in some for some in layers])
     assert overflows.any()
     assert frontier.loc[overflows, ["nll_nats", "ppl", "delta_nll_nats"]].isna().all().all()
     assert set(frontier.loc[overflows, "way"]) <= {"random", "one-shot"}
