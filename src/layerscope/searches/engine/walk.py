@@ -72,52 +72,29 @@ class PathWalker:
             number: of the shard, in ``shards``.
             paths: to be scored.
         """
-        shard = self.shards[number]
-        tokens = scored_tokens(shard)
-        rows, sources = torch.from_numpy(tokens.row), torch.from_numpy(tokens.position - 1)
+        shard, kept = self.shards[number], self._kept[number]
         recording = self.decoder.record(padded_ids(shard))
-        kept = self._kept[number]
+        ended = _Ended(self.decoder, self.objective, shard, len(paths))
+        if self.objective == "kl":
+            if number not in self._intact:
+                self._intact[number] = ended.chosen(self._run_intact(recording)).clone()
+            ended.intact = self._intact[number]
         at_start, visits = self._tree.walk(paths, kept.keys())
-        if self.objective == "kl" and number not in self._intact:
-            self._intact[number] = self._run_intact(recording)[rows, sources].clone()
-        sums = np.full((len(paths), len(shard.windows)), np.nan)
-        waiting: list[tuple[tuple[int, ...], Tensor]] = []
-
-        def score_waiting() -> None:
-            found = text_sums(
-                self.decoder,
-                self.objective,
-                [final for _, final in waiting],
-                tokens,
-                n_rows=len(shard.windows),
-                intact=self._intact.get(number),
-            )
-            for (ends, _), of_path in zip(waiting, found, strict=True):
-                sums[list(ends)] = of_path
-            waiting.clear()
-
-        def end(ends: tuple[int, ...], state: Tensor) -> None:
-            waiting.append((ends, state[rows.to(state.device), sources.to(state.device)]))
-            if len(waiting) * waiting[0][1].nbytes >= GROUP_BYTES:
-                score_waiting()
-
         states = {ROOT: recording.embedded, **kept}
         for node, ends in at_start.items():
-            end(ends, states[node])
+            ended.add(ends, states[node])
         for visit in visits:
             source = states.pop(visit.parent) if visit.is_last_use else states[visit.parent]
             state = self.decoder.run_step(visit.step, source, recording)
             del source
             self.layer_runs += visit.step.layer_runs
             if visit.ends:
-                end(visit.ends, state)
+                ended.add(visit.ends, state)
             if not visit.is_leaf:
                 states[visit.node] = state
                 self._keep(number, visit, state)
             self.advance(visit.step.layer_runs * shard.padded_tokens)
-        if waiting:
-            score_waiting()
-        return sums
+        return ended.result()
 
     def _keep(self, number: int, visit: Visit, state: Tensor) -> None:
         if not self._every or self._tree.depth(visit.node) % self._every or visit.node in self._kept[number]:
@@ -137,3 +114,38 @@ class PathWalker:
     def _bytes_a_position(self) -> int:
         embedded = self.decoder.record(torch.zeros((1, 2), dtype=torch.long)).embedded
         return embedded[0, 0].numel() * embedded.element_size()
+
+
+class _Ended:
+    """Final states of a shard's paths, scored in groups."""
+
+    def __init__(self, decoder: Decoder, objective: Objective, shard: Shard, n_paths: int) -> None:
+        self.intact: Tensor | None = None
+        self._decoder, self._objective = decoder, objective
+        self._tokens = tokens = scored_tokens(shard)
+        self._rows, self._sources = torch.from_numpy(tokens.row), torch.from_numpy(tokens.position - 1)
+        self._sums = np.full((n_paths, len(shard.windows)), np.nan)
+        self._waiting: list[tuple[tuple[int, ...], Tensor]] = []
+
+    def chosen(self, state: Tensor) -> Tensor:
+        """What predicts the scored tokens, of a state of the whole batch."""
+        return state[self._rows.to(state.device), self._sources.to(state.device)]
+
+    def add(self, ends: tuple[int, ...], state: Tensor) -> None:
+        """The state with which some paths end."""
+        self._waiting.append((ends, self.chosen(state)))
+        if len(self._waiting) * self._waiting[0][1].nbytes >= GROUP_BYTES:
+            self._score()
+
+    def result(self) -> Float[np.ndarray, "path row"]:
+        """Sums of every path, once all have ended."""
+        if self._waiting:
+            self._score()
+        return self._sums
+
+    def _score(self) -> None:
+        finals, n_rows = [final for _, final in self._waiting], self._sums.shape[1]
+        found = text_sums(self._decoder, self._objective, finals, self._tokens, n_rows=n_rows, intact=self.intact)
+        for (ends, _), of_path in zip(self._waiting, found, strict=True):
+            self._sums[list(ends)] = of_path
+        self._waiting.clear()
