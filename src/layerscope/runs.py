@@ -26,6 +26,11 @@ def open_run(path: Path) -> AnyRun:
             f"A run directory holds manifest.json; '{path}' has none: name the folder that 'layerscope sweep', "
             "'layerscope contrast' or 'layerscope search' printed."
         )
+    if kind == "evaluation":
+        raise RunError(
+            f"Figures and report show sweeps, contrasts and searches; '{path}' is an evaluation, which stands in the report of "
+            "the search that it lies in (evaluate --path @RUN/frontier): its tables are tasks.parquet and task_samples."
+        )
     if kind == "search":
         return FinishedSearch.open(path)
     return FinishedContrast.open(path) if kind == "contrast" else FinishedRun.open(path)
