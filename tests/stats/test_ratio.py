@@ -155,3 +155,16 @@ def test_two_documents_have_no_skewness() -> None:
     # lengths 1 and 3, effects 0 and 6: r = 1.5, without either 2 and 0; influences √½ · (−0.5, 1.5); 12.706 · √1.25 each way
     found = ratio_interval(np.array([[0.0, 6.0]]), np.array([1, 3]))
     assert (found.low[0], found.high[0]) == pytest.approx((1.5 - 12.7062 * 1.25**0.5, 1.5 + 12.7062 * 1.25**0.5), abs=1e-3)
+
+
+@pytest.mark.parametrize("level", [0.9, 0.95, 0.9995])
+def test_a_cautious_p_is_below_its_level_exactly_where_the_cautious_interval_excludes_0(level: float) -> None:
+    generator = np.random.default_rng(4)
+    sums = generator.exponential(1.0, (400, 20)) * generator.choice([-1.0, 1.0], (400, 1)) + generator.normal(0, 1, (400, 1))
+    plain, cautious = (ratio_interval(sums, np.full(20, 3), level=level, cautious=flag) for flag in (False, True))
+    excludes = ~((cautious.low <= 0.0) & (cautious.high >= 0.0))
+    assert 0 < excludes.sum() < 400
+    np.testing.assert_array_equal(cautious.p_value < 1.0 - level, excludes)
+    assert (cautious.p_value >= plain.p_value).all()
+    assert (cautious.low <= plain.low).all()
+    assert (cautious.high >= plain.high).all()

@@ -56,8 +56,9 @@ def ratio_interval(
         sums: per document, for example Σ ΔNLL over its tokens, or over its nouns.
         counts: per document, for example its scored tokens; documents with none are not counted.
         level: coverage of the interval.
-        cautious: take the wider of each end with and without the correction for skewness. At levels far above 0.95 the
-            correction shortens an interval too much where a text or two stand out.
+        cautious: take the wider of each end with and without the correction for skewness, and the larger p. Where a text or two
+            stand out the correction follows them: at levels far above 0.95 intervals are much too short then, and those of a
+            difference of two effects, which is skewed by chance alone, a little.
     """
     return _interval(_leave_one_out(sums, counts), level, cautious=cautious)
 
@@ -147,6 +148,7 @@ def _interval(found: _LeftOut, level: float, *, cautious: bool = False) -> Inter
     low, high = (found.value - error * _tau_at(end, skewness) for end in (quantile, -quantile))
     if cautious:
         low, high = np.fmin(low, found.value - error * quantile), np.fmax(high, found.value + error * quantile)
+        p_value = np.fmax(p_value, np.where(is_spread, 2.0 * stats.t.sf(np.abs(tau), found.freedom), p_value))
     known = np.isfinite(found.value) & np.isfinite(error) & (found.n_documents >= 2)
     tested = known & (found.n_documents >= FEWEST_DOCUMENTS)
     return Interval(np.where(known, low, np.nan), np.where(known, high, np.nan), np.where(tested, p_value, np.nan))

@@ -167,7 +167,8 @@ def test_intervals_of_paths_that_are_equally_good_hold_zero(sigma: float, length
     """32 texts; a text's damage is log-normal, half of it its own and half the path's."""
     coverage = null_coverage(800, sigma=sigma, length_sigma=length_sigma, n_draws=n_draws)
     assert coverage["one-shot"] >= 0.93
-    assert coverage["random"] >= 0.93
+    # a mean of several − one path is skewed in earnest: .93 where effects are log-normal with sigma 1, known here to ± .018
+    assert coverage["random"] >= 0.93 - 2 * math.sqrt(0.93 * 0.07 / 800)
 
 
 def null_coverage(n_repeats: int, *, sigma: float, length_sigma: float, n_draws: int) -> dict[str, float]:

@@ -124,7 +124,7 @@ def _gain(found: Sequence[Found], held_out: HeldOut, size: int, against: str, dr
     with np.errstate(invalid="ignore"):
         difference = np.mean([held_out.sums[path] for path in theirs], axis=0) - mine
     same = against == "one-shot" and all(searched[draw] == rivals[draw] for draw in draws)
-    interval = ratio_interval(difference[None], held_out.counts)
+    interval = ratio_interval(difference[None], held_out.counts, cautious=True)
     of_search = mine.sum() / held_out.counts.sum()
     as_good = sum(held_out.mean(path) <= of_search for path in rivals.values()) if against == "random" else 0
     return {
