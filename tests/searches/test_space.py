@@ -58,7 +58,7 @@ def test_a_budget_is_refused_exactly_where_no_moves_lead_to_it(moves: str, kept:
         ("removal", 6, (), "Moves that change the number of layers need another budget than the model's own 3"),
         ("exchange", 4, (), "From 3 layers to 2 it takes removal, attention-removal or mlp-removal; the moves are exchange"),
         ("removal", 8, (), "From 3 layers to 4 it takes block-repeat; the moves are removal"),
-        ("removal", 0, (), "leaves half a layer or more of 3; a budget of 0 was asked for"),
+        ("removal", 0, (), "leaves half a layer or more of 3; 0 were asked for"),
         ("removal", 3, (), "Half a layer goes by attention-removal or mlp-removal; the budget is 1.5"),
         ("block-repeat", 7, (), "Half a layer goes by attention-removal or mlp-removal; the budget is 3.5"),
         ("removal", 2, (0, 1), "With 2 layers kept, removal can take 1 layers of 3 away; 2 were to go"),
