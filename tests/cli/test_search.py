@@ -108,3 +108,10 @@ def test_every_kind_of_search_runs(asked: list[str], words: list[str], capsys) -
     folder = Path(out.rpartition("Results: ")[2].strip())
     frontier = pd.read_parquet(folder / "frontier.parquet")
     assert frontier["delta_nll_nats"].notna().all()
+
+
+def test_a_text_that_stands_twice_is_one_text(asked: list[str], capsys) -> None:
+    texts = Path(asked[3])
+    texts.write_text("\n".join(LINES[:10] * 3), encoding="utf-8")
+    _, refused = run(capsys, "search", *asked, "--drop", "1", status=2)
+    assert "10 different ones" in refused

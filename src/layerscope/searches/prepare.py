@@ -290,24 +290,28 @@ def _texts(
         )
         return list(corpus.windows)
 
-    windows: list[Window] = []
+    found: dict[str, Window] = {}  # each text once: a line that stands twice in a data set must not be on both sides
     if protocol.kind in ("lines", "documents"):
         order, n = generator.permutation(len(documents)).tolist(), 0
-        while len(windows) < wanted and n < len(order):
+        while len(found) < wanted and n < len(order):
             some = order[n : n + max(wanted, 16)]
             drawn = documents.take(some) if isinstance(documents, ParquetTexts) else [documents[row] for row in some]
-            windows += [window for window in cut(drawn) if window.n_scored]
+            for window in cut(drawn):
+                if window.n_scored:
+                    found.setdefault(window.text, window)
             n += len(some)
     else:
         every = cut(documents)
-        windows = [every[row] for row in generator.permutation(len(every)) if every[row].n_scored]
-    if len(windows) < wanted:
+        for row in generator.permutation(len(every)):
+            if every[row].n_scored:
+                found.setdefault(every[row].text, every[row])
+    if len(found) < wanted:
         raise DataError(
             f"A search takes {request.held_out} held-out and {request.draws} × {request.calibration} calibration texts, none "
-            f"of them twice; '{request.dataset}' has {len(windows)} with something to score: take fewer by --held-out, --draws "
-            "or --calibration, or a larger data set."
+            f"of them twice; '{request.dataset}' has {len(found)} different ones with something to score: take "
+            "fewer by --held-out, --draws or --calibration, or a larger data set."
         )
-    return tuple(windows[:wanted])
+    return tuple(found.values())[:wanted]
 
 
 def _round_ends(request: SearchRequest, method: Method) -> tuple[int, ...]:
