@@ -11,8 +11,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from layerscope.cli.console import consoles, one_of, progress_bar, say, split_names
-from layerscope.errors import DataError, ModelError
+from layerscope.cli.console import consoles, progress_bar, say, split_names
+from layerscope.cli.model_options import (
+    BOS,
+    DEVICE,
+    DEVICE_MAP,
+    DTYPE,
+    MODEL,
+    QUANTIZE,
+    REVISION,
+    TRUST_REMOTE_CODE,
+    load_options,
+)
+from layerscope.errors import DataError
 from layerscope.reading import whole_number
 
 if TYPE_CHECKING:
@@ -20,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def contrast(
-    model: Annotated[str, typer.Option(help="Built-in name, directory, .gguf file or Hub id; see 'layerscope models'.")],
+    model: Annotated[str, MODEL],
     pairs: Annotated[
         Path | None,
         typer.Option(help="JSON Lines of 'layerscope pairs'; without it, pairs are made from templates for the tokenizer."),
@@ -48,15 +59,13 @@ def contrast(
         typer.Option(envvar="LAYERSCOPE_DATA_DIR", help="Folder that holds the reference data set; the Hub is not asked then."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of template pairs and controls.")] = 42,
-    bos: Annotated[str, typer.Option(help="auto (as the tokenizer does), always or never.")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto (as stored), float32, bfloat16 or float16.")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    device_map: Annotated[str | None, typer.Option(help="Spread the layers over devices, as transformers does.")] = None,
-    quantize: Annotated[str, typer.Option(help="none, int8 or nf4 (needs the extra 'quantize').")] = "none",
-    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a model on the Hub.")] = None,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run code that comes with a checkpoint.")
-    ] = False,
+    bos: Annotated[str, BOS] = "auto",
+    dtype: Annotated[str, DTYPE] = "auto",
+    device: Annotated[str, DEVICE] = "auto",
+    device_map: Annotated[str | None, DEVICE_MAP] = None,
+    quantize: Annotated[str, QUANTIZE] = "none",
+    revision: Annotated[str | None, REVISION] = None,
+    trust_remote_code: Annotated[bool, TRUST_REMOTE_CODE] = False,
     stream: Annotated[
         bool, typer.Option("--stream", help="Read each layer's weights from disk as it runs: for models larger than memory.")
     ] = False,
@@ -68,7 +77,6 @@ def contrast(
     """Measure what one changed token changes inside a model: every layer, dimension and site."""
     from layerscope.contrasts.prepare import ContrastRequest
     from layerscope.contrasts.reference import ReferenceText
-    from layerscope.models.loading import LoadOptions
 
     request = ContrastRequest(
         model=model,
@@ -83,13 +91,8 @@ def contrast(
         values=tuple(_layer(name) for name in split_names(values)),
         reference=ReferenceText(reference_dataset, reference_tokens, data_dir),
         revision=revision,
-        options=LoadOptions(
-            dtype=dtype,
-            device=device,
-            quantize=one_of("--quantize", quantize, ("none", "int8", "nf4"), ModelError),
-            device_map=device_map,
-            bos=one_of("--bos", bos, ("auto", "always", "never"), ModelError),
-            trust_remote_code=trust_remote_code,
+        options=load_options(
+            dtype=dtype, device=device, device_map=device_map, quantize=quantize, bos=bos, trust_remote_code=trust_remote_code
         ),
         stream=stream,
         seed=seed,

@@ -13,8 +13,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from layerscope.cli.console import consoles, one_of, progress_bar, say, split_names
-from layerscope.errors import ModelError
+from layerscope.cli.console import consoles, progress_bar, say, split_names
+from layerscope.cli.model_options import (
+    BOS,
+    DEVICE,
+    DEVICE_MAP,
+    DTYPE,
+    MODEL,
+    QUANTIZE,
+    REVISION,
+    TRUST_REMOTE_CODE,
+    load_options,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    model: Annotated[str, typer.Option(help="Built-in name, directory, .gguf file or Hub id; see 'layerscope models'.")],
+    model: Annotated[str, MODEL],
     tasks: Annotated[
         str,
         typer.Option(
@@ -47,17 +57,13 @@ def evaluate(
         Path | None, typer.Option(help="Folder with tasks of your own, as lm-evaluation-harness's .yaml files.")
     ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Requests a batch; as many as fit if not given.")] = None,
-    bos: Annotated[str, typer.Option(help="auto (as the tokenizer does), always or never.")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto (as stored), float32, bfloat16 or float16.")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    device_map: Annotated[
-        str | None, typer.Option(help="Spread the layers over devices, as transformers does: auto, balanced, …")
-    ] = None,
-    quantize: Annotated[str, typer.Option(help="none, int8 or nf4 (needs the extra 'quantize').")] = "none",
-    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a model on the Hub.")] = None,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run code that comes with a checkpoint.")
-    ] = False,
+    bos: Annotated[str, BOS] = "auto",
+    dtype: Annotated[str, DTYPE] = "auto",
+    device: Annotated[str, DEVICE] = "auto",
+    device_map: Annotated[str | None, DEVICE_MAP] = None,
+    quantize: Annotated[str, QUANTIZE] = "none",
+    revision: Annotated[str | None, REVISION] = None,
+    trust_remote_code: Annotated[bool, TRUST_REMOTE_CODE] = False,
     output_dir: Annotated[Path, typer.Option(help="Where run directories go.")] = Path("results"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run, and do not run.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Run again, and replace what the run directory holds.")] = False,
@@ -74,20 +80,14 @@ def evaluate(
     quieten_transformers()
     with errors.status("Finding lm-evaluation-harness …"):
         from layerscope.evaluations.prepare import EvaluationRequest
-        from layerscope.models.loading import LoadOptions
 
     request = EvaluationRequest(
         model=model,
         tasks=split_names(tasks),
         paths=tuple(paths),
         revision=revision,
-        options=LoadOptions(
-            dtype=dtype,
-            device=device,
-            quantize=one_of("--quantize", quantize, ("none", "int8", "nf4"), ModelError),
-            device_map=device_map,
-            bos=one_of("--bos", bos, ("auto", "always", "never"), ModelError),
-            trust_remote_code=trust_remote_code,
+        options=load_options(
+            dtype=dtype, device=device, device_map=device_map, quantize=quantize, bos=bos, trust_remote_code=trust_remote_code
         ),
         limit=limit,
         data_dir=data_dir,

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from layerscope.cli.console import consoles, say
+from layerscope.cli.model_options import DTYPE, MODEL, REVISION, TRUST_REMOTE_CODE
 from layerscope.errors import PathError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def export(
-    model: Annotated[str, typer.Option(help="Built-in name, directory, .gguf file or Hub id; see 'layerscope models'.")],
+    model: Annotated[str, MODEL],
     output_dir: Annotated[Path, typer.Option(help="Folder of the new checkpoint: new, or empty.")],
     path: Annotated[
         str | None,
@@ -30,11 +31,9 @@ def export(
         Path | None, typer.Option(help="In place of --path: drop the layers that this run's removals needed least.")
     ] = None,
     drop: Annotated[int, typer.Option(help="With --run: how many layers to drop.")] = 2,
-    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a model on the Hub.")] = None,
-    dtype: Annotated[str, typer.Option(help="auto (as stored), float32, bfloat16 or float16.")] = "auto",
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run code that comes with a checkpoint.")
-    ] = False,
+    revision: Annotated[str | None, REVISION] = None,
+    dtype: Annotated[str, DTYPE] = "auto",
+    trust_remote_code: Annotated[bool, TRUST_REMOTE_CODE] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier export in that folder.")] = False,
 ) -> None:
     """Write a model with its layers removed, repeated or in another order as a checkpoint that transformers loads."""

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from layerscope.cli.console import FIGURES, consoles, draw, languages_of, one_of, progress_bar, say, with_figures
+from layerscope.cli.model_options import DEVICE, DEVICE_MAP, TRUST_REMOTE_CODE
 from layerscope.errors import DataError
 
 if TYPE_CHECKING:
@@ -40,12 +41,10 @@ def intervene(
         typer.Option(help="Nats a token: more damage to neutral text than random sets do must be shown to be below it."),
     ] = 0.02,
     seed: Annotated[int, typer.Option(help="Of the halves, the sets and everything drawn.")] = 42,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    device: Annotated[str, DEVICE] = "auto",
     dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16; the run's if not given.")] = None,
-    device_map: Annotated[str | None, typer.Option(help="Spread the layers over devices, as transformers does.")] = None,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run code that comes with a checkpoint.")
-    ] = False,
+    device_map: Annotated[str | None, DEVICE_MAP] = None,
+    trust_remote_code: Annotated[bool, TRUST_REMOTE_CODE] = False,
     data_dir: Annotated[
         Path | None,
         typer.Option(envvar="LAYERSCOPE_DATA_DIR", help="Folder that holds the reference data set; the Hub is not asked then."),

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from layerscope.cli.console import consoles, one_of, progress_bar, say, split_names
+from layerscope.cli.model_options import DTYPE
 from layerscope.cli.options import checked
 from layerscope.errors import PairError
 
@@ -185,7 +186,7 @@ def judge(
         ),
     ] = "plain",
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Write all pairs with both NLLs.")] = None,
-    dtype: Annotated[str, typer.Option(help="auto (as stored), float32, bfloat16 or float16.")] = "auto",
+    dtype: Annotated[str, DTYPE] = "auto",
     show: Annotated[int, typer.Option(help="Pairs to print whose wrong side the judge prefers, and ties.")] = 5,
 ) -> None:
     """Ask a model which sentence of each pair is likelier, and flag pairs whose wrong side it prefers."""

@@ -25,6 +25,17 @@ from layerscope.cli.console import (
     split_names,
     with_figures,
 )
+from layerscope.cli.model_options import (
+    BOS,
+    DEVICE,
+    DEVICE_MAP,
+    DTYPE,
+    MODEL,
+    QUANTIZE,
+    REVISION,
+    TRUST_REMOTE_CODE,
+    load_options,
+)
 from layerscope.errors import ModelError, PathError
 
 if TYPE_CHECKING:
@@ -42,7 +53,7 @@ METHOD_HELP = "one-shot (rank once), greedy, beam:w, evolution or evolution:g (g
 
 
 def search(
-    model: Annotated[str, typer.Option(help="Built-in name, directory, .gguf file or Hub id; see 'layerscope models'.")],
+    model: Annotated[str, MODEL],
     dataset: Annotated[str, typer.Option(help="Named data set or local file; see 'layerscope datasets'.")],
     drop: Annotated[float | None, typer.Option(help="Layers to drop; a half is one attention or one MLP.")] = None,
     budget: Annotated[float | None, typer.Option(help="In place of --drop: layers to get to.")] = None,
@@ -73,17 +84,13 @@ def search(
         typer.Option(envvar="LAYERSCOPE_DATA_DIR", help="Folder that holds the named data set; the Hub is not asked then."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the draws of texts and of whatever else is random.")] = 42,
-    bos: Annotated[str, typer.Option(help="auto (as the tokenizer does), always or never.")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto (as stored), float32, bfloat16 or float16.")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    device_map: Annotated[
-        str | None, typer.Option(help="Spread the layers over devices, as transformers does: auto, balanced, …")
-    ] = None,
-    quantize: Annotated[str, typer.Option(help="none, int8 or nf4 (needs the extra 'quantize').")] = "none",
-    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a model on the Hub.")] = None,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run code that comes with a checkpoint.")
-    ] = False,
+    bos: Annotated[str, BOS] = "auto",
+    dtype: Annotated[str, DTYPE] = "auto",
+    device: Annotated[str, DEVICE] = "auto",
+    device_map: Annotated[str | None, DEVICE_MAP] = None,
+    quantize: Annotated[str, QUANTIZE] = "none",
+    revision: Annotated[str | None, REVISION] = None,
+    trust_remote_code: Annotated[bool, TRUST_REMOTE_CODE] = False,
     batch_tokens: Annotated[int | None, typer.Option(help="Positions a batch, pads included; by device if not given.")] = None,
     state_memory: Annotated[
         float | None, typer.Option(help="GiB of hidden states to keep between steps; a quarter of what is free if not given.")
@@ -95,7 +102,6 @@ def search(
     force: Annotated[bool, typer.Option("--force", help="Run again, and replace what the run directory holds.")] = False,
 ) -> None:
     """Search for the layers to leave out, repeat or reorder; choose on some texts, measure on others."""
-    from layerscope.models.loading import LoadOptions
     from layerscope.searches.prepare import SearchRequest, parse_kept
 
     request = SearchRequest(
@@ -114,13 +120,8 @@ def search(
         steps=steps,
         random_paths=random_paths,
         revision=revision,
-        options=LoadOptions(
-            dtype=dtype,
-            device=device,
-            quantize=one_of("--quantize", quantize, ("none", "int8", "nf4"), ModelError),
-            device_map=device_map,
-            bos=one_of("--bos", bos, ("auto", "always", "never"), ModelError),
-            trust_remote_code=trust_remote_code,
+        options=load_options(
+            dtype=dtype, device=device, device_map=device_map, quantize=quantize, bos=bos, trust_remote_code=trust_remote_code
         ),
         split=split,
         data_dir=data_dir,

@@ -26,6 +26,17 @@ from layerscope.cli.console import (
     split_names,
     with_figures,
 )
+from layerscope.cli.model_options import (
+    BOS,
+    DEVICE,
+    DEVICE_MAP,
+    DTYPE,
+    MODEL,
+    QUANTIZE,
+    REVISION,
+    TRUST_REMOTE_CODE,
+    load_options,
+)
 from layerscope.errors import DataError, ModelError, printable
 from layerscope.reading import whole_number
 
@@ -43,7 +54,7 @@ EXPERIMENTS_HELP = (
 
 
 def sweep(
-    model: Annotated[str, typer.Option(help="Built-in name, directory, .gguf file or Hub id; see 'layerscope models'.")],
+    model: Annotated[str, MODEL],
     dataset: Annotated[str, typer.Option(help="Named data set or local file; see 'layerscope datasets'.")],
     experiment: Annotated[str | None, typer.Option(help=EXPERIMENTS_HELP)] = None,
     path: Annotated[
@@ -74,17 +85,13 @@ def sweep(
         typer.Option(envvar="LAYERSCOPE_DATA_DIR", help="Folder that holds the named data set; the Hub is not asked then."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the draw of texts.")] = 42,
-    bos: Annotated[str, typer.Option(help="auto (as the tokenizer does), always or never.")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto (as stored), float32, bfloat16 or float16.")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    device_map: Annotated[
-        str | None, typer.Option(help="Spread the layers over devices, as transformers does: auto, balanced, …")
-    ] = None,
-    quantize: Annotated[str, typer.Option(help="none, int8 or nf4 (needs the extra 'quantize').")] = "none",
-    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a model on the Hub.")] = None,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run code that comes with a checkpoint.")
-    ] = False,
+    bos: Annotated[str, BOS] = "auto",
+    dtype: Annotated[str, DTYPE] = "auto",
+    device: Annotated[str, DEVICE] = "auto",
+    device_map: Annotated[str | None, DEVICE_MAP] = None,
+    quantize: Annotated[str, QUANTIZE] = "none",
+    revision: Annotated[str | None, REVISION] = None,
+    trust_remote_code: Annotated[bool, TRUST_REMOTE_CODE] = False,
     batch_tokens: Annotated[int | None, typer.Option(help="Positions a batch, pads included; by device if not given.")] = None,
     until_ci: Annotated[
         float | None,
@@ -115,7 +122,6 @@ def sweep(
     force: Annotated[bool, typer.Option("--force", help="Run again, and replace what the run directory holds.")] = False,
 ) -> None:
     """Remove layers, exchange them, or take any other path, and measure next-word prediction."""
-    from layerscope.models.loading import LoadOptions
     from layerscope.searches.references import written_paths
     from layerscope.sweeps.prepare import SweepRequest
 
@@ -129,13 +135,8 @@ def sweep(
         pair_protocol=pair_protocol,
         tuned_lens=tuned_lens,
         revision=revision,
-        options=LoadOptions(
-            dtype=dtype,
-            device=device,
-            quantize=one_of("--quantize", quantize, ("none", "int8", "nf4"), ModelError),
-            device_map=device_map,
-            bos=one_of("--bos", bos, ("auto", "always", "never"), ModelError),
-            trust_remote_code=trust_remote_code,
+        options=load_options(
+            dtype=dtype, device=device, device_map=device_map, quantize=quantize, bos=bos, trust_remote_code=trust_remote_code
         ),
         split=split,
         data_dir=data_dir,
