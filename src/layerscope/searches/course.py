@@ -34,8 +34,9 @@ def run_course(prepared: PreparedSearch, number: int, scoring: Scoring) -> Cours
     """
     draw = prepared.draws[number]
     race = Race(scoring, token_counts(prepared, draw), draw.round_ends, until=prepared.request.until_ci)
-    width = (prepared.method.number or 1) if prepared.method.name == "beam" else 1
-    baseline = one_shot(prepared.space, race, at_least=width)  # first: it has more candidates to tell apart than a method
+    baseline = one_shot(
+        prepared.space, race, at_least=prepared.method.width
+    )  # first: it has more candidates to tell apart than a method
     if prepared.method.name == "one-shot":
         return Course(race, baseline, baseline)
     seed = prepared.seed_of(f"method/{number}")

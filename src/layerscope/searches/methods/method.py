@@ -53,6 +53,11 @@ class Method:
     def __str__(self) -> str:
         return self.name if self.number is None else f"{self.name}:{self.number}"
 
+    @property
+    def width(self) -> int:
+        """Best paths of a size that are extended."""
+        return self.number or 1 if self.name == "beam" else 1
+
     def check(self, space: Space) -> None:
         """Refuse moves that the method cannot make.
 
@@ -81,4 +86,4 @@ class Method:
             return random_search(space, race, n_chains=self.number or RANDOM_PATHS, seed=seed)
         if self.name == "evolution":
             return evolution(space, race, generations=self.number, seed=seed)
-        return beam(space, race, width=self.number or 1, steps=steps)
+        return beam(space, race, width=self.width, steps=steps)
