@@ -90,16 +90,16 @@ def _loss(model: nn.Module, shard: Shard) -> float:
 def main() -> None:
     """Time both sides; the choices must be the same wherever bfloat16 tells candidates apart."""
     made = parser(__doc__, rounds=3)
-    made.add_argument("--texts", type=int, default=8, help="lines of text to choose by")
+    made.add_argument("--texts", type=int, default=8, help="lines of text to choose by; 0 for none of the real model")
     made.add_argument("--drop", type=int, default=6)
     made.add_argument("--depths", type=int, nargs="*", default=[48], help="also random weights of these depths")
     made.add_argument("--kept", type=float, default=4.0, help="GiB of states kept between steps")
     options = made.parse_args()
     keep_freed_memory()
-    shards, name = shards_of(options.texts, 1024)
-    cases: list[tuple[str, Decoder, Sequence[Shard]]] = [
-        (f"SmolLM2-135M, bfloat16, {options.texts} lines of {name}", real_decoder("bfloat16"), shards)
-    ]
+    cases: list[tuple[str, Decoder, Sequence[Shard]]] = []
+    if options.texts:
+        shards, name = shards_of(options.texts, 1024)
+        cases.append((f"SmolLM2-135M, bfloat16, {options.texts} lines of {name}", real_decoder("bfloat16"), shards))
     for depth in options.depths:
         decoder = smollm2_of_depth(depth)
         cases.append(

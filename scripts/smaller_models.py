@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.stats import binomtest
 
 from layerscope.corpora.catalogue import load_documents
 from layerscope.evaluations.finished import FinishedEvaluation
@@ -71,6 +72,12 @@ class Studied:
         rows = pd.concat([self.greedy.frontier, self.beam.frontier]).drop_duplicates("path")
         rows = rows[rows["path"].isin(self.accuracy.index)]
         return rows.assign(accuracy=[float(self.accuracy.loc[path, "value"]) for path in rows["path"]])
+
+    def right(self, path: str) -> np.ndarray:
+        """Which pairs of BLiMP a path has right, paradigm by paradigm; 1 or 0."""
+        names = sorted({str(task) for task in self.tasks.tasks["task"][self.tasks.tasks["kind"].astype(str) == "task"]})
+        samples = [self.tasks.samples(path, name, PAIRS_OF_EACH) for name in names]
+        return np.concatenate([[float(values[0]) for values in some["values"]] for some in samples])
 
     def of(self, way: str, layers: int) -> pd.DataFrame:
         """Rows of a way of searching at a size: the best of its draws, or all random paths."""
@@ -228,6 +235,23 @@ def _within_sizes(paths: pd.DataFrame, generator: np.random.Generator) -> tuple[
     return rho, (1 + n_as_far) / (N_PERMUTATIONS + 1)
 
 
+def same_size(studied: Sequence[Studied]) -> str:
+    """One-shot's and greedy's best path of a size: which loses less NLL, and which answers more pairs; exact p of the pairs."""
+    rows = []
+    for one in studied:
+        for size in one.sizes:
+            shot, greedy = (one.of(way, size).iloc[0] for way in ("one-shot", "greedy"))
+            if shot["path"] == greedy["path"]:
+                continue
+            right = [one.right(str(found["path"])) for found in (shot, greedy)]
+            won, lost = int((right[0] > right[1]).sum()), int((right[0] < right[1]).sum())
+            p_value = binomtest(won, won + lost).pvalue if won + lost else 1.0
+            nll = shot["delta_nll_nats"] - greedy["delta_nll_nats"]
+            points = 100 * (right[0].mean() - right[1].mean())
+            rows.append([one.name, str(size), f"{nll:+.2f}", f"{points:+.1f}", f"{won} to {lost}", f"{p_value:.2g}"])
+    return table(["model", "layers", "NLL", "BLiMP, points", "pairs that only one-shot / only greedy has right", "p"], rows)
+
+
 def healing(studied: Sequence[Studied]) -> str:
     """What a short training of the smallest path would take."""
     rows = []
@@ -245,6 +269,7 @@ BLOCKS: dict[str, Callable[[Sequence[Studied]], str]] = {
     "order": order,
     "tasks by size": tasks_by_size,
     "perplexity and tasks": perplexity_and_tasks,
+    "same size": same_size,
     "healing": healing,
 }
 

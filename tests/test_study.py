@@ -1,9 +1,10 @@
-"""The study's page has a place for each of its tables, and what only the study computes is right."""
+"""Each study's page has a place for each of its tables, and what only a study computes is right."""
 
 from __future__ import annotations
 
 import re
-from types import SimpleNamespace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,16 +12,62 @@ import pytest
 from scipy import stats
 
 from scripts import grammar_by_layer as study
+from scripts import smaller_models
 from scripts.study_page import rank_correlation
 
 
-def test_the_page_has_a_place_for_each_table_and_shows_each_figure() -> None:
-    page = study.PAGE.read_text(encoding="utf-8")
+@pytest.mark.parametrize("made", [study, smaller_models])
+def test_the_page_has_a_place_for_each_table_and_shows_each_figure(made: ModuleType) -> None:
+    page = made.PAGE.read_text(encoding="utf-8")
     places = re.findall(r"<!-- made: (.+) -->", page)
     assert len(places) == len(set(places))
-    assert set(re.findall(r"<!-- made: ([^\n]+) -->\n[|>].+?\n<!-- /made -->", page, re.DOTALL)) == set(study.BLOCKS)
-    for image in re.findall(r"\]\((grammar-by-layer/[^)]+)\)", page):
-        assert (study.PAGE.parent / image).is_file()
+    assert set(re.findall(r"<!-- made: ([^\n]+) -->\n[|>].+?\n<!-- /made -->", page, re.DOTALL)) == set(made.BLOCKS)
+    images = re.findall(r"\]\(([^):]+\.png)\)", page)
+    assert images
+    for image in images:
+        assert (made.PAGE.parent / image).is_file()
+    assert {path.name for path in made.PAGE.with_suffix("").iterdir()} == {Path(image).name for image in images}
+
+
+def test_within_a_size_only_what_differs_there_counts() -> None:
+    """Larger paths are better at both; inside a size they are opposed, or have nothing to do with each other."""
+    generator = np.random.default_rng(5)
+    paths = pd.DataFrame({"layers": np.repeat([5, 6, 7], 6)})
+    noise = generator.normal(size=18)
+    opposed = paths.assign(delta_nll_nats=noise - 10 * paths["layers"], accuracy=0.1 * paths["layers"] + 0.001 * noise)
+    rho, p_value = smaller_models._within_sizes(opposed, generator)
+    assert rho == pytest.approx(-1.0)
+    assert p_value <= 0.001
+    p_values = []
+    for _ in range(60):
+        some, other = generator.normal(size=(2, 18))
+        unrelated = paths.assign(delta_nll_nats=some - 10 * paths["layers"], accuracy=paths["layers"] + 0.1 * other)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(smaller_models, "N_PERMUTATIONS", 99)
+            p_values.append(smaller_models._within_sizes(unrelated, generator)[1])
+    assert np.mean(np.array(p_values) <= 0.1) <= 0.2
+    assert np.mean(p_values) == pytest.approx(0.5, abs=0.12)
+
+
+def test_pairs_that_only_one_path_has_right_by_hand() -> None:
+    frontier = pd.DataFrame(
+        {
+            "way": ["search", "one-shot"],
+            "layers": [1, 1],
+            "is_best": [True, True],
+            "path": ["0", "1"],
+            "delta_nll_nats": [0.5, 0.8],
+        }
+    )
+    right = {"0": [1, 1, 1, 1, 1, 1, 0, 0], "1": [0, 0, 0, 0, 0, 1, 1, 0]}
+    model = SimpleNamespace(
+        name="model",
+        sizes=[1],
+        of=lambda way, _: frontier[frontier["way"] == {"greedy": "search"}.get(way, way)],
+        right=lambda path: np.array(right[path], dtype=float),
+    )
+    row = smaller_models.same_size([model]).splitlines()[2]
+    assert row == "| model | 1 | +0.30 | -50.0 | 1 to 5 | 0.22 |"  # 2 · (1 + 6) / 2⁶
 
 
 def test_profiles_of_models_with_other_numbers_of_layers() -> None:

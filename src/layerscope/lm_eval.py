@@ -38,7 +38,7 @@ NAME = "layerscope"
 """By which the harness knows it, as in ``--model layerscope``."""
 _OPTIONS = ("dtype", "device", "quantize", "device_map", "trust_remote_code")
 """Arguments that say how to load."""
-_OWN = ("batch_size", "batch_tokens", "add_bos_token", "max_length", "prefix_token_id")
+_OWN = ("batch_size", "batch_tokens", "add_bos_token", "max_length", "prefix_token_id", "softmax_dtype")
 """Arguments of the class itself that can be written."""
 _LARGEST_LOGITS = {"cpu": 2**26, "mps": 2**28, "cuda": 2**30}
 """Numbers, by kind of device: log-probabilities of a batch are as many again, and larger ones are slower on a CPU."""
@@ -66,6 +66,7 @@ class PathLM(HFLM):  # type: ignore[misc]
         add_bos_token: bool | None = None,
         max_length: int | None = None,
         prefix_token_id: int | None = None,
+        softmax_dtype: str | None = None,
         advance: Advance = nobody_asks,
         walk: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
@@ -80,6 +81,8 @@ class PathLM(HFLM):  # type: ignore[misc]
                 context always has the BOS (or else the EOS) before it.
             max_length: positions at most; as the configuration says if None.
             prefix_token_id: token before a text without a context; as in ``HFLM`` if None.
+            softmax_dtype: of log-probabilities and their sums, as in ``HFLM``; the model's if None. In bfloat16 a sum has eight
+                bits: two sentences of 70 nats are often equally likely then, which tasks count as right.
             advance: called with the rows of each batch.
             walk: takes a batch of token ids along the path, where not every step need be run; gives what ``PathLM`` would have.
 
@@ -105,7 +108,23 @@ class PathLM(HFLM):  # type: ignore[misc]
             batch_size=_checked_size(batch_size, self._batch_tokens),
             add_bos_token=add_bos_token,
             prefix_token_id=prefix_token_id,
+            softmax_dtype=softmax_dtype,
         )
+
+    def along(
+        self, path: LayerPath, *, walk: Callable[[Tensor], Tensor] | None = None, advance: Advance = nobody_asks
+    ) -> PathLM:
+        """The same model along another path, tokenizer and options shared: for many paths one after the other.
+
+        Raises:
+            PathError: the path does not fit the model.
+            ModelError: halves or heads of layers cannot be told apart.
+        """
+        check_runs(self.decoder, path)
+        other = copy.copy(self)
+        other.path, other._advance = path, advance
+        other._walk = other._run_path if walk is None else walk
+        return other
 
     @classmethod
     def create_from_arg_string(cls, arg_string: str, additional_config: dict[str, Any] | None = None) -> PathLM:

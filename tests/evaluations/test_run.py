@@ -36,13 +36,13 @@ KINDS = ("own_choice", "own_text", "own_word")
 def run_paths(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Paths that are run, one entry an evaluation."""
     paths: list[str] = []
-    begin = PathLM.__init__
+    begin = PathLM.along
 
-    def counted(self: PathLM, decoder: Any, path: Any = None, **settings: Any) -> None:
+    def counted(self: PathLM, path: LayerPath, **settings: Any) -> PathLM:
         paths.append(str(path))
-        begin(self, decoder, path, **settings)
+        return begin(self, path, **settings)
 
-    monkeypatch.setattr(PathLM, "__init__", counted)
+    monkeypatch.setattr(PathLM, "along", counted)
     return paths
 
 
@@ -72,6 +72,27 @@ def test_every_number_of_the_intact_model_is_the_plain_harness_s(request_of: Mad
             [answer[0][0] if name != "own_text" else answer[0] for answer in one["resps"]] for one in theirs["samples"][name]
         ]
         np.testing.assert_allclose(np.array(samples["log_likelihoods"].tolist()), np.array(logged), rtol=1e-5)
+
+
+def test_in_half_precision_sentences_do_not_tie_by_rounding(request_of: Made) -> None:
+    """Sums are those of float32 log-probabilities; the harness's own default rounds each to eight bits."""
+    request = request_of("0,2-3", options=LoadOptions(dtype="bfloat16"))
+    found = evaluate(request)
+    decoder = load_decoder(request.model, options=request.options)
+    assert decoder.encoder is not None
+    prepared = prepare_evaluation(request)
+    name = sorted(prepared.tasks)[0]
+    answers = {}
+    for softmax in ("float32", None):
+        lm = plain_lm(decoder.model, decoder.encoder.tokenizer, batch_size=4, softmax_dtype=softmax)
+        theirs = plain_evaluate(lm, {"tasks": {name: prepared.tasks[name].task}}, bootstrap_iters=0)
+        answers[softmax] = np.array([[answer[0][0] for answer in one["resps"]] for one in theirs["samples"][name]])
+    ours = np.array(found.samples("0-3", name)["log_likelihoods"].tolist())
+    np.testing.assert_allclose(ours, answers["float32"], rtol=1e-5)
+    assert np.abs(ours).min() > 64
+    assert (answers[None] % 0.5 == 0).all(), "eight bits of a number from 64 to 128"
+    assert (ours % 0.5 != 0).mean() > 0.9
+    assert found.record.request.softmax_dtype == "float32"
 
 
 def test_rows_are_means_of_the_samples(request_of: Made) -> None:

@@ -18,6 +18,8 @@ BOOTSTRAPS = 1000
 """Draws for the error of a metric that has no formula; a hundred times fewer than the harness's own default."""
 FEWSHOT_SEED = 1234
 """Of the examples before a question, as the harness has it."""
+SOFTMAX_DTYPE = "float32"
+"""Of log-probabilities and their sums: in half precision sentences tie that the model tells apart, and ties count as right."""
 _LOGGERS = ("lm_eval", "datasets", "evaluate")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from transformers import PretrainedConfig
 
 from layerscope.errors import DataError
-from layerscope.evaluations.harness import FEWSHOT_SEED
+from layerscope.evaluations.harness import FEWSHOT_SEED, SOFTMAX_DTYPE
 from layerscope.evaluations.loaded_tasks import LoadedTask, load_tasks
 from layerscope.evaluations.record import CellKey, EvaluationRequestRecord, GroupRecord
 from layerscope.evaluations.task_names import find_tasks
@@ -132,6 +132,7 @@ def prepare_evaluation(request: EvaluationRequest) -> PreparedEvaluation:
         seed=FEWSHOT_SEED,
         batch_tokens=default_batch_tokens(device.type, int(config.get_text_config(decoder=True).vocab_size)),
         batch_size=request.batch_size,
+        softmax_dtype=SOFTMAX_DTYPE,
         lm_eval=version("lm-eval"),
     )
     return PreparedEvaluation(

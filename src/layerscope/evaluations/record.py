@@ -14,6 +14,8 @@ class EvaluationRequestRecord(RequestRecord):
 
     lm_eval: str
     """Version of lm-evaluation-harness."""
+    softmax_dtype: str | None = None
+    """Of log-probabilities and their sums; null where it was the model's, as in early runs."""
     batch_size: int | None = None
     """Requests a batch; null where batches were as large as batch_tokens allow."""
 

@@ -169,6 +169,14 @@ def _run_cells(
     for cell in cells:
         together.setdefault(cell.task, []).append(LayerPath.parse(cell.path))
     shared, task = SharedPrefixes(decoder, ()), None
+    with quiet():
+        intact = PathLM(
+            decoder,
+            batch_size=prepared.request.batch_size or "auto",
+            batch_tokens=prepared.record.batch_tokens,
+            add_bos_token=_ADD_BOS[prepared.request.options.bos],
+            softmax_dtype=prepared.record.softmax_dtype,
+        )
     for part, cell in enumerate(cells, start=first_part):
         if cell.task != task:
             shared, task = SharedPrefixes(decoder, together[cell.task]), cell.task
@@ -183,15 +191,7 @@ def _run_cells(
             progress(what, done, total)
 
         with quiet():
-            lm = PathLM(
-                decoder,
-                path,
-                batch_size=prepared.request.batch_size or "auto",
-                batch_tokens=prepared.record.batch_tokens,
-                add_bos_token=_ADD_BOS[prepared.request.options.bos],
-                advance=advance,
-                walk=shared.walker(together[cell.task].index(path)),
-            )
+            lm = intact.along(path, walk=shared.walker(together[cell.task].index(path)), advance=advance)
             found = run_task(lm, loaded.task, cell.limit)
         broken = not_finite(found["samples"][cell.task])
         if broken and cell.path == str(prepared.paths[0]):
