@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import socket
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,19 +16,23 @@ from typing import Any
 from layerscope.errors import RunError
 
 TEMPORARY_PREFIX = ".unfinished-"
-_TEMPORARY = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}(?P<pid>\d+)-[0-9a-f]+-(?P<name>.+)", re.DOTALL)
+_TEMPORARY = re.compile(
+    rf"{re.escape(TEMPORARY_PREFIX)}(?:(?P<host>[A-Za-z0-9_.]+)-)?(?P<pid>\d+)-[0-9a-f]{{8}}-(?P<name>.+)", re.DOTALL
+)
+_HOST = re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname())[:64] or "localhost"
+"""A process id says nothing without its machine: a folder may be shared by many."""
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Give a temporary path to write to; it becomes ``path`` if the block ends well and goes away if not.
 
-    What a killed process left of the same file goes away, too.
+    What a killed process of this machine left of the same file goes away, too.
 
     Raises:
         RunError: the disk is full, the folder cannot be written, or ``path`` is no file.
     """
-    unfinished = path.parent / f"{TEMPORARY_PREFIX}{os.getpid()}-{uuid.uuid4().hex[:8]}-{path.name}"
+    unfinished = path.parent / f"{TEMPORARY_PREFIX}{_HOST}-{os.getpid()}-{uuid.uuid4().hex[:8]}-{path.name}"
     check_place(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +89,8 @@ def _remove_dead(paths: Iterable[Path], *, of: str | None = None) -> None:
     """Delete those whose process has ended; only those of one file where its name is given."""
     for path in paths:
         found = _TEMPORARY.fullmatch(path.name)
-        if found is not None and of in (None, found["name"]) and not _is_alive(int(found["pid"])):
+        is_ours = found is not None and found["host"] in (None, _HOST)  # without a host: of an earlier version
+        if found is not None and is_ours and of in (None, found["name"]) and not _is_alive(int(found["pid"])):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
 

@@ -29,9 +29,9 @@ from layerscope.paths.layer_major import layer_major
 from layerscope.paths.path import LayerPath
 from layerscope.paths.plan import plan_sweep
 from layerscope.paths.steps import LayerStep
+from layerscope.sweeps.checks import check_paths_run
 from layerscope.sweeps.engine.stream import stream_chunk
 from layerscope.sweeps.engine.walk import walk_shard
-from layerscope.sweeps.run import check_paths_run
 from tests.made_up_windows import windows_of
 from tests.oracles import layers_of, model_logits, silenced_logits, without_columns_logits
 from tests.tiny_models import N_LAYERS, TINY, build_tiny, tiny_token_ids

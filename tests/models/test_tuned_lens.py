@@ -21,9 +21,9 @@ from layerscope.models.tuned_lens import attach_lens
 from layerscope.models.tuned_lens_files import read_tuned_lens
 from layerscope.paths.families import build_variants
 from layerscope.paths.plan import plan_sweep
+from layerscope.sweeps.checks import check_paths_run
 from layerscope.sweeps.engine.plain import plain_shard
 from layerscope.sweeps.engine.walk import walk_shard
-from layerscope.sweeps.run import check_paths_run
 from tests.lens_files import hash_of, random_state, save_lens
 from tests.made_up_windows import windows_of
 from tests.models.test_depth import last_layer_gives

@@ -23,8 +23,9 @@ from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.in_memory import sweep
 from layerscope.sweeps.prepare import SweepRequest, check_memory, prepare_sweep
 from layerscope.sweeps.record import SweepRecord
-from layerscope.sweeps.run import run_sweep, tabulate
+from layerscope.sweeps.run import run_sweep
 from layerscope.sweeps.tables import DOCUMENTS, LAYERS, PROXIES, SCORES, TOKENS
+from layerscope.sweeps.tabulating import tabulate
 from tests.naive import naive_scores, rearranged
 
 STRANGE = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -22,6 +23,9 @@ from layerscope.progress import Progress
 
 if TYPE_CHECKING:
     from layerscope.bilingual import Language
+
+_LINE_EVERY = 60.0
+"""Seconds between two lines of progress, where they go to a log."""
 
 
 class _Printer(Console):
@@ -60,7 +64,7 @@ def say(console: Console, text: str) -> None:
 
 @contextmanager
 def progress_bar(console: Console, waiting: str, *, on_start: Callable[[], None] = lambda: None) -> Iterator[Progress]:
-    """What a long run shows: a spinner until it first tells of its progress, then a bar.
+    """What a long run shows: a spinner until it first tells of its progress, then a bar; a line a minute where no terminal is.
 
     Args:
         console: standard error.
@@ -75,6 +79,7 @@ def progress_bar(console: Console, waiting: str, *, on_start: Callable[[], None]
         columns = (TaskProgressColumn(), TimeElapsedColumn(), TextColumn("left:"), TimeRemainingColumn())
         bar = Bar(TextColumn("{task.description}"), BarColumn(), *columns, console=console)
         task = bar.add_task("", total=None)
+        lines = _Lines(console)
 
         def show(what: str, done: int, total: int) -> None:
             check_stopped()
@@ -83,8 +88,32 @@ def progress_bar(console: Console, waiting: str, *, on_start: Callable[[], None]
                 on_start()
                 stack.enter_context(bar)
             bar.update(task, description=what, completed=done, total=total)
+            if not console.is_terminal:
+                lines.show(what, done, total)
 
         yield show
+
+
+class _Lines:
+    """Progress for a log: how much is done, a line a minute."""
+
+    def __init__(self, console: Console) -> None:
+        self._console, self._started = console, time.monotonic()
+        self._next = self._started + _LINE_EVERY
+        self._first: int | None = None
+        """Work that was done before: what an earlier run left says nothing of the rate."""
+
+    def show(self, what: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if self._first is None:
+            self._first = done
+        if now < self._next or not total:
+            return
+        self._next = now + _LINE_EVERY
+        minutes, rest = (now - self._started) / 60, ""
+        if done > self._first:
+            rest = f", about {minutes * (total - done) / (done - self._first):.0f} left"
+        say(self._console, f"{what}: {done / total:.0%} after {minutes:.0f} min{rest}")
 
 
 def one_of(option: str, value: str, allowed: tuple[str, ...], error: type[Exception]) -> Any:

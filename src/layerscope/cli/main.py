@@ -16,6 +16,7 @@ from layerscope.cli.ending import GOES_ON, STARTS_OVER, exit_on_error
 from layerscope.cli.evaluate import evaluate
 from layerscope.cli.export import export
 from layerscope.cli.figures import figures
+from layerscope.cli.gather import gather
 from layerscope.cli.intervene import intervene
 from layerscope.cli.listing import datasets, models
 from layerscope.cli.options import checked
@@ -26,6 +27,7 @@ from layerscope.cli.preference import preference
 from layerscope.cli.report import report
 from layerscope.cli.search import search
 from layerscope.cli.stability import stability
+from layerscope.cli.status import status
 from layerscope.cli.sweep import sweep
 from layerscope.cli.words import words
 
@@ -41,6 +43,7 @@ for command in (
     *(sweep, pos, words, preference, compare),
     *(search, evaluate, export),
     *(contrast, stability, intervene),
+    *(gather, status),
     *(figures, report),
 ):
     app.command()(checked(command))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from layerscope.cli.cluster import CLUSTER, CPUS_PER_WORKER, GPUS_PER_WORKER, WORKERS, asked_of_cluster
 from layerscope.cli.console import (
     FIGURES,
     consoles,
@@ -44,7 +46,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from layerscope.bilingual import Language
+    from layerscope.progress import Progress
     from layerscope.sweeps.prepare import PreparedSweep, SweepRequest
+    from layerscope.workers.ray_pool import Demand
 
 EXPERIMENTS_HELP = (
     "Families joined by commas: removal, exchange, block-removal:w, reversal:a-b, repetition, shuffle:seed, parallel:w, "
@@ -116,6 +120,14 @@ def sweep(
     stream_memory: Annotated[
         float | None, typer.Option(help="GiB of hidden states to keep while streaming; half of what is free if not given.")
     ] = None,
+    cluster: Annotated[str | None, CLUSTER] = None,
+    workers: Annotated[int | None, WORKERS] = None,
+    gpus_per_worker: Annotated[int | None, GPUS_PER_WORKER] = None,
+    cpus_per_worker: Annotated[int | None, CPUS_PER_WORKER] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(help="I/N: do part I of N only, for schedulers; 'layerscope gather RUN' when all have ended."),
+    ] = None,
     output_dir: Annotated[Path, typer.Option(help="Where run directories go.")] = Path("results"),
     figures: Annotated[str, FIGURES] = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and do not run.")] = False,
@@ -152,6 +164,13 @@ def sweep(
         stream_memory=stream_memory,
         output_dir=output_dir,
     )
+    demand = asked_of_cluster(cluster, workers=workers, gpus=gpus_per_worker, cpus=cpus_per_worker, shard=shard)
+    if demand is not None:
+        show_cluster_sweep(request, demand, dry_run=dry_run, force=force, languages=languages_of("--figures", figures))
+        return
+    if shard is not None:
+        show_part(request, shard, dry_run=dry_run, force=force)
+        return
     show_sweep(request, dry_run=dry_run, force=force, languages=languages_of("--figures", figures))
 
 
@@ -173,27 +192,90 @@ def show_sweep(
     request: SweepRequest, *, dry_run: bool = False, force: bool = False, languages: Sequence[Language] | None = None
 ) -> None:
     """Prepare and run a sweep, with progress on standard error and the result on standard output."""
-    errors, out = consoles()
-    from layerscope.engine.allocator import keep_freed_memory
-    from layerscope.models.quiet import quieten_transformers
     from layerscope.sweeps.prepare import check_memory, prepare_sweep
     from layerscope.sweeps.run import run_sweep
 
-    quieten_transformers()
-    keep_freed_memory()
+    errors, _ = _quiet_consoles()
     with errors.status("Reading the model's configuration and the texts …"):
         prepared = prepare_sweep(request)
     if dry_run:
-        _show_plan(out, prepared)
+        _show_plan(consoles()[1], prepared)
         check_memory(prepared)
         return
+    _show_run(prepared, lambda progress: run_sweep(prepared, force=force, progress=progress), languages)
+
+
+def show_cluster_sweep(
+    request: SweepRequest, demand: Demand, *, dry_run: bool, force: bool, languages: Sequence[Language] | None
+) -> None:
+    """As ``show_sweep``, with the workers of a cluster."""
+    from layerscope.sweeps.on_cluster import cluster_sweep, run_cluster_sweep
+
+    errors, out = _quiet_consoles()
+    with ExitStack() as stack:
+        with errors.status("Connecting to the cluster, reading the model's configuration and the texts …"):
+            sweep = stack.enter_context(cluster_sweep(request, demand))
+        say(out, f"Cluster: {sweep.size.workers} worker(s), each with {sweep.size.gpus} GPU(s) and {sweep.size.cpus} CPU(s)")
+        if dry_run:
+            _show_plan(out, sweep.prepared)
+            return
+        _show_run(sweep.prepared, lambda progress: run_cluster_sweep(sweep, force=force, progress=progress), languages)
+
+
+def _quiet_consoles() -> tuple[Console, Console]:
+    from layerscope.engine.allocator import keep_freed_memory
+    from layerscope.models.quiet import quieten_transformers
+
+    quieten_transformers()
+    keep_freed_memory()
+    return consoles()
+
+
+def _show_run(prepared: PreparedSweep, run: Callable[[Progress], bool], languages: Sequence[Language] | None) -> None:
+    errors, out = consoles()
     with progress_bar(errors, "Loading the model …", on_start=lambda: _show_plan(out, prepared)) as progress:
-        ran = run_sweep(prepared, force=force, progress=progress)
+        ran = run(progress)
     if not ran:
         draw_missing(errors, prepared.directory.path, languages, of="layers")
         say(out, f"Already finished: {prepared.directory.path} (--force runs it again).")
         return
     draw(errors, prepared.directory.path, languages, of="layers")
+    _show_result(out, prepared, with_figures("Results", languages))
+
+
+def show_part(request: SweepRequest, written: str, *, dry_run: bool, force: bool) -> None:
+    """Do one part of a sweep, with progress on standard error and what is next on standard output."""
+    from layerscope.sweeps.parts import run_sweep_part
+    from layerscope.sweeps.prepare import prepare_sweep
+    from layerscope.workers.part import Part
+
+    part = Part.parse(written)
+    if force:
+        raise DataError(f"--force replaces a whole run, and --shard {written} is a part of one: delete its directory first.")
+    errors, out = _quiet_consoles()
+    with errors.status("Reading the model's configuration and the texts …"):
+        prepared = prepare_sweep(request)
+    n_mine = len(part.choose([float(shard.padded_tokens) for shard in prepared.shards]))
+    said = f"Part {part.number} of {part.of}: {n_mine} of {len(prepared.shards)} batches"
+    if dry_run:
+        _show_plan(out, prepared)
+        say(out, said)
+        return
+    with progress_bar(errors, "Loading the model …", on_start=lambda: say(out, said)) as progress:
+        n_done = run_sweep_part(prepared, part, progress=progress)
+    rest = "" if n_done == n_mine else f", {n_mine - n_done} were there already"
+    say(out, f"Part {part.number} of {part.of}: {n_done} batches computed{rest}: {prepared.directory.path}")
+    say(out, f"When every part has ended: layerscope gather {prepared.directory.path}")
+
+
+def show_gathered(run: Path, languages: Sequence[Language] | None) -> None:
+    """Gather the parts of a sweep, and show what a sweep shows."""
+    errors, out = consoles()
+    from layerscope.sweeps.parts import gather_sweep
+
+    with errors.status("Gathering …"):
+        prepared = gather_sweep(run)
+    draw(errors, run, languages, of="layers")
     _show_result(out, prepared, with_figures("Results", languages))
 
 
@@ -325,7 +407,7 @@ def _layers_table(layers: pd.DataFrame, prepared: PreparedSweep, *, width: int) 
 
 def _precision(prepared: PreparedSweep, asked: float) -> str:
     """How many texts it took to make every interval as narrow as asked for, or that the cap came first."""
-    from layerscope.sweeps.run import precision_reached
+    from layerscope.sweeps.tabulating import precision_reached
 
     found = precision_reached(prepared, asked)
     if found.reached_nats is None:
@@ -362,8 +444,8 @@ def _findings(layers: pd.DataFrame, proxies: pd.DataFrame, dtype: str) -> list[s
 
 
 def _show_unscored(console: Console, prepared: PreparedSweep) -> None:
-    from layerscope.sweeps.run import unscored_summary
     from layerscope.sweeps.tables import DOCUMENTS
+    from layerscope.sweeps.tabulating import unscored_summary
 
     n_used = prepared.directory.read_table(DOCUMENTS).num_rows  # fewer than were drawn where the intervals were narrow enough
     unscored = unscored_summary(replace(prepared.corpus, windows=prepared.corpus.windows[:n_used]))

@@ -1,6 +1,8 @@
 """SHA256SUMS: the digest of every file that a run keeps, so that one which is no longer as it was written is not believed.
 
-The file is what ``sha256sum`` writes, a line a file: ``sha256sum --check SHA256SUMS`` needs nothing of this project.
+The file is what ``sha256sum`` writes, a line a file: ``sha256sum --check SHA256SUMS`` needs nothing of this project. Where
+several processes write one run, each has a file of its own, ``SHA256SUMS.<writer>``, until the run is gathered: shared storage
+does not append in turn.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ SUMS = "SHA256SUMS"
 _LINE = re.compile(r"(?P<digest>[0-9a-f]{64})  (?P<name>.+)")
 
 Stamp = tuple[int, int, int]
+Lines = dict[str, list[str]]
+"""Digests by name, the last one last."""
 
 
 class Digests:
@@ -24,23 +28,37 @@ class Digests:
 
     A run of layerscope 0.1 has no such file, and nothing of it is checked. A file is read for its digest once, and again when
     it has been written since.
+
+    Args:
+        folder: the run directory.
+        writer: which of several processes writes; None for one that holds the whole directory.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, writer: str | None = None) -> None:
         self._folder = folder
-        self._sums = folder / SUMS
-        self._lines: tuple[Stamp | None, dict[str, list[str]]] = (None, {})
+        self._sums = folder / (SUMS if writer is None else f"{SUMS}.{writer}")
+        self._read: dict[Path, tuple[Stamp, Lines]] = {}
         self._intact: dict[str, Stamp] = {}
 
     def begin(self) -> None:
         """From now on every file of the folder needs a line."""
-        if not self._sums.is_file():
-            with whole_file(self._sums) as unfinished:
+        sums = self._folder / SUMS
+        if not sums.is_file():
+            with whole_file(sums) as unfinished:
                 unfinished.touch()
 
     def are_kept(self) -> bool:
         """Whether files of the folder are checked at all."""
-        return self._sums.exists()
+        return (self._folder / SUMS).exists()
+
+    def gather(self) -> None:
+        """Make one file of all writers' files; for a process that holds the whole directory."""
+        others = self._of_writers()
+        if others:
+            recorded = self._recorded()
+            self._write(self._folder / SUMS, {name: self._right(name, digests) for name, digests in recorded.items()})
+        for path in others:
+            path.unlink(missing_ok=True)
 
     def names(self) -> KeysView[str]:
         """Files that were written, by their path in the folder."""
@@ -62,15 +80,16 @@ class Digests:
 
     def settle(self, name: str) -> None:
         """Leave only the last line of a file, which is in place."""
-        recorded = self._recorded()
+        recorded = self._lines(self._sums)
         if len(recorded.get(name, ())) > 1:
-            self._write({**recorded, name: recorded[name][-1:]})
+            self._write(self._sums, {**recorded, name: recorded[name][-1:]})
 
     def forget(self, name: str) -> None:
-        """Take out the line of a file that is deleted."""
-        recorded = self._recorded()
-        if name in recorded:
-            self._write({one: lines for one, lines in recorded.items() if one != name})
+        """Take out the line of a file that is deleted; for a process that holds the whole directory."""
+        for path in (self._folder / SUMS, *self._of_writers()):
+            recorded = self._lines(path)
+            if name in recorded:
+                self._write(path, {one: lines for one, lines in recorded.items() if one != name})
 
     def fault(self, name: str) -> str | None:
         """What is wrong with a file, as the rest of a sentence that begins with its name; None if nothing is."""
@@ -78,7 +97,10 @@ class Digests:
             return None
         try:
             found = self._fault(name)
-            return found and self._fault(name)  # a second look, because another process may be replacing it
+            if found is None:
+                return None
+            self._read.clear()  # a second look: another process may be replacing it, and network file systems lag behind
+            return self._fault(name)
         except OSError as error:
             return f"cannot be read ({error.strerror or error})"
 
@@ -96,22 +118,45 @@ class Digests:
             self._intact[name] = stamp
         return None
 
-    def _recorded(self) -> dict[str, list[str]]:
-        """Digests by name, the last one last."""
-        if not self._sums.is_file():
+    def _of_writers(self) -> list[Path]:
+        return sorted(self._folder.glob(f"{SUMS}.*"))
+
+    def _recorded(self) -> Lines:
+        """Of all writers."""
+        paths = [self._folder / SUMS, *self._of_writers()]
+        if len(paths) == 1:
+            return self._lines(paths[0])
+        recorded: Lines = {}
+        for path in paths:
+            for name, digests in self._lines(path).items():
+                recorded.setdefault(name, []).extend(digests)
+        return recorded
+
+    def _lines(self, path: Path) -> Lines:
+        """Of one file; it is read again when it has been written since."""
+        if not path.is_file():
             return {}
-        stamp = _stamp(self._sums)
-        if self._lines[0] != stamp:
-            recorded: dict[str, list[str]] = {}
-            for line in self._sums.read_text(encoding="utf-8", errors="replace").split("\n"):
+        stamp = _stamp(path)
+        before, lines = self._read.get(path, (None, {}))
+        if before != stamp:
+            lines = {}
+            for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
                 found = _LINE.fullmatch(line)
                 if found is not None:
-                    recorded.setdefault(found["name"], []).append(found["digest"])
-            self._lines = (stamp, recorded)
-        return self._lines[1]
+                    lines.setdefault(found["name"], []).append(found["digest"])
+            self._read[path] = (stamp, lines)
+        return lines
 
-    def _write(self, recorded: dict[str, list[str]]) -> None:
-        with whole_file(self._sums) as unfinished:
+    def _right(self, name: str, digests: list[str]) -> list[str]:
+        """Of several writers' digests, the one that the file has."""
+        if len(set(digests)) == 1:
+            return digests[:1]
+        path = self._folder / name
+        is_right = path.is_file() and _digest(path) in digests
+        return [_digest(path)] if is_right else digests[-1:]
+
+    def _write(self, path: Path, recorded: Lines) -> None:
+        with whole_file(path) as unfinished:
             lines = (f"{digest}  {name}\n" for name, digests in recorded.items() for digest in digests)
             unfinished.write_text("".join(lines), encoding="utf-8")
 

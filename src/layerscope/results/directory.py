@@ -21,7 +21,7 @@ from pydantic_core import from_json
 
 from layerscope.atomic import check_place, is_leftover, json_text, remove_leftovers, whole_file
 from layerscope.errors import RunError
-from layerscope.lock import alone
+from layerscope.lock import alone, with_others
 from layerscope.results.digests import SUMS, Digests
 from layerscope.results.record import RequestRecord, RunRecord
 from layerscope.results.schema import OLDEST_READ, SCHEMA_VERSION, Table
@@ -39,19 +39,36 @@ class RunDirectory:
 
     path: Path
     """``<output-dir>/<experiment>/<slug>``."""
+    writer: str | None = None
+    """Which of several processes writes to it here; None for one that holds it alone."""
 
     @cached_property
     def digests(self) -> Digests:
         """What its files were when they were written."""
-        return Digests(self.path)
+        return Digests(self.path, self.writer)
 
-    def alone(self) -> AbstractContextManager[bool]:
+    def alone(self, *, patience: float = 0.0) -> AbstractContextManager[bool]:
         """Hold the directory against other processes while a block writes to it; reading needs no such thing.
+
+        Args:
+            patience: seconds to wait for processes that hold parts of it.
 
         Raises:
             RunError: another process holds it.
         """
-        return alone(self.path)
+        return alone(self.path, patience=patience)
+
+    def with_others(self, part: str, *, is_asked: bool = False) -> AbstractContextManager[bool]:
+        """Hold a part of the run's work, while others may hold other parts.
+
+        Args:
+            part: which.
+            is_asked: whether the process that holds the directory has asked for it.
+
+        Raises:
+            RunError: another process holds the part, or the whole directory.
+        """
+        return with_others(self.path, part, is_asked=is_asked)
 
     def check_writable(self) -> None:
         """Refuse a place that cannot be written, before anything is computed.

@@ -82,6 +82,27 @@ class EnvironmentRecord(RecordPart):
     """Versions of the packages that decide the last bits of numbers."""
 
 
+class WorkerRecord(RecordPart):
+    """One of several processes that did a run's work."""
+
+    name: str
+    """Part of the run, or worker of a cluster."""
+    node: str
+    """Machine that it ran on."""
+    device: str
+    """GPU, or processor threads."""
+    shards: int
+    """Batches, or groups of pairs, that it wrote."""
+    seconds: float
+    """That it took for them."""
+    status: Literal["running", "finished", "failed", "lost"]
+    """How it ended."""
+    reason: str | None = None
+    """Why it failed or was lost."""
+    noted: str
+    """When this was written."""
+
+
 class RunRecord(RecordPart):
     """A manifest."""
 
@@ -99,7 +120,9 @@ class RunRecord(RecordPart):
     model: ModelRecord
     """The model that ran."""
     environment: EnvironmentRecord
-    """With what it ran."""
+    """With what it ran; of several processes, the first."""
+    workers: tuple[WorkerRecord, ...] = ()
+    """The processes that did the work, where there were several."""
     seconds: float | None = None
     """That running took; null until it is finished."""
 

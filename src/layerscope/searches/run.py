@@ -40,8 +40,8 @@ from layerscope.searches.tables import (
     SPEED,
     TEXTS,
 )
+from layerscope.sweeps.checks import check_layers, check_tokens_fit
 from layerscope.sweeps.engine.compiling import compile_decoder
-from layerscope.sweeps.run import check_layers, check_tokens_fit
 
 _AT_THE_END = tuple(table.name for table in (TEXTS, CANDIDATES, FRONTIER, GAINS, LEFT_OUT, SPEED))
 _OWN = (CALIBRATION_SCORES.name, HELD_OUT_SCORES.name, *_AT_THE_END)

@@ -18,10 +18,10 @@ from layerscope.paths.variants import Variant
 from layerscope.progress import Progress, nobody_asks
 from layerscope.sweeps.analysis.layers import layers_table, proxies_table
 from layerscope.sweeps.analysis.totals import sum_by_document
+from layerscope.sweeps.checks import check_paths_run, check_tokens_fit
 from layerscope.sweeps.engine.walk import walk_shard, work_steps
 from layerscope.sweeps.prepare import BATCH_TOKENS, check_scorable
 from layerscope.sweeps.rows import documents_table, scores_table, spans_table
-from layerscope.sweeps.run import check_paths_run, check_tokens_fit
 
 
 @dataclass(frozen=True)

@@ -156,13 +156,22 @@ class PreparedSweep:
         return texts if self.pairs is None else texts + self.pairs.shards
 
     @property
+    def n_text_shards(self) -> int:
+        """Shards of texts; those of pairs are numbered after them."""
+        return sum(len(some.shards) for some in self.rounds)
+
+    @property
     def n_scored(self) -> int:
         """Scored tokens of the run's texts, if no round is left out."""
         return sum(shard.n_scored for some in self.rounds for shard in some.shards)
 
 
-def prepare_sweep(request: SweepRequest) -> PreparedSweep:
+def prepare_sweep(request: SweepRequest, *, device_type: str | None = None) -> PreparedSweep:
     """Settle a request and check everything that can be checked before weights are loaded.
+
+    Args:
+        request: what is asked for.
+        device_type: of the processes that will do the work, where this one is not of them; the request's device if None.
 
     Raises:
         LayerscopeError: whatever is wrong, in one sentence.
@@ -174,7 +183,7 @@ def prepare_sweep(request: SweepRequest) -> PreparedSweep:
     """
     _check_request(request)
     protocol = Protocol.parse(request.protocol)
-    device = resolve_device(request.options.device)
+    device = resolve_device(request.options.device) if device_type is None else torch.device(device_type)
     check_model_name(request.model)
     lens = None if request.tuned_lens is None else read_tuned_lens(request.tuned_lens)
     directory = RunDirectory(request.output_dir / _experiment_name(request) / _slug(request))

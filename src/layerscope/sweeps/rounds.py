@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from layerscope.corpora.windows import Window
 from layerscope.engine.batching import Shard
-from layerscope.engine.finite import check_intact
-from layerscope.models.decoder import Decoder
-from layerscope.progress import Progress
-from layerscope.results.directory import RunDirectory
+from layerscope.progress import Advance, Progress
 from layerscope.sweeps.analysis.layers import effect_intervals
 from layerscope.sweeps.analysis.totals import DocumentTotals, sum_by_document
 from layerscope.sweeps.engine.walk import work_steps
-from layerscope.sweeps.pair_rows import pair_scores_table
-from layerscope.sweeps.pair_tables import PAIR_SCORES
 from layerscope.sweeps.prepare import PreparedSweep
-from layerscope.sweeps.rows import documents_table, scores_table, spans_table
-from layerscope.sweeps.runner import make_runner
-from layerscope.sweeps.tables import SCORES, SPANS
+from layerscope.sweeps.rows import documents_table
+from layerscope.sweeps.tables import SCORES
+from layerscope.sweeps.worker import is_written
+
+Score = Callable[[Sequence[Shard], Advance], None]
+"""Computes some shards and writes them; tells of its work as it goes."""
 
 
 @dataclass(frozen=True)
@@ -37,17 +35,15 @@ class Outcome:
     """Shards that were there already."""
 
 
-def run_rounds(prepared: PreparedSweep, decoder: Decoder, progress: Progress) -> Outcome:
+def run_rounds(prepared: PreparedSweep, score: Score, progress: Progress) -> Outcome:
     """Run round after round, the shards that are not there yet, until the intervals are as narrow as asked for."""
-    plan, directory = prepared.plan, prepared.directory
-    runner, steps_a_shard = make_runner(prepared, decoder), work_steps(plan)
+    plan, steps_a_shard = prepared.plan, work_steps(prepared.plan)
     total = steps_a_shard * sum(shard.padded_tokens for shard in prepared.shards)
-    n_text_shards = sum(len(some.shards) for some in prepared.rounds)
     done, resumed, started = 0, 0, time.monotonic()
 
-    def advance(shard: Shard, steps: int) -> None:
+    def advance(work: int) -> None:
         nonlocal done
-        done += steps * shard.padded_tokens
+        done += work
         tell(done)
 
     def tell(done: int) -> None:
@@ -56,42 +52,21 @@ def run_rounds(prepared: PreparedSweep, decoder: Decoder, progress: Progress) ->
     tell(done)
     rounds = 0
     for some in prepared.rounds:
+        # pairs come with the first texts, so that streamed weights are read once for both
+        of_pairs = prepared.pairs.shards if prepared.pairs is not None and rounds == 0 else ()
         pending = []
-        for shard in some.shards:
-            if _is_written(directory, shard, len(plan.variants)):
+        for shard in (*some.shards, *of_pairs):
+            if is_written(prepared, shard):
                 resumed += 1
-                advance(shard, steps_a_shard)
+                advance(steps_a_shard * shard.padded_tokens)
             else:
                 pending.append(shard)
-        if prepared.pairs is not None and rounds == 0:  # with the first texts, so that streamed weights are read once for both
-            for shard in prepared.pairs.shards:
-                n_rows = len(plan.variants) * len(shard.windows) // 2
-                if directory.has_part(PAIR_SCORES, shard.index - n_text_shards, n_rows=n_rows):
-                    resumed += 1
-                    advance(shard, steps_a_shard)
-                else:
-                    pending.append(shard)
-        for result in runner(pending, advance):
-            check_intact(decoder, result.shard, result.scores.nll_nats[0])
-            number = result.shard.index - n_text_shards
-            if number >= 0:
-                assert prepared.pairs is not None, "texts are numbered below"
-                directory.write_part(PAIR_SCORES, number, pair_scores_table(result, prepared.pairs.pairs, plan.variants))
-                continue
-            directory.write_part(SPANS, result.shard.index, spans_table(result))
-            directory.write_part(SCORES, result.shard.index, scores_table(result, plan.variants))  # last: see _is_written
+        score(pending, advance)
         rounds += 1
         if rounds < len(prepared.rounds) and _is_precise(prepared, rounds):
             break
     tell(total)
     return Outcome(rounds, time.monotonic() - started, resumed)
-
-
-def _is_written(directory: RunDirectory, shard: Shard, n_variants: int) -> bool:
-    """Whether a shard was finished before: its scores, which are written last, are there, and both tables as written."""
-    return directory.has_part(SCORES, shard.index, n_rows=n_variants * shard.n_scored) and directory.has_part(
-        SPANS, shard.index
-    )
 
 
 def _is_precise(prepared: PreparedSweep, rounds: int) -> bool:

@@ -1,0 +1,38 @@
+"""What commands that run on a cluster share: the options as one demand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from layerscope.errors import DataError
+
+if TYPE_CHECKING:
+    from layerscope.workers.ray_pool import Demand
+
+CLUSTER = typer.Option(help="auto (a Ray cluster that runs, else this machine) or ray://host:port (extra 'cluster').")
+WORKERS = typer.Option(help="Workers on the cluster; as many as there is room for if not given.")
+GPUS_PER_WORKER = typer.Option(help="GPUs of each worker, on one node; 1 where there are any if not given.")
+CPUS_PER_WORKER = typer.Option(help="CPUs of each worker; without GPUs all of a node if not given.")
+
+
+def asked_of_cluster(
+    cluster: str | None, *, workers: int | None, gpus: int | None, cpus: int | None, shard: str | None = None
+) -> Demand | None:
+    """What is asked of a cluster; None where none is asked for.
+
+    Raises:
+        DataError: options of a cluster without one, or both a cluster and a part for a scheduler.
+    """
+    from layerscope.workers.ray_pool import Demand
+
+    if cluster is None:
+        given = {"--workers": workers, "--gpus-per-worker": gpus, "--cpus-per-worker": cpus}
+        alone = [option for option, value in given.items() if value is not None]
+        if alone:
+            raise DataError(f"{alone[0]} is of a cluster's workers: give --cluster auto, or its address, too.")
+        return None
+    if shard is not None:
+        raise DataError("--cluster gives the work out itself, --shard is for schedulers that do not: leave one of them out.")
+    return Demand(cluster, workers, gpus, cpus)

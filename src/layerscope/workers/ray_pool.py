@@ -1,0 +1,170 @@
+"""Workers as actors of a Ray cluster. Ray carries requests and counts; what is computed goes through shared storage."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from layerscope.errors import DataError, DeviceError
+from layerscope.workers.schedule import WorkerLostError
+from layerscope.workers.worker import Answer, Made, WorkerProcess
+
+_BEATS = "beats"
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What is asked of a cluster."""
+
+    address: str
+    """``auto``, ``ray://host:port`` or ``host:port``."""
+    workers: int | None = None
+    """How many; as many as there is room for if None."""
+    gpus: int | None = None
+    """Of each worker, all on one node; 1 if the cluster has any and None is given, else 0."""
+    cpus: int | None = None
+    """Of each worker; if None 1 beside GPUs, else all of the smallest node."""
+
+    def __post_init__(self) -> None:
+        for option, value, least in (
+            ("--workers", self.workers, 1),
+            ("--gpus-per-worker", self.gpus, 0),
+            ("--cpus-per-worker", self.cpus, 1),
+        ):
+            if value is not None and value < least:
+                raise DataError(f"{option} is {least} or more; got {value}.")
+
+
+@contextmanager
+def connected(address: str) -> Iterator[None]:
+    """A connection to a cluster that runs (``auto``: the one of RAY_ADDRESS or of this machine, else one that is started here).
+
+    Raises:
+        DataError: Ray is not installed.
+        DeviceError: there is no cluster at the address.
+    """
+    ray = _ray()
+    if ray.is_initialized():  # by whoever calls from Python
+        yield
+        return
+    try:
+        ray.init(
+            address=None if address == "auto" else address,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+            configure_logging=False,
+            **({"include_dashboard": False} if address == "auto" else {}),
+        )
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise DeviceError(
+            f"--cluster is auto, or the address of a Ray cluster that runs, such as ray://head:10001; '{address}' cannot be "
+            f"reached ({error})."
+        ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many workers there will be, and how large each of them is."""
+
+    workers: int
+    gpus: int
+    cpus: int
+
+
+def measure(demand: Demand) -> Size:
+    """What a demand comes to on the connected cluster.
+
+    Raises:
+        DeviceError: no node has room for one worker.
+    """
+    nodes = [node["Resources"] for node in _ray().nodes() if node["Alive"]]
+    has_gpus = any(node.get("GPU", 0) for node in nodes)
+    gpus = demand.gpus if demand.gpus is not None else int(has_gpus)
+    smallest = min((int(node["CPU"]) for node in nodes if node.get("CPU", 0) >= 1), default=1)
+    cpus = demand.cpus if demand.cpus is not None else 1 if gpus else smallest
+    room = sum(_room(node, gpus, cpus) for node in nodes)
+    if not room:
+        raise DeviceError(
+            f"A worker takes {gpus} GPU(s) and {cpus} CPU(s) of one node; no node of the cluster has as many "
+            f"({'; '.join(_told(node) for node in nodes) or 'it has no nodes'}): take a smaller --gpus-per-worker or "
+            "--cpus-per-worker."
+        )
+    return Size(room if demand.workers is None else demand.workers, gpus, cpus)
+
+
+class RayPool:
+    """Starts actors, one a group of GPUs or of processor cores.
+
+    Args:
+        size: how many and how large.
+        made: gets the running number of a worker; what its process is made with.
+    """
+
+    def __init__(self, size: Size, made: Callable[[int], Made]) -> None:
+        self._ray, self._size, self._made, self._n_started = _ray(), size, made, 0
+
+    def start(self) -> Any:
+        """An actor, which is started when there is room."""
+        # Ray leaves a process without GPUs of its own those that it finds
+        hidden = {} if self._size.gpus else {"runtime_env": {"env_vars": {"CUDA_VISIBLE_DEVICES": ""}}}
+        actor = self._ray.remote(
+            num_cpus=self._size.cpus, num_gpus=self._size.gpus, max_restarts=0, concurrency_groups={_BEATS: 1}, **hidden
+        )(WorkerProcess)
+        self._n_started += 1
+        return actor.remote(self._made(self._n_started - 1), self._size.cpus)
+
+    def ask(self, worker: Any, what: str, *given: Any) -> Any:
+        """Call a method of the actor."""
+        method = getattr(worker, what)
+        return method.options(concurrency_group=_BEATS).remote() if what == "beat" else method.remote(*given)
+
+    def answered(self, questions: Sequence[Any], timeout: float) -> list[Any]:
+        """As ``ray.wait``."""
+        if not questions:
+            return []
+        first, rest = self._ray.wait(list(questions), num_returns=1, timeout=timeout)
+        more = self._ray.wait(rest, num_returns=len(rest), timeout=0)[0] if rest and first else []
+        answered = {*first, *more}
+        return [question for question in questions if question in answered]
+
+    def answer(self, question: Any) -> Any:
+        """What the actor said."""
+        try:
+            answer: Answer = self._ray.get(question)
+        except self._ray.exceptions.RayActorError as error:
+            raise WorkerLostError(str(error).strip().splitlines()[0]) from error
+        return answer.given()
+
+    def kill(self, worker: Any) -> None:
+        """End the actor's process."""
+        self._ray.kill(worker, no_restart=True)
+
+    def now(self) -> float:
+        """Seconds."""
+        return time.monotonic()
+
+
+def _ray() -> Any:
+    try:
+        import ray
+    except ModuleNotFoundError:
+        raise DataError("--cluster needs Ray: pip install 'layerscope[cluster]', or give --shard I/N to a scheduler.") from None
+    return ray
+
+
+def _room(node: dict[str, float], gpus: int, cpus: int) -> int:
+    """Workers that a node has room for."""
+    by_cpus = int(node.get("CPU", 0)) // cpus
+    return min(by_cpus, int(node.get("GPU", 0)) // gpus) if gpus else by_cpus
+
+
+def _told(node: dict[str, float]) -> str:
+    return f"{int(node.get('GPU', 0))} GPU(s) and {int(node.get('CPU', 0))} CPU(s)"

@@ -1,0 +1,207 @@
+"""A sweep on a real cluster of two nodes: the same files to the bit as one process writes, whatever ends on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import torch
+
+from layerscope.errors import DeviceError, RunError
+from layerscope.pairs.format import write_pairs
+from layerscope.sweeps.on_cluster import cluster_sweep, run_cluster_sweep
+from layerscope.sweeps.prepare import SweepRequest, prepare_sweep
+from layerscope.sweeps.record import SweepRecord
+from layerscope.sweeps.run import run_sweep
+from layerscope.workers.ray_pool import Demand
+from layerscope.workers.schedule import Patience
+from tests.letter_pairs import pairs_of_names
+from tests.workers.two_nodes import two_nodes, worker_processes
+
+pytestmark = pytest.mark.cluster
+
+TEXTS = [f"Number {n} of the dogs saw {n % 7} old cats near the river." + " And more." * (n % 5) for n in range(160)]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    with two_nodes() as found:
+        yield found
+
+
+@pytest.fixture
+def make(tiny_checkpoint: Path, tmp_path: Path) -> Callable[..., SweepRequest]:
+    texts = tmp_path / "texts.jsonl"
+    texts.write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS), encoding="utf-8")
+
+    def request(folder: str, **changes: Any) -> SweepRequest:
+        given = {"model": str(tiny_checkpoint), "dataset": str(texts), "output_dir": tmp_path / folder, "batch_tokens": 400}
+        return SweepRequest(**{**given, **changes})
+
+    return request
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Files of a run that hold numbers."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in ("manifest.json", "SHA256SUMS")
+    }
+
+
+def in_one_process(request: SweepRequest) -> Path:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as each worker has
+    prepared = prepare_sweep(request)
+    run_sweep(prepared)
+    torch.set_num_threads(threads)
+    return prepared.directory.path
+
+
+def on_cluster(request: SweepRequest, cluster: Any, *, patience: Patience | None = None, **demand: Any) -> Path:
+    with cluster_sweep(request, Demand(cluster.address, **demand)) as sweep:
+        run_cluster_sweep(sweep, patience=patience)
+        return sweep.prepared.directory.path
+
+
+def record_of(path: Path) -> SweepRecord:
+    return SweepRecord.model_validate_json((path / "manifest.json").read_bytes())
+
+
+@pytest.mark.parametrize("kind", ["texts", "pairs and depth", "until-ci"])
+def test_the_same_files_to_the_bit_as_one_process(make, cluster, tmp_path: Path, kind: str) -> None:
+    pairs = tmp_path / "pairs.jsonl"
+    write_pairs([pair for pair in pairs_of_names() if pair.right is not None], pairs)
+    changes: dict[str, Any] = {
+        "texts": {"batch_tokens": 1500},
+        "pairs and depth": {"pairs": pairs, "experiments": ("depth",), "max_samples": 60},
+        "until-ci": {"until_ci": 0.05, "experiments": ("removal",)},
+    }[kind]
+    whole = in_one_process(make("whole", **changes))
+    shared = on_cluster(make("shared", **changes), cluster)
+    assert contents(shared) == contents(whole)
+    workers = record_of(shared).workers
+    assert sum(worker.shards for worker in workers) >= record_of(shared).plan.shards if kind == "texts" else workers
+    assert {worker.status for worker in workers} == {"finished"}
+    assert worker_processes() == [] or all(not one.is_running() for one in worker_processes())
+    checked = subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=shared, check=False, capture_output=True)
+    assert checked.returncode == 0, checked.stderr
+
+
+def while_running(run: Path, after: int, do: Callable[[], None]) -> threading.Thread:
+    """Do something once some shards are written."""
+
+    def wait() -> None:
+        until = time.monotonic() + 120
+        while len(list((run / "scores").glob("shard-*"))) < after and time.monotonic() < until:
+            time.sleep(0.005)
+        do()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    return thread
+
+
+def kill_one(seed: int) -> None:
+    processes = worker_processes()
+    if processes:
+        random.Random(seed).choice(processes).send_signal(signal.SIGKILL)
+
+
+KILLS = int(os.environ.get("LAYERSCOPE_CLUSTER_KILLS", "3"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(KILLS))
+def test_a_worker_that_is_killed_changes_no_number(make, cluster, seed: int) -> None:
+    whole = in_one_process(make("whole"))
+    shared = prepare_sweep(make("shared")).directory.path
+    n_shards = record_of(whole).plan.shards
+    thread = while_running(shared, random.Random(seed).randrange(1, n_shards - 4), lambda: kill_one(seed))
+    on_cluster(make("shared"), cluster)
+    thread.join()
+    assert contents(shared) == contents(whole)
+    assert sorted(worker.status for worker in record_of(shared).workers)[-1] in ("lost", "finished")
+    assert sum(worker.shards for worker in record_of(shared).workers) <= n_shards + 2, "only what was in flight is done twice"
+
+
+@pytest.mark.slow
+def test_a_worker_that_hangs_is_replaced(make, cluster) -> None:
+    whole = in_one_process(make("whole"))
+    shared = prepare_sweep(make("shared")).directory.path
+    thread = while_running(shared, 3, lambda: worker_processes()[0].suspend())
+    on_cluster(make("shared"), cluster, patience=Patience(work=10.0, beat=1.0))
+    thread.join()
+    assert contents(shared) == contents(whole)
+    assert "lost" in {worker.status for worker in record_of(shared).workers}
+
+
+@pytest.mark.slow
+def test_a_node_that_is_lost_changes_no_number(make) -> None:
+    whole = in_one_process(make("whole"))
+    with two_nodes(1) as cluster:
+        node = cluster.add_node(num_cpus=1)
+        shared = prepare_sweep(make("shared")).directory.path
+        thread = while_running(shared, 5, lambda: cluster.remove_node(node, allow_graceful=False))
+        on_cluster(make("shared"), cluster)
+        thread.join()
+    assert contents(shared) == contents(whole)
+
+
+@pytest.mark.slow
+def test_a_driver_that_is_killed_goes_on(make, cluster, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    whole = in_one_process(make("whole", experiments=("removal",)))
+    words = ["sweep", "--model", str(tiny_checkpoint), "--dataset", str(tmp_path / "texts.jsonl"), "--experiment", "removal"]
+    words += ["--batch-tokens", "400", "--figures", "none", "--output-dir", str(tmp_path / "shared")]
+    words += ["--cluster", str(cluster.address)]
+    shared = prepare_sweep(make("shared", experiments=("removal",))).directory.path
+
+    def start() -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "layerscope.cli.main", *words], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+
+    killed = start()
+    thread = while_running(shared, 5, lambda: killed.send_signal(signal.SIGKILL))
+    killed.communicate()
+    thread.join()
+    n_before = len(list((shared / "scores").glob("shard-*")))
+    assert 5 <= n_before < record_of(whole).plan.shards
+    again = start()
+    out, err = again.communicate(timeout=240)
+    assert again.returncode == 0, err
+    assert "Cluster: 2 worker(s), each with 0 GPU(s) and 1 CPU(s)" in out
+    assert contents(shared) == contents(whole)
+    assert (record_of(shared).shards_resumed or 0) >= n_before
+
+
+def test_what_a_cluster_cannot_do_is_said(make, cluster) -> None:
+    with pytest.raises(DeviceError, match=r"A worker takes 0 GPU\(s\) and 9 CPU\(s\) of one node; no node of the cluster"):
+        on_cluster(make("shared"), cluster, cpus=9)
+    with pytest.raises(DeviceError, match=r"A worker takes 2 GPU\(s\)"):
+        on_cluster(make("shared"), cluster, gpus=2)
+    on_cluster(make("shared"), cluster)
+    with pytest.raises(RunError, match="holds another run"):
+        on_cluster(make("shared", bos="always"), cluster)
+
+
+def test_no_cluster_at_the_address(make) -> None:
+    with pytest.raises(DeviceError, match="cannot be reached"), cluster_sweep(make("shared"), Demand("127.0.0.1:1")):
+        pytest.fail("there is none")
+
+
+def test_nothing_of_layerscope_runs_after_a_run(cluster) -> None:
+    psutil.wait_procs(worker_processes(), timeout=20)
+    assert worker_processes() == []

@@ -1,0 +1,117 @@
+"""The schedule with imagined workers: everything is done once, longest first, whoever is slow, hangs or dies."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.imagined_pool import ImaginedPool, least_makespan
+from layerscope.errors import DataError, RunError
+from layerscope.workers.part import Part, longest_first
+from layerscope.workers.schedule import ATTEMPTS, Patience, Schedule, Unit
+
+
+def done(pool: ImaginedPool, seconds: list[float], n_workers: int, patience: Patience | None = None) -> tuple[Schedule, list]:
+    schedule = Schedule(pool, n_workers, lambda hello: hello, patience or Patience(beat=1e6, work=1e7))
+    schedule.open()
+    told = [0.0] * len(seconds)
+
+    def tell(number: int, work: float) -> None:
+        told[number] += work
+
+    schedule.run([Unit(one, number) for number, one in enumerate(seconds)], tell)
+    return schedule, told
+
+
+@pytest.mark.parametrize("n_workers", [1, 2, 7, 64, 256])
+@pytest.mark.parametrize("share_lost", [0.0, 0.1])
+def test_near_the_earliest_end_whatever_the_size(n_workers: int, share_lost: float) -> None:
+    generator = np.random.default_rng(n_workers)
+    seconds = (60 * np.exp(0.3 * generator.normal(size=20 * n_workers))).tolist()
+    n_lost = int(share_lost * n_workers)
+    lost = {int(one): float(generator.uniform(0, 1500)) for one in generator.choice(n_workers, n_lost, replace=False)}
+    pool = ImaginedPool(seconds, lost_at=lost)
+    schedule, told = done(pool, seconds, n_workers)
+    assert told == pytest.approx(seconds)
+    assert len(schedule.lost) == n_lost
+    assert pool.now() <= 1.05 * least_makespan(seconds, [ready for _, ready in pool.opened])
+    assert pool.times_done.sum() == len(seconds)
+
+
+def test_the_least_makespan_by_hand() -> None:
+    assert least_makespan([4.0, 4.0, 2.0], [0.0, 0.0]) == 5.0
+    assert least_makespan([4.0, 4.0], [0.0, 100.0]) == 8.0
+    assert least_makespan([10.0, 2.0], [0.0, 0.0, 0.0]) == 10.0
+    assert least_makespan([6.0, 2.0], [1.0, 3.0]) == 7.0
+
+
+def test_workers_load_one_after_the_other_on_a_node_and_the_first_alone() -> None:
+    pool = ImaginedPool([1000.0] * 8, opening=50.0, per_node=2)
+    done(pool, [1000.0] * 8, 8)
+    starts = sorted(start for start, _ in pool.opened)
+    assert starts == [1.0, 51.0, 51.0, 51.0, 51.0, 101.0, 101.0, 101.0]
+
+
+def test_a_worker_that_hangs_is_given_up_and_its_unit_done_by_another() -> None:
+    pool = ImaginedPool([10.0] * 12, opening=5.0, hangs=[1])
+    schedule, told = done(pool, [10.0] * 12, 3, Patience(work=100.0, beat=1.0))
+    assert told == pytest.approx([10.0] * 12)
+    assert [why.rpartition(": ")[2] for why in schedule.lost] == ["no progress in 100 s"]
+
+
+def test_a_unit_that_ends_its_workers_ends_the_run() -> None:
+    class Poisoned(ImaginedPool):
+        def ask(self, worker: int, what: str, *given: int):
+            question = super().ask(worker, what, *given)
+            question.lost = what == "work" and given[0] == 3
+            return question
+
+    seconds = [1.0] * 5
+    pool = Poisoned(seconds, opening=1.0)
+    with pytest.raises(
+        RunError, match=rf"{ATTEMPTS} workers ended at the same batch \(the last one, node-\d: the worker died\)"
+    ):
+        done(pool, seconds, 2)
+
+
+def test_workers_that_never_open_end_the_run() -> None:
+    pool = ImaginedPool([1.0], opening=10.0, lost_at=dict.fromkeys(range(10), 5.0))
+    with pytest.raises(RunError, match="ended before they had loaded the model"):
+        done(pool, [1.0], 1)
+
+
+def test_no_room_for_any_worker_ends_the_run() -> None:
+    class Full(ImaginedPool):
+        def ask(self, worker: int, what: str, *given: int):
+            question = super().ask(worker, what, *given)
+            question.at = np.inf
+            return question
+
+    with pytest.raises(RunError, match="No worker could be started within 20 s: the cluster has no room for one"):
+        done(Full([1.0]), [1.0], 1, Patience(start=20.0, beat=5.0))
+
+
+def test_a_node_that_goes_while_its_workers_are_idle_costs_no_unit_its_attempts() -> None:
+    pool = ImaginedPool([5.0] * 3, opening=1.0, per_node=8)
+    schedule = Schedule(pool, 9, lambda hello: hello, Patience(beat=2.0, work=1e6))
+    schedule.open()
+    schedule.run([Unit(5.0, number) for number in range(3)], lambda _number, _done: None)
+    schedule.run([Unit(5.0, number) for number in range(3)], lambda _number, _done: None)
+    for worker in range(8):  # all of the first node
+        pool.kill(worker)
+    assert schedule.run([Unit(5.0, number) for number in range(3)], lambda _number, _done: None) == [None] * 3
+    assert schedule.run([Unit(5.0, 0)], lambda _number, _done: None) == [None]
+
+
+def test_parts_are_equal_as_far_as_their_units_are() -> None:
+    generator = np.random.default_rng(3)
+    costs = generator.lognormal(size=200).tolist()
+    parts = [Part(number, 7).choose(costs) for number in range(1, 8)]
+    assert sorted(unit for part in parts for unit in part) == list(range(200))
+    loads = [sum(costs[unit] for unit in part) for part in parts]
+    assert max(loads) <= sum(costs) / 7 * 1.02 + 1e-9 or max(loads) <= max(costs)
+    assert longest_first([1.0, 3.0, 3.0, 2.0]) == [1, 2, 3, 0]
+    assert Part.parse("7/7").choose([1.0]) == []
+    for wrong in ("", "0/3", "3", "1/0", "-1/3", "1/3/4", "a/b", "2/1"):
+        with pytest.raises(DataError, match="--shard is I/N"):
+            Part.parse(wrong)

@@ -1,0 +1,43 @@
+"""A cluster of two nodes of one core on this machine, and its workers' processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+
+@contextmanager
+def two_nodes(n_nodes: int = 2) -> Iterator[Any]:
+    """Real nodes of Ray with a core each; nothing is connected to them."""
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'layerscope[cluster]'")
+    from ray.cluster_utils import Cluster
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_memory_monitor_refresh_ms", "0")
+        source = str(Path(__file__).parents[2] / "src")  # nodes run what is tested
+        patch.setenv("PYTHONPATH", os.pathsep.join([source, os.environ.get("PYTHONPATH", "")]))
+        patch.setenv("JAXTYPING_DISABLE", "1")
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        for _ in range(n_nodes - 1):
+            cluster.add_node(num_cpus=1)
+        try:
+            yield cluster
+        finally:
+            cluster.shutdown()
+
+
+def worker_processes() -> list[psutil.Process]:
+    """Of all clusters here, those that hold a worker of layerscope."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if words and words[0].startswith("ray::WorkerProcess"):
+            found.append(process)
+    return sorted(found, key=lambda one: one.pid)
