@@ -122,7 +122,7 @@ def test_refusals(make, tmp_path: Path) -> None:
     prepared = prepare_sweep(make("parts"))
     run_sweep_part(prepared, Part(1, 2))
     with pytest.raises(RunError, match="holds another run"):
-        run_sweep_part(prepare_sweep(make("parts", bos="always")), Part(2, 2))
+        run_sweep_part(prepare_sweep(make("parts", batch_tokens=100)), Part(2, 2))
     (tmp_path / "texts.jsonl").write_text(json.dumps({"text": "Quite another text, of some length."}) + "\n")
     with pytest.raises(RunError, match="Parts are gathered as they were asked for"):
         gather_sweep(prepared.directory.path)

@@ -95,7 +95,6 @@ def test_the_same_files_to_the_bit_as_one_process(make, cluster, tmp_path: Path,
     workers = record_of(shared).workers
     assert sum(worker.shards for worker in workers) >= record_of(shared).plan.shards if kind == "texts" else workers
     assert {worker.status for worker in workers} == {"finished"}
-    assert worker_processes() == [] or all(not one.is_running() for one in worker_processes())
     checked = subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=shared, check=False, capture_output=True)
     assert checked.returncode == 0, checked.stderr
 
@@ -115,9 +114,15 @@ def while_running(run: Path, after: int, do: Callable[[], None]) -> threading.Th
 
 
 def kill_one(seed: int) -> None:
-    processes = worker_processes()
-    if processes:
-        random.Random(seed).choice(processes).send_signal(signal.SIGKILL)
+    """The one that has worked most, or all of them."""
+    processes = sorted(worker_processes(), key=lambda one: -one.cpu_times().user)
+    for process in processes[: 1 if seed % 3 else None]:
+        process.send_signal(signal.SIGKILL)
+
+
+def suspend_all() -> None:
+    for process in worker_processes():
+        process.suspend()
 
 
 KILLS = int(os.environ.get("LAYERSCOPE_CLUSTER_KILLS", "3"))
@@ -133,15 +138,16 @@ def test_a_worker_that_is_killed_changes_no_number(make, cluster, seed: int) -> 
     on_cluster(make("shared"), cluster)
     thread.join()
     assert contents(shared) == contents(whole)
-    assert sorted(worker.status for worker in record_of(shared).workers)[-1] in ("lost", "finished")
-    assert sum(worker.shards for worker in record_of(shared).workers) <= n_shards + 2, "only what was in flight is done twice"
+    workers = record_of(shared).workers
+    assert {worker.status for worker in workers} == {"lost", "finished"}
+    assert len(workers) >= 2
 
 
 @pytest.mark.slow
 def test_a_worker_that_hangs_is_replaced(make, cluster) -> None:
     whole = in_one_process(make("whole"))
     shared = prepare_sweep(make("shared")).directory.path
-    thread = while_running(shared, 3, lambda: worker_processes()[0].suspend())
+    thread = while_running(shared, 3, suspend_all)
     on_cluster(make("shared"), cluster, patience=Patience(work=10.0, beat=1.0))
     thread.join()
     assert contents(shared) == contents(whole)
@@ -149,14 +155,13 @@ def test_a_worker_that_hangs_is_replaced(make, cluster) -> None:
 
 
 @pytest.mark.slow
-def test_a_node_that_is_lost_changes_no_number(make) -> None:
+def test_a_node_that_is_lost_changes_no_number(make, cluster) -> None:
     whole = in_one_process(make("whole"))
-    with two_nodes(1) as cluster:
-        node = cluster.add_node(num_cpus=1)
-        shared = prepare_sweep(make("shared")).directory.path
-        thread = while_running(shared, 5, lambda: cluster.remove_node(node, allow_graceful=False))
-        on_cluster(make("shared"), cluster)
-        thread.join()
+    node = cluster.add_node(num_cpus=1)
+    shared = prepare_sweep(make("shared")).directory.path
+    thread = while_running(shared, 5, lambda: cluster.remove_node(node, allow_graceful=False))
+    on_cluster(make("shared"), cluster)
+    thread.join()
     assert contents(shared) == contents(whole)
 
 
@@ -194,7 +199,7 @@ def test_what_a_cluster_cannot_do_is_said(make, cluster) -> None:
         on_cluster(make("shared"), cluster, gpus=2)
     on_cluster(make("shared"), cluster)
     with pytest.raises(RunError, match="holds another run"):
-        on_cluster(make("shared", bos="always"), cluster)
+        on_cluster(make("shared", batch_tokens=300), cluster)
 
 
 def test_no_cluster_at_the_address(make) -> None:

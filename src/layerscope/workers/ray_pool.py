@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import re
+import signal
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +19,9 @@ from layerscope.workers.schedule import WorkerLostError
 from layerscope.workers.worker import Answer, Made, WorkerProcess
 
 _BEATS = "beats"
+_HOST_AND_PORT = re.compile(r"(?:ray://)?(?P<host>[^/:]+):(?P<port>\d{1,5})", re.ASCII)
+_REACHED_IN = 10.0
+"""Seconds."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,8 @@ def connected(address: str) -> Iterator[None]:
     if ray.is_initialized():  # by whoever calls from Python
         yield
         return
+    _check_reachable(os.environ.get("RAY_ADDRESS", "") if address == "auto" else address)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         ray.init(
             address=None if address == "auto" else address,
@@ -60,14 +70,37 @@ def connected(address: str) -> Iterator[None]:
             **({"include_dashboard": False} if address == "auto" else {}),
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise DeviceError(
-            f"--cluster is auto, or the address of a Ray cluster that runs, such as ray://head:10001; '{address}' cannot be "
-            f"reached ({error})."
-        ) from error
+        raise DeviceError(_unreachable(address, str(error))) from error
+    finally:
+        if threading.current_thread() is threading.main_thread():  # Ray puts its own in their place
+            for number, handler in before.items():
+                signal.signal(number, handler)
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Refuse at once an address where nobody listens: Ray itself tries for minutes.
+
+    Raises:
+        DeviceError: nobody does.
+    """
+    found = _HOST_AND_PORT.fullmatch(address)
+    if found is None:
+        return
+    try:
+        socket.create_connection((found["host"], int(found["port"])), timeout=_REACHED_IN).close()
+    except (OSError, OverflowError) as error:
+        raise DeviceError(_unreachable(address, str(error))) from error
+
+
+def _unreachable(address: str, reason: str) -> str:
+    return (
+        f"--cluster is auto, or the address of a Ray cluster that runs, such as ray://head:10001 or head:6379; '{address}' "
+        f"cannot be reached ({reason})."
+    )
 
 
 @dataclass(frozen=True)
