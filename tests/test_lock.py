@@ -6,14 +6,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import filelock
 import pytest
 
 from layerscope.errors import RunError
-from layerscope.lock import alone
+from layerscope.lock import alone, held_parts, with_others
+from layerscope.lock import is_held as is_whole_held
 
 HOLD = """
 import sys, time
@@ -82,3 +85,51 @@ def test_a_place_that_can_hold_nothing_is_left_to_whoever_writes(tmp_path: Path)
     for folder in (tmp_path / "file" / "a", tmp_path / ("n" * 300) / "a", tmp_path / ("n" * 300)):
         with alone(folder) as is_held:
             assert not is_held
+
+
+def test_parts_are_held_beside_each_other_and_not_beside_the_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with with_others(folder, "1-of-2"), with_others(folder, "2-of-2") as is_held:
+        assert is_held
+        assert held_parts(folder) == {"1-of-2", "2-of-2"}
+        with pytest.raises(RunError, match="Part 1-of-2 of .* is written by another process"), with_others(folder, "1-of-2"):
+            pytest.fail("a part twice")
+        with (
+            pytest.raises(RunError, match=r"is written by 2 process\(es\) that hold parts of it \(1-of-2, 2-of-2\)"),
+            alone(folder),
+        ):
+            pytest.fail("the whole beside parts")
+    assert list(tmp_path.iterdir()) == []
+    with alone(folder), with_others(folder, "w1", is_asked=True):
+        assert is_whole_held(folder)
+        assert held_parts(folder) == {"w1"}
+    assert not is_whole_held(folder)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_part_waits_for_the_whole_only_briefly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("layerscope.lock._BRIEFLY", 0.2)
+    folder = tmp_path / "run"
+    with alone(folder), pytest.raises(RunError, match="Only one process at a time"), with_others(folder, "1-of-2"):
+        pytest.fail("a part beside the whole")
+
+
+def test_a_part_of_a_killed_process_blocks_nobody(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    (tmp_path / ".run.lock.1-of-2").touch()
+    assert held_parts(folder) == set()
+    (tmp_path / ".run.lock.1-of-2").touch()
+    with alone(folder) as is_held:
+        assert is_held
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_whoever_has_patience_waits_for_parts_that_end(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    stack = ExitStack()
+    stack.enter_context(with_others(folder, "w1"))
+    timer = threading.Timer(0.5, stack.close)
+    timer.start()
+    with alone(folder, patience=30.0) as is_held:
+        assert is_held
+    timer.join()

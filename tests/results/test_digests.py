@@ -81,3 +81,37 @@ def test_a_run_without_sums_is_not_checked(tmp_path: Path) -> None:
     assert not (tmp_path / SUMS).exists()
     assert Digests(tmp_path).fault("a.json") is None
     assert list(Digests(tmp_path).names()) == []
+
+
+def test_several_writers_each_have_a_file_until_they_are_gathered(folder: Path) -> None:
+    one, other, reader = Digests(folder, "1-of-2"), Digests(folder, "2-of-2"), Digests(folder)
+
+    def write_as(digests: Digests, name: str, text: str) -> None:
+        with whole_file(folder / name) as unfinished:
+            unfinished.write_text(text)
+            digests.note(name, unfinished)
+        digests.settle(name)
+
+    write_as(one, "scores/shard-00002.parquet", "third")
+    write_as(other, "scores/shard-00003.parquet", "fourth")
+    write_as(other, "scores/shard-00002.parquet", "third, done again by another")
+    assert len((folder / SUMS).read_text(encoding="utf-8").splitlines()) == 4, "nobody writes what others write"
+    for digests in (one, other, reader):
+        assert [digests.fault(name) for name in sorted(digests.names())] == [None] * 6
+    reader.gather()
+    assert sorted(path.name for path in folder.glob(f"{SUMS}*")) == [SUMS]
+    assert len((folder / SUMS).read_text(encoding="utf-8").splitlines()) == 6
+    if shutil.which("sha256sum") is not None:
+        subprocess.run(["sha256sum", "--check", "--strict", "--quiet", SUMS], cwd=folder, check=True)
+
+
+def test_gathering_vouches_for_no_file_that_nobody_wrote(folder: Path) -> None:
+    for writer in ("1-of-2", "2-of-2"):
+        digests = Digests(folder, writer)
+        (folder / "unfinished").write_text(f"by {writer}")
+        digests.note("b.json", folder / "unfinished")
+    (folder / "b.json").write_text("by a stranger")
+    reader = Digests(folder)
+    assert reader.fault("b.json") == "is not as it was written"
+    reader.gather()
+    assert reader.fault("b.json") == "is not as it was written"

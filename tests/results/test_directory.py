@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from layerscope.atomic import TEMPORARY_PREFIX, remove_leftovers, whole_file, write_json
+from layerscope.atomic import _HOST, TEMPORARY_PREFIX, is_leftover, remove_leftovers, whole_file, write_json
 from layerscope.contrasts import tables as contrast_tables
 from layerscope.contrasts.finished import FinishedContrast
 from layerscope.contrasts.record import ContrastRecord
@@ -97,11 +97,23 @@ def test_a_disk_that_refuses_ends_in_one_sentence(tmp_path: Path) -> None:
 
 
 def test_leftovers_of_dead_processes_go_and_those_of_living_ones_stay(tmp_path: Path) -> None:
-    dead, living = tmp_path / f"{TEMPORARY_PREFIX}999999999-ab-x", tmp_path / f"{TEMPORARY_PREFIX}{os.getpid()}-ab-x"
+    dead, living = (tmp_path / f"{TEMPORARY_PREFIX}{pid}-0123abcd-x" for pid in (999999999, os.getpid()))
     dead.write_text("")
     living.write_text("")
     remove_leftovers(tmp_path)
     assert list(tmp_path.iterdir()) == [living]
+
+
+def test_leftovers_of_other_machines_stay_whatever_process_has_their_number_here(tmp_path: Path) -> None:
+    theirs = tmp_path / f"{TEMPORARY_PREFIX}another.machine-99999999-0123abcd-x.txt"
+    ours = tmp_path / f"{TEMPORARY_PREFIX}{_HOST}-99999999-0123abcd-x.txt"
+    earlier = tmp_path / f"{TEMPORARY_PREFIX}99999999-0123abcd-x.txt"
+    for path in (theirs, ours, earlier):
+        path.touch()
+    with whole_file(tmp_path / "x.txt") as unfinished:
+        unfinished.write_text("whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [theirs.name, "x.txt"]
+    assert is_leftover(theirs)
 
 
 RECORD = sweep_record(status="running", request={"seed": 1})
