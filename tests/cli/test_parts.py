@@ -40,7 +40,7 @@ def test_parts_gathered(words: list[str], tmp_path: Path, capsys: pytest.Capture
     assert code == 0
     run = run_of(tmp_path)
     assert "batches computed" in said
-    assert said.endswith(f"When every part has ended: layerscope gather {run}")
+    assert f"When every part has ended: layerscope gather {run}" in said
     code, said = ends(["status", str(run)], capsys)
     assert (code, "sweep, not running" in said) == (0, True)
     assert "1-of-2" in said

@@ -90,6 +90,8 @@ class _Worker:
     """Of the unit, at the last beat."""
     beat: Any = None
     """A question for progress that is not answered yet."""
+    asked: float = 0.0
+    """When it was last asked for progress, or given something to do."""
 
 
 @dataclass
@@ -202,13 +204,13 @@ class Schedule:
             opening.append(worker)
 
     def _give(self, worker: _Worker, unit: int, now: float) -> None:
-        worker.doing, worker.since, worker.unit, worker.done = "work", now, unit, 0.0
+        worker.doing, worker.since, worker.asked, worker.unit, worker.done = "work", now, now, unit, 0.0
         worker.question = self.pool.ask(worker.handle, "work", self._units[unit].content)
 
     def _ask_beats(self) -> None:
         for worker in self._workers:
-            if worker.doing == "work" and worker.beat is None and self.pool.now() - worker.since >= self.patience.beat:
-                worker.beat = self.pool.ask(worker.handle, "beat")
+            if worker.doing == "work" and worker.beat is None and self.pool.now() - worker.asked >= self.patience.beat:
+                worker.beat, worker.asked = self.pool.ask(worker.handle, "beat"), self.pool.now()
 
     def _hear(self, worker: _Worker, done: float) -> None:
         worker.beat = None
@@ -271,7 +273,8 @@ class Schedule:
             if limit is not None and now - worker.since > limit:
                 self.pool.kill(worker.handle)
                 self._lose(worker, f"no progress in {limit:.0f} s")
-        if all(worker.doing == "hello" and now - worker.since > self.patience.start for worker in self._workers):
+        waited = [now - worker.since for worker in self._workers if worker.doing == "hello"]
+        if waited and len(waited) == len(self._workers) and min(waited) > self.patience.start:
             raise RunError(
                 f"No worker could be started within {self.patience.start:.0f} s: the cluster has no room for one "
                 "(--workers, --gpus-per-worker and --cpus-per-worker say what is asked for). What is done is kept."
