@@ -42,6 +42,8 @@ WRITTEN = {  # options that are texts with a grammar of their own, and what does
     "--keep": ("²", "-1", "0.attn", "1-0", NINES),
     "--objective": ("ppl", ""),
     "--compile": ("maybe", ""),
+    "--shard": ("4/3", "0/1", "1/0", "", "²/3", "1", f"{NINES}/{NINES}", "-1/2"),
+    "--cluster": ("", "²", "head", "ray://", "ray://head", "head:²", f"head:{NINES}", "a b:1"),
 }
 
 
@@ -99,7 +101,7 @@ PARSER = get_command(app)
 
 
 def test_the_commands_are_walked_whole() -> None:
-    assert len({tuple(command) for command, _, _ in ALL}) == 19  # all but models and datasets, which take nothing
+    assert len({tuple(command) for command, _, _ in ALL}) == 21  # all but models and datasets, which take nothing
     assert {option for _, option, _ in ALL} >= {
         *WRITTEN,
         "--seed",

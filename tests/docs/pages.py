@@ -28,6 +28,8 @@ ORDER = (
     "contrast",
     "stability",
     "intervene",
+    "gather",
+    "status",
     "figures",
     "report",
     "models-and-datasets",

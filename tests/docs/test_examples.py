@@ -28,6 +28,8 @@ NEEDS = {
     "preference": ("sweep",),
     "words": ("sweep", "pos"),
     "export": ("sweep",),
+    "gather": ("sweep",),
+    "status": ("gather",),
     "compare": ("sweep", "pos", "export"),
     "stability": ("contrast",),
     "intervene": ("contrast",),

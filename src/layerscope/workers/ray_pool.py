@@ -19,7 +19,7 @@ from layerscope.workers.schedule import WorkerLostError
 from layerscope.workers.worker import Answer, Made, WorkerProcess
 
 _BEATS = "beats"
-_HOST_AND_PORT = re.compile(r"(?:ray://)?(?P<host>[^/:]+):(?P<port>\d{1,5})", re.ASCII)
+_HOST_AND_PORT = re.compile(r"(?:ray://)?(?P<host>[^/:\s]+):(?P<port>\d{1,5})", re.ASCII)
 _REACHED_IN = 10.0
 """Seconds."""
 
@@ -38,6 +38,8 @@ class Demand:
     """Of each worker; if None 1 beside GPUs, else all of the smallest node."""
 
     def __post_init__(self) -> None:
+        if self.address != "auto" and _HOST_AND_PORT.fullmatch(self.address) is None:
+            raise DataError(f"--cluster is auto, ray://HOST:PORT or HOST:PORT; got '{self.address}'.")
         for option, value, least in (
             ("--workers", self.workers, 1),
             ("--gpus-per-worker", self.gpus, 0),
