@@ -66,7 +66,7 @@ def test_a_killed_part_is_lost_and_a_living_one_runs(words: list[str], tmp_path:
     with with_others(run, "2-of-2"):
         _, said = ends(["status", str(run)], capsys)
     assert "sweep, running" in said
-    assert (said.count("running"), said.count("lost")) == (2, 1)
+    assert (said.count(" running"), said.count(" lost")) == (2, 1)
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_refusals(make, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="holds another run"):
         run_sweep_part(prepare_sweep(make("parts", batch_tokens=100)), Part(2, 2))
     (tmp_path / "texts.jsonl").write_text(json.dumps({"text": "Quite another text, of some length."}) + "\n")
-    with pytest.raises(RunError, match="Parts are gathered as they were asked for"):
+    with pytest.raises(RunError, match=r"was begun otherwise \(texts_sha256 was"):
         gather_sweep(prepared.directory.path)
 
 

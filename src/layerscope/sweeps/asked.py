@@ -49,11 +49,10 @@ def settle_again(
         RunError: it comes to another run here; the message names what differs.
     """
     prepared = prepare_sweep(request, device_type=device_type)
-    named = {"model": was.model, "dataset": was.dataset}
     prepared = replace(
         prepared,
-        request=replace(prepared.request, **named),
-        record=prepared.record.model_copy(update=named),
+        request=replace(prepared.request, model=was.model, dataset=was.dataset),
+        record=prepared.record.model_copy(update={"model": was.model, "dataset": was.dataset}),
         directory=directory,
     )
     differing = was.differing(prepared.record)

@@ -179,7 +179,7 @@ def _address() -> str:
     try:
         import ray
 
-        return str(ray.util.get_node_ip_address()) if ray.is_initialized() else "no address"
+        return str(ray.util.get_node_ip_address()) if ray.is_initialized() else "no address"  # type: ignore[no-untyped-call]
     except ModuleNotFoundError:
         return "no address"
 
