@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from layerscope.cli.ending import GOES_ON, exit_on_error
-from layerscope.cli.sweep import show_sweep
+from layerscope.cli.swept import show_sweep
 
 
 def main() -> None:

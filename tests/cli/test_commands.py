@@ -147,7 +147,7 @@ def test_the_published_command(wikitext_folder: Path, tmp_path: Path, experiment
 
 def test_the_published_options_and_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = {}
-    monkeypatch.setattr("layerscope.cli.sweep.show_sweep", lambda request: seen.update(request=request))
+    monkeypatch.setattr("layerscope.cli.swept.show_sweep", lambda request: seen.update(request=request))
     monkeypatch.setattr(sys, "argv", [str(PUBLISHED)])
     monkeypatch.delenv("LAYERSCOPE_DATA_DIR", raising=False)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import time
+import os
 from pathlib import Path
 
 import pytest
@@ -13,12 +12,13 @@ from layerscope.cli.main import main
 from layerscope.lock import with_others
 from layerscope.results.record import WorkerRecord
 from layerscope.results.workers import note_worker, noted_workers
+from layerscope.workers.status import read_status
+from tests.swept_files import write_texts
 
 
 @pytest.fixture
 def words(tiny_checkpoint: Path, tmp_path: Path) -> list[str]:
-    texts = tmp_path / "texts.jsonl"
-    texts.write_text("".join(json.dumps({"text": f"Text {n} of some length."}) + "\n" for n in range(12)))
+    texts = write_texts(tmp_path / "texts.jsonl", [f"Text {n} of some length." for n in range(12)])
     some = ["sweep", "--model", str(tiny_checkpoint), "--dataset", str(texts), "--experiment", "removal"]
     return [*some, "--batch-tokens", "90", "--output-dir", str(tmp_path / "out")]
 
@@ -69,6 +69,20 @@ def test_a_killed_part_is_lost_and_a_living_one_runs(words: list[str], tmp_path:
     assert (said.count(" running"), said.count(" lost")) == (2, 1)
 
 
+def test_rate_and_time_left_by_hand(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two of four batches, 90 s apart: one in 90 s, and two that are left take three minutes."""
+    ends([*words, "--shard", "1/2"], capsys)
+    run = run_of(tmp_path)
+    for number, path in enumerate(sorted((run / "scores").glob("shard-*"))):
+        os.utime(path, (1_000_000.0 + 90 * number,) * 2)
+    with with_others(run, "1-of-2"):
+        found = read_status(run)
+    assert (found.done, found.total, found.state) == (2, 4, "running")
+    assert found.a_minute == pytest.approx(60 / 90)
+    assert found.minutes_left == pytest.approx(3.0)
+    assert read_status(run).minutes_left is None, "nothing runs"
+
+
 @pytest.mark.parametrize(
     ("more", "expected"),
     [
@@ -105,4 +119,3 @@ def test_a_line_a_minute_where_no_terminal_is(monkeypatch: pytest.MonkeyPatch, c
         "Sweeping: 29% after 1 min, about 3 left",
         "Sweeping: 53% after 2 min, about 2 left",
     ]
-    assert time.monotonic() > 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -21,29 +20,20 @@ from layerscope.sweeps.record import SweepRecord
 from layerscope.sweeps.run import run_sweep
 from layerscope.workers.part import Part
 from tests.letter_pairs import pairs_of_names
+from tests.swept_files import contents, write_texts
 
 TEXTS = [f"Number {n} of the dogs saw {n + 3} old cats near the river." + " And more." * (n % 5) for n in range(24)]
 
 
 @pytest.fixture
 def make(tiny_checkpoint: Path, tmp_path: Path):
-    texts = tmp_path / "texts.jsonl"
-    texts.write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS), encoding="utf-8")
+    texts = write_texts(tmp_path / "texts.jsonl", TEXTS)
 
     def request(folder: str, **changes) -> SweepRequest:
         given = {"model": str(tiny_checkpoint), "dataset": str(texts), "output_dir": tmp_path / folder, "batch_tokens": 200}
         return SweepRequest(**{**given, **changes})
 
     return request
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Files of a run that hold numbers."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in ("manifest.json", "SHA256SUMS")
-    }
 
 
 @pytest.fixture
@@ -123,7 +113,7 @@ def test_refusals(make, tmp_path: Path) -> None:
     run_sweep_part(prepared, Part(1, 2))
     with pytest.raises(RunError, match="holds another run"):
         run_sweep_part(prepare_sweep(make("parts", batch_tokens=100)), Part(2, 2))
-    (tmp_path / "texts.jsonl").write_text(json.dumps({"text": "Quite another text, of some length."}) + "\n")
+    write_texts(tmp_path / "texts.jsonl", ["Quite another text, of some length."])
     with pytest.raises(RunError, match=r"was begun otherwise \(texts_sha256 was"):
         gather_sweep(prepared.directory.path)
 

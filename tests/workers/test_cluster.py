@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -27,6 +26,7 @@ from layerscope.sweeps.run import run_sweep
 from layerscope.workers.ray_pool import Demand
 from layerscope.workers.schedule import Patience
 from tests.letter_pairs import pairs_of_names
+from tests.swept_files import contents, write_texts
 from tests.workers.two_nodes import two_nodes, worker_processes
 
 pytestmark = pytest.mark.cluster
@@ -42,8 +42,7 @@ def cluster() -> Iterator[Any]:
 
 @pytest.fixture
 def make(tiny_checkpoint: Path, tmp_path: Path) -> Callable[..., SweepRequest]:
-    texts = tmp_path / "texts.jsonl"
-    texts.write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS), encoding="utf-8")
+    texts = write_texts(tmp_path / "texts.jsonl", TEXTS)
 
     def request(folder: str, **changes: Any) -> SweepRequest:
         given = {"model": str(tiny_checkpoint), "dataset": str(texts), "output_dir": tmp_path / folder, "batch_tokens": 400}
@@ -52,21 +51,14 @@ def make(tiny_checkpoint: Path, tmp_path: Path) -> Callable[..., SweepRequest]:
     return request
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    """Files of a run that hold numbers."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in ("manifest.json", "SHA256SUMS")
-    }
-
-
 def in_one_process(request: SweepRequest) -> Path:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as each worker has
-    prepared = prepare_sweep(request)
-    run_sweep(prepared)
-    torch.set_num_threads(threads)
+    try:
+        prepared = prepare_sweep(request)
+        run_sweep(prepared)
+    finally:
+        torch.set_num_threads(threads)
     return prepared.directory.path
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from layerscope.cli.console import FIGURES, languages_of
-from layerscope.cli.sweep import show_gathered
+from layerscope.cli.swept import show_gathered
 
 
 def gather(

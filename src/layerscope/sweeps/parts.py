@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from layerscope.engine.batching import Shard
 from layerscope.errors import DataError, RunError
 from layerscope.progress import Advance, Progress, nobody_asks
 from layerscope.results.directory import RunDirectory
@@ -48,8 +49,7 @@ def run_sweep_part(prepared: PreparedSweep, part: Part, *, progress: Progress = 
             "--until-ci and --shard out, or take --cluster."
         )
     own = as_writer(prepared, part.name)
-    directory, shards = own.directory, prepared.shards
-    mine = [shards[index] for index in part.choose([float(shard.padded_tokens) for shard in shards])]
+    directory, mine = own.directory, shards_of(prepared, part)
     with directory.with_others(part.name):
         if directory.check_resumable(SweepRecord, prepared.record, package_versions(), own=OWN):
             return 0
@@ -65,6 +65,11 @@ def run_sweep_part(prepared: PreparedSweep, part: Part, *, progress: Progress = 
             n_all, n_left = (sum(shard.padded_tokens for shard in some) for some in (mine, pending))
             worker.score(pending, _progress(prepared, part, n_left, n_all, progress))
     return len(pending)
+
+
+def shards_of(prepared: PreparedSweep, part: Part) -> list[Shard]:
+    """The batches that are a part's."""
+    return [prepared.shards[index] for index in part.choose([float(shard.padded_tokens) for shard in prepared.shards])]
 
 
 def _join(prepared: PreparedSweep, opened: Opened) -> None:

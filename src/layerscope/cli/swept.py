@@ -1,0 +1,304 @@
+"""A sweep as the terminal shows it: the plan, progress, a table when it is done; here, in parts or on a cluster."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from layerscope.cli.console import consoles, draw, draw_missing, progress_bar, say, with_figures
+from layerscope.errors import DataError, printable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from layerscope.bilingual import Language
+    from layerscope.progress import Progress
+    from layerscope.sweeps.prepare import PreparedSweep, SweepRequest
+    from layerscope.workers.ray_pool import Demand
+
+
+def show_sweep(
+    request: SweepRequest, *, dry_run: bool = False, force: bool = False, languages: Sequence[Language] | None = None
+) -> None:
+    """Prepare and run a sweep, with progress on standard error and the result on standard output."""
+    from layerscope.sweeps.prepare import check_memory, prepare_sweep
+    from layerscope.sweeps.run import run_sweep
+
+    errors, _ = _quiet_consoles()
+    with errors.status("Reading the model's configuration and the texts …"):
+        prepared = prepare_sweep(request)
+    if dry_run:
+        _show_plan(consoles()[1], prepared)
+        check_memory(prepared)
+        return
+    _show_run(prepared, lambda progress: run_sweep(prepared, force=force, progress=progress), languages)
+
+
+def show_cluster_sweep(
+    request: SweepRequest, demand: Demand, *, dry_run: bool, force: bool, languages: Sequence[Language] | None
+) -> None:
+    """As ``show_sweep``, with the workers of a cluster."""
+    from layerscope.sweeps.on_cluster import cluster_sweep, run_cluster_sweep
+
+    errors, out = _quiet_consoles()
+    with ExitStack() as stack:
+        with errors.status("Connecting to the cluster, reading the model's configuration and the texts …"):
+            sweep = stack.enter_context(cluster_sweep(request, demand))
+        say(out, f"Cluster: {sweep.size.workers} worker(s), each with {sweep.size.gpus} GPU(s) and {sweep.size.cpus} CPU(s)")
+        if dry_run:
+            _show_plan(out, sweep.prepared)
+            return
+        _show_run(sweep.prepared, lambda progress: run_cluster_sweep(sweep, force=force, progress=progress), languages)
+
+
+def _quiet_consoles() -> tuple[Console, Console]:
+    from layerscope.engine.allocator import keep_freed_memory
+    from layerscope.models.quiet import quieten_transformers
+
+    quieten_transformers()
+    keep_freed_memory()
+    return consoles()
+
+
+def _show_run(prepared: PreparedSweep, run: Callable[[Progress], bool], languages: Sequence[Language] | None) -> None:
+    errors, out = consoles()
+    with progress_bar(errors, "Loading the model …", on_start=lambda: _show_plan(out, prepared)) as progress:
+        ran = run(progress)
+    if not ran:
+        draw_missing(errors, prepared.directory.path, languages, of="layers")
+        say(out, f"Already finished: {prepared.directory.path} (--force runs it again).")
+        return
+    draw(errors, prepared.directory.path, languages, of="layers")
+    _show_result(out, prepared, with_figures("Results", languages))
+
+
+def show_part(request: SweepRequest, written: str, *, dry_run: bool, force: bool) -> None:
+    """Do one part of a sweep, with progress on standard error and what is next on standard output."""
+    from layerscope.sweeps.parts import run_sweep_part, shards_of
+    from layerscope.sweeps.prepare import prepare_sweep
+    from layerscope.workers.part import Part
+
+    part = Part.parse(written)
+    if force:
+        raise DataError(f"--force replaces a whole run, and --shard {written} is a part of one: delete its directory first.")
+    errors, out = _quiet_consoles()
+    with errors.status("Reading the model's configuration and the texts …"):
+        prepared = prepare_sweep(request)
+    n_mine = len(shards_of(prepared, part))
+    said = f"Part {part.number} of {part.of}: {n_mine} of {len(prepared.shards)} batches"
+    if dry_run:
+        _show_plan(out, prepared)
+        say(out, said)
+        return
+    with progress_bar(errors, "Loading the model …", on_start=lambda: say(out, said)) as progress:
+        n_done = run_sweep_part(prepared, part, progress=progress)
+    rest = "" if n_done == n_mine else f", {n_mine - n_done} were there already"
+    say(out, f"Part {part.number} of {part.of}: {n_done} batches computed{rest}: {prepared.directory.path}")
+    say(out, f"When every part has ended: layerscope gather {prepared.directory.path}")
+
+
+def show_gathered(run: Path, languages: Sequence[Language] | None) -> None:
+    """Gather the parts of a sweep, and show what a sweep shows."""
+    errors, out = consoles()
+    from layerscope.sweeps.parts import gather_sweep
+
+    with errors.status("Gathering …"):
+        prepared = gather_sweep(run)
+    draw(errors, run, languages, of="layers")
+    _show_result(out, prepared, with_figures("Results", languages))
+
+
+def _show_plan(console: Console, prepared: PreparedSweep) -> None:
+    plan, memory, corpus = prepared.plan, prepared.memory, prepared.corpus
+    share = plan.layer_runs / plan.layer_runs_without_sharing
+    n_tokens = sum(window.n_tokens for window in corpus.windows)
+    texts = [shard for some in prepared.rounds for shard in some.shards]
+    n_batches, padded = len(texts), sum(shard.padded_tokens for shard in texts)
+    weights = "unknown" if memory.weights is None else _gib(memory.weights)
+    say(
+        console,
+        f"{prepared.source.name} ({plan.n_layers} layers, {prepared.record.dtype}) on {prepared.request.dataset}, "
+        f"protocol {prepared.record.protocol}\n"
+        f"Plan: {len(plan.variants)} variants, intact included, as {plan.layer_runs:,} layer runs a batch "
+        f"({share:.0%} of {plan.layer_runs_without_sharing:,} without shared prefixes)\n"
+        f"Text: {len(corpus.windows):,} texts, {n_tokens:,} tokens, {prepared.n_scored:,} scored, "
+        f"in {n_batches} batches of {padded:,} positions in all{_until(prepared)}\n"
+        f"{_pairs_line(prepared)}{_lens_line(prepared)}"
+        f"Memory: about {_gib(memory.total)} (weights {weights}, states {_gib(memory.states)}, "
+        f"scoring {_gib(memory.scoring)}{f', tuned lens {_gib(memory.lens)}' if memory.lens else ''})\n"
+        f"Results: {prepared.directory.path}",
+    )
+
+
+def _pairs_line(prepared: PreparedSweep) -> str:
+    """Pairs that are scored, and those that are not."""
+    if prepared.pairs is None:
+        return ""
+    reasons = "; ".join(f"{n:,} left out: {reason}" for reason, n in prepared.pairs.left_out.items())
+    return (
+        f"Pairs: {len(prepared.pairs.pairs):,}, protocol {prepared.pairs.protocol.name}, in {len(prepared.pairs.shards)} "
+        f"batches{f' ({reasons})' if reasons else ''}\n"
+    )
+
+
+def _lens_line(prepared: PreparedSweep) -> str:
+    """The tuned lens, and how it is told that it belongs to this model."""
+    lens = prepared.lens
+    if lens is None:
+        return ""
+    checked = "checked by the hash of the unembedding" if lens.unembed_hash else "no hash: only its size is compared"
+    return f"Tuned lens: {printable(lens.folder)}, of {printable(lens.base_model)} ({checked})\n"
+
+
+def _until(prepared: PreparedSweep) -> str:
+    """When a run may stop before its last text."""
+    if prepared.request.until_ci is None:
+        return ""
+    return (
+        f", or fewer: until every interval is within ±{prepared.request.until_ci:g} nats, at most {len(prepared.rounds)} looks"
+    )
+
+
+def _show_result(console: Console, prepared: PreparedSweep, what: str) -> None:
+    from layerscope.sweeps.analysis.few_texts import few_texts
+    from layerscope.sweeps.tables import LAYERS, PROXIES
+
+    layers = prepared.directory.read_table(LAYERS).to_pandas()
+    proxies = prepared.directory.read_table(PROXIES).to_pandas()
+    console.print(_layers_table(layers, prepared, width=console.width))
+    if prepared.request.until_ci is not None:
+        say(console, _precision(prepared, prepared.request.until_ci))
+    for line in _findings(layers, proxies, prepared.record.dtype):
+        say(console, line)
+    if prepared.lens is not None and prepared.lens.unembed_hash is None:
+        say(
+            console,
+            "The tuned lens has no hash of an unembedding: that it belongs to this model is told by its size alone.",
+        )
+    if (warning := few_texts(int(layers["documents"].iloc[0]))) is not None:
+        say(console, warning.en)
+    if prepared.pairs is not None:
+        say(console, _preferred(prepared))
+    _show_unscored(console, prepared)
+    say(console, f"{what}: {prepared.directory.path}")
+
+
+def _preferred(prepared: PreparedSweep) -> str:
+    """What the intact model makes of the pairs, and which command says what variants make of them."""
+    from layerscope.sweeps.pair_tables import PREFERENCE
+
+    rows = prepared.directory.read_table(PREFERENCE).to_pandas()
+    is_shown = (rows["variant"].astype(str) == "intact") & (rows["unit"].astype(str) == "sentence")
+    (intact,) = rows[is_shown & (rows["kind"].astype(str) == "all")].to_dict("records")
+    return (
+        f"Pairs: the intact model finds the right sentence likelier in {intact['accuracy']:.1%} of {intact['pairs']:,} (margin "
+        f"{intact['margin_nats']:+.3g} nats); what each variant does to that: layerscope preference {prepared.directory.path}"
+    )
+
+
+def _layers_table(layers: pd.DataFrame, prepared: PreparedSweep, *, width: int) -> Table:
+    """The layers table as wide as the terminal allows: KL and block influence need 100 columns."""
+    is_wide = width >= 100
+    table = Table(
+        title=Text(
+            f"{prepared.source.name} on {prepared.request.dataset}: {int(layers['tokens_scored'].iloc[0]):,} tokens of "
+            f"{int(layers['documents'].iloc[0]):,} texts"
+        ),
+        caption="ΔNLL: variant − intact, nats per token; interval over texts",
+        box=box.SIMPLE_HEAD,
+    )
+    table.add_column("variant", overflow="fold")
+    for name in ("perplexity", "ΔNLL", "95% interval", "top-1", "agree", *(("KL", "block influence") if is_wide else ())):
+        table.add_column(name, justify="right", no_wrap=True)
+    family = layers["family"].iloc[0]
+    for row in layers.to_dict("records"):
+        if row["family"] != family:
+            table.add_section()
+            family = row["family"]
+        is_intact = row["family"] == "intact"
+        if row["tokens_not_finite"]:
+            table.add_row(row["variant"], "not finite", *["-"] * (len(table.columns) - 2))
+            continue
+        low, high = row["delta_nll_low_nats"], row["delta_nll_high_nats"]
+        cells = [
+            row["variant"],
+            f"{row['ppl']:,.2f}" if row["ppl"] < 1e6 else f"{row['ppl']:.2e}",
+            "-" if is_intact else f"{row['delta_nll_nats']:+.3f}",
+            "-" if is_intact or not math.isfinite(low) else f"{low:+.3f} {high:+.3f}",
+            f"{row['top1_accuracy']:.3f}",
+            f"{row['agreement']:.3f}",
+        ]
+        if is_wide:
+            cells += [f"{row['kl_nats']:.4f}", "-" if is_intact else f"{row['block_influence']:.3f}"]
+        table.add_row(*cells)
+    return table
+
+
+def _precision(prepared: PreparedSweep, asked: float) -> str:
+    """How many texts it took to make every interval as narrow as asked for, or that the cap came first."""
+    from layerscope.sweeps.tabulating import precision_reached
+
+    found = precision_reached(prepared, asked)
+    if found.reached_nats is None:
+        return f"No interval could be computed from {found.documents:,} texts."
+    widest = f"the widest interval is ±{found.reached_nats:.3g} nats ({found.widest})"
+    looked = f"intervals hold for up to {found.looks} looks"
+    if found.reached_nats <= found.asked_nats:
+        return f"Stopped after {found.documents:,} of {found.cap:,} texts: {widest}; {looked}."
+    return f"All {found.cap:,} texts taken and ±{found.asked_nats:g} nats not reached: {widest}; {looked}."
+
+
+def _findings(layers: pd.DataFrame, proxies: pd.DataFrame, dtype: str) -> list[str]:
+    """A line a family, and one of the variants that overflowed."""
+    from layerscope.sweeps.analysis.findings import family_finding
+
+    lines = []
+    for family in dict.fromkeys(layers["family"]):
+        rows = layers[layers["family"] == family]
+        if family == "intact" or len(rows) < 3:
+            continue
+        rho = proxies.loc[(proxies["family"] == family) & (proxies["proxy"] == "block_influence"), "spearman"].max()
+        note = "" if math.isnan(rho) else f" Block influence ranks them with ρ = {rho:.2f}."
+        lines.append(f"{family}: {family_finding(rows).en}{note}")
+    broken = layers[layers["tokens_not_finite"] > 0]
+    if len(broken):
+        n_tokens = int(layers["tokens_scored"].iloc[0])
+        named = ", ".join(
+            f"{row['variant']} ({row['tokens_not_finite']:,} of {n_tokens:,} tokens)"
+            for row in broken.head(5).to_dict("records")
+        )
+        more = f" and {len(broken) - 5} more" if len(broken) > 5 else ""
+        lines.append(f"Not finite in {dtype}: {named}{more}; a wider --dtype may have numbers for them.")
+    return lines
+
+
+def _show_unscored(console: Console, prepared: PreparedSweep) -> None:
+    from layerscope.sweeps.tables import DOCUMENTS
+    from layerscope.sweeps.tabulating import unscored_summary
+
+    n_used = prepared.directory.read_table(DOCUMENTS).num_rows  # fewer than were drawn where the intervals were narrow enough
+    unscored = unscored_summary(replace(prepared.corpus, windows=prepared.corpus.windows[:n_used]))
+    silent, names = unscored.texts_without_a_scored_token, unscored.their_names
+    shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+    counted = (
+        (silent, f"{silent:,} texts without a token to score ({shown})"),
+        (n := unscored.first_tokens_without_context, f"{n:,} first tokens (no BOS before them)"),
+        (n := unscored.tokens_past_the_context_length, f"{n:,} tokens past the context length"),
+        (n := unscored.tokens_of_the_dropped_tail, f"{n:,} tokens of the dropped tail"),
+    )
+    there = [text for count, text in counted if count]
+    if there:
+        say(console, f"Not scored: {'; '.join(there)}.")
+
+
+def _gib(n_bytes: int) -> str:
+    return f"{n_bytes / 2**30:.2f} GiB"

@@ -1,0 +1,22 @@
+"""What tests of parts and clusters share: texts as a file, and the files of a run that hold numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def write_texts(path: Path, texts: Sequence[str]) -> Path:
+    """JSON Lines of texts."""
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
+    return path
+
+
+def contents(run: Path) -> dict[str, bytes]:
+    """Of every file but those that say who wrote it."""
+    return {
+        path.relative_to(run).as_posix(): path.read_bytes()
+        for path in sorted(run.rglob("*"))
+        if path.is_file() and path.name not in ("manifest.json", "SHA256SUMS")
+    }
