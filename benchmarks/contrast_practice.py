@@ -16,11 +16,12 @@ import torch
 from benchmarks.common import MODEL, in_turn, parser, ratios, real_decoder, record, spread, timed
 from layerscope.contrasts.engine.groups import ContrastPlan
 from layerscope.contrasts.engine.pair_batches import can_share
-from layerscope.contrasts.group_runs import run_groups
+from layerscope.contrasts.group_runs import GroupRunner
+from layerscope.contrasts.groups import units_of
 from layerscope.contrasts.placebos import PlaceboMaker
 from layerscope.contrasts.prepare import ContrastRequest, PreparedContrast, prepare_contrast
 from layerscope.contrasts.reference import ReferenceText, find_reference
-from layerscope.contrasts.run import placebo_maker
+from layerscope.contrasts.worker import placebo_maker
 from layerscope.engine.allocator import keep_freed_memory
 from layerscope.models.decoder import Decoder
 from layerscope.models.loading import LoadOptions
@@ -73,7 +74,9 @@ def _activations(decoder: Decoder, sentence: str) -> dict[int, dict[int, float]]
 def all_at_once(prepared: PreparedContrast, sites: SiteMap, plan: ContrastPlan, maker: PlaceboMaker) -> None:
     """Our way, placebos included, into a fresh run directory."""
     prepared.directory.clear()
-    run_groups(prepared, sites, plan, maker, lambda *_: None)
+    runner = GroupRunner(prepared, sites, plan, maker)
+    for unit in units_of(prepared.groups):
+        runner.compare(unit, lambda *_: None)
 
 
 def main() -> None:

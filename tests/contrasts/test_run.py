@@ -22,8 +22,9 @@ from layerscope.contrasts.groups import PARTS, file_pairs, group_pairs, template
 from layerscope.contrasts.prepare import ContrastRequest, prepare_contrast
 from layerscope.contrasts.record import ContrastRecord, GroupRecord
 from layerscope.contrasts.reference import ReferenceText, find_reference
-from layerscope.contrasts.run import placebo_maker, run_contrast
+from layerscope.contrasts.run import run_contrast
 from layerscope.contrasts.tables import BLOCKS, DIFFERENCES, GROUPS, MOVEMENT, PAIRS, PREDICTIONS, REFERENCE, VALUES
+from layerscope.contrasts.worker import placebo_maker
 from layerscope.errors import DataError, ModelError, PairError, RunError
 from layerscope.models.loading import LoadOptions
 from layerscope.models.sites import SiteMap
@@ -119,10 +120,10 @@ def test_a_run_leaves_every_table_as_declared_and_the_engines_numbers(request_fo
     assert record.groups["tense"] == GroupRecord(role="grammar", pairs=24, unusable=0)
     assert record.groups["tense-placebo"] == GroupRecord(role="placebo", pairs=None, unusable=0)
     assert record.placebos_matched_at == "resid_post/edit+1"
-    # neighbours of both references, and as many placebos as there are pairs: what is not found counts as done
-    total = prepared.n_pairs + 16 + 48
-    assert ("Finding placebos: tense", 24, 24) in said
-    compared = [one for one in said if one[0].startswith("Comparing")]
+    # neighbours of both references, and placebos of all pairs, found and compared: what is not found counts as done
+    total = prepared.n_pairs + 16 + 48 + 48
+    assert ("Finding placebos: tense", total - 48, total) in said
+    compared = [one for one in said if not one[0].startswith("Measuring")]
     assert {one[2] for one in compared} == {total}
     assert [one[1] for one in compared] == sorted(one[1] for one in compared)
     assert compared[-1][1] == total
@@ -135,8 +136,8 @@ def test_a_run_leaves_every_table_as_declared_and_the_engines_numbers(request_fo
     tables = tables_of(prepared)
     maker = placebo_maker(prepared, sites, reference, share=can_share(sites))
     scales: tuple[LocalScale, ...] = ()
-    first_pair = 0
-    groups, starts = [], {}
+    first_pairs = dict(zip(names, (0, 16, 32, 40, 41, 42, 66, 90, 114), strict=True))  # by hand: 8 + 8, 8 + 8, 8, 1, 1, 24, …
+    groups = []
     for group in prepared.groups:
         if group.role == "placebo":
             continue
@@ -192,9 +193,9 @@ def test_a_run_leaves_every_table_as_declared_and_the_engines_numbers(request_fo
         # pairs
         rows = tables["pairs"][tables["pairs"]["group"] == group.name]
         n = len(group.checked)
-        np.testing.assert_array_equal(rows["pair"], np.arange(first_pair, first_pair + n))
+        numbers = first_pairs[group.name] + (np.arange(n) if group.members is None else group.members)
+        np.testing.assert_array_equal(rows["pair"], numbers)
         assert rows["id"].tolist() == [one.pair.id for one in group.checked]
-        starts[group.name] = first_pair
         if group.placebo_of is None:
             assert rows["placebo_of"].isna().all()
         else:
@@ -202,25 +203,24 @@ def test_a_run_leaves_every_table_as_declared_and_the_engines_numbers(request_fo
             assert set(base["group"]) <= {group.placebo_of}
             assert rows["sentence1"].tolist() == base["sentence1"].tolist()
             assert rows["block"].tolist() == base["block"].tolist()
-            np.testing.assert_array_equal(rows["placebo_of"].to_numpy(), starts[group.placebo_of] + group.members)
+            np.testing.assert_array_equal(rows["placebo_of"].to_numpy(), first_pairs[group.placebo_of] + group.members)
         np.testing.assert_allclose(rows["edit_nll1_nats"], measures.edit_nll_nats[0], rtol=1e-5)
         rest = np.nansum(measures.nll_nats, axis=2)
         np.testing.assert_allclose(rows["rest_nll2_nats"], rest[1], rtol=1e-5)
         whole = measures.edit_nll_nats + rest
         expected_side = np.where(whole[0] < whole[1], 1.0, np.where(whole[1] < whole[0], 2.0, np.nan))
         np.testing.assert_array_equal(rows["prefers"].to_numpy(dtype=float), expected_side)
-        found = tables["predictions"][tables["predictions"]["pair"].between(first_pair, first_pair + n - 1)]
-        at = (found["pair"].to_numpy() - first_pair, found["distance"].to_numpy())
+        found = tables["predictions"][tables["predictions"]["pair"].isin(numbers)]
+        at = (np.searchsorted(numbers, found["pair"]), found["distance"].to_numpy())
         assert len(found) == np.isfinite(measures.kl_nats).sum()
         np.testing.assert_allclose(found["kl_nats"], measures.kl_nats[at], rtol=1e-5)
         np.testing.assert_allclose(found["nll2_nats"].to_numpy(dtype=float), measures.nll_nats[1][at], rtol=1e-5)
-        found = tables["movement"][tables["movement"]["pair"].between(first_pair, first_pair + n - 1)]
+        found = tables["movement"][tables["movement"]["pair"].isin(numbers)]
         position = found["position"].map(POSITIONS.index).astype(int).to_numpy()
-        at = (found["pair"].to_numpy() - first_pair, position, found["layer"].to_numpy())
+        at = (np.searchsorted(numbers, found["pair"]), position, found["layer"].to_numpy())
         np.testing.assert_allclose(found["size_before"], measures.size[at], rtol=1e-5)
         np.testing.assert_allclose(found["size_after"], measures.size[:, :, 1:][at], rtol=1e-5)
         np.testing.assert_allclose(found["toward_first"].to_numpy(dtype=float), measures.toward_first[at], rtol=1e-5)
-        first_pair += n
     assert not (directory.path / "values").exists(), "they are kept only where they are asked for"
     told = tables["groups"].set_index("group")
     assert told["placebo_of"].dropna().to_dict() == {f"{name}-placebo": name for name in ("subject", "tense")}
@@ -258,7 +258,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(request_for, tmp_path: Path) -> 
     found = {f"Finding placebos: {name}" for name in ("subject", "tense")}  # the same ones: it is not known which they were
     assert set(ran) == {f"Comparing pairs: {name}" for name in again} | found
     untouched = {file.name for file, at in kept.items() if file.stat().st_mtime_ns == at}
-    assert untouched == {f"shard-{n:05d}.parquet" for n in (2, 3, 4, 6, 7)}
+    assert untouched == {f"shard-{n:05d}.parquet" for n in (0, 1, 2, 3, 4, 6, 7)}
     assert killed.directory.record(ContrastRecord).status == "finished"
     one, other = tables_of(whole, VALUES), tables_of(killed, VALUES)
     assert one.keys() == other.keys()

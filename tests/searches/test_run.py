@@ -15,7 +15,7 @@ import pytest
 from layerscope.errors import RunError
 from layerscope.paths.path import LayerPath
 from layerscope.results.directory import RunDirectory
-from layerscope.searches import rehearsal, run
+from layerscope.searches import rehearsal, run, worker
 from layerscope.searches.prepare import PreparedSearch
 from layerscope.searches.record import SearchRecord
 from layerscope.searches.rehearsal import Dice, rehearse
@@ -235,7 +235,7 @@ def test_a_run_killed_before_its_tables_ends_the_same(
 
     prepared = prepared_in(finished["greedy"].request.output_dir.parent, tiny_checkpoint, draws=2, output_dir=tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(run, at, dies)
+        patch.setattr(worker if at == "time_paths" else run, at, dies)
         with pytest.raises(KilledError):
             run_search(prepared)
     assert run_search(prepared)

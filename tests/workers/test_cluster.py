@@ -105,15 +105,15 @@ def while_running(run: Path, after: int, do: Callable[[], None]) -> threading.Th
     return thread
 
 
-def kill_one(seed: int) -> None:
+def kill_one(cluster: Any, seed: int) -> None:
     """The one that has worked most, or all of them."""
-    processes = sorted(worker_processes(), key=lambda one: -one.cpu_times().user)
+    processes = sorted(worker_processes(cluster), key=lambda one: -one.cpu_times().user)
     for process in processes[: 1 if seed % 3 else None]:
         process.send_signal(signal.SIGKILL)
 
 
-def suspend_all() -> None:
-    for process in worker_processes():
+def suspend_all(cluster: Any) -> None:
+    for process in worker_processes(cluster):
         process.suspend()
 
 
@@ -126,7 +126,7 @@ def test_a_worker_that_is_killed_changes_no_number(make, cluster, seed: int) -> 
     whole = in_one_process(make("whole"))
     shared = prepare_sweep(make("shared")).directory.path
     n_shards = record_of(whole).plan.shards
-    thread = while_running(shared, random.Random(seed).randrange(1, n_shards - 4), lambda: kill_one(seed))
+    thread = while_running(shared, random.Random(seed).randrange(1, n_shards - 4), lambda: kill_one(cluster, seed))
     on_cluster(make("shared"), cluster)
     thread.join()
     assert contents(shared) == contents(whole)
@@ -139,7 +139,7 @@ def test_a_worker_that_is_killed_changes_no_number(make, cluster, seed: int) -> 
 def test_a_worker_that_hangs_is_replaced(make, cluster) -> None:
     whole = in_one_process(make("whole"))
     shared = prepare_sweep(make("shared")).directory.path
-    thread = while_running(shared, 3, suspend_all)
+    thread = while_running(shared, 3, lambda: suspend_all(cluster))
     on_cluster(make("shared"), cluster, patience=Patience(work=10.0, beat=1.0))
     thread.join()
     assert contents(shared) == contents(whole)
@@ -200,5 +200,5 @@ def test_no_cluster_at_the_address(make) -> None:
 
 
 def test_nothing_of_layerscope_runs_after_a_run(cluster) -> None:
-    psutil.wait_procs(worker_processes(), timeout=20)
-    assert worker_processes() == []
+    psutil.wait_procs(worker_processes(cluster), timeout=20)
+    assert worker_processes(cluster) == []

@@ -115,3 +115,32 @@ def test_parts_are_equal_as_far_as_their_units_are() -> None:
     for wrong in ("", "0/3", "3", "1/0", "-1/3", "1/3/4", "a/b", "2/1"):
         with pytest.raises(DataError, match="--shard is I/N"):
             Part.parse(wrong)
+
+
+def test_a_unit_goes_to_the_worker_that_has_at_hand_what_it_needs() -> None:
+    """In each round of work of one length, whoever did a thing before does it again; a lost worker's things go to others."""
+
+    class Watched(ImaginedPool):
+        def ask(self, worker: int, what: str, *given: int):
+            if what == "work":
+                self.rounds[-1][given[0]] = worker
+            return super().ask(worker, what, *given)
+
+    pool = Watched([10.0] * 6, per_node=1)
+    pool.rounds = []
+    schedule = Schedule(pool, 3, lambda hello: hello, Patience(beat=1e6, work=1e7))
+    schedule.open()
+    for order in ([0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0], [2, 0, 4, 1, 5, 3]):
+        pool.rounds.append({})
+        schedule.run([Unit(10.0, number, at=number) for number in order], lambda *_: None)
+        if len(pool.rounds) == 1:  # the first round began before all workers were there
+            schedule.run([Unit(10.0, number, at=number) for number in order], lambda *_: None)
+    assert pool.rounds[1] == pool.rounds[2]
+    assert set(pool.rounds[2].values()) == {0, 1, 2}
+    lost = pool.rounds[2][0]
+    pool.kill(lost)
+    pool.rounds.append({})
+    schedule.run([Unit(10.0, number, at=number) for number in range(6)], lambda *_: None)
+    kept = {number: worker for number, worker in pool.rounds[2].items() if worker != lost}
+    assert sum(pool.rounds[3][number] == worker for number, worker in kept.items()) >= len(kept) - 1
+    assert lost not in pool.rounds[3].values()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +33,18 @@ def two_nodes(n_nodes: int = 2) -> Iterator[Any]:
             cluster.shutdown()
 
 
-def worker_processes() -> list[psutil.Process]:
-    """Of all clusters here, those that hold a worker of layerscope."""
+def worker_processes(cluster: Any) -> list[psutil.Process]:
+    """Of a cluster, those that hold a worker of layerscope."""
     found = []
-    for process in psutil.process_iter(["cmdline"]):
-        words = process.info["cmdline"] or []
-        if words and words[0].startswith("ray::WorkerProcess"):
-            found.append(process)
+    for node in cluster.list_all_nodes():
+        for raylet in node.all_processes.get("raylet", ()):
+            with suppress(psutil.NoSuchProcess):
+                found += [one for one in psutil.Process(raylet.process.pid).children(recursive=True) if _is_worker(one)]
     return sorted(found, key=lambda one: one.pid)
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+        words = process.cmdline()
+        return bool(words) and words[0].startswith("ray::WorkerProcess")
+    return False

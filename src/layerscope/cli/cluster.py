@@ -9,7 +9,7 @@ import typer
 from layerscope.errors import DataError
 
 if TYPE_CHECKING:
-    from layerscope.workers.ray_pool import Demand
+    from layerscope.workers.ray_pool import Demand, Size
 
 CLUSTER = typer.Option(help="auto (a Ray cluster that runs, else this machine) or ray://host:port (extra 'cluster').")
 WORKERS = typer.Option(help="Workers on the cluster; as many as there is room for if not given.")
@@ -36,3 +36,8 @@ def asked_of_cluster(
     if shard is not None:
         raise DataError("--cluster gives the work out itself, --shard is for schedulers that do not: leave one of them out.")
     return Demand(cluster, workers, gpus, cpus)
+
+
+def told_size(size: Size) -> str:
+    """How many workers there will be, and how large they are."""
+    return f"Cluster: {size.workers} worker(s), each with {size.gpus} GPU(s) and {size.cpus} CPU(s)"

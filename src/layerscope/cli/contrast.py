@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from layerscope.cli.cluster import CLUSTER, CPUS_PER_WORKER, GPUS_PER_WORKER, WORKERS, asked_of_cluster, told_size
 from layerscope.cli.console import consoles, progress_bar, say, split_names
 from layerscope.cli.model_options import (
     BOS,
@@ -28,6 +32,7 @@ from layerscope.reading import whole_number
 
 if TYPE_CHECKING:
     from layerscope.contrasts.prepare import ContrastRequest, PreparedContrast
+    from layerscope.workers.ray_pool import Demand
 
 
 def contrast(
@@ -70,6 +75,10 @@ def contrast(
         bool, typer.Option("--stream", help="Read each layer's weights from disk as it runs: for models larger than memory.")
     ] = False,
     batch_tokens: Annotated[int | None, typer.Option(help="Positions a batch, pads included; by device if not given.")] = None,
+    cluster: Annotated[str | None, CLUSTER] = None,
+    workers: Annotated[int | None, WORKERS] = None,
+    gpus_per_worker: Annotated[int | None, GPUS_PER_WORKER] = None,
+    cpus_per_worker: Annotated[int | None, CPUS_PER_WORKER] = None,
     output_dir: Annotated[Path, typer.Option(help="Where run directories go.")] = Path("results"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the pairs and groups and do not run.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Run again, and replace what the run directory holds.")] = False,
@@ -99,7 +108,8 @@ def contrast(
         batch_tokens=batch_tokens,
         output_dir=output_dir,
     )
-    show_contrast(request, dry_run=dry_run, force=force)
+    demand = asked_of_cluster(cluster, workers=workers, gpus=gpus_per_worker, cpus=cpus_per_worker)
+    show_contrast(request, demand, dry_run=dry_run, force=force)
 
 
 def _layer(text: str) -> int:
@@ -109,9 +119,19 @@ def _layer(text: str) -> int:
     return number
 
 
-def show_contrast(request: ContrastRequest, *, dry_run: bool = False, force: bool = False) -> None:
-    """Prepare and run a contrast, with progress on standard error and the result on standard output."""
+def show_contrast(
+    request: ContrastRequest, demand: Demand | None = None, *, dry_run: bool = False, force: bool = False
+) -> None:
+    """Prepare and run a contrast, with progress on standard error and the result on standard output.
+
+    Args:
+        request: what is asked for.
+        demand: the cluster that does it; this process if None.
+        dry_run: show what would run.
+        force: replace whatever the run directory holds.
+    """
     errors, out = consoles()
+    from layerscope.contrasts.on_cluster import cluster_contrast, run_cluster_contrast
     from layerscope.contrasts.prepare import prepare_contrast
     from layerscope.contrasts.run import run_contrast
     from layerscope.engine.allocator import keep_freed_memory
@@ -119,13 +139,23 @@ def show_contrast(request: ContrastRequest, *, dry_run: bool = False, force: boo
 
     quieten_transformers()
     keep_freed_memory()
-    with errors.status("Reading the pairs …"):
-        prepared = prepare_contrast(request)
-    _show_plan(out, prepared)
-    if dry_run:
-        return
-    with progress_bar(errors, "Loading the model …") as progress:
-        ran = run_contrast(prepared, force=force, progress=progress)
+    with ExitStack() as stack:
+        run: Callable[..., bool]
+        with errors.status("Reading the pairs …"):
+            if demand is None:
+                prepared = prepare_contrast(request)
+                run = partial(run_contrast, prepared, force=force)
+            else:
+                shared = stack.enter_context(cluster_contrast(request, demand))
+                prepared = shared.prepared
+                run = partial(run_cluster_contrast, shared, force=force)
+        if demand is not None:
+            say(out, told_size(shared.size))
+        _show_plan(out, prepared)
+        if dry_run:
+            return
+        with progress_bar(errors, "Loading the model …") as progress:
+            ran = run(progress=progress)
     path = prepared.directory.path
     if not ran:
         say(out, f"Already finished: {path} (--force runs it again).")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from layerscope.cli.cluster import CLUSTER, CPUS_PER_WORKER, GPUS_PER_WORKER, WORKERS, asked_of_cluster, told_size
 from layerscope.cli.console import (
     FIGURES,
     consoles,
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
     from layerscope.bilingual import Language
     from layerscope.searches.finished import FinishedSearch
     from layerscope.searches.prepare import PreparedSearch, SearchRequest
+    from layerscope.workers.ray_pool import Demand
 
 MOVES_HELP = (
     "Moves joined by commas: removal, attention-removal, mlp-removal, exchange (neighbours), interchange:d (steps up to d "
@@ -96,6 +100,10 @@ def search(
         float | None, typer.Option(help="GiB of hidden states to keep between steps; a quarter of what is free if not given.")
     ] = None,
     compile_: Annotated[str, typer.Option("--compile", help="on or off: layers through torch.compile.")] = "off",
+    cluster: Annotated[str | None, CLUSTER] = None,
+    workers: Annotated[int | None, WORKERS] = None,
+    gpus_per_worker: Annotated[int | None, GPUS_PER_WORKER] = None,
+    cpus_per_worker: Annotated[int | None, CPUS_PER_WORKER] = None,
     output_dir: Annotated[Path, typer.Option(help="Where run directories go.")] = Path("results"),
     figures: Annotated[str, FIGURES] = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and do not run.")] = False,
@@ -132,30 +140,53 @@ def search(
         compile=one_of("--compile", compile_, ("on", "off"), ModelError),
         output_dir=output_dir,
     )
-    show_search(request, dry_run=dry_run, force=force, languages=languages_of("--figures", figures))
+    demand = asked_of_cluster(cluster, workers=workers, gpus=gpus_per_worker, cpus=cpus_per_worker)
+    show_search(request, demand, dry_run=dry_run, force=force, languages=languages_of("--figures", figures))
 
 
 def show_search(
-    request: SearchRequest, *, dry_run: bool = False, force: bool = False, languages: Sequence[Language] | None = None
+    request: SearchRequest,
+    demand: Demand | None = None,
+    *,
+    dry_run: bool = False,
+    force: bool = False,
+    languages: Sequence[Language] | None = None,
 ) -> None:
-    """Prepare and run a search, with progress on standard error and the frontier on standard output."""
+    """Prepare and run a search, with progress on standard error and the frontier on standard output.
+
+    Args:
+        request: what is asked for.
+        demand: the cluster that does it; this process if None.
+        dry_run: show what would run.
+        force: replace whatever the run directory holds.
+        languages: of the figures.
+    """
     errors, out = consoles()
     from layerscope.engine.allocator import keep_freed_memory
     from layerscope.models.quiet import quieten_transformers
     from layerscope.searches.finished import FinishedSearch
+    from layerscope.searches.on_cluster import cluster_search, run_cluster_search
     from layerscope.searches.prepare import prepare_search
     from layerscope.searches.run import run_search
 
     quieten_transformers()
     keep_freed_memory()
-    with errors.status("Reading the model's configuration and the texts …"):
-        prepared = prepare_search(request)
-        plan = _plan(prepared)
-    if dry_run:
-        say(out, plan)
-        return
-    with progress_bar(errors, "Loading the model …", on_start=lambda: say(out, plan)) as progress:
-        ran = run_search(prepared, force=force, progress=progress)
+    with ExitStack() as stack:
+        run: Callable[..., bool]
+        with errors.status("Reading the model's configuration and the texts …"):
+            if demand is None:
+                prepared = prepare_search(request)
+                run = partial(run_search, prepared, force=force)
+            else:
+                shared = stack.enter_context(cluster_search(request, demand))
+                prepared = shared.prepared
+                run = partial(run_cluster_search, shared, force=force)
+            plan = _plan(prepared) if demand is None else f"{told_size(shared.size)}\n{_plan(prepared)}"
+        if dry_run:
+            say(out, plan)
+            return
+        with progress_bar(errors, "Loading the model …", on_start=lambda: say(out, plan)) as progress:
+            ran = run(progress=progress)
     path = prepared.directory.path
     if not ran:
         draw_missing(errors, path, languages, of="frontier")

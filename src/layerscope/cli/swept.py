@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from layerscope.cli.cluster import told_size
 from layerscope.cli.console import consoles, draw, draw_missing, progress_bar, say, with_figures
 from layerscope.errors import DataError, printable
 
@@ -53,7 +54,7 @@ def show_cluster_sweep(
     with ExitStack() as stack:
         with errors.status("Connecting to the cluster, reading the model's configuration and the texts …"):
             sweep = stack.enter_context(cluster_sweep(request, demand))
-        say(out, f"Cluster: {sweep.size.workers} worker(s), each with {sweep.size.gpus} GPU(s) and {sweep.size.cpus} CPU(s)")
+        say(out, told_size(sweep.size))
         if dry_run:
             _show_plan(out, sweep.prepared)
             return

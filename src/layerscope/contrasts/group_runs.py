@@ -1,8 +1,8 @@
-"""The groups of a contrast, one after the other: placebos found, activations compared, tables written. What is there stays."""
+"""The groups of a contrast, in any order: placebos found, activations compared, tables written. What is there stays."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,122 +13,133 @@ from layerscope.contrasts.blocks import N_BLOCKS
 from layerscope.contrasts.engine.groups import ContrastPlan, GroupContrast, PairValues, contrast_group
 from layerscope.contrasts.engine.local_scale import LocalScale
 from layerscope.contrasts.finished import NOT_COMPARED
-from layerscope.contrasts.groups import PairGroup
+from layerscope.contrasts.groups import PairGroup, first_numbers
 from layerscope.contrasts.placebos import PlaceboMaker
 from layerscope.contrasts.prepare import PreparedContrast
 from layerscope.contrasts.rows import blocks_table, differences_table, movement_table, predictions_table, values_table
 from layerscope.contrasts.tables import BLOCKS, DIFFERENCES, GROUPS, MOVEMENT, PAIRS, PREDICTIONS, VALUES
 from layerscope.models.sites import SiteMap
-from layerscope.progress import Progress
-from layerscope.results.directory import RunDirectory
 from layerscope.results.schema import gaps
 
 IN_PARTS = (PAIRS, PREDICTIONS, MOVEMENT, VALUES, BLOCKS, DIFFERENCES, GROUPS)
 """Tables with a part a group, in the order in which they are written: the last one marks the group as finished."""
 
-
-@dataclass
-class _Count:
-    """How far a run is, for its progress line."""
-
-    progress: Progress
-    done: int
-    total: int
-    last: str = ""
-    """What was compared last."""
-
-    def add(self, what: str, n: int) -> None:
-        self.done, self.last = self.done + n, what
-        self.progress(f"Comparing pairs: {what}", self.done, self.total)
+Tell = Callable[[str, int], None]
+"""Called with what is being done, and for how many pairs more it is done."""
 
 
-def run_groups(prepared: PreparedContrast, sites: SiteMap, plan: ContrastPlan, maker: PlaceboMaker, progress: Progress) -> None:
-    """Every group that is not there yet, each type with its placebos."""
-    directory = prepared.directory
-    scales: tuple[LocalScale, ...] = ()
-    n_types = sum(len(group.checked) * len(group.placebos) for group in prepared.groups)
-    n_more = sum(len(group.checked) for group in prepared.groups if group.role == "reference")
-    count = _Count(progress, 0, prepared.n_pairs + n_types + n_more)
-    first_pair = 0
-    for indices in _together(prepared.groups):
-        groups = [prepared.groups[index] for index in indices]
-        # the scales that everything is read on are not kept on disk: their pairs run again
-        is_reference = groups[0].role == "reference"
-        n_told = len(groups[0].checked) * (2 if is_reference else len(groups))  # of neighbours and placebos, all that may come
-        written = [
-            not is_reference and _is_written(directory, group, index, plan)
-            for index, group in zip(indices, groups, strict=True)
-        ]
-        if all(written):
-            first_pair += sum(_n_written(directory, index) for index in indices)
-            count.done += n_told
-            continue
-        if is_reference:
-            groups = [maker.with_neighbours(groups[0])]
-        elif groups[0].placebos:
-            groups = _with_placebos(maker, groups[0], progress)
-        start_of_first = first_pair
-        for index, group, is_there in zip(indices, groups, written, strict=True):
-            pairs = np.arange(first_pair, first_pair + len(group.checked))
-            first_pair += len(pairs)
-            if is_there:
-                count.done += len(pairs)
+class GroupRunner:
+    """Compares groups of a prepared contrast and writes their tables, in any order.
+
+    Args:
+        prepared: the run; its directory says who writes.
+        sites: of the decoder.
+        plan: how groups are compared.
+        maker: finds placebos, and neighbours for references.
+    """
+
+    def __init__(self, prepared: PreparedContrast, sites: SiteMap, plan: ContrastPlan, maker: PlaceboMaker) -> None:
+        self._prepared, self._sites, self._plan, self._maker = prepared, sites, plan, maker
+        self._numbers = first_numbers(prepared.groups)
+        self._scales: dict[int, LocalScale] = {}
+
+    def compare(self, unit: int, advance: Tell) -> None:
+        """A group and the placebos of its pairs, as far as they are not there yet.
+
+        Args:
+            unit: number of the group.
+            advance: called with what is being done, and for how many pairs more it is done.
+        """
+        group, number = self._prepared.groups[unit], self._numbers[unit]
+        if group.role == "reference":
+            self._compare_reference(unit, advance)
+            return
+        scales = self._read_on(advance)
+        groups = self._with_placebos(group, advance) if group.placebos else [group]
+        for index, one in enumerate(groups, start=unit):
+            if _is_written(self._prepared, index):
                 continue
-            values: list[PairValues] = []
+            of_pairs = None if one.members is None else number + one.members
+            members = np.arange(len(one.checked)) if one.members is None else one.members
+            self._write(index, one, self._numbers[index] + members, of_pairs, self._contrast(one, scales, advance))
 
-            def advance(n: int, name: str = group.name) -> None:
-                count.add(name, n)
+    def _compare_reference(self, unit: int, advance: Tell) -> None:
+        group = self._maker.with_neighbours(self._prepared.groups[unit])
+        found = self._contrast(group, (), advance)
+        self._keep_scale(unit, found.contrast)
+        self._write(unit, group, self._numbers[unit] + np.arange(len(group.checked)), None, found)
 
-            contrast = contrast_group(
-                sites,
-                group.placed,
-                blocks=group.compared_blocks,
-                plan=plan,
-                scales=() if is_reference else scales,
-                keep=values.append if plan.keep_layers else None,
-                advance=advance,
-            )
-            if contrast.sums.reference is not None:
-                scales = (*scales, LocalScale.from_bins(contrast.sums.reference))
-            of_pairs = None if group.members is None else start_of_first + group.members
-            _write_group(prepared, index, group, contrast, pairs=pairs, of_pairs=of_pairs, plan=plan, values=values)
-        count.done += n_told - sum(len(group.checked) for group in groups)  # those that have none
-    if count.last:
-        count.add(count.last, 0)
+    def _read_on(self, advance: Tell) -> tuple[LocalScale, ...]:
+        """The scales, which are kept in memory alone: the pairs of those that were written elsewhere or before run again."""
+        references = [index for index, group in enumerate(self._prepared.groups) if group.role == "reference"]
+        for index in references:
+            if index not in self._scales:
+                group = self._maker.with_neighbours(self._prepared.groups[index])
+                self._keep_scale(index, self._contrast(group, (), lambda what, _: advance(what, 0)).contrast)
+        return tuple(self._scales[index] for index in references)
+
+    def _keep_scale(self, index: int, contrast: GroupContrast) -> None:
+        assert contrast.sums.reference is not None, "its pairs were read on no scale"
+        self._scales[index] = LocalScale.from_bins(contrast.sums.reference)
+
+    def _with_placebos(self, group: PairGroup, advance: Tell) -> list[PairGroup]:
+        advance(f"Finding placebos: {group.name}", 0)
+        found = self._maker.beside(group, lambda n: advance(f"Finding placebos: {group.name}", n))
+        return [found.group, *found.placebos]
+
+    def _contrast(self, group: PairGroup, scales: tuple[LocalScale, ...], advance: Tell) -> _Found:
+        values: list[PairValues] = []
+        contrast = contrast_group(
+            self._sites,
+            group.placed,
+            blocks=group.compared_blocks,
+            plan=self._plan,
+            scales=scales,
+            keep=values.append if self._plan.keep_layers else None,
+            advance=lambda n: advance(f"Comparing pairs: {group.name}", n),
+        )
+        return _Found(contrast, values)
+
+    def _write(
+        self,
+        index: int,
+        group: PairGroup,
+        pairs: Int[np.ndarray, " pair"],
+        of_pairs: Int[np.ndarray, " pair"] | None,
+        found: _Found,
+    ) -> None:
+        _write_group(
+            self._prepared,
+            index,
+            group,
+            found.contrast,
+            pairs=pairs,
+            of_pairs=of_pairs,
+            plan=self._plan,
+            values=found.values,
+        )
 
 
-def _together(groups: Sequence[PairGroup]) -> Iterator[list[int]]:
-    """Numbers of groups that run together: each with the placebos of its pairs."""
-    index = 0
-    while index < len(groups):
-        n_here = 1 + len(groups[index].placebos)
-        yield list(range(index, index + n_here))
-        index += n_here
+@dataclass(frozen=True)
+class _Found:
+    """What comparing a group came to."""
+
+    contrast: GroupContrast
+    values: list[PairValues]
 
 
-def _with_placebos(maker: PlaceboMaker, group: PairGroup, progress: Progress) -> list[PairGroup]:
-    n_tried = 0
-
-    def advance(n: int) -> None:
-        nonlocal n_tried
-        n_tried += n
-        progress(f"Finding placebos: {group.name}", n_tried, len(group.checked))
-
-    found = maker.beside(group, advance)
-    return [found.group, *found.placebos]
+def is_compared(prepared: PreparedContrast, unit: int) -> bool:
+    """Whether a group was finished before, and the placebos of its pairs."""
+    return all(_is_written(prepared, unit + member) for member in range(1 + len(prepared.groups[unit].placebos)))
 
 
-def _n_written(directory: RunDirectory, index: int) -> int:
-    """Pairs of a group that was finished before."""
-    return int(directory.read_part(GROUPS, index)["pairs"][0].as_py())
-
-
-def _is_written(directory: RunDirectory, group: PairGroup, index: int, plan: ContrastPlan) -> bool:
+def _is_written(prepared: PreparedContrast, index: int) -> bool:
     """Whether a group was finished before: ``groups``, which is written last, has its part, and what came before is whole."""
+    directory = prepared.directory
     if not directory.has_part(GROUPS, index):
         return False
-    absent = [BLOCKS] if group.role in NOT_COMPARED else []
-    if not (plan.keep_layers and _n_written(directory, index)):
+    absent = [BLOCKS] if prepared.groups[index].role in NOT_COMPARED else []
+    if not (prepared.request.values and int(directory.read_part(GROUPS, index)["pairs"][0].as_py())):
         absent.append(VALUES)
     return all(directory.has_part(table, index) for table in reversed(IN_PARTS) if table not in absent)
 

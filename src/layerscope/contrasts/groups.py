@@ -85,6 +85,33 @@ class PairGroup:
         return is_enough(len(self.checked), self.n_blocks)
 
 
+def units_of(groups: Sequence[PairGroup]) -> dict[int, int]:
+    """What is compared in one go, a type with the placebos of its pairs: by number of its first group, how many they are."""
+    found, index = {}, 0
+    while index < len(groups):
+        found[index] = 1 + len(groups[index].placebos)
+        index += found[index]
+    return found
+
+
+def most_pairs(group: PairGroup) -> int:
+    """Pairs that a group may have; a reference gets a neighbour beside each of its own, if there is one."""
+    return len(group.checked) * (2 if group.role == "reference" else 1)
+
+
+def first_numbers(groups: Sequence[PairGroup]) -> list[int]:
+    """Number of the first pair of each group, whatever will be found for the groups before it.
+
+    A pair has a number for each of its placebos; those of placebos that are not found are left out.
+    """
+    numbers, n_before = [], 0
+    for index, size in units_of(groups).items():
+        n_here = most_pairs(groups[index])
+        numbers += [n_before + n_here * member for member in range(size)]
+        n_before += n_here * size
+    return numbers
+
+
 def template_pairs(
     tokenizer: PairTokenizer, per_subtype: int, *, subtypes: Sequence[str] | None, seed: int
 ) -> Iterator[EncodedPair]:

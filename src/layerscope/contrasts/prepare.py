@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
 from transformers import PretrainedConfig
 
 from layerscope.contrasts.groups import PairGroup, file_pairs, group_pairs, template_pairs
@@ -116,8 +117,12 @@ def pairs_label(path: Path | None) -> str:
     return "templates" if path is None else path.name.removesuffix(".jsonl")
 
 
-def prepare_contrast(request: ContrastRequest) -> PreparedContrast:
+def prepare_contrast(request: ContrastRequest, *, device_type: str | None = None) -> PreparedContrast:
     """Settle a request and check everything that can be checked before weights are loaded.
+
+    Args:
+        request: what is asked for.
+        device_type: of the processes that will do the work, where this one is not of them; the request's device if None.
 
     Raises:
         LayerscopeError: whatever is wrong, in one sentence.
@@ -130,7 +135,7 @@ def prepare_contrast(request: ContrastRequest) -> PreparedContrast:
     """
     sites, positions = check_sites(request.sites), check_positions(request.positions)
     _check_request(request)
-    device = resolve_device(request.options.device)
+    device = resolve_device(request.options.device) if device_type is None else torch.device(device_type)
     load_documents(request.reference.dataset, "lines", data_dir=request.reference.data_dir)  # refused now, if at all
     source = resolve_model(request.model, request.revision)
     config = load_config(source, request.options)

@@ -125,7 +125,7 @@ def _read(path: Path, sites: SiteMap) -> Reference | None:
             about = stored.metadata()
             arrays = {part: {site: stored.get_tensor(f"{site}.{part}") for site in sites.sites} for part in _PARTS}
         found = Reference(int(about["n_tokens"]), int(about["n_sinks"]), **arrays)
-        return found if about["sha256"] == _digest(found) else None
+        return found if about["sha256"] == reference_digest(found) else None
     except (OSError, SafetensorError, KeyError, TypeError, ValueError):
         return None
 
@@ -133,7 +133,11 @@ def _read(path: Path, sites: SiteMap) -> Reference | None:
 def _write(path: Path, reference: Reference) -> None:
     try:
         with whole_file(path) as unfinished:
-            about = {"n_tokens": str(reference.n_tokens), "n_sinks": str(reference.n_sinks), "sha256": _digest(reference)}
+            about = {
+                "n_tokens": str(reference.n_tokens),
+                "n_sinks": str(reference.n_sinks),
+                "sha256": reference_digest(reference),
+            }
             save_file(_arrays(reference), unfinished, metadata=about)
     except RunError as error:  # a cache that cannot be written costs the next run some seconds
         log.warning("The reference spread is not kept: %s", error)
@@ -145,8 +149,8 @@ def _arrays(reference: Reference) -> dict[str, np.ndarray]:
     }
 
 
-def _digest(reference: Reference) -> str:
-    """Of all that it holds, because every contrast of the model is read on it."""
+def reference_digest(reference: Reference) -> str:
+    """SHA-256 of all that it holds, because every contrast of the model is read on it."""
     digest = hashlib.sha256(f"{reference.n_tokens} {reference.n_sinks}".encode())
     for name, array in sorted(_arrays(reference).items()):
         digest.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())

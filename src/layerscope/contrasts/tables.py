@@ -16,7 +16,7 @@ _SITE = Column("site", NAMES, "-", "resid_post, update, read, attn_out or mlp_ou
 _POSITION = Column("position", NAMES, "-", "edit, edit+1, …, detection or last.")
 _LAYER = Column("layer", pa.int16(), "-", "From 0.")
 _DIM = Column("dim", pa.int32(), "-", "Dimension of the residual stream, from 0.")
-_PAIR = Column("pair", pa.int32(), "-", "Row of the table pairs.")
+_PAIR = Column("pair", pa.int32(), "-", "Number of the pair in its run; where a placebo was not found, its number is left out.")
 
 GROUPS = Table(
     "groups",
@@ -55,7 +55,7 @@ PAIRS = Table(
         Column("id", pa.string(), "-", "Twelve digits that depend on its content."),
         _GROUP,
         Column("block", pa.int16(), "-", "Block of templates."),
-        Column("placebo_of", pa.int32(), "-", "Of a placebo: row of the pair in whose sentence and place it stands.", True),
+        Column("placebo_of", pa.int32(), "-", "Of a placebo: number of the pair in whose sentence and place it stands.", True),
         Column("type", NAMES, "-", "meaning, grammar or control."),
         Column("subtype", NAMES, "-", "What differs."),
         Column("template", NAMES, "-", "Pairs of one template are not independent."),

@@ -1,4 +1,4 @@
-"""Found paths on texts that no choice was made by, and the time that each takes."""
+"""What found paths take: parameters, and time beside that of the intact model."""
 
 from __future__ import annotations
 
@@ -7,60 +7,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import pyarrow as pa
 import torch
-from jaxtyping import Float
 
 from layerscope.engine.batching import Shard, padded_ids, scored_tokens
 from layerscope.engine.next_token import nll_of
 from layerscope.models.decoder import Decoder
 from layerscope.paths.path import LayerPath
 from layerscope.paths.steps import LayerStep
-from layerscope.progress import Advance
-from layerscope.results.directory import RunDirectory
-from layerscope.searches.engine.walk import PathWalker
-from layerscope.searches.tables import HELD_OUT_SCORES
 
 ROUNDS = 5
 """Times that a path and the intact model take turns."""
-
-
-def measure_held_out(
-    decoder: Decoder,
-    directory: RunDirectory,
-    paths: Sequence[LayerPath],
-    shards: Sequence[Shard],
-    *,
-    n_texts: int,
-    advance: Advance,
-) -> Float[np.ndarray, "path text"]:
-    """NLL summed over each held-out text; batches that an earlier run left are read.
-
-    Args:
-        decoder: the model.
-        directory: where scores are kept, a part a batch.
-        paths: to be measured.
-        shards: of the held-out texts, whose ``documents`` are rows of the result.
-        n_texts: how many those are.
-        advance: called with layer runs × positions.
-    """
-    walker = PathWalker(decoder, shards, "nll", kept_bytes=0, advance=advance)
-    sums = np.full((len(paths), n_texts), np.nan)
-    names = [str(path) for path in paths]
-    for number, shard in enumerate(shards):
-        rows = list(shard.documents)
-        if directory.has_part(HELD_OUT_SCORES, number, n_rows=len(paths) * len(rows)):
-            part = directory.read_part(HELD_OUT_SCORES, number)
-            if part["path"].to_pylist() == np.repeat(names, len(rows)).tolist():
-                sums[:, rows] = part["nll_sum_nats"].to_numpy().reshape(len(paths), len(rows))
-                continue
-        found = walker.score(number, paths)
-        column = pa.DictionaryArray.from_arrays(np.repeat(np.arange(len(paths), dtype=np.int32), len(rows)), pa.array(names))
-        table = {"path": column, "text": np.tile(rows, len(paths)), "nll_sum_nats": found.ravel()}
-        directory.write_part(HELD_OUT_SCORES, number, HELD_OUT_SCORES.build(table))
-        sums[:, rows] = found
-    return sums
 
 
 def parameters_of(decoder: Decoder, path: LayerPath) -> int:

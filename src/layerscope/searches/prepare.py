@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import torch
 from transformers import PretrainedConfig
 
 from layerscope.corpora.catalogue import dataset_label, load_documents, resolved_split
@@ -149,8 +150,12 @@ class PreparedSearch:
         return f"{self.request.seed}/{what}"
 
 
-def prepare_search(request: SearchRequest) -> PreparedSearch:
+def prepare_search(request: SearchRequest, *, device_type: str | None = None) -> PreparedSearch:
     """Settle a request and check everything that can be checked before weights are loaded.
+
+    Args:
+        request: what is asked for.
+        device_type: of the processes that will do the work, where this one is not of them; the request's device if None.
 
     Raises:
         LayerscopeError: whatever is wrong, in one sentence.
@@ -163,7 +168,7 @@ def prepare_search(request: SearchRequest) -> PreparedSearch:
     """
     protocol, method, moves = Protocol.parse(request.protocol), Method.parse(request.method), parse_moves(request.moves)
     _check_request(request)
-    device = resolve_device(request.options.device)
+    device = resolve_device(request.options.device) if device_type is None else torch.device(device_type)
     check_model_name(request.model)
     documents = load_documents(request.dataset, protocol.unit, split=request.split, data_dir=request.data_dir)
     source = resolve_model(request.model, request.revision)
@@ -221,10 +226,18 @@ def prepare_search(request: SearchRequest) -> PreparedSearch:
         texts=texts,
         held_out=tuple(held_out),
         draws=draws,
-        kept_bytes=(available_memory(device) or 2**32) // 4 if kept is None else int(kept * 2**30),
+        kept_bytes=_kept_bytes(kept, device, is_here=device_type is None),
         directory=directory,
         record=record,
     )
+
+
+def _kept_bytes(asked: float | None, device: torch.device, *, is_here: bool) -> int:
+    """What states may take; of a device elsewhere nothing is known, and each worker asks its own."""
+    if asked is not None:
+        return int(asked * 2**30)
+    free = available_memory(device) if is_here or device.type == "cpu" else None
+    return (free or 2**32) // 4
 
 
 def _check_request(request: SearchRequest) -> None:

@@ -12,6 +12,7 @@ from layerscope.paths.path import LayerPath
 from layerscope.paths.trie import PrefixTree
 from layerscope.searches.course import Course, run_course
 from layerscope.searches.prepare import PreparedSearch
+from layerscope.searches.units import in_units
 
 
 @dataclass
@@ -37,7 +38,7 @@ class Dice:
 
     def score(self, round_: int, paths: Sequence[LayerPath]) -> Float[np.ndarray, "path document"]:
         """Positive noise."""
-        _, visits = self._tree.walk(paths)
+        visits = [visit for some in in_units(paths) for visit in self._tree.walk(some)[1]]
         self.layer_runs += self.n_batches[round_] * sum(visit.step.layer_runs for visit in visits)
         self.without_sharing += self.n_batches[round_] * sum(step.layer_runs for path in paths for step in path.steps)
         self.scored += self.n_batches[round_] * len(paths)

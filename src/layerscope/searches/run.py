@@ -4,32 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
 
-from layerscope.engine.batching import Shard
-from layerscope.engine.finite import check_texts
-from layerscope.models.decoder import Decoder
-from layerscope.models.loading import load_weights
 from layerscope.paths.moves import size_of
 from layerscope.paths.path import LayerPath
-from layerscope.progress import Progress, nobody_asks
-from layerscope.results.environment import environment, package_versions
+from layerscope.progress import Advance, Progress, nobody_asks
+from layerscope.results.environment import package_versions
 from layerscope.results.kernels import check_same_kernels
-from layerscope.results.record import ModelRecord
+from layerscope.results.record import EnvironmentRecord, ModelRecord, WorkerRecord
 from layerscope.results.schema import SCHEMA_VERSION
 from layerscope.searches.analysis.candidates import candidates_table
 from layerscope.searches.analysis.frontier import Found, HeldOut, frontier_table, gains_table
 from layerscope.searches.analysis.left_out import left_out_table
 from layerscope.searches.course import Course, run_course
-from layerscope.searches.engine.walk import PathWalker
-from layerscope.searches.measure import Timing, measure_held_out, parameters_of, time_paths
+from layerscope.searches.measure import Timing
 from layerscope.searches.methods.at_random import random_chains
 from layerscope.searches.prepare import PreparedSearch
 from layerscope.searches.record import SearchRecord, WorkRecord
 from layerscope.searches.rehearsal import rehearse
-from layerscope.searches.scoring import Parts, RecordedScoring
+from layerscope.searches.scoring import Parts, RecordedScoring, held_out_sums
 from layerscope.searches.tables import (
     CALIBRATION_SCORES,
     CANDIDATES,
@@ -40,11 +36,28 @@ from layerscope.searches.tables import (
     SPEED,
     TEXTS,
 )
-from layerscope.sweeps.checks import check_layers, check_tokens_fit
-from layerscope.sweeps.engine.compiling import compile_decoder
+from layerscope.searches.units import ScoreUnit
+from layerscope.searches.worker import Measured, SearchWorker, batch_to_time
 
 _AT_THE_END = tuple(table.name for table in (TEXTS, CANDIDATES, FRONTIER, GAINS, LEFT_OUT, SPEED))
 _OWN = (CALIBRATION_SCORES.name, HELD_OUT_SCORES.name, *_AT_THE_END)
+
+
+@runtime_checkable
+class Crew(Protocol):
+    """Who scores: this process, or many."""
+
+    def open(self) -> EnvironmentRecord:
+        """Load the model and check that it can run the texts; nothing is written."""
+
+    def score(self, units: Sequence[ScoreUnit], advance: Advance) -> int:
+        """Score and write some units; the layers that ran on calibration texts."""
+
+    def measure(self, paths: Sequence[LayerPath], timed: Sequence[LayerPath]) -> Measured:
+        """What some paths take; the time of a few."""
+
+    def close(self) -> tuple[WorkerRecord, ...]:
+        """End; what each process did, if there were several."""
 
 
 def run_search(prepared: PreparedSearch, *, force: bool = False, progress: Progress = nobody_asks) -> bool:
@@ -71,35 +84,41 @@ def run_search(prepared: PreparedSearch, *, force: bool = False, progress: Progr
         (['intact', 'search', 'one-shot'], [30.0, 29.0, 29.0])
     """
     with prepared.directory.alone():
-        return _run(prepared, force=force, progress=progress)
+        return run_with(SearchWorker(prepared), prepared, force=force, progress=progress)
 
 
-def _run(prepared: PreparedSearch, *, force: bool, progress: Progress) -> bool:
+def run_with(crew: Crew, prepared: PreparedSearch, *, force: bool, progress: Progress) -> bool:
+    """As ``run_search`` in a directory that is held, by whoever scores."""
     directory = prepared.directory
     if not force and directory.check_resumable(SearchRecord, prepared.record, package_versions(), own=_OWN):
         return False
     if not force:
         directory.check_places(*_AT_THE_END)
-    decoder = _load(prepared)
+    environment = crew.open()
     if force:
         directory.clear()
-    check_same_kernels(directory, SearchRecord, compiled=decoder.compiled is not None)
-    record = _record(prepared, decoder)
+    check_same_kernels(directory, SearchRecord, compiled=bool(environment.compiled))
+    record = _record(prepared, environment)
     directory.start(record)
+    directory.digests.gather()  # of workers that ended with an earlier process
     started, meter = time.monotonic(), _Meter(prepared, progress)
-    parts = Parts(directory)
-    courses = _courses(prepared, decoder, parts, meter)
+
+    def compute(units: Sequence[ScoreUnit]) -> None:
+        meter.layer_runs += crew.score(units, meter.advance) if units else 0
+
+    parts = Parts(prepared, compute)
+    courses = _courses(prepared, parts, meter)
     found = _found(prepared, courses)
     meter.what = "Measuring on held-out texts"
     paths = list(dict.fromkeys(one.path for one in found))
-    n_held_out = prepared.request.held_out
-    sums = measure_held_out(decoder, directory, paths, prepared.held_out, n_texts=n_held_out, advance=meter.advance)
-    counts = np.array([window.n_scored for window in prepared.texts[:n_held_out]])
-    held_out = HeldOut(dict(zip(paths, sums, strict=True)), counts)
+    counts = np.array([window.n_scored for window in prepared.texts[: prepared.request.held_out]])
+    held_out = HeldOut(dict(zip(paths, held_out_sums(parts, paths), strict=True)), counts)
     meter.what = "Timing"
     meter.advance(0)
     timed = list(dict.fromkeys(one.path for one in found if one.way in ("intact", "search")))
-    _tabulate(prepared, decoder, courses, found, held_out, time_paths(decoder, timed, _batch_to_time(prepared)))
+    measured = crew.measure(paths, timed)
+    directory.digests.gather()
+    _tabulate(prepared, courses, found, held_out, dict(zip(paths, measured.parameters, strict=True)), measured.timings)
     work = WorkRecord(
         layer_runs=meter.layer_runs,
         layer_runs_without_sharing=sum(_without_sharing(prepared, course, number) for number, course in enumerate(courses)),
@@ -107,20 +126,9 @@ def _run(prepared: PreparedSearch, *, force: bool, progress: Progress) -> bool:
         parts_resumed=parts.resumed,
     )
     meter.finish()
+    record = record.model_copy(update={"workers": crew.close()})
     directory.finish(record, work=work, seconds=round(time.monotonic() - started, 2))
     return True
-
-
-def _load(prepared: PreparedSearch) -> Decoder:
-    decoder = load_weights(prepared.source, prepared.config, prepared.encoder, prepared.request.options)
-    check_layers(decoder, prepared.space.n_layers)
-    check_tokens_fit(decoder, prepared.texts)
-    check_texts(decoder, prepared.held_out[0])
-    if any(abs(move.half_layers) == 1 and move.name != "block-repeat" for move in prepared.space.moves):
-        _ = decoder.halves
-    if prepared.request.compile == "on":
-        compile_decoder(decoder, [shard for draw in prepared.draws for shards in draw.rounds for shard in shards])
-    return decoder
 
 
 class _Meter:
@@ -142,31 +150,22 @@ class _Meter:
         self._progress("Writing tables", self._total, self._total)
 
 
-def _courses(prepared: PreparedSearch, decoder: Decoder, parts: Parts, meter: _Meter) -> list[Course]:
+def _courses(prepared: PreparedSearch, parts: Parts, meter: _Meter) -> list[Course]:
     """Every draw's course; then every draw's path of a size on the calibration texts of the others, too."""
     courses: list[Course] = []
-    for number, draw in enumerate(prepared.draws):
+    for number in range(len(prepared.draws)):
         meter.what = "Searching" if len(prepared.draws) == 1 else f"Searching, draw {number + 1} of {len(prepared.draws)}"
-        walker = _walker(prepared, decoder, number, meter)
-        courses.append(run_course(prepared, number, RecordedScoring(walker, draw, parts)))
-        meter.layer_runs += walker.layer_runs
+        courses.append(run_course(prepared, number, RecordedScoring(parts, number)))
     meter.what = "Comparing draws"
     first = list(dict.fromkeys(paths[0] for course in courses for paths in _firsts(course)))
     for number, course in enumerate(courses):
-        walker = _walker(prepared, decoder, number, meter)
-        course.race.scoring = RecordedScoring(walker, prepared.draws[number], parts)
+        course.race.scoring = RecordedScoring(parts, number)
         course.race.score_all(first)
-        meter.layer_runs += walker.layer_runs
     return courses
 
 
 def _firsts(course: Course) -> list[tuple[LayerPath, ...]]:
     return [*course.trail.best.values(), *course.baseline.best.values()]
-
-
-def _walker(prepared: PreparedSearch, decoder: Decoder, number: int, meter: _Meter) -> PathWalker:
-    shards: list[Shard] = [shard for shards in prepared.draws[number].rounds for shard in shards]
-    return PathWalker(decoder, shards, prepared.objective, prepared.kept_bytes, advance=meter.advance)
 
 
 def _found(prepared: PreparedSearch, courses: Sequence[Course]) -> list[Found]:
@@ -203,28 +202,21 @@ def _without_sharing(prepared: PreparedSearch, course: Course, number: int) -> i
     return total
 
 
-def _batch_to_time(prepared: PreparedSearch) -> Shard:
-    """The held-out batch of a middle size."""
-    by_size = sorted(prepared.held_out, key=lambda shard: shard.padded_tokens)
-    return by_size[len(by_size) // 2]
-
-
 def _tabulate(
     prepared: PreparedSearch,
-    decoder: Decoder,
     courses: Sequence[Course],
     found: Sequence[Found],
     held_out: HeldOut,
+    parameters: dict[LayerPath, int],
     timings: Sequence[Timing],
 ) -> None:
     directory = prepared.directory
     directory.write_table(TEXTS, _texts_table(prepared))
     directory.write_table(CANDIDATES, candidates_table(courses, prepared.method.name))
-    parameters = {one.path: parameters_of(decoder, one.path) for one in found}
     directory.write_table(FRONTIER, frontier_table(found, held_out, parameters))
     directory.write_table(GAINS, gains_table(found, held_out))
     directory.write_table(LEFT_OUT, left_out_table(found, prepared.space.n_layers))
-    directory.write_table(SPEED, _speed_table(timings, _batch_to_time(prepared).padded_tokens))
+    directory.write_table(SPEED, _speed_table(timings, batch_to_time(prepared).padded_tokens))
 
 
 def _texts_table(prepared: PreparedSearch) -> pa.Table:
@@ -257,7 +249,7 @@ def _speed_table(timings: Sequence[Timing], positions: int) -> pa.Table:
     )
 
 
-def _record(prepared: PreparedSearch, decoder: Decoder) -> SearchRecord:
+def _record(prepared: PreparedSearch, environment: EnvironmentRecord) -> SearchRecord:
     return SearchRecord(
         schema_version=SCHEMA_VERSION,
         status="running",
@@ -270,5 +262,5 @@ def _record(prepared: PreparedSearch, decoder: Decoder) -> SearchRecord:
             dtype=prepared.record.dtype,
             layers=prepared.space.n_layers,
         ),
-        environment=environment(decoder),
+        environment=environment,
     )

@@ -22,7 +22,7 @@ TEXTS = Table(
 
 CALIBRATION_SCORES = Table(
     "calibration_scores",
-    "a path and a calibration text; one part for each round of texts of each step",
+    "a path and a calibration text; one part for up to eight paths of a step on a batch of texts",
     (
         Column("path", NAMES, "-", "The path, in its written form."),
         Column("text", pa.int32(), "-", "Row of texts.parquet."),
@@ -32,7 +32,7 @@ CALIBRATION_SCORES = Table(
 
 HELD_OUT_SCORES = Table(
     "held_out_scores",
-    "a path and a held-out text; one part for each batch of texts",
+    "a path and a held-out text; one part for up to eight paths on a batch of texts",
     (
         Column("path", NAMES, "-", "The path, in its written form."),
         Column("text", pa.int32(), "-", "Row of texts.parquet."),

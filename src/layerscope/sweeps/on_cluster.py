@@ -3,62 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-import torch
-
 from layerscope.engine.batching import Shard
-from layerscope.errors import DataError, DeviceError, RunError
+from layerscope.models.loading import LoadOptions
 from layerscope.progress import Advance, Progress, nobody_asks
 from layerscope.results.directory import RunDirectory
 from layerscope.results.record import WorkerRecord
-from layerscope.results.workers import forget_workers, noted_workers
-from layerscope.sweeps.asked import anywhere, settle_again
+from layerscope.sweeps.asked import asked_anywhere, settle_again
 from layerscope.sweeps.engine.walk import work_steps
 from layerscope.sweeps.prepare import PreparedSweep, SweepRequest, prepare_sweep
 from layerscope.sweeps.record import SweepRequestRecord
 from layerscope.sweeps.run import run_with
 from layerscope.sweeps.worker import Opened, SweepWorker, as_writer, is_written
-from layerscope.workers.crew import crew, wait_until
+from layerscope.workers.on_cluster import OnCluster, ended_workers, on_cluster, see_written, workers_at
 from layerscope.workers.part import Part
-from layerscope.workers.ray_pool import Demand, Size, connected, measure
+from layerscope.workers.ray_pool import Demand
 from layerscope.workers.schedule import Patience, Schedule, Unit
-from layerscope.workers.told import Told
-
-PATIENCE = 60.0
-"""Seconds for the workers of a driver that was killed to end."""
-
-
-@dataclass(frozen=True)
-class ClusterSweep:
-    """A sweep that is settled for the workers of a cluster."""
-
-    prepared: PreparedSweep
-    """As any sweep."""
-    size: Size
-    """Workers that there will be, and how large they are."""
+from layerscope.workers.seat import Seat, enough_memory
 
 
 @contextmanager
-def cluster_sweep(request: SweepRequest, demand: Demand) -> Iterator[ClusterSweep]:
+def cluster_sweep(request: SweepRequest, demand: Demand) -> Iterator[OnCluster[PreparedSweep]]:
     """Connect to a cluster, and settle a sweep for its kind of device; the connection ends with the block.
 
     Raises:
         LayerscopeError: whatever is wrong, in one sentence.
     """
-    if request.options.device != "auto":
-        raise DataError(f"Workers of a cluster get their devices from it: leave --device out; got '{request.options.device}'.")
-    with connected(demand.address):
-        size = measure(demand)
-        if size.gpus > 1 and request.options.device_map is None and not request.stream:
-            request = replace(request, options=replace(request.options, device_map="auto"))
-        yield ClusterSweep(prepare_sweep(request, device_type="cuda" if size.gpus else "cpu"), size)
+
+    def prepare(options: LoadOptions, device_type: str) -> PreparedSweep:
+        return prepare_sweep(replace(request, options=options), device_type=device_type)
+
+    with on_cluster(demand, request.options, prepare, spread=not request.stream) as sweep:
+        yield sweep
 
 
 def run_cluster_sweep(
-    sweep: ClusterSweep, *, force: bool = False, progress: Progress = nobody_asks, patience: Patience | None = None
+    sweep: OnCluster[PreparedSweep],
+    *,
+    force: bool = False,
+    progress: Progress = nobody_asks,
+    patience: Patience | None = None,
 ) -> bool:
     """As ``run_sweep``, with the workers of the connected cluster.
 
@@ -75,9 +63,9 @@ def run_cluster_sweep(
         LayerscopeError: the run cannot start or go on. What was written is kept, and the same command goes on.
     """
     prepared, directory = sweep.prepared, sweep.prepared.directory
-    given = (anywhere(prepared), prepared.record, directory.path.absolute())
-    with directory.alone(patience=PATIENCE), crew(sweep.size, directory.path, SweepHand, given, patience=patience) as workers:
-        return run_with(_Workers(prepared, workers), prepared, force=force, progress=progress)
+    given = (asked_anywhere(prepared), prepared.record, directory.path.absolute())
+    with workers_at(directory, sweep.size, SweepHand, given, patience=patience) as schedule:
+        return run_with(_Workers(prepared, schedule), prepared, force=force, progress=progress)
 
 
 class _Workers:
@@ -100,19 +88,11 @@ class _Workers:
         ]
         self._schedule.run(units, lambda _, work: advance(round(work)))
         for shard in shards:
-            if not wait_until(lambda shard=shard: is_written(self._prepared, shard)):  # type: ignore[misc]
-                raise RunError(
-                    f"A worker says that it wrote batch {shard.index} into '{self._prepared.directory.path}', and it is not "
-                    "there: name an --output-dir on storage that all nodes share."
-                )
+            see_written(f"batch {shard.index}", partial(is_written, self._prepared, shard), self._prepared.directory.path)
 
     def close(self) -> tuple[WorkerRecord, ...]:
         """End the workers; what each of them did."""
-        self._schedule.close()
-        run = self._prepared.directory.path
-        told = noted_workers(run)
-        forget_workers(run)
-        return tuple(one.model_copy(update={"status": "lost"}) if one.status == "running" else one for one in told)
+        return ended_workers(self._schedule, self._prepared.directory.path)
 
     def _together(self, shards: Sequence[Shard]) -> list[list[Shard]]:
         """Shards that one worker does in one go: one, or, where weights are streamed and read once for all, its part."""
@@ -134,35 +114,28 @@ class SweepHand:
     """
 
     def __init__(self, name: str, request: SweepRequest, was: SweepRequestRecord, run: Path) -> None:
-        self._name, self._request, self._was, self._run = name, request, was, run
-        self._stack = ExitStack()
-        self._told: Told | None = None
+        self._name, self._request, self._was, self._directory = name, request, was, RunDirectory(run)
+        self._seat = Seat(self._directory, name)
 
     def open(self) -> Opened:
         """Settle the run again, and load the model."""
-        directory = RunDirectory(self._run)
-        self._prepared = as_writer(settle_again(self._request, self._was, directory), self._name)
+        self._prepared = as_writer(settle_again(self._request, self._was, self._directory), self._name)
         self._worker = SweepWorker(self._prepared)
         self._opened = self._worker.open()
         return self._opened
 
     def work(self, content: tuple[int, ...], tell: Callable[[float], None]) -> int:
         """Compute and write the shards of some numbers that are not there; how many those are."""
-        if self._told is None:  # not before: a run whose workers cannot open writes nothing
-            self._stack.enter_context(self._prepared.directory.with_others(self._name, is_asked=True))
-            self._told = self._stack.enter_context(Told(self._run, self._name, self._opened.environment))
-            self._worker.wrote = self._told.wrote
+        self._worker.wrote = self._seat.take(self._opened.environment).wrote
         shards = [self._prepared.shards[index] for index in content]
         pending = [shard for shard in shards if not is_written(self._prepared, shard)]
-        try:
+        largest = max((shard.padded_tokens for shard in pending), default=0)
+        with enough_memory(
+            f"a batch of {largest:,} positions", "a smaller --batch-tokens, --quantize, or more --gpus-per-worker"
+        ):
             self._worker.score(pending, lambda work: tell(float(work)))
-        except torch.OutOfMemoryError as error:
-            raise DeviceError(
-                f"A worker has too little memory for a batch of {max(shard.padded_tokens for shard in pending):,} positions "
-                f"({str(error).splitlines()[0]}): take a smaller --batch-tokens, --quantize, or more --gpus-per-worker."
-            ) from error
         return len(pending)
 
     def close(self) -> None:
         """Say that it ends, and let go."""
-        self._stack.close()
+        self._seat.leave()

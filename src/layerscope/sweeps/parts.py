@@ -13,7 +13,7 @@ from layerscope.results.directory import RunDirectory
 from layerscope.results.environment import package_versions
 from layerscope.results.kernels import check_same_kernels
 from layerscope.results.workers import forget_workers, noted_workers
-from layerscope.sweeps.asked import anywhere, settle_again
+from layerscope.sweeps.asked import asked_anywhere, settle_again
 from layerscope.sweeps.engine.walk import work_steps
 from layerscope.sweeps.manifest import sweep_record
 from layerscope.sweeps.prepare import PreparedSweep, SweepRequest
@@ -78,7 +78,7 @@ def _join(prepared: PreparedSweep, opened: Opened) -> None:
     check_same_kernels(directory, SweepRecord, compiled=bool(opened.environment.compiled))
     if directory.record(SweepRecord) is None:
         directory.start(sweep_record(prepared, opened.environment, opened.lens))
-        asked = TypeAdapter(SweepRequest).dump_python(anywhere(prepared), mode="json")
+        asked = TypeAdapter(SweepRequest).dump_python(asked_anywhere(prepared), mode="json")
         directory.write_json(REQUEST, asked)
 
 

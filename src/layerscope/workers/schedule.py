@@ -29,6 +29,8 @@ class Unit:
     """In whatever the work is measured in."""
     content: Any
     """Handed to the worker."""
+    at: Any = None
+    """What a worker has at hand that did this before; any other can do it, too."""
 
 
 @runtime_checkable
@@ -116,6 +118,7 @@ class Schedule:
     _queue: list[int] = field(default_factory=list, init=False)
     _attempts: list[int] = field(default_factory=list, init=False)
     _answers: dict[int, Any] = field(default_factory=dict, init=False)
+    _had_by: dict[Any, _Worker] = field(default_factory=dict, init=False)
 
     def open(self) -> Any:
         """Start workers until the first has opened; the others go on by themselves while there is work.
@@ -173,7 +176,7 @@ class Schedule:
         self._open_some(now)
         for worker in self._workers:
             if worker.doing == "idle" and self._queue:
-                self._give(worker, self._queue.pop(0), now)
+                self._give(worker, self._queue.pop(self._choose(worker)), now)
         self._ask_beats()
         asked = {id(question): worker for worker in self._workers for question in (worker.question, worker.beat) if question}
         questions = [question for worker in self._workers for question in (worker.question, worker.beat) if question]
@@ -203,7 +206,16 @@ class Schedule:
             worker.doing, worker.since, worker.question = "open", now, self.pool.ask(worker.handle, "open")
             opening.append(worker)
 
+    def _choose(self, worker: _Worker) -> int:
+        """Place in the queue of what the worker has at hand, else of what nobody has, else of the first."""
+        if not self._had_by:
+            return 0
+        had_by = [self._had_by.get(self._units[unit].at) for unit in self._queue]
+        return next((place for wanted in (worker, None) for place, had in enumerate(had_by) if had is wanted), 0)
+
     def _give(self, worker: _Worker, unit: int, now: float) -> None:
+        if self._units[unit].at is not None:
+            self._had_by[self._units[unit].at] = worker
         worker.doing, worker.since, worker.asked, worker.unit, worker.done = "work", now, now, unit, 0.0
         worker.question = self.pool.ask(worker.handle, "work", self._units[unit].content)
 
@@ -235,6 +247,7 @@ class Schedule:
 
     def _lose(self, worker: _Worker, why: str) -> None:
         self._workers.remove(worker)
+        self._had_by = {what: other for what, other in self._had_by.items() if other is not worker}
         self.lost.append(f"{worker.node or 'a worker'}: {why}")
         if worker.doing in ("hello", "open"):
             self._lose_opening()

@@ -1,0 +1,129 @@
+"""A contrast on a real cluster of two nodes: the same files to the bit as one process writes, whatever ends on the way."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from layerscope.contrasts.finished import FinishedContrast
+from layerscope.contrasts.on_cluster import ContrastHand, cluster_contrast, run_cluster_contrast
+from layerscope.contrasts.prepare import ContrastRequest, prepare_contrast
+from layerscope.contrasts.record import ContrastRecord
+from layerscope.contrasts.reference import ReferenceText
+from layerscope.contrasts.run import run_contrast
+from layerscope.contrasts.stability import StabilityRequest, find_stability
+from layerscope.errors import RunError
+from layerscope.pairs.format import write_pairs
+from layerscope.workers.ray_pool import Demand
+from layerscope.workers.schedule import Patience
+from tests.letter_pairs import PLACES, pairs_of_names
+from tests.swept_files import contents
+from tests.workers.two_nodes import two_nodes, worker_processes
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAYERSCOPE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        with two_nodes() as found:
+            yield found
+
+
+@pytest.fixture
+def make(cluster, tiny_checkpoint: Path, tmp_path: Path) -> Callable[..., ContrastRequest]:
+    pairs, texts = tmp_path / "pairs.jsonl", tmp_path / "reference.txt"
+    write_pairs(pairs_of_names(), pairs)
+    texts.write_text("\n".join(f"Line {n} tells of a {place}." for n, place in enumerate(PLACES * 4)), encoding="utf-8")
+
+    def request(folder: str, **changes: Any) -> ContrastRequest:
+        given = {
+            "model": str(tiny_checkpoint),
+            "pairs": pairs,
+            "sites": ("resid_post", "mlp_out"),
+            "positions": ("edit", "edit+1", "last"),
+            "reference": ReferenceText(str(texts), 300),
+            "batch_tokens": 500,
+            "output_dir": tmp_path / folder,
+        }
+        return ContrastRequest(**{**given, **changes})
+
+    return request
+
+
+def in_one_process(request: ContrastRequest) -> Path:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as each worker has
+    try:
+        prepared = prepare_contrast(request)
+        run_contrast(prepared)
+    finally:
+        torch.set_num_threads(threads)
+    return prepared.directory.path
+
+
+def on_cluster(request: ContrastRequest, cluster: Any, *, patience: Patience | None = None, **demand: Any) -> Path:
+    with cluster_contrast(request, Demand(cluster.address, **demand)) as contrast:
+        run_cluster_contrast(contrast, patience=patience)
+        return contrast.prepared.directory.path
+
+
+def record_of(path: Path) -> ContrastRecord:
+    return ContrastRecord.model_validate_json((path / "manifest.json").read_bytes())
+
+
+@pytest.mark.parametrize("changes", [{}, {"placebos": 2, "values": (1, 3)}], ids=["placebos", "two placebos and values"])
+def test_the_same_files_to_the_bit_as_one_process(make, cluster, changes: dict[str, Any]) -> None:
+    whole = in_one_process(make("whole", **changes))
+    said: list[tuple[str, int, int]] = []
+    with cluster_contrast(make("shared", **changes), Demand(cluster.address)) as contrast:
+        run_cluster_contrast(contrast, progress=lambda *one: said.append(one))
+        shared = contrast.prepared.directory.path
+        assert run_cluster_contrast(contrast) is False, "it is finished"
+    assert contents(shared) == contents(whole)
+    record = record_of(shared)
+    assert (len(record.workers), {worker.status for worker in record.workers}) == (2, {"finished"})
+    units = sum(group.role != "placebo" for group in record.groups.values())
+    assert sum(worker.shards for worker in record.workers) == units
+    assert record.reference == record_of(whole).reference
+    assert said[-1][1] == said[-1][2] > 0
+    assert find_stability(FinishedContrast.open(shared), StabilityRequest(k=4, n_resamples=99)).frames
+
+
+def test_a_worker_that_measured_other_spreads_is_refused(make, tmp_path: Path) -> None:
+    request = make("shared")
+    prepared = prepare_contrast(request)
+    hand = ContrastHand("a", request, prepared.record, prepared.directory.path)
+    opened = hand.open()
+    assert opened.reference.tokens >= 300
+    with pytest.raises(RunError, match="this one measured others over the same text"):
+        hand.work((0, "0" * 64), lambda _: None)
+    assert not prepared.directory.path.exists(), "nothing is written"
+
+
+@pytest.mark.slow
+def test_workers_that_are_killed_change_no_number(make, cluster) -> None:
+    whole = in_one_process(make("whole"))
+    shared = prepare_contrast(make("shared")).directory.path
+
+    def kill() -> None:
+        until = time.monotonic() + 120
+        while len(list((shared / "groups").glob("shard-*"))) < 3 and time.monotonic() < until:
+            time.sleep(0.005)
+        for process in worker_processes(cluster):
+            process.send_signal(signal.SIGKILL)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    on_cluster(make("shared"), cluster)
+    thread.join()
+    assert contents(shared) == contents(whole)
+    assert "lost" in {worker.status for worker in record_of(shared).workers}

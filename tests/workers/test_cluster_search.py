@@ -1,0 +1,109 @@
+"""A search on a real cluster of two nodes: the same files to the bit as one process writes, whatever ends on the way."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from layerscope.searches.on_cluster import cluster_search, run_cluster_search
+from layerscope.searches.prepare import PreparedSearch
+from layerscope.searches.record import SearchRecord
+from layerscope.searches.run import run_search
+from layerscope.workers.ray_pool import Demand
+from tests.searches.runs import prepared_in
+from tests.workers.two_nodes import two_nodes, worker_processes
+
+pytestmark = pytest.mark.cluster
+
+SETTINGS: dict[str, dict[str, object]] = {
+    "greedy": {"draws": 2, "batch_tokens": 80},
+    "beam until the intervals are narrow enough": {
+        "method": "beam:3",
+        "moves": ("removal", "exchange", "attention-removal"),
+        "until_ci": 0.02,
+        "calibration": 24,
+    },
+    "evolution by divergence": {"method": "evolution:2", "calibration": 16},
+}
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    with two_nodes() as found:
+        yield found
+
+
+def in_one_process(folder: Path, model: Path, **changes: object) -> PreparedSearch:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as each worker has
+    try:
+        prepared = prepared_in(folder, model, **changes)
+        run_search(prepared)
+    finally:
+        torch.set_num_threads(threads)
+    return prepared
+
+
+def on_cluster(cluster: Any, prepared: PreparedSearch) -> None:
+    with cluster_search(prepared.request, Demand(cluster.address)) as search:
+        assert search.prepared.record == prepared.record
+        assert run_cluster_search(search)
+
+
+def contents(prepared: PreparedSearch) -> dict[str, bytes]:
+    """Of all tables but that of times."""
+    path = prepared.directory.path
+    return {
+        found.relative_to(path).as_posix(): found.read_bytes()
+        for found in sorted(path.rglob("*.parquet"))
+        if found.name != "speed.parquet"
+    }
+
+
+def record_of(prepared: PreparedSearch) -> SearchRecord:
+    found = prepared.directory.record(SearchRecord)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_same_files_to_the_bit_as_one_process(name: str, cluster, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    whole = in_one_process(tmp_path, tiny_checkpoint, **SETTINGS[name])
+    shared = prepared_in(tmp_path, tiny_checkpoint, **SETTINGS[name], output_dir=tmp_path / "shared")
+    on_cluster(cluster, shared)
+    assert contents(shared) == contents(whole)
+    record = record_of(shared)
+    assert record.status == "finished"
+    assert {worker.status for worker in record.workers} == {"finished"}
+    n_parts = len(list(shared.directory.path.glob("*_scores/shard-*.parquet")))
+    assert sum(worker.shards for worker in record.workers) == n_parts
+    assert record.work is not None
+    assert record.work.paths_scored == record_of(whole).work.paths_scored
+
+
+@pytest.mark.slow
+def test_workers_that_are_killed_change_no_number(cluster, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    whole = in_one_process(tmp_path, tiny_checkpoint, **SETTINGS["greedy"])
+    shared = prepared_in(tmp_path, tiny_checkpoint, **SETTINGS["greedy"], output_dir=tmp_path / "shared")
+
+    def kill() -> None:
+        until = time.monotonic() + 120
+        parts = shared.directory.path / "calibration_scores"
+        while len(list(parts.glob("shard-*"))) < 5 and time.monotonic() < until:
+            time.sleep(0.005)
+        for process in worker_processes(cluster):
+            process.send_signal(signal.SIGKILL)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    on_cluster(cluster, shared)
+    thread.join()
+    assert contents(shared) == contents(whole)
+    assert "lost" in {worker.status for worker in record_of(shared).workers}
