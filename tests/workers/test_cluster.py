@@ -7,31 +7,25 @@ import random
 import signal
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-import torch
 
 from layerscope.errors import DeviceError, RunError
 from layerscope.pairs.format import write_pairs
-from layerscope.sweeps.on_cluster import cluster_sweep, run_cluster_sweep
+from layerscope.sweeps.on_cluster import cluster_sweep
 from layerscope.sweeps.prepare import SweepRequest, prepare_sweep
-from layerscope.sweeps.record import SweepRecord
-from layerscope.sweeps.run import run_sweep
 from layerscope.workers.ray_pool import Demand
 from layerscope.workers.schedule import Patience
 from tests.letter_pairs import pairs_of_names
-from tests.swept_files import contents, write_texts
+from tests.swept_files import contents
+from tests.workers.shared_sweeps import command_words, in_one_process, on_cluster, once_written, record_of, requests_in
 from tests.workers.two_nodes import two_nodes, worker_processes
 
 pytestmark = pytest.mark.cluster
-
-TEXTS = [f"Number {n} of the dogs saw {n % 7} old cats near the river." + " And more." * (n % 5) for n in range(160)]
 
 
 @pytest.fixture(scope="module")
@@ -42,37 +36,10 @@ def cluster() -> Iterator[Any]:
 
 @pytest.fixture
 def make(tiny_checkpoint: Path, tmp_path: Path) -> Callable[..., SweepRequest]:
-    texts = write_texts(tmp_path / "texts.jsonl", TEXTS)
-
-    def request(folder: str, **changes: Any) -> SweepRequest:
-        given = {"model": str(tiny_checkpoint), "dataset": str(texts), "output_dir": tmp_path / folder, "batch_tokens": 400}
-        return SweepRequest(**{**given, **changes})
-
-    return request
+    return requests_in(tmp_path, tiny_checkpoint)
 
 
-def in_one_process(request: SweepRequest) -> Path:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as each worker has
-    try:
-        prepared = prepare_sweep(request)
-        run_sweep(prepared)
-    finally:
-        torch.set_num_threads(threads)
-    return prepared.directory.path
-
-
-def on_cluster(request: SweepRequest, cluster: Any, *, patience: Patience | None = None, **demand: Any) -> Path:
-    with cluster_sweep(request, Demand(cluster.address, **demand)) as sweep:
-        run_cluster_sweep(sweep, patience=patience)
-        return sweep.prepared.directory.path
-
-
-def record_of(path: Path) -> SweepRecord:
-    return SweepRecord.model_validate_json((path / "manifest.json").read_bytes())
-
-
-@pytest.mark.parametrize("kind", ["texts", "pairs and depth", "until-ci"])
+@pytest.mark.parametrize("kind", ["texts", pytest.param("pairs and depth", marks=pytest.mark.slow), "until-ci"])
 def test_the_same_files_to_the_bit_as_one_process(make, cluster, tmp_path: Path, kind: str) -> None:
     pairs = tmp_path / "pairs.jsonl"
     write_pairs([pair for pair in pairs_of_names() if pair.right is not None], pairs)
@@ -89,20 +56,6 @@ def test_the_same_files_to_the_bit_as_one_process(make, cluster, tmp_path: Path,
     assert {worker.status for worker in workers} == {"finished"}
     checked = subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=shared, check=False, capture_output=True)
     assert checked.returncode == 0, checked.stderr
-
-
-def while_running(run: Path, after: int, do: Callable[[], None]) -> threading.Thread:
-    """Do something once some shards are written."""
-
-    def wait() -> None:
-        until = time.monotonic() + 120
-        while len(list((run / "scores").glob("shard-*"))) < after and time.monotonic() < until:
-            time.sleep(0.005)
-        do()
-
-    thread = threading.Thread(target=wait)
-    thread.start()
-    return thread
 
 
 def kill_one(cluster: Any, seed: int) -> None:
@@ -126,7 +79,7 @@ def test_a_worker_that_is_killed_changes_no_number(make, cluster, seed: int) -> 
     whole = in_one_process(make("whole"))
     shared = prepare_sweep(make("shared")).directory.path
     n_shards = record_of(whole).plan.shards
-    thread = while_running(shared, random.Random(seed).randrange(1, n_shards - 4), lambda: kill_one(cluster, seed))
+    thread = once_written(shared / "scores", random.Random(seed).randrange(1, n_shards - 4), lambda: kill_one(cluster, seed))
     on_cluster(make("shared"), cluster)
     thread.join()
     assert contents(shared) == contents(whole)
@@ -139,7 +92,7 @@ def test_a_worker_that_is_killed_changes_no_number(make, cluster, seed: int) -> 
 def test_a_worker_that_hangs_is_replaced(make, cluster) -> None:
     whole = in_one_process(make("whole"))
     shared = prepare_sweep(make("shared")).directory.path
-    thread = while_running(shared, 3, lambda: suspend_all(cluster))
+    thread = once_written(shared / "scores", 3, lambda: suspend_all(cluster))
     on_cluster(make("shared"), cluster, patience=Patience(work=10.0, beat=1.0))
     thread.join()
     assert contents(shared) == contents(whole)
@@ -151,7 +104,7 @@ def test_a_node_that_is_lost_changes_no_number(make, cluster) -> None:
     whole = in_one_process(make("whole"))
     node = cluster.add_node(num_cpus=1)
     shared = prepare_sweep(make("shared")).directory.path
-    thread = while_running(shared, 5, lambda: cluster.remove_node(node, allow_graceful=False))
+    thread = once_written(shared / "scores", 5, lambda: cluster.remove_node(node, allow_graceful=False))
     on_cluster(make("shared"), cluster)
     thread.join()
     assert contents(shared) == contents(whole)
@@ -160,9 +113,7 @@ def test_a_node_that_is_lost_changes_no_number(make, cluster) -> None:
 @pytest.mark.slow
 def test_a_driver_that_is_killed_goes_on(make, cluster, tiny_checkpoint: Path, tmp_path: Path) -> None:
     whole = in_one_process(make("whole", experiments=("removal",)))
-    words = ["sweep", "--model", str(tiny_checkpoint), "--dataset", str(tmp_path / "texts.jsonl"), "--experiment", "removal"]
-    words += ["--batch-tokens", "400", "--figures", "none", "--output-dir", str(tmp_path / "shared")]
-    words += ["--cluster", str(cluster.address)]
+    words = [*command_words(tmp_path, tiny_checkpoint, "shared"), "--cluster", str(cluster.address)]
     shared = prepare_sweep(make("shared", experiments=("removal",))).directory.path
 
     def start() -> subprocess.Popen[str]:
@@ -171,7 +122,7 @@ def test_a_driver_that_is_killed_goes_on(make, cluster, tiny_checkpoint: Path, t
         )
 
     killed = start()
-    thread = while_running(shared, 5, lambda: killed.send_signal(signal.SIGKILL))
+    thread = once_written(shared / "scores", 5, lambda: killed.send_signal(signal.SIGKILL))
     killed.communicate()
     thread.join()
     n_before = len(list((shared / "scores").glob("shard-*")))

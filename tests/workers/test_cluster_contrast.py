@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import signal
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from layerscope.contrasts.finished import FinishedContrast
 from layerscope.contrasts.on_cluster import ContrastHand, cluster_contrast, run_cluster_contrast
@@ -25,6 +22,7 @@ from layerscope.workers.ray_pool import Demand
 from layerscope.workers.schedule import Patience
 from tests.letter_pairs import PLACES, pairs_of_names
 from tests.swept_files import contents
+from tests.workers.shared_sweeps import once_written, one_thread
 from tests.workers.two_nodes import two_nodes, worker_processes
 
 pytestmark = pytest.mark.cluster
@@ -60,13 +58,9 @@ def make(cluster, tiny_checkpoint: Path, tmp_path: Path) -> Callable[..., Contra
 
 
 def in_one_process(request: ContrastRequest) -> Path:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as each worker has
-    try:
+    with one_thread():
         prepared = prepare_contrast(request)
         run_contrast(prepared)
-    finally:
-        torch.set_num_threads(threads)
     return prepared.directory.path
 
 
@@ -80,7 +74,7 @@ def record_of(path: Path) -> ContrastRecord:
     return ContrastRecord.model_validate_json((path / "manifest.json").read_bytes())
 
 
-@pytest.mark.parametrize("changes", [{}, {"placebos": 2, "values": (1, 3)}], ids=["placebos", "two placebos and values"])
+@pytest.mark.parametrize("changes", [{}, pytest.param({"placebos": 2, "values": (1, 3)}, marks=pytest.mark.slow)])
 def test_the_same_files_to_the_bit_as_one_process(make, cluster, changes: dict[str, Any]) -> None:
     whole = in_one_process(make("whole", **changes))
     said: list[tuple[str, int, int]] = []
@@ -115,14 +109,10 @@ def test_workers_that_are_killed_change_no_number(make, cluster) -> None:
     shared = prepare_contrast(make("shared")).directory.path
 
     def kill() -> None:
-        until = time.monotonic() + 120
-        while len(list((shared / "groups").glob("shard-*"))) < 3 and time.monotonic() < until:
-            time.sleep(0.005)
         for process in worker_processes(cluster):
             process.send_signal(signal.SIGKILL)
 
-    thread = threading.Thread(target=kill)
-    thread.start()
+    thread = once_written(shared / "groups", 3, kill)
     on_cluster(make("shared"), cluster)
     thread.join()
     assert contents(shared) == contents(whole)

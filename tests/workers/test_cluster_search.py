@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import signal
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from layerscope.searches.on_cluster import cluster_search, run_cluster_search
 from layerscope.searches.prepare import PreparedSearch
@@ -18,6 +15,7 @@ from layerscope.searches.record import SearchRecord
 from layerscope.searches.run import run_search
 from layerscope.workers.ray_pool import Demand
 from tests.searches.runs import prepared_in
+from tests.workers.shared_sweeps import once_written, one_thread
 from tests.workers.two_nodes import two_nodes, worker_processes
 
 pytestmark = pytest.mark.cluster
@@ -41,13 +39,9 @@ def cluster() -> Iterator[Any]:
 
 
 def in_one_process(folder: Path, model: Path, **changes: object) -> PreparedSearch:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as each worker has
-    try:
+    with one_thread():
         prepared = prepared_in(folder, model, **changes)
         run_search(prepared)
-    finally:
-        torch.set_num_threads(threads)
     return prepared
 
 
@@ -73,7 +67,7 @@ def record_of(prepared: PreparedSearch) -> SearchRecord:
     return found
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("name", ["greedy", *(pytest.param(name, marks=pytest.mark.slow) for name in list(SETTINGS)[1:])])
 def test_the_same_files_to_the_bit_as_one_process(name: str, cluster, tiny_checkpoint: Path, tmp_path: Path) -> None:
     whole = in_one_process(tmp_path, tiny_checkpoint, **SETTINGS[name])
     shared = prepared_in(tmp_path, tiny_checkpoint, **SETTINGS[name], output_dir=tmp_path / "shared")
@@ -94,15 +88,10 @@ def test_workers_that_are_killed_change_no_number(cluster, tiny_checkpoint: Path
     shared = prepared_in(tmp_path, tiny_checkpoint, **SETTINGS["greedy"], output_dir=tmp_path / "shared")
 
     def kill() -> None:
-        until = time.monotonic() + 120
-        parts = shared.directory.path / "calibration_scores"
-        while len(list(parts.glob("shard-*"))) < 5 and time.monotonic() < until:
-            time.sleep(0.005)
         for process in worker_processes(cluster):
             process.send_signal(signal.SIGKILL)
 
-    thread = threading.Thread(target=kill)
-    thread.start()
+    thread = once_written(shared.directory.path / "calibration_scores", 5, kill)
     on_cluster(cluster, shared)
     thread.join()
     assert contents(shared) == contents(whole)
