@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from layerscope.models.decoder import Decoder
     from layerscope.models.loading import LoadOptions, load_decoder
     from layerscope.models.sites import SiteMap
+    from layerscope.on_cluster import run_on_cluster
     from layerscope.paths.families import build_variants
     from layerscope.paths.path import LayerPath
     from layerscope.paths.plan import plan_sweep
@@ -44,13 +45,18 @@ if TYPE_CHECKING:
     from layerscope.searches.run import run_search
     from layerscope.sweeps.finished import FinishedRun
     from layerscope.sweeps.in_memory import SweepResult, sweep
+    from layerscope.sweeps.parts import gather_sweep, run_sweep_part
     from layerscope.sweeps.preference import find_preference
     from layerscope.sweeps.prepare import SweepRequest, prepare_sweep
     from layerscope.sweeps.run import run_sweep
+    from layerscope.workers.part import Part
+    from layerscope.workers.ray_pool import Demand
+    from layerscope.workers.status import RunStatus, read_status
 
 _DEFINED_IN = {  # imported when asked for: torch takes seconds, and most names do not need it
     "ContrastRequest": "contrasts.prepare",
     "Decoder": "models.decoder",
+    "Demand": "workers.ray_pool",
     "EvaluationRequest": "evaluations.prepare",
     "FinishedContrast": "contrasts.finished",
     "FinishedEvaluation": "evaluations.finished",
@@ -59,7 +65,9 @@ _DEFINED_IN = {  # imported when asked for: torch takes seconds, and most names 
     "InterveneRequest": "contrasts.intervened",
     "LayerPath": "paths.path",
     "LoadOptions": "models.loading",
+    "Part": "workers.part",
     "ReferenceText": "contrasts.reference",
+    "RunStatus": "workers.status",
     "SearchRequest": "searches.prepare",
     "SiteMap": "models.sites",
     "StabilityRequest": "contrasts.stability",
@@ -74,6 +82,7 @@ _DEFINED_IN = {  # imported when asked for: torch takes seconds, and most names 
     "evaluate": "evaluations.evaluate",
     "find_preference": "sweeps.preference",
     "find_stability": "contrasts.stability",
+    "gather_sweep": "sweeps.parts",
     "intervene": "contrasts.intervene",
     "load_decoder": "models.loading",
     "load_documents": "corpora.catalogue",
@@ -83,11 +92,14 @@ _DEFINED_IN = {  # imported when asked for: torch takes seconds, and most names 
     "prepare_evaluation": "evaluations.prepare",
     "prepare_search": "searches.prepare",
     "prepare_sweep": "sweeps.prepare",
+    "read_status": "workers.status",
     "replacement_values": "contrasts.engine.ablation",
     "run_contrast": "contrasts.run",
     "run_evaluation": "evaluations.run",
+    "run_on_cluster": "on_cluster",
     "run_search": "searches.run",
     "run_sweep": "sweeps.run",
+    "run_sweep_part": "sweeps.parts",
     "sweep": "sweeps.in_memory",
     "write_report": "report.write",
 }
@@ -95,6 +107,7 @@ _DEFINED_IN = {  # imported when asked for: torch takes seconds, and most names 
 __all__ = [
     "ContrastRequest",
     "Decoder",
+    "Demand",
     "EvaluationRequest",
     "FinishedContrast",
     "FinishedEvaluation",
@@ -103,7 +116,9 @@ __all__ = [
     "InterveneRequest",
     "LayerPath",
     "LoadOptions",
+    "Part",
     "ReferenceText",
+    "RunStatus",
     "SearchRequest",
     "SiteMap",
     "StabilityRequest",
@@ -119,6 +134,7 @@ __all__ = [
     "evaluate",
     "find_preference",
     "find_stability",
+    "gather_sweep",
     "intervene",
     "load_decoder",
     "load_documents",
@@ -128,11 +144,14 @@ __all__ = [
     "prepare_evaluation",
     "prepare_search",
     "prepare_sweep",
+    "read_status",
     "replacement_values",
     "run_contrast",
     "run_evaluation",
+    "run_on_cluster",
     "run_search",
     "run_sweep",
+    "run_sweep_part",
     "sweep",
     "write_report",
 ]

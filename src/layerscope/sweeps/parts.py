@@ -42,6 +42,14 @@ def run_sweep_part(prepared: PreparedSweep, part: Part, *, progress: Progress = 
 
     Raises:
         LayerscopeError: the part cannot start, or another process does it.
+
+    Examples:
+        >>> request = ls.SweepRequest("smollm2-135m", "texts.txt", experiments=("removal",), output_dir=Path("in-parts"))
+        >>> prepared = ls.prepare_sweep(request)
+        >>> [ls.run_sweep_part(prepared, ls.Part(number, 2)) for number in (1, 2)]  # one batch in all
+        [1, 0]
+        >>> ls.gather_sweep(prepared.directory.path).n_scored
+        20
     """
     if prepared.request.until_ci is not None:
         raise DataError(
@@ -107,6 +115,14 @@ def gather_sweep(path: Path) -> PreparedSweep:
 
     Raises:
         RunError: some shards are not there, or the texts or the model's configuration are others than the parts had.
+
+    Examples:
+        >>> request = ls.SweepRequest("smollm2-135m", "texts.txt", experiments=("removal",), output_dir=Path("in-one-part"))
+        >>> prepared = ls.prepare_sweep(request)
+        >>> ls.run_sweep_part(prepared, ls.Part(1, 1))
+        1
+        >>> ls.FinishedRun.open(ls.gather_sweep(prepared.directory.path).directory.path).record.status
+        'finished'
     """
     with RunDirectory(path).alone():
         prepared, record = _asked_before(path)

@@ -17,8 +17,7 @@ class Part:
     """One of several equal parts of a run's work.
 
     Examples:
-        >>> from layerscope.workers.part import Part
-        >>> Part.parse("2/3").choose([5.0, 1.0, 4.0, 4.0])  # 5; 4 and 1; 4
+        >>> ls.Part.parse("2/3").choose([5.0, 1.0, 4.0, 4.0])  # 5; 4 and 1; 4
         [1, 2]
     """
 

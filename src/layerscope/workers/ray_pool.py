@@ -26,7 +26,12 @@ _REACHED_IN = 10.0
 
 @dataclass(frozen=True)
 class Demand:
-    """What is asked of a cluster."""
+    """What is asked of a cluster.
+
+    Examples:
+        >>> ls.Demand("auto", workers=4, gpus=1).address
+        'auto'
+    """
 
     address: str
     """``auto``, ``ray://host:port`` or ``host:port``."""

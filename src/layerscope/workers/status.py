@@ -20,7 +20,13 @@ _MARKS = {"sweep": ("scores", "pair_scores"), "contrast": ("groups",), "search":
 
 @dataclass(frozen=True)
 class RunStatus:
-    """How far a run is."""
+    """How far a run is.
+
+    Examples:
+        >>> status = ls.read_status(Path("results/contrast/my_model_pairs_nall"))
+        >>> status.state, status.unit, status.done == status.total
+        ('finished', 'groups of pairs', True)
+    """
 
     kind: str
     """sweep, contrast, search or evaluation."""
@@ -46,10 +52,14 @@ class RunStatus:
 
 
 def read_status(run: Path) -> RunStatus:
-    """Look at a run directory.
+    """Look at a run directory; nothing is asked of the processes that write it.
 
     Raises:
         RunError: it holds no run.
+
+    Examples:
+        >>> ls.read_status(Path("results/contrast/my_model_pairs_nall")).minutes_left is None  # it is finished
+        True
     """
     directory = RunDirectory(run)
     kind = directory.kind()
