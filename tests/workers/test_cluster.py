@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ import pytest
 
 from layerscope.errors import DeviceError, RunError
 from layerscope.pairs.format import write_pairs
-from layerscope.sweeps.on_cluster import cluster_sweep
+from layerscope.sweeps.on_cluster import cluster_sweep, run_cluster_sweep
 from layerscope.sweeps.prepare import SweepRequest, prepare_sweep
 from layerscope.workers.ray_pool import Demand
 from layerscope.workers.schedule import Patience
@@ -143,6 +144,25 @@ def test_what_a_cluster_cannot_do_is_said(make, cluster) -> None:
     on_cluster(make("shared"), cluster)
     with pytest.raises(RunError, match="holds another run"):
         on_cluster(make("shared", batch_tokens=300), cluster)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the log of its server is never closed
+def test_through_rays_client_from_a_machine_that_is_no_node(make) -> None:
+    pytest.importorskip("grpc", reason="Ray's client is not installed: pip install 'layerscope[cluster]'")
+    whole = in_one_process(make("whole"))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with two_nodes(ray_client_server_port=port) as nodes:
+        request = make("shared")
+        shared = prepare_sweep(request).directory.path
+        thread = once_written(shared / "scores", 5, lambda: kill_one(nodes, 0))
+        with cluster_sweep(request, Demand(f"ray://127.0.0.1:{port}")) as sweep:
+            run_cluster_sweep(sweep)
+        thread.join()
+    assert contents(shared) == contents(whole)
+    assert {worker.status for worker in record_of(shared).workers} == {"lost", "finished"}
 
 
 def test_no_cluster_at_the_address(make) -> None:

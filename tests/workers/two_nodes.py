@@ -13,8 +13,8 @@ import pytest
 
 
 @contextmanager
-def two_nodes(n_nodes: int = 2) -> Iterator[Any]:
-    """Real nodes of Ray with a core each; nothing is connected to them."""
+def two_nodes(n_nodes: int = 2, **head: Any) -> Iterator[Any]:
+    """Real nodes of Ray with a core each, the head with further options; nothing is connected to them."""
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'layerscope[cluster]'")
     from ray.cluster_utils import Cluster
 
@@ -24,7 +24,7 @@ def two_nodes(n_nodes: int = 2) -> Iterator[Any]:
         source = str(Path(__file__).parents[2] / "src")  # nodes run what is tested
         patch.setenv("PYTHONPATH", os.pathsep.join([source, os.environ.get("PYTHONPATH", "")]))
         patch.setenv("JAXTYPING_DISABLE", "1")
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False, **head})
         for _ in range(n_nodes - 1):
             cluster.add_node(num_cpus=1)
         try:

@@ -18,7 +18,8 @@ from layerscope.errors import DataError, DeviceError
 from layerscope.workers.schedule import WorkerLostError
 from layerscope.workers.worker import Answer, Made, WorkerProcess
 
-_BEATS = "beats"
+_AT_ONCE = 2
+"""Methods of a worker: one that works, one that tells how far it is. Ray Client knows no groups of methods."""
 _HOST_AND_PORT = re.compile(r"(?:ray://)?(?P<host>[^/:\s]+):(?P<port>\d{1,5})", re.ASCII)
 _REACHED_IN = 10.0
 """Seconds."""
@@ -156,15 +157,14 @@ class RayPool:
         # Ray leaves a process without GPUs of its own those that it finds
         hidden = {} if self._size.gpus else {"runtime_env": {"env_vars": {"CUDA_VISIBLE_DEVICES": ""}}}
         actor = self._ray.remote(
-            num_cpus=self._size.cpus, num_gpus=self._size.gpus, max_restarts=0, concurrency_groups={_BEATS: 1}, **hidden
+            num_cpus=self._size.cpus, num_gpus=self._size.gpus, max_restarts=0, max_concurrency=_AT_ONCE, **hidden
         )(WorkerProcess)
         self._n_started += 1
         return actor.remote(self._made(self._n_started - 1), self._size.cpus)
 
     def ask(self, worker: Any, what: str, *given: Any) -> Any:
         """Call a method of the actor."""
-        method = getattr(worker, what)
-        return method.options(concurrency_group=_BEATS).remote() if what == "beat" else method.remote(*given)
+        return getattr(worker, what).remote(*given)
 
     def answered(self, questions: Sequence[Any], timeout: float) -> list[Any]:
         """As ``ray.wait``."""
