@@ -15,7 +15,12 @@ _FOLDER = "workers"
 
 def note_worker(run: Path, record: WorkerRecord) -> None:
     """Write what a worker tells of itself, in place of what it told before."""
-    write_json(run / _FOLDER / f"{record.name}.json", record.model_dump(mode="json"))
+    write_json(run / note_name(record.name), record.model_dump(mode="json"))
+
+
+def note_name(worker: str) -> str:
+    """The file of a worker's note, by its path in the run directory."""
+    return f"{_FOLDER}/{worker}.json"
 
 
 def noted_workers(run: Path) -> tuple[WorkerRecord, ...]:

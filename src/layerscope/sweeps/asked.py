@@ -10,6 +10,9 @@ from layerscope.results.directory import RunDirectory
 from layerscope.sweeps.prepare import PreparedSweep, SweepRequest, prepare_sweep
 from layerscope.sweeps.record import SweepRequestRecord
 
+REQUEST = "request.json"
+"""What was asked for, so that parts can be gathered without asking again; deleted then."""
+
 
 def anywhere(prepared: PreparedSweep) -> SweepRequest:
     """The request of a run as a process in any folder would give it."""

@@ -151,7 +151,8 @@ class SweepHand:
         if self._told is None:  # not before: a run whose workers cannot open writes nothing
             self._stack.enter_context(self._prepared.directory.with_others(self._name, is_asked=True))
             self._told = self._stack.enter_context(Told(self._run, self._name, self._opened.environment))
-            self._worker.wrote = self._told.wrote
+            told = self._told
+            self._worker.wrote = lambda _: told.wrote()
         shards = [self._prepared.shards[index] for index in content]
         pending = [shard for shard in shards if not is_written(self._prepared, shard)]
         try:
