@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -21,9 +22,15 @@ class S3Server:
 
     def bucket(self, name: str) -> str:
         """Make a bucket; the address of a folder in it."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/{name}", method="PUT")
-        with urllib.request.urlopen(request):
-            return f"s3://{name}/runs?scheme=http&endpoint_override=127.0.0.1:{self.port}"
+        self.put(name)
+        return f"s3://{name}/runs?scheme=http&endpoint_override=127.0.0.1:{self.port}"
+
+    def put(self, name: str, content: bytes | None = None) -> None:
+        """Write an object (bucket/key) of any name, or make a bucket."""
+        bucket, _, key = name.partition("/")
+        place = f"http://127.0.0.1:{self.port}/{bucket}" + (f"/{quote(key, safe='')}" if key else "")
+        with urllib.request.urlopen(urllib.request.Request(place, content, method="PUT")):
+            pass
 
     def stop(self) -> None:
         self._server.stop()

@@ -23,6 +23,13 @@ def note_name(worker: str) -> str:
     return f"{_FOLDER}/{worker}.json"
 
 
+def note_finished(run: Path, worker: str) -> None:
+    """Let a note say that its worker is done, where one that was killed at the very end left another."""
+    for one in noted_workers(run):
+        if one.name == worker and one.status != "finished":
+            note_worker(run, one.model_copy(update={"status": "finished", "reason": None}))
+
+
 def noted_workers(run: Path) -> tuple[WorkerRecord, ...]:
     """What each told last, by name; a file that cannot be read is passed over, for nothing depends on it."""
     found = []

@@ -18,7 +18,7 @@ from layerscope.results.directory import RunDirectory
 from layerscope.results.environment import package_versions
 from layerscope.results.kernels import check_same_kernels
 from layerscope.results.record import WorkerRecord
-from layerscope.results.workers import forget_workers, noted_workers
+from layerscope.results.workers import forget_workers, note_finished, noted_workers
 from layerscope.sweeps.asked import REQUEST, anywhere, settle_again
 from layerscope.sweeps.engine.walk import work_steps
 from layerscope.sweeps.manifest import sweep_record
@@ -66,6 +66,7 @@ def run_sweep_part(prepared: PreparedSweep, part: Part, *, store: Store | None =
         directory.check_places(*AT_THE_END)
         pending = [shard for shard in mine if not is_written(own, shard)]
         if not pending and directory.record(SweepRecord) is not None:
+            note_finished(directory.path, part.name)
             if stored is not None:
                 stored.send_left()
             return 0
@@ -171,7 +172,7 @@ def _gather(directory: RunDirectory, stored: StoredRun | None, trust_remote_code
     if missing:
         raise _missing(str(path), len(missing), len(prepared.shards), noted_workers(path))
     workers = noted_workers(path)
-    seconds = sum(one.seconds for one in workers)
+    seconds = sum((one.seconds for one in workers), 0.0)
     finish(prepared, record.model_copy(update={"workers": workers}), Outcome(len(prepared.rounds), seconds, 0))
     (path / REQUEST).unlink(missing_ok=True)
     prepared.directory.digests.forget(REQUEST)

@@ -90,7 +90,7 @@ class StoredPart:
             self._check_same(_differing(self._began, self._prepared.record, {}, compiled=environment.compiled))
 
     def send_left(self) -> None:
-        """Send what is here of the part and not there.
+        """Send what is here of the part and not there, and what its process told of itself.
 
         Raises:
             StoreError: the store takes nothing.
@@ -99,6 +99,7 @@ class StoredPart:
         for shard in self._shards:
             if is_written(self._prepared, shard):
                 self._send_unclaimed(*shard_files(self._prepared, shard))
+        self._files.send_note(self._directory.path)
 
     def send(self, shard: Shard) -> None:
         """Send a shard that has just been written, and what the process told of itself."""

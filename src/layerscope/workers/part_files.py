@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, KeysView, Sequence
+from collections.abc import Iterable, Iterator, KeysView, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -53,12 +54,11 @@ class PartFiles:
     def is_intact(self, name: str) -> bool:
         """Whether a file is there as claimed; all of it is read."""
         digest = hashlib.sha256()
-        try:
-            for chunk in self._store.chunks(name):
+        with suppress(_NotAsClaimedError):
+            for chunk in self._chunks(name):
                 digest.update(chunk)
-        except FileNotFoundError:
-            return False
-        return digest.hexdigest() == self._claims.get(name)
+            return digest.hexdigest() == self._claims.get(name)
+        return False
 
     def read(self, name: str) -> bytes | None:
         """A small file, if it is as claimed."""
@@ -67,18 +67,16 @@ class PartFiles:
 
     def fetch(self, name: str, directory: RunDirectory) -> bool:
         """Take a file into a run directory, if it is as claimed; whether it was."""
-        try:
-            with directory.whole(name) as unfinished:
-                digest = hashlib.sha256()
-                with unfinished.open("wb") as file:
-                    for chunk in self._store.chunks(name):
-                        digest.update(chunk)
-                        file.write(chunk)
-                if digest.hexdigest() != self._claims.get(name):
-                    raise _NotAsClaimedError
-        except (FileNotFoundError, _NotAsClaimedError):
-            return False
-        return True
+        with suppress(_NotAsClaimedError), directory.whole(name) as unfinished:
+            digest = hashlib.sha256()
+            with unfinished.open("wb") as file:
+                for chunk in self._chunks(name):
+                    digest.update(chunk)
+                    file.write(chunk)
+            if digest.hexdigest() != self._claims.get(name):
+                raise _NotAsClaimedError
+            return True
+        return False
 
     def send(self, directory: RunDirectory, names: Sequence[str]) -> None:
         """Send files in their order, and then claim them.
@@ -100,7 +98,8 @@ class PartFiles:
 
     def send_note(self, run: Path) -> None:
         """Send what the process told of itself last, if it is new."""
-        note = (run / note_name(self.part.name)).read_bytes()
+        path = run / note_name(self.part.name)
+        note = path.read_bytes() if path.is_file() else self._noted
         if note != self._noted:
             self._store.put(note_name(self.part.name), note)
             self._noted = note
@@ -112,6 +111,12 @@ class PartFiles:
         except ValidationError:
             return None
         return found if found.name == self.part.name else None
+
+    def _chunks(self, name: str) -> Iterator[bytes]:
+        try:
+            yield from self._store.chunks(name)
+        except FileNotFoundError:  # else it would be said of the file here that is written meanwhile
+            raise _NotAsClaimedError from None
 
     def damaged(self, name: str) -> RunError:
         """The refusal of a file that is not as claimed."""
