@@ -37,7 +37,7 @@ from tests.letter_pairs import pairs_of_names
 from tests.s3_server import S3Server, s3_server
 from tests.swept_files import contents, write_texts
 
-TEXTS = [f"Number {n} of the dogs saw {n + 3} old cats near the river." + " And more." * (n % 5) for n in range(24)]
+TEXTS = [f"Number {n} of the dogs saw {n + 3} old cats near the river." + " And more." * (n % 5) for n in range(16)]
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +66,8 @@ def prepare(tiny_checkpoint: Path, texts: Path, tmp_path: Path) -> Callable[...,
     """A sweep as one machine settles it."""
 
     def prepare(machine: str, **changes) -> PreparedSweep:
-        given = {"model": str(tiny_checkpoint), "dataset": str(texts), "output_dir": tmp_path / machine, "batch_tokens": 200}
-        return prepare_sweep(SweepRequest(**{**given, **changes}))
+        given = {"output_dir": tmp_path / machine, "batch_tokens": 200, "experiments": ("removal",)}
+        return prepare_sweep(SweepRequest(str(tiny_checkpoint), str(texts), **{**given, **changes}))
 
     return prepare
 
@@ -75,7 +75,8 @@ def prepare(tiny_checkpoint: Path, texts: Path, tmp_path: Path) -> Callable[...,
 @pytest.fixture(scope="module")
 def whole(tiny_checkpoint: Path, texts: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     folder = tmp_path_factory.mktemp("whole")
-    prepared = prepare_sweep(SweepRequest(str(tiny_checkpoint), str(texts), output_dir=folder, batch_tokens=200))
+    request = SweepRequest(str(tiny_checkpoint), str(texts), output_dir=folder, batch_tokens=200, experiments=("removal",))
+    prepared = prepare_sweep(request)
     run_sweep(prepared)
     return contents(prepared.directory.path)
 
@@ -110,7 +111,7 @@ def test_the_same_files_as_one_process_gives(
     run = folder_of(prepare("machine-1-1"), store)
     assert check_claims(run) == 2 * sum(done) + 2 * n_parts
     gathered = gather_stored_sweep(Store.open(run.address), tmp_path / "gathered")
-    assert gathered.directory.path == tmp_path / "gathered" / "removal+exchange" / run.names[-1]
+    assert gathered.directory.path == tmp_path / "gathered" / "removal" / run.names[-1]
     assert contents(gathered.directory.path) == whole
     record = gathered.directory.record(SweepRecord)
     assert record is not None
@@ -126,6 +127,7 @@ def test_the_same_files_as_one_process_gives(
     assert contents(gathered.directory.path) == whole
 
 
+@pytest.mark.slow
 def test_pairs_too(prepare, folder: Store, tmp_path: Path) -> None:
     file = tmp_path / "pairs.jsonl"
     write_pairs([one for one in pairs_of_names() if one.right is not None][:40], file)
@@ -149,23 +151,19 @@ def interrupted_after(n_batches: int) -> Callable[[str, int, int], None]:
     return progress
 
 
-@pytest.mark.parametrize("kind", ["folder", "s3"])
-def test_a_part_goes_on_on_a_machine_that_has_nothing(
-    prepare, whole, kind: str, request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
-    store = request.getfixturevalue(kind)
+def test_a_part_goes_on_on_a_machine_that_has_nothing(prepare, whole, s3: Store, tmp_path: Path) -> None:
     first = prepare("machine")
     with pytest.raises(KeyboardInterrupt):
-        run_sweep_part(first, Part(1, 2), store=store, progress=interrupted_after(2))
-    run = folder_of(first, store)
+        run_sweep_part(first, Part(1, 2), store=s3, progress=interrupted_after(2))
+    run = folder_of(first, s3)
     n_sent = (check_claims(run) - 2) // 2
     assert 0 < n_sent == len(list((first.directory.path / "scores").glob("*.parquet")))
     status = read_stored_status(run)
     assert (status.state, status.done, status.total) == ("not complete", n_sent, len(first.shards))
     assert [(one.name, one.status) for one in status.workers] == [("1-of-2", "failed")]
     shutil.rmtree(tmp_path / "machine")
-    n_mine = run_sweep_part(prepare("machine"), Part(1, 2), store=store) + n_sent
-    assert n_mine + do(prepare, "2/2", store) == len(first.shards), "none was computed twice"
+    n_mine = run_sweep_part(prepare("machine"), Part(1, 2), store=s3) + n_sent
+    assert n_mine + do(prepare, "2/2", s3) == len(first.shards), "none was computed twice"
     assert read_stored_status(run).state == "complete"
     gathered = gather_stored_sweep(run, tmp_path / "gathered")
     assert contents(gathered.directory.path) == whole
@@ -173,7 +171,7 @@ def test_a_part_goes_on_on_a_machine_that_has_nothing(
     assert record is not None
     assert [one.shards for one in record.workers] == [n_mine, len(first.shards) - n_mine]
     shutil.rmtree(tmp_path / "machine")
-    assert run_sweep_part(prepare("machine"), Part(1, 2), store=store) == 0, "what is done ends at once"
+    assert run_sweep_part(prepare("machine"), Part(1, 2), store=s3) == 0, "what is done ends at once"
 
 
 def test_no_claim_comes_before_its_file(prepare, whole, folder: Store, tmp_path: Path, monkeypatch) -> None:
@@ -201,7 +199,11 @@ def test_no_claim_comes_before_its_file(prepare, whole, folder: Store, tmp_path:
             check_claims(folder_of(prepared, folder))
     assert n_broken > 2
     assert n_done == len(prepared.shards), "none was computed twice"
-    assert contents(gather_stored_sweep(folder_of(prepared, folder), tmp_path / "gathered").directory.path) == whole
+    gathered = gather_stored_sweep(folder_of(prepared, folder), tmp_path / "gathered")
+    assert contents(gathered.directory.path) == whole
+    record = gathered.directory.record(SweepRecord)
+    assert record is not None
+    assert [(one.name, one.status, one.reason) for one in record.workers] == [("1-of-1", "finished", None)]
 
 
 def test_a_store_that_goes_away_ends_the_part_with_a_sentence(
@@ -245,7 +247,7 @@ def test_the_server_goes_away_and_comes_back(
         except KeyboardInterrupt:
             server.stop()
 
-    refusal = r"'s3://\w+/runs/removal\+exchange/\S+/1-of-1/\S+' cannot be sent \(AWS Error NETWORK_CONNECTION .+ goes on\.$"
+    refusal = r"'s3://\w+/runs/removal/\S+/1-of-1/\S+' cannot be sent \(AWS Error NETWORK_CONNECTION .+ goes on\.$"
     try:
         with pytest.raises(StoreError, match=refusal) as refused:
             run_sweep_part(prepared, Part(1, 1), store=s3, progress=progress)
@@ -259,6 +261,18 @@ def test_the_server_goes_away_and_comes_back(
     assert n_here > n_sent > 0, "one was written and not sent"
     assert run_sweep_part(prepare("machine"), Part(1, 1), store=s3) == len(prepared.shards) - n_here
     assert contents(gather_stored_sweep(run, tmp_path / "gathered").directory.path) == whole
+
+
+def test_a_store_that_takes_nothing_is_found_out_before_a_model_is_loaded(
+    prepare, server: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("layerscope.sweeps.worker.load_as_asked", lambda _: pytest.fail("loaded"))
+    store = Store.open(f"s3://no-such-bucket/runs?scheme=http&endpoint_override=127.0.0.1:{server.port}")
+    with pytest.raises(
+        StoreError, match=r"'s3://no-such-bucket/runs/\S+' cannot be sent \(AWS Error NO_SUCH_BUCKET .+ is right"
+    ):
+        do(prepare, "1/2", store)
+    assert not files_in(tmp_path)
 
 
 def test_missing_parts_are_named_before_anything_is_fetched(prepare, whole, folder: Store, tmp_path: Path) -> None:
@@ -396,7 +410,7 @@ def test_code_of_a_checkpoint_runs_only_where_that_was_said(prepare, whole, fold
 def test_a_directory_of_another_run_is_left_alone(prepare, folder: Store, tmp_path: Path) -> None:
     do(prepare, "1/1", folder)
     run = folder_of(prepare("machine-1-1"), folder)
-    there = tmp_path / "gathered" / "removal+exchange" / run.names[-1]
+    there = tmp_path / "gathered" / "removal" / run.names[-1]
     there.mkdir(parents=True)
     (there / "notes.txt").write_text("mine")
     with pytest.raises(RunError, match="holds files that are no run: name another --output-dir"):
@@ -415,7 +429,7 @@ from layerscope.sweeps.parts import run_sweep_part
 from layerscope.sweeps.prepare import SweepRequest, prepare_sweep
 from layerscope.workers.part import Part
 from layerscope.workers.store import Store
-request = SweepRequest(sys.argv[1], sys.argv[2], output_dir=Path(sys.argv[3]), batch_tokens=200)
+request = SweepRequest(sys.argv[1], sys.argv[2], output_dir=Path(sys.argv[3]), batch_tokens=40, experiments=("removal",))
 run_sweep_part(prepare_sweep(request), Part.parse(sys.argv[4]), store=Store.open(sys.argv[5]))
 """
 
@@ -429,14 +443,16 @@ def test_processes_at_once_one_of_them_killed_and_its_disk_lost(
     def start(number: int) -> subprocess.Popen[bytes]:
         words = [
             str(tiny_checkpoint),
-            str(tmp_path / "texts.jsonl"),
+            str(texts),
             str(tmp_path / f"disk-{number}"),
             f"{number}/3",
             s3.address,
         ]
         return subprocess.Popen([sys.executable, "-c", RUN, *words], env=environment)
 
-    run = folder_of(prepare("disk-1"), s3)
+    one = prepare("whole", batch_tokens=40)
+    run_sweep(one)
+    run = folder_of(one, s3)
     processes = [start(number) for number in (1, 2, 3)]
     while b"scores/" not in (run.read(f"1-of-3/{SUMS}") or b"") and processes[0].poll() is None:
         time.sleep(0.005)
@@ -444,7 +460,7 @@ def test_processes_at_once_one_of_them_killed_and_its_disk_lost(
     for process in processes:
         process.wait()
     assert [process.returncode for process in processes] == [-signal.SIGKILL, 0, 0]
-    assert check_claims(run) > 2 * len(prepare("disk-1").shards) // 3
+    assert check_claims(run) > 2 * len(one.shards) // 3
     shutil.rmtree(tmp_path / "disk-1")
     assert start(1).wait() == 0
-    assert contents(gather_stored_sweep(run, tmp_path / "gathered").directory.path) == whole
+    assert contents(gather_stored_sweep(run, tmp_path / "gathered").directory.path) == contents(one.directory.path)

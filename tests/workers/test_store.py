@@ -113,6 +113,14 @@ def test_what_is_no_address_is_refused_with_the_schemes_there_are(address: str) 
         Store.open(address)
 
 
+def test_the_environment_may_name_the_server(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.bucket("of-environment")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.port}")
+    store = Store.open("s3://of-environment/runs")
+    store.put("a/x", b"1")
+    assert store.folders() == ["a"]
+
+
 class _Denies(BaseHTTPRequestHandler):
     """What S3 says to a stranger."""
 

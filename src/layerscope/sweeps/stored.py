@@ -61,24 +61,26 @@ class StoredPart:
 
         Raises:
             RunError: the run was begun otherwise, by this part or by another.
+            StoreError: the store cannot be read, or takes nothing.
         """
         own = _record(self._files)
         others = (_record(files) for files in parts_in(self._run) if files.part != self._files.part)
         self._began = own or next((record for record in others if record is not None), None)
         if self._began is not None:
             self._check_same(_differing(self._began, self._prepared.record, package_versions()))
-        if self._directory.record(SweepRecord) is None:
-            if own is None or not self._files.is_intact(REQUEST):
-                for name in tuple(self._files.names):  # nothing says with what they were computed
-                    self._files.drop(name)
-                return
+        has_begun = self._directory.record(SweepRecord) is not None
+        if not has_begun and own is not None and self._files.is_intact(REQUEST):
+            has_begun = True
             self._directory.start(own)
             noted = self._files.note()
             if noted is not None:
                 note_worker(self._directory.path, noted)
-        for name in (MANIFEST, REQUEST, *(name for shard in self._shards for name in shard_files(self._prepared, shard))):
-            if not self._agrees(name):
+        shards = self._shards if has_begun else ()  # else nothing says with what they were computed
+        wanted = {MANIFEST, REQUEST, *(name for shard in shards for name in shard_files(self._prepared, shard))}
+        for name in tuple(self._files.names):
+            if not has_begun or name not in wanted or not self._agrees(name):
                 self._files.drop(name)
+        self._files.send_claims()  # so that a store that takes nothing is found out before a model is loaded
 
     def check_kernels(self, environment: EnvironmentRecord) -> None:
         """Refuse to compute with other kernels than the part that was begun first.

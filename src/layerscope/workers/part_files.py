@@ -90,11 +90,19 @@ class PartFiles:
             if not directory.digests.knows(name, digest):
                 raise RunError(f"'{directory.path / name}' is not as it was written: give the command of the part again.")
             self._claims[name] = digest
-        self._store.put(SUMS, sums_text({name: [digest] for name, digest in self._claims.items()}).encode())
+        self.send_claims()
 
     def drop(self, name: str) -> None:
-        """Claim a file no more; the store learns of it with the next that is sent."""
+        """Claim a file no more; the store learns of it with the claims that are sent next."""
         self._claims.pop(name, None)
+
+    def send_claims(self) -> None:
+        """Send what is claimed as it stands.
+
+        Raises:
+            StoreError: the store does not take it.
+        """
+        self._store.put(SUMS, sums_text({name: [digest] for name, digest in self._claims.items()}).encode())
 
     def send_note(self, run: Path) -> None:
         """Send what the process told of itself last, if it is new."""

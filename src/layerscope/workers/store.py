@@ -169,6 +169,8 @@ class Store:
             try:
                 return self._send_once(name, pieces())
             except StoreError as error:
+                if _is_unknown(_reason(error.__cause__)) or "NO_SUCH_BUCKET" in str(error):  # time does not help
+                    raise
                 log.warning("%s It is tried again in %g s.", error, pause)
                 time.sleep(pause)
         return self._send_once(name, pieces())
@@ -206,16 +208,25 @@ def is_address(text: str) -> bool:
 
 
 def _refusal(shown: str, done: str, error: Exception) -> str:
-    reason = " ".join(str(error).split())
-    reason = reason[max(reason.find("AWS Error"), 0) :][:300].rstrip(".")
-    is_unknown = any(word in reason.lower() for word in _CREDENTIALS) and "NETWORK" not in reason
+    reason = _reason(error)
     step = (
         "give this machine credentials for it, in the environment (for S3 AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY) or by a "
         "role, and give the command again"
-        if is_unknown
+        if _is_unknown(reason) and not shown.startswith("file:")
         else "see that the address is right and that this machine reaches it; the same command, given again, goes on"
     )
     return f"'{shown}' cannot be {done} ({reason}): {step}."
+
+
+def _reason(error: BaseException | None) -> str:
+    """What a file system says, on one line, without the name of the file before it."""
+    text = " ".join(str(error).split())
+    return text[max(text.find("AWS Error"), 0) :][:300].rstrip(".")
+
+
+def _is_unknown(reason: str) -> bool:
+    """Whether a store says that it does not know us."""
+    return "NETWORK" not in reason and any(word in reason.lower() for word in _CREDENTIALS)
 
 
 def _check_address(address: str) -> None:
