@@ -127,6 +127,22 @@ def test_the_same_files_as_one_process_gives(
     assert contents(gathered.directory.path) == whole
 
 
+def test_parts_of_one_machine_that_began_without_a_store(prepare, whole, folder: Store, tmp_path: Path) -> None:
+    """What is here is sent, and a machine that has some of the parts gathers into the directory that it has."""
+    prepared = prepare("machine")
+    n_first = run_sweep_part(prepared, Part(1, 3))
+    assert run_sweep_part(prepare("machine"), Part(1, 3), store=folder) == 0
+    run = folder_of(prepared, folder)
+    assert (run.folders(), check_claims(run)) == (["1-of-3"], 2 * n_first + 2)
+    assert run_sweep_part(prepare("machine"), Part(3, 3), store=folder) > 0
+    do(prepare, "2/3", folder)
+    shutil.rmtree(Path(run.root) / "1-of-3" / "spans")  # not needed: they are here
+    gathered = gather_stored_sweep(run, tmp_path / "machine")
+    assert gathered.directory.path == prepared.directory.path
+    assert contents(gathered.directory.path) == whole
+    assert run_sweep_part(prepare("machine"), Part(1, 3), store=folder) == 0, "finished"
+
+
 @pytest.mark.slow
 def test_pairs_too(prepare, folder: Store, tmp_path: Path) -> None:
     file = tmp_path / "pairs.jsonl"
@@ -436,18 +452,12 @@ run_sweep_part(prepare_sweep(request), Part.parse(sys.argv[4]), store=Store.open
 
 @pytest.mark.slow
 def test_processes_at_once_one_of_them_killed_and_its_disk_lost(
-    prepare, whole, s3: Store, tiny_checkpoint: Path, texts: Path, tmp_path: Path
+    prepare, s3: Store, tiny_checkpoint: Path, texts: Path, tmp_path: Path
 ) -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src"), "OMP_NUM_THREADS": "1"}
 
     def start(number: int) -> subprocess.Popen[bytes]:
-        words = [
-            str(tiny_checkpoint),
-            str(texts),
-            str(tmp_path / f"disk-{number}"),
-            f"{number}/3",
-            s3.address,
-        ]
+        words = [str(tiny_checkpoint), str(texts), str(tmp_path / f"disk-{number}"), f"{number}/3", s3.address]
         return subprocess.Popen([sys.executable, "-c", RUN, *words], env=environment)
 
     one = prepare("whole", batch_tokens=40)

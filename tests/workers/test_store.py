@@ -83,6 +83,8 @@ def test_a_part_that_writes_more_digests_than_fit_is_refused(store: Store, monke
         "s3://key:hidden",
         "s3://bucket/runs@hidden",
         "s3://bucket/runs?endpoint_override=http://key:hidden@localhost",
+        "s3://bucket/runs?endpoint_override=http%3A%2F%2Fkey%3Ahidden%40localhost",
+        "s3://key%3Ahidden%40bucket/runs",
         "key:hidden@bucket",
         "gs://hidden@bucket",
         "abfs://container:hidden@account.dfs.core.windows.net/x",

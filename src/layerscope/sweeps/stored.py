@@ -22,17 +22,13 @@ from layerscope.results.record import EnvironmentRecord, WorkerRecord
 from layerscope.results.schema import SCHEMA_VERSION
 from layerscope.results.workers import note_worker
 from layerscope.sweeps.asked import REQUEST
-from layerscope.sweeps.pair_tables import PAIR_SCORES
 from layerscope.sweeps.prepare import PreparedSweep
 from layerscope.sweeps.record import SweepRecord, SweepRequestRecord
-from layerscope.sweeps.tables import SCORES
 from layerscope.sweeps.worker import is_written, shard_files
 from layerscope.workers.part import Part
 from layerscope.workers.part_files import PartFiles, n_done, parts_in
+from layerscope.workers.status import WRITTEN_LAST
 from layerscope.workers.store import Store
-
-MARKS = (SCORES.name, PAIR_SCORES.name)
-"""Tables that are written last, a part of them for each shard."""
 
 
 def folder_of(prepared: PreparedSweep, store: Store) -> Store:
@@ -75,10 +71,10 @@ class StoredPart:
             noted = self._files.note()
             if noted is not None:
                 note_worker(self._directory.path, noted)
-        shards = self._shards if has_begun else ()  # else nothing says with what they were computed
-        wanted = {MANIFEST, REQUEST, *(name for shard in shards for name in shard_files(self._prepared, shard))}
+        wanted = {MANIFEST, REQUEST, *(name for shard in self._shards for name in shard_files(self._prepared, shard))}
         for name in tuple(self._files.names):
-            if not has_begun or name not in wanted or not self._agrees(name):
+            # without a manifest there nothing says with what its files were computed
+            if name not in wanted or not has_begun or not self._agrees(name, can_take=own is not None):
                 self._files.drop(name)
         self._files.send_claims()  # so that a store that takes nothing is found out before a model is loaded
 
@@ -116,15 +112,13 @@ class StoredPart:
             with suppress(*(() if error is None else (StoreError, OSError))):  # of two errors the first is told
                 self._files.send_note(self._directory.path)
 
-    def _agrees(self, name: str) -> bool:
-        """Whether a file is here and there, and the same; it is taken from there if it is not here."""
-        if name not in self._files.names:
-            return False
+    def _agrees(self, name: str, *, can_take: bool) -> bool:
+        """Whether a claimed file is here and there, and the same; it is taken from there if it is not here."""
         path = self._directory.path / name
         if path.is_file() and digest_of(path) == self._files.claim(name):
             return self._files.is_intact(name)
-        is_kept = name in (MANIFEST, REQUEST) or self._directory.digests.fault(name) is None
-        return not (path.is_file() and is_kept) and self._files.fetch(name, self._directory)
+        is_here = path.is_file() and (name in (MANIFEST, REQUEST) or self._directory.digests.fault(name) is None)
+        return can_take and not is_here and self._files.fetch(name, self._directory)
 
     def _send_unclaimed(self, *names: str) -> None:
         if any(name not in self._files.names for name in names):
@@ -172,7 +166,7 @@ class StoredRun:
     @property
     def n_missing(self) -> int:
         """Batches that no part has sent."""
-        return self.record.plan.shards - n_done(self._parts, MARKS)
+        return self.record.plan.shards - n_done(self._parts, WRITTEN_LAST["sweep"])
 
     @property
     def workers(self) -> tuple[WorkerRecord, ...]:

@@ -18,7 +18,11 @@ from layerscope.workers.store import Store
 
 _OF_LATE = 30
 """Batches whose times say the rate."""
-_MARKS = {"sweep": ("scores", "pair_scores"), "contrast": ("groups",), "search": ("calibration_scores", "held_out_scores")}
+WRITTEN_LAST = {
+    "sweep": ("scores", "pair_scores"),
+    "contrast": ("groups",),
+    "search": ("calibration_scores", "held_out_scores"),
+}
 """By kind of run, the tables whose parts are written last."""
 
 
@@ -66,7 +70,7 @@ def read_status(run: Path) -> RunStatus:
     state: Literal["finished", "running", "not running"] = "finished" if is_finished else "not running"
     if not is_finished and (held or is_held(run)):
         state = "running"
-    times = sorted(path.stat().st_mtime for name in _MARKS.get(kind, ()) for path in (run / name).glob("shard-*.parquet"))
+    times = sorted(path.stat().st_mtime for name in WRITTEN_LAST.get(kind, ()) for path in (run / name).glob("shard-*.parquet"))
     late = times[-_OF_LATE:]
     a_minute = 60 * (len(late) - 1) / (late[-1] - late[0]) if len(late) > 1 and late[-1] > late[0] else None
     workers = record.workers or noted_workers(run)
@@ -100,7 +104,7 @@ def read_stored_status(run: Store) -> RunStatus:
         record = _AnyRecord.model_validate_json(content)
     except ValidationError:
         raise RunError(f"The parts in '{run.address}' are not of this version of layerscope: ask with theirs.") from None
-    done, total = n_done(parts, _MARKS.get(record.kind, ())), _total(record)
+    done, total = n_done(parts, WRITTEN_LAST.get(record.kind, ())), _total(record)
     noted = (part.note() for part in parts)
     return RunStatus(
         kind=record.kind,

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import SplitResult, parse_qsl, quote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 import pyarrow as pa
 from pyarrow.fs import FileSelector, FileSystem, FileType
@@ -241,7 +241,7 @@ def _check_address(address: str) -> None:
         settings = parse_qsl(parts.query, keep_blank_values=True)
     except ValueError:
         raise DataError(f"{rule}; this one cannot be taken apart: write it as s3://bucket/folder.") from None
-    if _may_hold_secret(parts):
+    if _may_hold_secret(parts) or any("@" in value for _, value in settings):
         raise DataError(
             "A store's address holds no key and no password, since it is printed, and this one has something before an '@' or "
             "after a ':': leave that out (an '@' in a folder's name is written %40), and give credentials in the environment "
@@ -258,6 +258,7 @@ def _check_address(address: str) -> None:
 
 def _may_hold_secret(parts: SplitResult) -> bool:
     """Whether more stands before an '@' than a container of Azure's or Google's word for nobody, or something after a ':'."""
-    user, at, _ = parts.netloc.rpartition("@")
+    place = unquote(parts.netloc)
+    user, at, _ = place.rpartition("@")
     is_name = parts.scheme in ("abfs", "abfss") or (parts.scheme, user) == ("gs", "anonymous")
-    return (bool(at) and not is_name) or ":" in parts.netloc or "@" in f"{user}{parts.path}{parts.query}{parts.fragment}"
+    return (bool(at) and not is_name) or ":" in place or "@" in f"{user}{parts.path}{parts.query}{parts.fragment}"
