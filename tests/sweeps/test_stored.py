@@ -101,7 +101,7 @@ def check_claims(run: Store) -> int:
     return n_files
 
 
-@pytest.mark.parametrize(("kind", "n_parts"), [("folder", 1), ("s3", 3), ("folder", 5)])
+@pytest.mark.parametrize(("kind", "n_parts"), [("s3", 2), ("folder", 5)])
 def test_the_same_files_as_one_process_gives(
     prepare, whole, kind: str, n_parts: int, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
@@ -197,7 +197,7 @@ def test_no_claim_comes_before_its_file(prepare, whole, folder: Store, tmp_path:
     def breaks(self: Store, name: str, file: Path) -> str:
         nonlocal n_calls
         n_calls += 1
-        if n_calls % 4 == 0:
+        if n_calls % 5 == 0:
             raise StoreError("The store is away.")
         return send(self, name, file)
 
@@ -213,7 +213,7 @@ def test_no_claim_comes_before_its_file(prepare, whole, folder: Store, tmp_path:
             n_broken += 1
             n_done += len(list(prepared.directory.path.glob("scores/*.parquet"))) - before
             check_claims(folder_of(prepared, folder))
-    assert n_broken > 2
+    assert n_broken > 1
     assert n_done == len(prepared.shards), "none was computed twice"
     gathered = gather_stored_sweep(folder_of(prepared, folder), tmp_path / "gathered")
     assert contents(gathered.directory.path) == whole
@@ -306,28 +306,30 @@ def test_missing_parts_are_named_before_anything_is_fetched(prepare, whole, fold
 
 
 @pytest.mark.parametrize(
-    ("file", "damage"),
+    ("file", "is_there", "is_disk_lost"),
     [
-        ("scores/shard-00001.parquet", "cut"),
-        ("spans/shard-00001.parquet", "gone"),
-        ("request.json", "gone"),
-        ("manifest.json", "cut"),
+        ("scores/shard-00001.parquet", True, True),
+        ("spans/shard-00001.parquet", True, False),
+        ("request.json", False, False),
+        ("manifest.json", True, True),
     ],
 )
-def test_a_damaged_object_is_refused_and_mended(prepare, folder: Store, file: str, damage: str, tmp_path: Path) -> None:
-    assert do(prepare, "1/1", folder) > 1
+def test_a_damaged_object_is_refused_and_mended(
+    prepare, folder: Store, file: str, is_there: bool, is_disk_lost: bool, tmp_path: Path
+) -> None:
+    n_all = do(prepare, "1/1", folder)
     run = folder_of(prepare("machine-1-1"), folder)
     place = Path(run.root) / "1-of-1" / file
-    if damage == "cut":
-        place.write_bytes(place.read_bytes()[:-1])
-    else:
-        place.unlink()
+    cut = place.read_bytes()[:-1]
+    place.unlink()
+    if is_there:
+        place.write_bytes(cut)
     with pytest.raises(RunError, match=rf"/1-of-1/{file}' is not as part 1/1 wrote it: give the command of that part again"):
         gather_stored_sweep(run, tmp_path / "gathered")
-    if damage == "cut":
-        shutil.rmtree(tmp_path / "machine-1-1")  # made again; otherwise it is sent again
+    if is_disk_lost:
+        shutil.rmtree(tmp_path / "machine-1-1")
     n_again = do(prepare, "1/1", folder)
-    assert n_again == (0 if damage == "gone" else 1 if "/" in file else len(prepare("machine-1-1").shards))
+    assert n_again == (0 if not is_disk_lost else 1 if "/" in file else n_all), "sent again from here, or computed again"
     check_claims(run)
     assert gather_stored_sweep(run, tmp_path / "gathered").directory.kind() == "sweep"
 
@@ -403,13 +405,13 @@ def test_names_of_strangers_are_never_names_here(prepare, whole, server: S3Serve
     assert not any(path.name.startswith("evil") for path in Path(tmp_path).parent.iterdir())
 
 
-@pytest.mark.parametrize("content", ["[]", "{", '{"model": 3}', "[" * 100_000])
-def test_a_request_that_is_none_is_refused(prepare, folder: Store, content: str, tmp_path: Path) -> None:
+def test_a_request_that_is_none_is_refused(prepare, folder: Store, tmp_path: Path) -> None:
     do(prepare, "1/1", folder)
     run = folder_of(prepare("machine-1-1"), folder)
-    forge(Path(run.root) / "1-of-1", "request.json", content)
-    with pytest.raises(RunError, match=r"request.json' is damaged"):
-        gather_stored_sweep(run, tmp_path / "gathered")
+    for number, content in enumerate(("[]", "{", '{"model": 3}', "[" * 100_000)):
+        forge(Path(run.root) / "1-of-1", "request.json", content)
+        with pytest.raises(RunError, match=r"request.json' is damaged"):
+            gather_stored_sweep(run, tmp_path / f"gathered-{number}")
 
 
 def test_code_of_a_checkpoint_runs_only_where_that_was_said(prepare, whole, folder: Store, tmp_path: Path) -> None:
