@@ -169,3 +169,5 @@ def test_a_store_that_is_away_for_a_moment_is_sent_to_again(
     with pytest.raises(StoreError, match="y' cannot be sent"):
         store.put("y", b"2")
     assert len(waited) == 4
+    with pytest.raises(StoreError, match="z' cannot be sent .+No such file"):
+        store.send("z", tmp_path / "none")

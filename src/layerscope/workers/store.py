@@ -97,8 +97,11 @@ class Store:
         Raises:
             StoreError: the store cannot be asked.
         """
-        with self._said("read"):
-            found = self.files.get_file_info(FileSelector(self.root, allow_not_found=True))
+        try:
+            with self._said("read"):
+                found = self.files.get_file_info(FileSelector(self.root, allow_not_found=True))
+        except FileNotFoundError:  # not even the bucket
+            return []
         return sorted({one.base_name for one in found if one.type == FileType.Directory})
 
     def read(self, name: str) -> bytes | None:
@@ -192,12 +195,12 @@ class Store:
 
     @contextmanager
     def _said(self, done: str, name: str | None = None) -> Iterator[None]:
-        """What the file system raises, as a sentence; a file that is not there is for the caller."""
+        """What the file system raises, as a sentence; that a file to be read is not there is for the caller."""
         try:
             yield
-        except FileNotFoundError:
-            raise
         except (OSError, pa.ArrowException) as error:
+            if done == "read" and isinstance(error, FileNotFoundError):
+                raise
             shown = urlsplit(self.address)._replace(query="").geturl() if name is None else self.shown(name)
             raise StoreError(_refusal(shown, done, error)) from error
 
