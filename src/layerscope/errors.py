@@ -58,6 +58,10 @@ class RunError(LayerscopeError):
     """A run directory that cannot be written, or that holds another run."""
 
 
+class StoreError(RunError):
+    """An object store that cannot be reached, or that refuses what was asked."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A sentence with the nearest known names, or an empty string.
 

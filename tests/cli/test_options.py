@@ -43,6 +43,8 @@ WRITTEN = {  # options that are texts with a grammar of their own, and what does
     "--objective": ("ppl", ""),
     "--compile": ("maybe", ""),
     "--shard": ("4/3", "0/1", "1/0", "", "²/3", "1", f"{NINES}/{NINES}", "-1/2"),
+    "--store": ("", "²", "bucket", "s3://", "s3://key:hidden@bucket", "http://host/x", "s3:///x", "file://host/x"),
+    "run": ("s3://", "s4://bucket/x", "s3://key:hidden@bucket/x", "gs://b/../x"),
     "--cluster": ("", "²", "head", "ray://", "ray://head", "head:²", f"head:{NINES}", "a b:1"),
 }
 

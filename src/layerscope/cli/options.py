@@ -14,7 +14,7 @@ from layerscope.reading import local_path
 
 _LARGEST = 10**18
 """Whole numbers below it fit tables, seeds and JSON of any program."""
-_PLACES = ("--model", "--dataset", "--tokenizer", "--reference-dataset")
+_PLACES = ("--model", "--dataset", "--tokenizer", "--reference-dataset", "--run")
 """Names that may be those of files and folders."""
 _LONGEST = 4096
 """Characters of a text; a path is as long at most."""

@@ -15,12 +15,15 @@ if TYPE_CHECKING:
     from layerscope.workers.status import RunStatus
 
 
-def status(run: Annotated[Path, typer.Argument(help="Run directory, finished or not.")]) -> None:
+def status(
+    run: Annotated[str, typer.Argument(help="Run directory, finished or not, or address in a store: s3://bucket/….")],
+) -> None:
     """Say how far a run is: batches done and left, the processes that do them, rate and time left."""
-    from layerscope.workers.status import read_status
+    from layerscope.workers.status import read_status, read_stored_status
+    from layerscope.workers.store import Store, is_address
 
     _, out = consoles()
-    found = read_status(run)
+    found = read_stored_status(Store.open(run)) if is_address(run) else read_status(Path(run).expanduser())
     say(out, f"{run}: {found.kind}, {found.state}")
     say(out, f"Done: {found.done:,}{'' if found.total is None else f' of {found.total:,}'} {found.unit}{_rate(found)}")
     if not found.workers:

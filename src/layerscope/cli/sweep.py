@@ -107,6 +107,10 @@ def sweep(
         str | None,
         typer.Option(help="I/N: do part I of N only, for schedulers; 'layerscope gather RUN' when all have ended."),
     ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(help="Object store that --shard sends its batches to, where machines share no disk: s3://bucket/folder."),
+    ] = None,
     output_dir: Annotated[Path, typer.Option(help="Where run directories go.")] = Path("results"),
     figures: Annotated[str, FIGURES] = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and do not run.")] = False,
@@ -147,8 +151,10 @@ def sweep(
     if demand is not None:
         show_cluster_sweep(request, demand, dry_run=dry_run, force=force, languages=languages_of("--figures", figures))
         return
+    if store is not None and shard is None:
+        raise DataError("--store is where parts of a run meet: give --shard I/N, too, or leave it out.")
     if shard is not None:
-        show_part(request, shard, dry_run=dry_run, force=force)
+        show_part(request, shard, store=store, dry_run=dry_run, force=force)
         return
     show_sweep(request, dry_run=dry_run, force=force, languages=languages_of("--figures", figures))
 

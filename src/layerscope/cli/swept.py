@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -82,13 +83,16 @@ def _show_run(prepared: PreparedSweep, run: Callable[[Progress], bool], language
     _show_result(out, prepared, with_figures("Results", languages))
 
 
-def show_part(request: SweepRequest, written: str, *, dry_run: bool, force: bool) -> None:
+def show_part(request: SweepRequest, written: str, *, store: str | None, dry_run: bool, force: bool) -> None:
     """Do one part of a sweep, with progress on standard error and what is next on standard output."""
     from layerscope.sweeps.parts import run_sweep_part, shards_of
     from layerscope.sweeps.prepare import prepare_sweep
+    from layerscope.sweeps.stored import folder_of
     from layerscope.workers.part import Part
+    from layerscope.workers.store import Store
 
     part = Part.parse(written)
+    place = None if store is None else Store.open(store)
     if force:
         raise DataError(f"--force replaces a whole run, and --shard {written} is a part of one: delete its directory first.")
     errors, out = _quiet_consoles()
@@ -101,20 +105,31 @@ def show_part(request: SweepRequest, written: str, *, dry_run: bool, force: bool
         say(out, said)
         return
     with progress_bar(errors, "Loading the model …", on_start=lambda: say(out, said)) as progress:
-        n_done = run_sweep_part(prepared, part, progress=progress)
+        n_done = run_sweep_part(prepared, part, store=place, progress=progress)
     rest = "" if n_done == n_mine else f", {n_mine - n_done} were there already"
     say(out, f"Part {part.number} of {part.of}: {n_done} batches computed{rest}: {prepared.directory.path}")
-    say(out, f"When every part has ended: layerscope gather {prepared.directory.path}")
+    run = str(prepared.directory.path) if place is None else shlex.quote(folder_of(prepared, place).address)
+    say(out, f"When every part has ended: layerscope gather {run}")
 
 
-def show_gathered(run: Path, languages: Sequence[Language] | None) -> None:
-    """Gather the parts of a sweep, and show what a sweep shows."""
+def show_gathered(run: str, output_dir: Path | None, languages: Sequence[Language] | None, *, trust_remote_code: bool) -> None:
+    """Gather the parts of a sweep, from a run directory or a store, and show what a sweep shows."""
     errors, out = consoles()
-    from layerscope.sweeps.parts import gather_sweep
+    from layerscope.sweeps.parts import gather_stored_sweep, gather_sweep
+    from layerscope.workers.store import Store, is_address
 
+    if output_dir is not None and not is_address(run):
+        raise DataError(
+            f"--output-dir is where a run goes that comes from a store, and '{run}' is on this machine: leave it out."
+        )
     with errors.status("Gathering …"):
-        prepared = gather_sweep(run)
-    draw(errors, run, languages, of="layers")
+        if is_address(run):
+            prepared = gather_stored_sweep(Store.open(run), output_dir or Path("results"), trust_remote_code=trust_remote_code)
+        else:
+            prepared = gather_sweep(Path(run).expanduser(), trust_remote_code=trust_remote_code)
+    draw(errors, prepared.directory.path, languages, of="layers")
+    if is_address(run):
+        say(out, f"Gathered: {prepared.directory.path}")
     _show_result(out, prepared, with_figures("Results", languages))
 
 

@@ -71,7 +71,7 @@ class Digests:
         """
         if not self.are_kept():
             return
-        line = f"{_digest(file)}  {name}\n".encode()
+        line = f"{digest_of(file)}  {name}\n".encode()
         with self._sums.open("ab+") as sums:
             if sums.tell():  # a full disk may have cut the last line
                 sums.seek(-1, os.SEEK_END)
@@ -90,6 +90,10 @@ class Digests:
             recorded = self._lines(path)
             if name in recorded:
                 self._write(path, {one: lines for one, lines in recorded.items() if one != name})
+
+    def knows(self, name: str, digest: str) -> bool:
+        """Whether a file was ever written with a digest; True of one that has no line."""
+        return digest in self._recorded().get(name, [digest])
 
     def fault(self, name: str) -> str | None:
         """What is wrong with a file, as the rest of a sentence that begins with its name; None if nothing is."""
@@ -113,7 +117,7 @@ class Digests:
             return f"has no line in {SUMS}"
         stamp = _stamp(path)
         if self._intact.get(name) != stamp:
-            if _digest(path) not in known:
+            if digest_of(path) not in known:
                 return "is not as it was written"
             self._intact[name] = stamp
         return None
@@ -139,11 +143,7 @@ class Digests:
         stamp = _stamp(path)
         before, lines = self._read.get(path, (None, {}))
         if before != stamp:
-            lines = {}
-            for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
-                found = _LINE.fullmatch(line)
-                if found is not None:
-                    lines.setdefault(found["name"], []).append(found["digest"])
+            lines = parse_sums(path.read_text(encoding="utf-8", errors="replace"))
             self._read[path] = (stamp, lines)
         return lines
 
@@ -152,16 +152,31 @@ class Digests:
         if len(set(digests)) == 1:
             return digests[:1]
         path = self._folder / name
-        is_right = path.is_file() and _digest(path) in digests
-        return [_digest(path)] if is_right else digests[-1:]
+        is_right = path.is_file() and digest_of(path) in digests
+        return [digest_of(path)] if is_right else digests[-1:]
 
     def _write(self, path: Path, recorded: Lines) -> None:
         with whole_file(path) as unfinished:
-            lines = (f"{digest}  {name}\n" for name, digests in recorded.items() for digest in digests)
-            unfinished.write_text("".join(lines), encoding="utf-8")
+            unfinished.write_text(sums_text(recorded), encoding="utf-8")
 
 
-def _digest(path: Path) -> str:
+def parse_sums(text: str) -> Lines:
+    """What such a file says; lines of another form are passed over."""
+    lines: Lines = {}
+    for line in text.split("\n"):
+        found = _LINE.fullmatch(line)
+        if found is not None:
+            lines.setdefault(found["name"], []).append(found["digest"])
+    return lines
+
+
+def sums_text(recorded: Lines) -> str:
+    """What such a file has in it."""
+    return "".join(f"{digest}  {name}\n" for name, digests in recorded.items() for digest in digests)
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -320,6 +320,14 @@ class RunDirectory:
         for index in range(self.n_parts(table) if n_parts is None else n_parts):
             yield self.read_part(table, index)
 
+    def whole(self, name: str) -> AbstractContextManager[Path]:
+        """A temporary path for a file that comes from elsewhere; it is the run's if the block ends well.
+
+        Args:
+            name: its path in the folder.
+        """
+        return self._whole(self.path / name)
+
     def write_json(self, name: str, value: Any) -> None:
         """Write a JSON file beside the tables."""
         self.write_text(name, json_text(value))
@@ -402,7 +410,7 @@ class RunDirectory:
         return path.relative_to(self.path).as_posix()
 
     def _part_path(self, table: Table, index: int) -> Path:
-        return self.path / table.name / _part_name(index)
+        return self.path / part_name(table, index)
 
     @contextmanager
     def _whole(self, path: Path) -> Iterator[Path]:
@@ -419,8 +427,9 @@ class RunDirectory:
             pq.write_table(data, unfinished, compression="zstd", row_group_size=rows_together, use_dictionary=names)
 
 
-def _part_name(index: int) -> str:
-    return f"shard-{index:05d}.parquet"
+def part_name(table: Table, index: int) -> str:
+    """Of one part of a table, its path in the run directory."""
+    return f"{table.name}/shard-{index:05d}.parquet"
 
 
 def _row_groups(metadata: pq.FileMetaData, wanted: dict[str, str]) -> list[int]:

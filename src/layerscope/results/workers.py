@@ -15,7 +15,19 @@ _FOLDER = "workers"
 
 def note_worker(run: Path, record: WorkerRecord) -> None:
     """Write what a worker tells of itself, in place of what it told before."""
-    write_json(run / _FOLDER / f"{record.name}.json", record.model_dump(mode="json"))
+    write_json(run / note_name(record.name), record.model_dump(mode="json"))
+
+
+def note_name(worker: str) -> str:
+    """The file of a worker's note, by its path in the run directory."""
+    return f"{_FOLDER}/{worker}.json"
+
+
+def note_finished(run: Path, worker: str) -> None:
+    """Let a note say that its worker is done, where one that was killed at the very end left another."""
+    for one in noted_workers(run):
+        if one.name == worker and one.status != "finished":
+            note_worker(run, one.model_copy(update={"status": "finished", "reason": None}))
 
 
 def noted_workers(run: Path) -> tuple[WorkerRecord, ...]:

@@ -9,6 +9,9 @@ from layerscope.sweeps.prepare import PreparedSweep, SweepRequest, prepare_sweep
 from layerscope.sweeps.record import SweepRequestRecord
 from layerscope.workers.anywhere import anywhere, check_same_run
 
+REQUEST = "request.json"
+"""What was asked for, so that parts can be gathered without asking again; deleted then."""
+
 
 def asked_anywhere(prepared: PreparedSweep) -> SweepRequest:
     """The request of a run as a process in any folder would give it."""

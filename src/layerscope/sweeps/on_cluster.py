@@ -126,7 +126,8 @@ class SweepHand:
 
     def work(self, content: tuple[int, ...], tell: Callable[[float], None]) -> int:
         """Compute and write the shards of some numbers that are not there; how many those are."""
-        self._worker.wrote = self._seat.take(self._opened.environment).wrote
+        told = self._seat.take(self._opened.environment)
+        self._worker.wrote = lambda _: told.wrote()
         shards = [self._prepared.shards[index] for index in content]
         pending = [shard for shard in shards if not is_written(self._prepared, shard)]
         largest = max((shard.padded_tokens for shard in pending), default=0)

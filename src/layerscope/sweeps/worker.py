@@ -10,6 +10,7 @@ from layerscope.engine.finite import check_intact, check_texts
 from layerscope.models.decoder import Decoder
 from layerscope.models.tuned_lens import attach_lens
 from layerscope.progress import Advance
+from layerscope.results.directory import part_name
 from layerscope.results.environment import environment
 from layerscope.results.record import EnvironmentRecord, WorkerRecord
 from layerscope.sweeps.checks import check_paths_run, check_tokens_fit
@@ -43,8 +44,8 @@ class SweepWorker:
 
     def __init__(self, prepared: PreparedSweep) -> None:
         self._prepared = prepared
-        self.wrote: Callable[[], None] = lambda: None
-        """Called after each shard that is in place."""
+        self.wrote: Callable[[Shard], None] = lambda _: None
+        """Called with each shard that is in place."""
         self._loaded: tuple[Decoder, Runner] | None = None
 
     def open(self) -> Opened:
@@ -76,7 +77,7 @@ class SweepWorker:
         for result in runner(shards, lambda shard, steps: advance(steps * shard.padded_tokens)):
             check_intact(decoder, result.shard, result.scores.nll_nats[0])
             self._write(result)
-            self.wrote()
+            self.wrote(result.shard)
 
     def close(self) -> tuple[WorkerRecord, ...]:
         """Nothing is to be said of a process that is alone."""
@@ -102,6 +103,14 @@ def is_written(prepared: PreparedSweep, shard: Shard) -> bool:
     return directory.has_part(SCORES, shard.index, n_rows=n_variants * shard.n_scored) and directory.has_part(
         SPANS, shard.index
     )
+
+
+def shard_files(prepared: PreparedSweep, shard: Shard) -> list[str]:
+    """Files of a shard by their path in the run directory, in the order in which they are written."""
+    number = shard.index - prepared.n_text_shards
+    if number >= 0:
+        return [part_name(PAIR_SCORES, number)]
+    return [part_name(SPANS, shard.index), part_name(SCORES, shard.index)]
 
 
 def as_writer(prepared: PreparedSweep, writer: str) -> PreparedSweep:

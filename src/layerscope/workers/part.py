@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from layerscope.errors import DataError
 
 _WRITTEN = re.compile(r"(\d{1,6})/(\d{1,6})")
+_NAME = re.compile(r"([1-9]\d{0,5})-of-([1-9]\d{0,5})", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,19 @@ class Part:
             raise DataError(f"--shard is I/N, part I of N, from 1/N to N/N; got '{text}'.")
         return cls(int(found[1]), int(found[2]))
 
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
     @property
     def name(self) -> str:
         """As files are named after it."""
         return f"{self.number}-of-{self.of}"
+
+    @classmethod
+    def named(cls, name: str) -> Part | None:
+        """From what files are named after; None of any other name."""
+        found = _NAME.fullmatch(name)
+        return cls(int(found[1]), int(found[2])) if found is not None and int(found[1]) <= int(found[2]) else None
 
     def choose(self, costs: Sequence[float]) -> list[int]:
         """Which units of work are this part's, in their order: longest first, each to the part that has least so far.

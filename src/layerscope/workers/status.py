@@ -1,4 +1,4 @@
-"""How far a run is, told from its files alone: nothing is asked of the processes that write it."""
+"""How far a run is, told from its files alone, here or in a store: nothing is asked of the processes that write it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
 from layerscope.errors import RunError
 from layerscope.lock import held_parts, is_held
-from layerscope.results.directory import RunDirectory
+from layerscope.results.directory import MANIFEST, RunDirectory
 from layerscope.results.record import RunRecord, WorkerRecord
 from layerscope.results.workers import noted_workers
+from layerscope.workers.part_files import n_done, parts_in
+from layerscope.workers.store import Store
 
 _OF_LATE = 30
 """Batches whose times say the rate."""
-_MARKS = {"sweep": ("scores", "pair_scores"), "contrast": ("groups",), "search": ("calibration_scores", "held_out_scores")}
+WRITTEN_LAST = {
+    "sweep": ("scores", "pair_scores"),
+    "contrast": ("groups",),
+    "search": ("calibration_scores", "held_out_scores"),
+}
 """By kind of run, the tables whose parts are written last."""
 
 
@@ -30,8 +38,8 @@ class RunStatus:
 
     kind: str
     """sweep, contrast, search or evaluation."""
-    state: Literal["finished", "running", "not running"]
-    """Whether it is done, or some process holds it now."""
+    state: Literal["finished", "running", "not running", "complete", "not complete"]
+    """Whether it is done, or some process holds it now; in a store, where nothing is held, whether all batches are there."""
     unit: str
     """What is counted."""
     done: int
@@ -72,7 +80,7 @@ def read_status(run: Path) -> RunStatus:
     state: Literal["finished", "running", "not running"] = "finished" if is_finished else "not running"
     if not is_finished and (held or is_held(run)):
         state = "running"
-    times = sorted(path.stat().st_mtime for name in _MARKS.get(kind, ()) for path in (run / name).glob("shard-*.parquet"))
+    times = sorted(path.stat().st_mtime for name in WRITTEN_LAST.get(kind, ()) for path in (run / name).glob("shard-*.parquet"))
     late = times[-_OF_LATE:]
     a_minute = 60 * (len(late) - 1) / (late[-1] - late[0]) if len(late) > 1 and late[-1] > late[0] else None
     workers = record.workers or noted_workers(run)
@@ -85,6 +93,42 @@ def read_status(run: Path) -> RunStatus:
         a_minute=a_minute,
         workers=tuple(_as_it_is(one, held) for one in workers),
     )
+
+
+def read_stored_status(run: Store) -> RunStatus:
+    """Look at the parts of a run in a store; of a process that told it runs, when it told so last is all that is known.
+
+    Args:
+        run: folder of the run in the store.
+
+    Raises:
+        RunError: there are no parts, or the store cannot be read.
+    """
+    parts = parts_in(run)
+    content = next((found for found in (part.read(MANIFEST) for part in parts) if found is not None), None)
+    if content is None:
+        raise RunError(
+            f"Parts of a run are where they were sent; '{run.address}' holds none: give the address that they printed."
+        )
+    try:
+        record = _AnyRecord.model_validate_json(content)
+    except ValidationError:
+        raise RunError(f"The parts in '{run.address}' are not of this version of layerscope: ask with theirs.") from None
+    done, total = n_done(parts, WRITTEN_LAST.get(record.kind, ())), _total(record)
+    noted = (part.note() for part in parts)
+    return RunStatus(
+        kind=record.kind,
+        state="complete" if done == total else "not complete",
+        unit="batches",
+        done=done,
+        total=total,
+        a_minute=None,
+        workers=tuple(_as_told(one) for one in noted if one is not None),
+    )
+
+
+def _as_told(worker: WorkerRecord) -> WorkerRecord:
+    return worker.model_copy(update={"reason": f"told at {worker.noted}"}) if worker.status == "running" else worker
 
 
 class _AnyRecord(RunRecord):
