@@ -57,11 +57,11 @@ class Side:
 def main() -> None:
     """Both in turn."""
     made = parser(__doc__, rounds=3)
-    made.add_argument("--texts", type=int, default=24)
+    made.add_argument("--texts", type=int, default=12)
     made.add_argument("--dtype", default="bfloat16")
     options = made.parse_args()
     words = ["sweep", "--model", MODEL, "--dataset", "lee", "--max-samples", str(options.texts), "--dtype", options.dtype]
-    words += ["--figures", "none", "--batch-tokens", "512", "--compile", "off"]
+    words += ["--figures", "none", "--batch-tokens", "256", "--compile", "off"]
     with tempfile.TemporaryDirectory() as folder, two_nodes() as cluster:
         one = Side(words, Path(folder) / "one", [])
         two = Side([*words, "--cluster", str(cluster.address)], Path(folder) / "two", [])
