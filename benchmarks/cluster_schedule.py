@@ -25,8 +25,7 @@ def run(seconds: Sequence[float], n_workers: int, *, opening: float, n_lost: int
     schedule = Schedule(pool, n_workers, pool_node, PATIENCE)
     schedule.open()
     schedule.run([Unit(one, number) for number, one in enumerate(seconds)], lambda _number, _done: None)
-    ready = [at for _, at in pool.opened]
-    return pool.now() / least_makespan(seconds, ready)
+    return pool.now() / least_makespan(seconds, pool.spans)
 
 
 def pool_node(hello: str) -> str:

@@ -49,6 +49,7 @@ class ImaginedPool:
         self._clock, self._n = 0.0, 0
         self.opened: list[tuple[float, float]] = []
         """When each worker began to open, and was ready."""
+        self._ready: dict[int, float] = {}
         self.times_done = np.zeros(len(seconds), dtype=int)
 
     def start(self) -> int:
@@ -71,6 +72,7 @@ class ImaginedPool:
             return Question(worker, what, max(end, self._clock), lost=True)
         if what == "open":
             self.opened.append((self._clock, at))
+            self._ready[worker] = at
         if what == "work":
             self.times_done[given[0]] += 1
         return Question(worker, what, at)
@@ -91,17 +93,27 @@ class ImaginedPool:
         """It answers nothing any more."""
         self._lost_at[worker] = self._clock
 
+    @property
+    def spans(self) -> list[tuple[float, float]]:
+        """Of each worker that opened, when it was ready and when it was lost."""
+        return [(at, self._lost_at.get(worker, np.inf)) for worker, at in self._ready.items()]
+
     def now(self) -> float:
         """The clock."""
         return self._clock
 
 
-def least_makespan(seconds: Sequence[float], ready: Sequence[float]) -> float:
-    """When work that could be cut anywhere would be done by workers that are ready at some times; no schedule is faster."""
-    order, total = np.sort(ready), float(np.sum(seconds))
-    best = np.inf
-    for n in range(1, len(order) + 1):
-        end = (total + order[:n].sum()) / n
-        if end >= order[n - 1]:
-            best = min(best, end)
-    return max(best, order[0] + max(seconds))
+def least_makespan(seconds: Sequence[float], spans: Sequence[tuple[float, float]]) -> float:
+    """When work that could be cut anywhere would be done; no schedule is faster.
+
+    Args:
+        seconds: of each unit.
+        spans: of each worker, when it is ready and when it is lost (infinite if it is not).
+    """
+    total, done, at, n_there = float(np.sum(seconds)), 0.0, 0.0, 0
+    changes = [(ready, 1) for ready, end in spans if ready < end] + [(end, -1) for ready, end in spans if ready < end < np.inf]
+    for time, change in sorted(changes):
+        if done + n_there * (time - at) >= total:
+            break
+        done, at, n_there = done + n_there * (time - at), time, n_there + change
+    return max(at + (total - done) / n_there, min(ready for ready, _ in spans) + max(seconds))

@@ -34,15 +34,20 @@ def test_near_the_earliest_end_whatever_the_size(n_workers: int, share_lost: flo
     schedule, told = done(pool, seconds, n_workers)
     assert told == pytest.approx(seconds)
     assert len(schedule.lost) == n_lost
-    assert pool.now() <= 1.05 * least_makespan(seconds, [ready for _, ready in pool.opened])
+    assert pool.now() <= 1.05 * least_makespan(seconds, pool.spans)
     assert pool.times_done.sum() == len(seconds)
 
 
 def test_the_least_makespan_by_hand() -> None:
-    assert least_makespan([4.0, 4.0, 2.0], [0.0, 0.0]) == 5.0
-    assert least_makespan([4.0, 4.0], [0.0, 100.0]) == 8.0
-    assert least_makespan([10.0, 2.0], [0.0, 0.0, 0.0]) == 10.0
-    assert least_makespan([6.0, 2.0], [1.0, 3.0]) == 7.0
+    def least(seconds: list[float], *ready: float) -> float:
+        return least_makespan(seconds, [(at, np.inf) for at in ready])
+
+    assert least([4.0, 4.0, 2.0], 0.0, 0.0) == 5.0
+    assert least([4.0, 4.0], 0.0, 100.0) == 8.0
+    assert least([10.0, 2.0], 0.0, 0.0, 0.0) == 10.0
+    assert least([6.0, 2.0], 1.0, 3.0) == 7.0
+    # 20 s of work: both until 4 (8 s done), one until 10 (14), then its replacement, too (6 s left for two)
+    assert least_makespan([10.0, 10.0], [(0.0, np.inf), (0.0, 4.0), (10.0, np.inf)]) == 13.0
 
 
 def test_workers_load_one_after_the_other_on_a_node_and_the_first_alone() -> None:
