@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from layerscope.bilingual import LANGUAGES, Bilingual
 from layerscope.contrasts.analysis.place import Place, main_place
-from layerscope.contrasts.analysis.reading import read_stability
+from layerscope.contrasts.analysis.reading import read_stability, stability_findings
 from layerscope.contrasts.analysis.stability import correct, dimensions_table, movement_tables, place_tables, preferences_table
 from layerscope.contrasts.figures.units import STABILITY_FIGURES
 from layerscope.contrasts.finished import FinishedContrast
@@ -132,7 +132,8 @@ def _find_stability(run: FinishedContrast, request: StabilityRequest, progress: 
             run.directory.write_table(table, table.from_frame(frames[table.name]))
         else:  # an earlier analysis of other places may have left it
             run.directory.remove_table(table)
-    found.reading = read_stability(run_facts(run, request, found), frames)
+    facts = run_facts(run, request, found)
+    found.reading = read_stability(facts, frames)
     run.directory.write_json(
         "stability.json",
         {
@@ -140,6 +141,7 @@ def _find_stability(run: FinishedContrast, request: StabilityRequest, progress: 
             "site": found.site,
             "position": found.position,
             "reading": found.reading._asdict(),
+            "findings": [one._asdict() for one in stability_findings(facts, frames)],
             "refused": found.refused,
         },
     )

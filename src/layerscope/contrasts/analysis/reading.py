@@ -15,6 +15,12 @@ from layerscope.contrasts.analysis.correction_reading import read_correction
 from layerscope.contrasts.analysis.placebo_reading import read_consistency, read_layers, read_types
 
 
+def stability_findings(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> list[Bilingual]:
+    """The first sentences of the three questions and of correction; see ``read_stability``."""
+    parts = (read_consistency, read_layers, read_types, read_correction)
+    return [statements[0] for read in parts if (statements := read(facts, frames))]
+
+
 def read_stability(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> Bilingual:
     """The reading, as Markdown.
 
