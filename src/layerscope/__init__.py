@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from layerscope.searches.finished import FinishedSearch
     from layerscope.searches.prepare import SearchRequest, prepare_search
     from layerscope.searches.run import run_search
+    from layerscope.summaries import summarise, write_summary
     from layerscope.sweeps.finished import FinishedRun
     from layerscope.sweeps.in_memory import SweepResult, sweep
     from layerscope.sweeps.parts import gather_sweep, run_sweep_part
@@ -100,8 +101,10 @@ _DEFINED_IN = {  # imported when asked for: torch takes seconds, and most names 
     "run_search": "searches.run",
     "run_sweep": "sweeps.run",
     "run_sweep_part": "sweeps.parts",
+    "summarise": "summaries",
     "sweep": "sweeps.in_memory",
     "write_report": "report.write",
+    "write_summary": "summaries",
 }
 
 __all__ = [
@@ -152,8 +155,10 @@ __all__ = [
     "run_search",
     "run_sweep",
     "run_sweep_part",
+    "summarise",
     "sweep",
     "write_report",
+    "write_summary",
 ]
 
 

@@ -38,10 +38,9 @@ def summarise(path: Path) -> tuple[Finding, ...]:
         RunError: there is no finished run, or one of its files is damaged.
 
     Examples:
-        >>> from layerscope.summaries import summarise
-        >>> findings = summarise(Path("results/removal/my_model_texts_nall"))
-        >>> findings[0].said.en[:14], findings[0].where["family"]
-        ('Removing layer', 'removal')
+        >>> findings = ls.summarise(Path("results/removal/my_model_texts_nall"))
+        >>> len(findings) <= 5, findings[0].where["family"]
+        (True, 'removal')
     """
     if RunDirectory(path).kind() == "evaluation":
         return _of_evaluation(FinishedEvaluation.open(path))[:MOST]
@@ -62,6 +61,12 @@ def write_summary(path: Path) -> tuple[Finding, ...]:
 
     Raises:
         RunError: there is no finished run, or another process writes to it.
+
+    Examples:
+        >>> len(ls.write_summary(Path("results/contrast/my_model_pairs_nall"))) <= 5
+        True
+        >>> Path("results/contrast/my_model_pairs_nall/summary_en.md").read_text(encoding="utf-8")[:2]
+        '- '
     """
     found, directory = summarise(path), RunDirectory(path)
     with directory.alone():
