@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from layerscope.errors import RunError
 
 TEMPORARY_PREFIX = ".unfinished-"
@@ -42,8 +44,9 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield unfinished
         unfinished.chmod(mode)
         unfinished.replace(path)
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else error  # libraries put words of their own around it
+    except (OSError, SafetensorError) as error:
+        number = getattr(error, "errno", None)
+        reason = os.strerror(number) if number else error  # libraries put words of their own around it
         raise RunError(f"'{path}' cannot be written ({reason}): make room, or name another place for it.") from error
     finally:
         with contextlib.suppress(OSError):

@@ -82,7 +82,10 @@ def test_a_command_on_a_full_disk_goes_on_when_there_is_room(
     check_same(left_in(full), left_in(whole))
 
 
-def test_commands_that_add_to_a_run_lose_nothing_on_a_full_disk(runs: TinyRuns, tmp_path: Path, capsys) -> None:
+def test_commands_that_add_to_a_run_lose_nothing_on_a_full_disk(
+    runs: TinyRuns, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path / "cache"))  # nothing is kept of earlier runs
     run = Path(shutil.copytree(runs.tagged, tmp_path / "run"))
     page = tmp_path / "page.html"
     contrast = Path(shutil.copytree(runs.contrast, tmp_path / "contrast"))
