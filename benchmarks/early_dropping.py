@@ -27,6 +27,7 @@ from layerscope.searches.methods.beam import beam
 from layerscope.searches.prepare import FIRST_LOOK
 from layerscope.searches.race import Race
 from layerscope.searches.space import Space
+from layerscope.searches.units import in_units
 from layerscope.stats.looks import plan_looks
 
 
@@ -66,7 +67,7 @@ class Drawn:
     def score(self, round_: int, paths: Sequence[LayerPath]) -> np.ndarray:
         """Look sums up, and count."""
         texts = self._texts[self._ends[round_] : self._ends[round_ + 1]]
-        _, visits = self._tree.walk(paths)
+        visits = [visit for some in in_units(paths) for visit in self._tree.walk(some)[1]]
         runs = sum(visit.step.layer_runs for visit in visits)
         some = [self._pool.windows[text] for text in texts]
         self.operations += runs * self._pool.layer * sum(window.n_run for window in some)

@@ -36,6 +36,7 @@ from layerscope.searches.engine.walk import PathWalker
 from layerscope.searches.methods.beam import beam
 from layerscope.searches.race import Race
 from layerscope.searches.space import Space
+from layerscope.searches.units import in_units
 
 
 class _Walked:
@@ -48,8 +49,14 @@ class _Walked:
         self.walker.expect(paths)
 
     def score(self, _: int, paths: Sequence[LayerPath]) -> np.ndarray:
-        shards = self.walker.shards
-        return np.concatenate([self.walker.score(number, paths) for number in range(len(shards))], axis=1)
+        """In the units in which a search scores."""
+        found, row_of = [], {path: row for row, path in enumerate(paths)}
+        for number, shard in enumerate(self.walker.shards):
+            sums = np.empty((len(paths), len(shard.windows)))
+            for some in in_units(paths):
+                sums[[row_of[path] for path in some]] = self.walker.score(number, some)
+            found.append(sums)
+        return np.concatenate(found, axis=1)
 
 
 def ours(decoder: Decoder, shards: Sequence[Shard], n_drop: int, kept_bytes: int) -> list[str]:
