@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from layerscope.contrasts.on_cluster import cluster_contrast, run_cluster_contrast
+from layerscope.contrasts.on_cluster import CONTRAST
 from layerscope.contrasts.prepare import ContrastRequest
 from layerscope.progress import Progress, nobody_asks
-from layerscope.searches.on_cluster import cluster_search, run_cluster_search
+from layerscope.searches.on_cluster import SEARCH
 from layerscope.searches.prepare import SearchRequest
-from layerscope.sweeps.on_cluster import cluster_sweep, run_cluster_sweep
+from layerscope.sweeps.on_cluster import SWEEP
 from layerscope.sweeps.prepare import SweepRequest
+from layerscope.workers.on_cluster import Kind
 from layerscope.workers.ray_pool import Demand
 
 
@@ -42,16 +44,9 @@ def run_on_cluster(
         >>> ls.run_on_cluster(request, ls.Demand("auto", workers=1)).name
         'smollm2_135m_texts_n1000'
     """
-    match request:
-        case SweepRequest():
-            with cluster_sweep(request, demand) as sweep:
-                run_cluster_sweep(sweep, force=force, progress=progress)
-                return sweep.prepared.directory.path
-        case ContrastRequest():
-            with cluster_contrast(request, demand) as contrast:
-                run_cluster_contrast(contrast, force=force, progress=progress)
-                return contrast.prepared.directory.path
-        case SearchRequest():
-            with cluster_search(request, demand) as search:
-                run_cluster_search(search, force=force, progress=progress)
-                return search.prepared.directory.path
+    kinds: dict[type, Kind[Any, Any]] = {SweepRequest: SWEEP, ContrastRequest: CONTRAST, SearchRequest: SEARCH}
+    kind = kinds[type(request)]
+    with kind.settled(request, demand) as shared:
+        kind.run(shared, force=force, progress=progress)
+        path: Path = shared.prepared.directory.path
+        return path

@@ -35,7 +35,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
 
     def of(command: str) -> Any:
         seen: list[Any] = []
-        monkeypatch.setattr("layerscope.cli.sweep.show_sweep", lambda request, **_: seen.append(request))
+        monkeypatch.setattr("layerscope.cli.sweep.show_sweep", lambda request, *_, **__: seen.append(request))
         monkeypatch.setattr("layerscope.cli.contrast.show_contrast", lambda request, *_, **__: seen.append(request))
         program, *arguments = shlex.split(command)
         assert program == "layerscope"

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from layerscope.sweeps.on_cluster import cluster_sweep, run_cluster_sweep
+from layerscope.sweeps.on_cluster import SWEEP
 from layerscope.sweeps.prepare import SweepRequest, prepare_sweep
 from layerscope.sweeps.record import SweepRecord
 from layerscope.sweeps.run import run_sweep
@@ -62,8 +62,8 @@ def in_one_process(request: SweepRequest) -> Path:
 
 def on_cluster(request: SweepRequest, cluster: Any, *, patience: Patience | None = None, **demand: Any) -> Path:
     """The run directory."""
-    with cluster_sweep(request, Demand(cluster.address, **demand)) as sweep:
-        run_cluster_sweep(sweep, patience=patience)
+    with SWEEP.settled(request, Demand(cluster.address, **demand)) as sweep:
+        SWEEP.run(sweep, patience=patience)
         return sweep.prepared.directory.path
 
 

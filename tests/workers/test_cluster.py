@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +16,16 @@ import pytest
 
 from layerscope.errors import DeviceError, RunError
 from layerscope.pairs.format import write_pairs
-from layerscope.sweeps.on_cluster import cluster_sweep, run_cluster_sweep
-from layerscope.sweeps.prepare import SweepRequest, prepare_sweep
+from layerscope.sweeps.on_cluster import SWEEP
+from layerscope.sweeps.prepare import prepare_sweep
 from layerscope.workers.ray_pool import Demand
 from layerscope.workers.schedule import Patience
 from tests.letter_pairs import pairs_of_names
 from tests.swept_files import contents
-from tests.workers.shared_sweeps import command_words, in_one_process, on_cluster, once_written, record_of, requests_in
+from tests.workers.shared_sweeps import command_words, in_one_process, on_cluster, once_written, record_of
 from tests.workers.two_nodes import two_nodes, worker_processes
 
 pytestmark = pytest.mark.cluster
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    with two_nodes() as found:
-        yield found
-
-
-@pytest.fixture
-def make(tiny_checkpoint: Path, tmp_path: Path) -> Callable[..., SweepRequest]:
-    return requests_in(tmp_path, tiny_checkpoint)
 
 
 @pytest.mark.parametrize("kind", ["texts", pytest.param("pairs and depth", marks=pytest.mark.slow), "until-ci"])
@@ -158,15 +146,15 @@ def test_through_rays_client_from_a_machine_that_is_no_node(make) -> None:
         request = make("shared")
         shared = prepare_sweep(request).directory.path
         thread = once_written(shared / "scores", 5, lambda: kill_one(nodes, 0))
-        with cluster_sweep(request, Demand(f"ray://127.0.0.1:{port}")) as sweep:
-            run_cluster_sweep(sweep)
+        with SWEEP.settled(request, Demand(f"ray://127.0.0.1:{port}")) as sweep:
+            SWEEP.run(sweep)
         thread.join()
     assert contents(shared) == contents(whole)
     assert {worker.status for worker in record_of(shared).workers} == {"lost", "finished"}
 
 
 def test_no_cluster_at_the_address(make) -> None:
-    with pytest.raises(DeviceError, match="cannot be reached"), cluster_sweep(make("shared"), Demand("127.0.0.1:1")):
+    with pytest.raises(DeviceError, match="cannot be reached"), SWEEP.settled(make("shared"), Demand("127.0.0.1:1")):
         pytest.fail("there is none")
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from layerscope.contrasts.finished import FinishedContrast
-from layerscope.contrasts.on_cluster import ContrastHand, cluster_contrast, run_cluster_contrast
+from layerscope.contrasts.on_cluster import CONTRAST, ContrastHand
 from layerscope.contrasts.prepare import ContrastRequest, prepare_contrast
 from layerscope.contrasts.record import ContrastRecord
 from layerscope.contrasts.reference import ReferenceText
@@ -23,17 +23,9 @@ from layerscope.workers.schedule import Patience
 from tests.letter_pairs import PLACES, pairs_of_names
 from tests.swept_files import contents
 from tests.workers.shared_sweeps import once_written, one_thread
-from tests.workers.two_nodes import two_nodes, worker_processes
+from tests.workers.two_nodes import worker_processes
 
 pytestmark = pytest.mark.cluster
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LAYERSCOPE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        with two_nodes() as found:
-            yield found
 
 
 @pytest.fixture
@@ -65,8 +57,8 @@ def in_one_process(request: ContrastRequest) -> Path:
 
 
 def on_cluster(request: ContrastRequest, cluster: Any, *, patience: Patience | None = None, **demand: Any) -> Path:
-    with cluster_contrast(request, Demand(cluster.address, **demand)) as contrast:
-        run_cluster_contrast(contrast, patience=patience)
+    with CONTRAST.settled(request, Demand(cluster.address, **demand)) as contrast:
+        CONTRAST.run(contrast, patience=patience)
         return contrast.prepared.directory.path
 
 
@@ -78,10 +70,10 @@ def record_of(path: Path) -> ContrastRecord:
 def test_the_same_files_to_the_bit_as_one_process(make, cluster, changes: dict[str, Any]) -> None:
     whole = in_one_process(make("whole", **changes))
     said: list[tuple[str, int, int]] = []
-    with cluster_contrast(make("shared", **changes), Demand(cluster.address)) as contrast:
-        run_cluster_contrast(contrast, progress=lambda *one: said.append(one))
+    with CONTRAST.settled(make("shared", **changes), Demand(cluster.address)) as contrast:
+        CONTRAST.run(contrast, progress=lambda *one: said.append(one))
         shared = contrast.prepared.directory.path
-        assert run_cluster_contrast(contrast) is False, "it is finished"
+        assert CONTRAST.run(contrast) is False, "it is finished"
     assert contents(shared) == contents(whole)
     record = record_of(shared)
     assert (len(record.workers), {worker.status for worker in record.workers}) == (2, {"finished"})

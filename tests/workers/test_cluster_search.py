@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from layerscope.searches.on_cluster import cluster_search, run_cluster_search
+from layerscope.searches.on_cluster import SEARCH
 from layerscope.searches.prepare import PreparedSearch
 from layerscope.searches.record import SearchRecord
 from layerscope.searches.run import run_search
 from layerscope.workers.ray_pool import Demand
 from tests.searches.runs import prepared_in
 from tests.workers.shared_sweeps import once_written, one_thread
-from tests.workers.two_nodes import two_nodes, worker_processes
+from tests.workers.two_nodes import worker_processes
 
 pytestmark = pytest.mark.cluster
 
@@ -32,12 +31,6 @@ SETTINGS: dict[str, dict[str, object]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    with two_nodes() as found:
-        yield found
-
-
 def in_one_process(folder: Path, model: Path, **changes: object) -> PreparedSearch:
     with one_thread():
         prepared = prepared_in(folder, model, **changes)
@@ -46,9 +39,9 @@ def in_one_process(folder: Path, model: Path, **changes: object) -> PreparedSear
 
 
 def on_cluster(cluster: Any, prepared: PreparedSearch) -> None:
-    with cluster_search(prepared.request, Demand(cluster.address)) as search:
+    with SEARCH.settled(prepared.request, Demand(cluster.address)) as search:
         assert search.prepared.record == prepared.record
-        assert run_cluster_search(search)
+        assert SEARCH.run(search)
 
 
 def contents(prepared: PreparedSearch) -> dict[str, bytes]:

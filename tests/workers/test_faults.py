@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +17,16 @@ import torch
 
 from layerscope.errors import DeviceError, RunError
 from layerscope.sweeps.on_cluster import SweepHand
-from layerscope.sweeps.prepare import SweepRequest, prepare_sweep
+from layerscope.sweeps.prepare import prepare_sweep
 from layerscope.workers.crew import _checked
 from layerscope.workers.worker import Made, WorkerProcess, hello_of
 from tests.swept_files import contents
-from tests.workers.shared_sweeps import command_words, in_one_process, on_cluster, once_written, requests_in
+from tests.workers.shared_sweeps import command_words, in_one_process, on_cluster, once_written
 from tests.workers.two_nodes import two_nodes, worker_processes
 
 pytestmark = pytest.mark.cluster
 
 SOURCE = Path(__file__).parents[2] / "src"
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    with two_nodes() as found:
-        yield found
-
-
-@pytest.fixture
-def make(tiny_checkpoint: Path, tmp_path: Path) -> Callable[..., SweepRequest]:
-    return requests_in(tmp_path, tiny_checkpoint)
 
 
 # in one process, as a worker's

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from layerscope.errors import DataError
 
 if TYPE_CHECKING:
+    from layerscope.workers.on_cluster import Kind
     from layerscope.workers.ray_pool import Demand, Size
 
 CLUSTER = typer.Option(help="auto (a Ray cluster that runs, else this machine) or ray://host:port (extra 'cluster').")
@@ -41,3 +45,27 @@ def asked_of_cluster(
 def told_size(size: Size) -> str:
     """How many workers there will be, and how large they are."""
     return f"Cluster: {size.workers} worker(s), each with {size.gpus} GPU(s) and {size.cpus} CPU(s)"
+
+
+@contextmanager
+def settled(
+    request: Any, demand: Demand | None, kind: Kind[Any, Any], alone: Callable[..., bool], *, force: bool
+) -> Iterator[tuple[Any, Callable[..., bool], Size | None]]:
+    """A request settled for this process or for a cluster.
+
+    Args:
+        request: what is asked for.
+        demand: what is asked of a cluster; None for this process.
+        kind: of run.
+        alone: runs it in this process.
+        force: replace whatever the run directory holds.
+
+    Yields:
+        What is prepared; what runs it, given the progress to tell of; how large the workers are, None in this process.
+    """
+    if demand is None:
+        prepared = kind.prepare(request)
+        yield prepared, partial(alone, prepared, force=force), None
+        return
+    with kind.settled(request, demand) as shared:
+        yield shared.prepared, partial(kind.run, shared, force=force), shared.size

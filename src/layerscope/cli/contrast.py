@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from layerscope.cli.cluster import CLUSTER, CPUS_PER_WORKER, GPUS_PER_WORKER, WORKERS, asked_of_cluster, told_size
+from layerscope.cli.cluster import CLUSTER, CPUS_PER_WORKER, GPUS_PER_WORKER, WORKERS, asked_of_cluster, settled, told_size
 from layerscope.cli.console import consoles, progress_bar, say, split_names
 from layerscope.cli.model_options import (
     BOS,
@@ -131,8 +129,7 @@ def show_contrast(
         force: replace whatever the run directory holds.
     """
     errors, out = consoles()
-    from layerscope.contrasts.on_cluster import cluster_contrast, run_cluster_contrast
-    from layerscope.contrasts.prepare import prepare_contrast
+    from layerscope.contrasts.on_cluster import CONTRAST
     from layerscope.contrasts.run import run_contrast
     from layerscope.engine.allocator import keep_freed_memory
     from layerscope.models.quiet import quieten_transformers
@@ -140,17 +137,10 @@ def show_contrast(
     quieten_transformers()
     keep_freed_memory()
     with ExitStack() as stack:
-        run: Callable[..., bool]
         with errors.status("Reading the pairs …"):
-            if demand is None:
-                prepared = prepare_contrast(request)
-                run = partial(run_contrast, prepared, force=force)
-            else:
-                shared = stack.enter_context(cluster_contrast(request, demand))
-                prepared = shared.prepared
-                run = partial(run_cluster_contrast, shared, force=force)
-        if demand is not None:
-            say(out, told_size(shared.size))
+            prepared, run, size = stack.enter_context(settled(request, demand, CONTRAST, run_contrast, force=force))
+        if size is not None:
+            say(out, told_size(size))
         _show_plan(out, prepared)
         if dry_run:
             return

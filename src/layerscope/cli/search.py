@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from layerscope.cli.cluster import CLUSTER, CPUS_PER_WORKER, GPUS_PER_WORKER, WORKERS, asked_of_cluster, told_size
+from layerscope.cli.cluster import CLUSTER, CPUS_PER_WORKER, GPUS_PER_WORKER, WORKERS, asked_of_cluster, settled, told_size
 from layerscope.cli.console import (
     FIGURES,
     consoles,
@@ -165,23 +164,15 @@ def show_search(
     from layerscope.engine.allocator import keep_freed_memory
     from layerscope.models.quiet import quieten_transformers
     from layerscope.searches.finished import FinishedSearch
-    from layerscope.searches.on_cluster import cluster_search, run_cluster_search
-    from layerscope.searches.prepare import prepare_search
+    from layerscope.searches.on_cluster import SEARCH
     from layerscope.searches.run import run_search
 
     quieten_transformers()
     keep_freed_memory()
     with ExitStack() as stack:
-        run: Callable[..., bool]
         with errors.status("Reading the model's configuration and the texts …"):
-            if demand is None:
-                prepared = prepare_search(request)
-                run = partial(run_search, prepared, force=force)
-            else:
-                shared = stack.enter_context(cluster_search(request, demand))
-                prepared = shared.prepared
-                run = partial(run_cluster_search, shared, force=force)
-            plan = _plan(prepared) if demand is None else f"{told_size(shared.size)}\n{_plan(prepared)}"
+            prepared, run, size = stack.enter_context(settled(request, demand, SEARCH, run_search, force=force))
+            plan = _plan(prepared) if size is None else f"{told_size(size)}\n{_plan(prepared)}"
         if dry_run:
             say(out, plan)
             return

@@ -25,7 +25,7 @@ from layerscope.cli.model_options import (
     TRUST_REMOTE_CODE,
     load_options,
 )
-from layerscope.cli.swept import show_cluster_sweep, show_part, show_sweep
+from layerscope.cli.swept import show_part, show_sweep
 from layerscope.errors import DataError, ModelError
 from layerscope.reading import whole_number
 
@@ -148,15 +148,12 @@ def sweep(
         output_dir=output_dir,
     )
     demand = asked_of_cluster(cluster, workers=workers, gpus=gpus_per_worker, cpus=cpus_per_worker, shard=shard)
-    if demand is not None:
-        show_cluster_sweep(request, demand, dry_run=dry_run, force=force, languages=languages_of("--figures", figures))
-        return
     if store is not None and shard is None:
         raise DataError("--store is where parts of a run meet: give --shard I/N, too, or leave it out.")
     if shard is not None:
         show_part(request, shard, store=store, dry_run=dry_run, force=force)
         return
-    show_sweep(request, dry_run=dry_run, force=force, languages=languages_of("--figures", figures))
+    show_sweep(request, demand, dry_run=dry_run, force=force, languages=languages_of("--figures", figures))
 
 
 def parse_samples(text: str) -> int | None:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from layerscope.cli.cluster import told_size
+from layerscope.cli.cluster import settled, told_size
 from layerscope.cli.console import consoles, draw, draw_missing, progress_bar, say, with_figures
 from layerscope.errors import DataError, printable
 
@@ -23,43 +23,43 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from layerscope.bilingual import Language
-    from layerscope.progress import Progress
     from layerscope.sweeps.prepare import PreparedSweep, SweepRequest
     from layerscope.workers.ray_pool import Demand
 
 
 def show_sweep(
-    request: SweepRequest, *, dry_run: bool = False, force: bool = False, languages: Sequence[Language] | None = None
+    request: SweepRequest,
+    demand: Demand | None = None,
+    *,
+    dry_run: bool = False,
+    force: bool = False,
+    languages: Sequence[Language] | None = None,
 ) -> None:
-    """Prepare and run a sweep, with progress on standard error and the result on standard output."""
-    from layerscope.sweeps.prepare import check_memory, prepare_sweep
+    """Prepare and run a sweep, with progress on standard error and the result on standard output.
+
+    Args:
+        request: what is asked for.
+        demand: the cluster that does it; this process if None.
+        dry_run: show what would run.
+        force: replace whatever the run directory holds.
+        languages: of the figures.
+    """
+    from layerscope.sweeps.on_cluster import SWEEP
+    from layerscope.sweeps.prepare import check_memory
     from layerscope.sweeps.run import run_sweep
-
-    errors, _ = _quiet_consoles()
-    with errors.status("Reading the model's configuration and the texts …"):
-        prepared = prepare_sweep(request)
-    if dry_run:
-        _show_plan(consoles()[1], prepared)
-        check_memory(prepared)
-        return
-    _show_run(prepared, lambda progress: run_sweep(prepared, force=force, progress=progress), languages)
-
-
-def show_cluster_sweep(
-    request: SweepRequest, demand: Demand, *, dry_run: bool, force: bool, languages: Sequence[Language] | None
-) -> None:
-    """As ``show_sweep``, with the workers of a cluster."""
-    from layerscope.sweeps.on_cluster import cluster_sweep, run_cluster_sweep
 
     errors, out = _quiet_consoles()
     with ExitStack() as stack:
-        with errors.status("Connecting to the cluster, reading the model's configuration and the texts …"):
-            sweep = stack.enter_context(cluster_sweep(request, demand))
-        say(out, told_size(sweep.size))
+        with errors.status("Reading the model's configuration and the texts …"):
+            prepared, run, size = stack.enter_context(settled(request, demand, SWEEP, run_sweep, force=force))
+        if size is not None:
+            say(out, told_size(size))
         if dry_run:
-            _show_plan(out, sweep.prepared)
+            _show_plan(out, prepared)
+            if size is None:
+                check_memory(prepared)
             return
-        _show_run(sweep.prepared, lambda progress: run_cluster_sweep(sweep, force=force, progress=progress), languages)
+        _show_run(prepared, run, languages)
 
 
 def _quiet_consoles() -> tuple[Console, Console]:
@@ -71,10 +71,10 @@ def _quiet_consoles() -> tuple[Console, Console]:
     return consoles()
 
 
-def _show_run(prepared: PreparedSweep, run: Callable[[Progress], bool], languages: Sequence[Language] | None) -> None:
+def _show_run(prepared: PreparedSweep, run: Callable[..., bool], languages: Sequence[Language] | None) -> None:
     errors, out = consoles()
     with progress_bar(errors, "Loading the model …", on_start=lambda: _show_plan(out, prepared)) as progress:
-        ran = run(progress)
+        ran = run(progress=progress)
     if not ran:
         draw_missing(errors, prepared.directory.path, languages, of="layers")
         say(out, f"Already finished: {prepared.directory.path} (--force runs it again).")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,58 +13,13 @@ from layerscope.contrasts.record import ContrastRequestRecord
 from layerscope.contrasts.run import run_with
 from layerscope.contrasts.worker import ContrastWorker, OpenedContrast, as_writer, is_written, work_of
 from layerscope.errors import RunError
-from layerscope.models.loading import LoadOptions
-from layerscope.progress import Progress, nobody_asks
+from layerscope.progress import Progress
 from layerscope.results.directory import RunDirectory
 from layerscope.results.record import WorkerRecord
 from layerscope.workers.anywhere import anywhere, check_same_run
-from layerscope.workers.on_cluster import OnCluster, ended_workers, on_cluster, see_written, workers_at
-from layerscope.workers.ray_pool import Demand
-from layerscope.workers.schedule import Patience, Schedule, Unit
+from layerscope.workers.on_cluster import Kind, ended_workers, see_written
+from layerscope.workers.schedule import Schedule, Unit
 from layerscope.workers.seat import Seat, enough_memory
-
-
-@contextmanager
-def cluster_contrast(request: ContrastRequest, demand: Demand) -> Iterator[OnCluster[PreparedContrast]]:
-    """Connect to a cluster, and settle a contrast for its kind of device; the connection ends with the block.
-
-    Raises:
-        LayerscopeError: whatever is wrong, in one sentence.
-    """
-
-    def prepare(options: LoadOptions, device_type: str) -> PreparedContrast:
-        return prepare_contrast(replace(request, options=options), device_type=device_type)
-
-    with on_cluster(demand, request.options, prepare, spread=not request.stream) as contrast:
-        yield contrast
-
-
-def run_cluster_contrast(
-    contrast: OnCluster[PreparedContrast],
-    *,
-    force: bool = False,
-    progress: Progress = nobody_asks,
-    patience: Patience | None = None,
-) -> bool:
-    """As ``run_contrast``, with the workers of the connected cluster.
-
-    Args:
-        contrast: what to do.
-        force: replace whatever the run directory holds.
-        progress: called as work is done, by all workers together.
-        patience: how long a worker may be silent.
-
-    Returns:
-        False if the run was finished before and nothing was done.
-
-    Raises:
-        LayerscopeError: the run cannot start or go on. What was written is kept, and the same command goes on.
-    """
-    prepared, directory = contrast.prepared, contrast.prepared.directory
-    asked = anywhere(prepared.request, ("model", "dataset"), batch_tokens=prepared.batch_tokens)
-    given = (asked, prepared.record, directory.path.absolute())
-    with workers_at(directory, contrast.size, ContrastHand, given, patience=patience) as schedule:
-        return run_with(_Workers(prepared, schedule), prepared, force=force, progress=progress)
 
 
 class _Workers:
@@ -148,3 +102,11 @@ class ContrastHand:
     def close(self) -> None:
         """Say that it ends, and let go."""
         self._seat.leave()
+
+
+def _asked_anywhere(prepared: PreparedContrast) -> ContrastRequest:
+    return anywhere(prepared.request, ("model", "dataset"), batch_tokens=prepared.batch_tokens)
+
+
+CONTRAST: Kind[ContrastRequest, PreparedContrast] = Kind(prepare_contrast, _asked_anywhere, ContrastHand, _Workers, run_with)
+"""A contrast as a cluster runs it."""

@@ -92,7 +92,7 @@ class WorkerRecord(RecordPart):
     device: str
     """GPU, or processor threads."""
     shards: int
-    """Batches, or groups of pairs, that it wrote."""
+    """Batches that it wrote; of a contrast groups of pairs, of a search sets of paths on a batch."""
     seconds: float
     """That it took for them."""
     status: Literal["running", "finished", "failed", "lost"]

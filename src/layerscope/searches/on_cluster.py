@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,9 +12,8 @@ from typing import Any
 
 import torch
 
-from layerscope.models.loading import LoadOptions
 from layerscope.paths.path import LayerPath
-from layerscope.progress import Advance, Progress, nobody_asks
+from layerscope.progress import Advance
 from layerscope.results.directory import RunDirectory
 from layerscope.results.record import EnvironmentRecord, WorkerRecord
 from layerscope.searches.prepare import PreparedSearch, SearchRequest, prepare_search
@@ -24,53 +22,9 @@ from layerscope.searches.run import run_with
 from layerscope.searches.units import ScoreUnit, batches_of, read_sums
 from layerscope.searches.worker import Measured, SearchWorker, as_writer
 from layerscope.workers.anywhere import anywhere, check_same_run
-from layerscope.workers.on_cluster import OnCluster, ended_workers, on_cluster, see_written, workers_at
-from layerscope.workers.ray_pool import Demand
-from layerscope.workers.schedule import Patience, Schedule, Unit
+from layerscope.workers.on_cluster import Kind, ended_workers, see_written
+from layerscope.workers.schedule import Schedule, Unit
 from layerscope.workers.seat import Seat, enough_memory
-
-
-@contextmanager
-def cluster_search(request: SearchRequest, demand: Demand) -> Iterator[OnCluster[PreparedSearch]]:
-    """Connect to a cluster, and settle a search for its kind of device; the connection ends with the block.
-
-    Raises:
-        LayerscopeError: whatever is wrong, in one sentence.
-    """
-
-    def prepare(options: LoadOptions, device_type: str) -> PreparedSearch:
-        return prepare_search(replace(request, options=options), device_type=device_type)
-
-    with on_cluster(demand, request.options, prepare) as search:
-        yield search
-
-
-def run_cluster_search(
-    search: OnCluster[PreparedSearch],
-    *,
-    force: bool = False,
-    progress: Progress = nobody_asks,
-    patience: Patience | None = None,
-) -> bool:
-    """As ``run_search``, with the workers of the connected cluster.
-
-    Args:
-        search: what to do.
-        force: replace whatever the run directory holds.
-        progress: called as work is done, by all workers together.
-        patience: how long a worker may be silent.
-
-    Returns:
-        False if the search was finished before and nothing was done.
-
-    Raises:
-        LayerscopeError: the search cannot start or go on. What was written is kept, and the same command goes on.
-    """
-    prepared, directory = search.prepared, search.prepared.directory
-    asked = anywhere(prepared.request, ("model", "dataset"), batch_tokens=prepared.record.batch_tokens)
-    given = (asked, prepared.record, directory.path.absolute())
-    with workers_at(directory, search.size, SearchHand, given, patience=patience) as schedule:
-        return run_with(_Workers(prepared, schedule), prepared, force=force, progress=progress)
 
 
 class _Workers:
@@ -164,3 +118,11 @@ class SearchHand:
     def close(self) -> None:
         """Say that it ends, and let go."""
         self._seat.leave()
+
+
+def _asked_anywhere(prepared: PreparedSearch) -> SearchRequest:
+    return anywhere(prepared.request, ("model", "dataset"), batch_tokens=prepared.record.batch_tokens)
+
+
+SEARCH: Kind[SearchRequest, PreparedSearch] = Kind(prepare_search, _asked_anywhere, SearchHand, _Workers, run_with)
+"""A search as a cluster runs it."""

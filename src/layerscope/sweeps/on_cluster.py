@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from layerscope.engine.batching import Shard
-from layerscope.models.loading import LoadOptions
-from layerscope.progress import Advance, Progress, nobody_asks
+from layerscope.progress import Advance
 from layerscope.results.directory import RunDirectory
 from layerscope.results.record import WorkerRecord
 from layerscope.sweeps.asked import asked_anywhere, settle_again
@@ -19,53 +16,10 @@ from layerscope.sweeps.prepare import PreparedSweep, SweepRequest, prepare_sweep
 from layerscope.sweeps.record import SweepRequestRecord
 from layerscope.sweeps.run import run_with
 from layerscope.sweeps.worker import Opened, SweepWorker, as_writer, is_written
-from layerscope.workers.on_cluster import OnCluster, ended_workers, on_cluster, see_written, workers_at
+from layerscope.workers.on_cluster import Kind, ended_workers, see_written
 from layerscope.workers.part import Part
-from layerscope.workers.ray_pool import Demand
-from layerscope.workers.schedule import Patience, Schedule, Unit
+from layerscope.workers.schedule import Schedule, Unit
 from layerscope.workers.seat import Seat, enough_memory
-
-
-@contextmanager
-def cluster_sweep(request: SweepRequest, demand: Demand) -> Iterator[OnCluster[PreparedSweep]]:
-    """Connect to a cluster, and settle a sweep for its kind of device; the connection ends with the block.
-
-    Raises:
-        LayerscopeError: whatever is wrong, in one sentence.
-    """
-
-    def prepare(options: LoadOptions, device_type: str) -> PreparedSweep:
-        return prepare_sweep(replace(request, options=options), device_type=device_type)
-
-    with on_cluster(demand, request.options, prepare, spread=not request.stream) as sweep:
-        yield sweep
-
-
-def run_cluster_sweep(
-    sweep: OnCluster[PreparedSweep],
-    *,
-    force: bool = False,
-    progress: Progress = nobody_asks,
-    patience: Patience | None = None,
-) -> bool:
-    """As ``run_sweep``, with the workers of the connected cluster.
-
-    Args:
-        sweep: what to do.
-        force: replace whatever the run directory holds.
-        progress: called as work is done, by all workers together.
-        patience: how long a worker may be silent.
-
-    Returns:
-        False if the run was finished before and nothing was done.
-
-    Raises:
-        LayerscopeError: the run cannot start or go on. What was written is kept, and the same command goes on.
-    """
-    prepared, directory = sweep.prepared, sweep.prepared.directory
-    given = (asked_anywhere(prepared), prepared.record, directory.path.absolute())
-    with workers_at(directory, sweep.size, SweepHand, given, patience=patience) as schedule:
-        return run_with(_Workers(prepared, schedule), prepared, force=force, progress=progress)
 
 
 class _Workers:
@@ -140,3 +94,7 @@ class SweepHand:
     def close(self) -> None:
         """Say that it ends, and let go."""
         self._seat.leave()
+
+
+SWEEP: Kind[SweepRequest, PreparedSweep] = Kind(prepare_sweep, asked_anywhere, SweepHand, _Workers, run_with)
+"""A sweep as a cluster runs it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from layerscope.errors import DataError, RunError
 from layerscope.models.loading import LoadOptions
+from layerscope.progress import Progress, nobody_asks
 from layerscope.results.directory import RunDirectory
 from layerscope.results.record import WorkerRecord
 from layerscope.results.workers import forget_workers, noted_workers
@@ -20,6 +21,7 @@ from layerscope.workers.worker import Hand
 
 ENDED_IN = 60.0
 """Seconds for the workers of a driver that was killed to end."""
+Request = TypeVar("Request")
 Prepared = TypeVar("Prepared")
 
 
@@ -33,37 +35,72 @@ class OnCluster(Generic[Prepared]):
     """Workers that there will be, and how large they are."""
 
 
-@contextmanager
-def on_cluster(
-    demand: Demand, options: LoadOptions, prepare: Callable[[LoadOptions, str], Prepared], *, spread: bool = True
-) -> Iterator[OnCluster[Prepared]]:
-    """Connect to a cluster, and settle a run for its kind of device; the connection ends with the block.
+@dataclass(frozen=True)
+class Kind(Generic[Request, Prepared]):
+    """What a cluster needs to know of one kind of run."""
 
-    Args:
-        demand: what is asked of the cluster.
-        options: how the request loads the model.
-        prepare: gets the options as they are for a worker, and the kind of its device; settles the run.
-        spread: whether a model goes over all GPUs of a worker that has several.
+    prepare: Callable[..., Prepared]
+    """Settles a request; gets the kind of a worker's device as ``device_type``."""
+    anywhere: Callable[[Prepared], Request]
+    """The request of a run as a process in any folder would give it."""
+    hand: Callable[..., Hand]
+    """What a worker does; made from its name, such a request, what that came to, and the run directory."""
+    crew: Callable[[Prepared, Schedule], Any]
+    """The workers in the place of the one process that does a run alone."""
+    run_with: Callable[..., bool]
+    """Runs a prepared run by whoever does its units."""
 
-    Raises:
-        LayerscopeError: whatever is wrong, in one sentence.
-    """
-    if options.device != "auto":
-        raise DataError(f"Workers of a cluster get their devices from it: leave --device out; got '{options.device}'.")
-    with connected(demand.address):
-        size = measure(demand)
-        if size.gpus > 1 and options.device_map is None and spread:
-            options = replace(options, device_map="auto")
-        yield OnCluster(prepare(options, "cuda" if size.gpus else "cpu"), size)
+    @contextmanager
+    def settled(self, request: Request, demand: Demand) -> Iterator[OnCluster[Prepared]]:
+        """Connect to a cluster, and settle a run for its kind of device; the connection ends with the block.
 
+        Args:
+            request: what is asked for; its device is left to the cluster.
+            demand: what is asked of the cluster.
 
-@contextmanager
-def workers_at(
-    directory: RunDirectory, size: Size, hand: Callable[..., Hand], given: Sequence[Any], *, patience: Patience | None = None
-) -> Iterator[Schedule]:
-    """Hold a run directory, with workers that write to it; they end with the block. See ``crew``."""
-    with directory.alone(patience=ENDED_IN), crew(size, directory.path, hand, given, patience=patience) as schedule:
-        yield schedule
+        Raises:
+            LayerscopeError: whatever is wrong, in one sentence.
+        """
+        asked: Any = request
+        options: LoadOptions = asked.options
+        if options.device != "auto":
+            raise DataError(f"Workers of a cluster get their devices from it: leave --device out; got '{options.device}'.")
+        with connected(demand.address):
+            size = measure(demand)
+            if size.gpus > 1 and options.device_map is None and not getattr(asked, "stream", False):
+                asked = replace(asked, options=replace(options, device_map="auto"))
+            yield OnCluster(self.prepare(asked, device_type="cuda" if size.gpus else "cpu"), size)
+
+    def run(
+        self,
+        shared: OnCluster[Prepared],
+        *,
+        force: bool = False,
+        progress: Progress = nobody_asks,
+        patience: Patience | None = None,
+    ) -> bool:
+        """Run what is settled, with the workers of the connected cluster.
+
+        Args:
+            shared: what to do.
+            force: replace whatever the run directory holds.
+            progress: called as work is done, by all workers together.
+            patience: how long a worker may be silent.
+
+        Returns:
+            False if the run was finished before and nothing was done.
+
+        Raises:
+            LayerscopeError: the run cannot start or go on. What was written is kept, and the same command goes on.
+        """
+        prepared: Any = shared.prepared
+        directory: RunDirectory = prepared.directory
+        given = (self.anywhere(shared.prepared), prepared.record, directory.path.absolute())
+        with (
+            directory.alone(patience=ENDED_IN),
+            crew(shared.size, directory.path, self.hand, given, patience=patience) as schedule,
+        ):
+            return self.run_with(self.crew(shared.prepared, schedule), prepared, force=force, progress=progress)
 
 
 def ended_workers(schedule: Schedule, run: Path) -> tuple[WorkerRecord, ...]:

@@ -87,7 +87,7 @@ def read_status(run: Path) -> RunStatus:
     return RunStatus(
         kind=kind,
         state=state,
-        unit="groups of pairs" if kind == "contrast" else "batches",
+        unit={"contrast": "groups of pairs", "search": "sets of paths on a batch"}.get(kind, "batches"),
         done=len(times),
         total=_total(record),
         a_minute=a_minute,
