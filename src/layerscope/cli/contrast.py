@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from layerscope.cli.cluster import CLUSTER, CPUS_PER_WORKER, GPUS_PER_WORKER, WORKERS, asked_of_cluster, told_size
-from layerscope.cli.console import consoles, progress_bar, say, split_names
+from layerscope.cli.console import consoles, progress_bar, say, say_next, say_run, split_names
 from layerscope.cli.model_options import (
     BOS,
     DEVICE,
@@ -158,10 +158,11 @@ def show_contrast(
             ran = run(progress=progress)
     path = prepared.directory.path
     if not ran:
-        say(out, f"Already finished: {path} (--force runs it again).")
+        say_run(out, "Already finished", path, " (--force runs it again).")
         return
     say(out, _placebos_found(prepared))
-    say(out, f"Results: {path}\nNext: layerscope stability {path}")
+    say_run(out, "Results", path)
+    say_next(out, ("stability", path))
 
 
 def _placebos_found(prepared: PreparedContrast) -> str:

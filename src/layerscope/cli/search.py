@@ -25,6 +25,8 @@ from layerscope.cli.console import (
     one_of,
     progress_bar,
     say,
+    say_next,
+    say_run,
     split_names,
     with_figures,
 )
@@ -190,7 +192,7 @@ def show_search(
     path = prepared.directory.path
     if not ran:
         draw_missing(errors, path, languages, of="frontier")
-        say(out, f"Already finished: {path} (--force runs it again).")
+        say_run(out, "Already finished", path, " (--force runs it again).")
         return
     draw(errors, path, languages, of="frontier")
     _show_result(out, FinishedSearch.open(path), with_figures("Results", languages))
@@ -236,7 +238,10 @@ def _show_result(console: Console, run: FinishedSearch, what: str) -> None:
         say(
             console, f"A path goes to other commands by name: --path @{run.directory.path}/best-{last:g}, or …/frontier for all"
         )
-    say(console, f"{what}: {run.directory.path}")
+    say_run(console, what, run.directory.path)
+    model = run.record.request.model
+    evaluated = ("evaluate", "--model", model, "--path", f"@{run.directory.path}/frontier", "--tasks", "blimp")
+    say_next(console, ("report", run.directory.path), evaluated)
 
 
 def _best(run: FinishedSearch) -> pd.DataFrame:

@@ -31,6 +31,7 @@ def contrast_record(prepared: PreparedContrast, opened: OpenedContrast) -> Contr
             )
             for group in prepared.groups
         },
+        pairs_file=None if prepared.request.pairs is None else str(prepared.request.pairs),
         reference=opened.reference,
         placebos_matched_at="/".join(matched_at(prepared)),
         shared_prefix_runs_once=opened.share,
