@@ -41,9 +41,7 @@ def options_of(run: Path) -> tuple[str, dict[str, Any]]:
         raise RunError(f"A run directory holds manifest.json; '{run}' has none: name the folder that a command printed.")
     if kind == "evaluation":
         return "evaluate", _of_evaluation(directory)
-    kinds: dict[str, type[ContrastRecord | SearchRecord]] = {"contrast": ContrastRecord, "search": SearchRecord}
-    record: SweepRecord | ContrastRecord | SearchRecord | None = directory.record(kinds.get(kind, SweepRecord))
-    assert record is not None, "there is a manifest"
+    record = _record(directory, kind)
     command, options = _parsed(shlex.split(command_of(record))[1:])
     options["device"] = record.request.device
     if isinstance(record, SweepRecord) and not record.request.compile:
@@ -51,6 +49,16 @@ def options_of(run: Path) -> tuple[str, dict[str, Any]]:
     if isinstance(record, ContrastRecord) and record.pairs_file is not None:
         options["pairs"] = record.pairs_file
     return command, {**options, "output-dir": _output_dir(run)}
+
+
+def _record(directory: RunDirectory, kind: str) -> SweepRecord | ContrastRecord | SearchRecord:
+    record: SweepRecord | ContrastRecord | SearchRecord | None
+    if kind == "contrast":
+        record = directory.record(ContrastRecord)
+    else:
+        record = directory.record(SearchRecord) if kind == "search" else directory.record(SweepRecord)
+    assert record is not None, "there is a manifest"
+    return record
 
 
 def _parsed(words: list[str]) -> tuple[str, dict[str, Any]]:
@@ -88,8 +96,8 @@ def _of_evaluation(directory: RunDirectory) -> dict[str, Any]:
     limits = {cell.limit for cell in record.cells}
     if len(limits) > 1:
         raise RunError(
-            f"An evaluation is asked for with one --limit; '{directory.path}' holds results of {len(limits)}: write the file by "
-            "hand."
+            f"An evaluation is asked for with one --limit; '{directory.path}' holds results of {len(limits)}: write the file "
+            "by hand."
         )
     within = {task for group in record.groups.values() for task in group.tasks}
     tasks = [*record.groups, *dict.fromkeys(cell.task for cell in record.cells if cell.task not in within)]

@@ -102,14 +102,23 @@ def say_output(console: Console, what: str, path: Path, note: str = "") -> None:
     say(console, f"{what}: {path}{note}")
 
 
-def say_next(console: Console, *commands: Sequence[str | Path]) -> None:
+def say_next(console: Console, *commands: Sequence[str | Path], when: str = "Next") -> None:
     """Commands that go on from here, each on its line, to be copied."""
     lines = [command_line(words) for words in commands]
     if said().form == "json":
         said().next.extend(lines)
         return
     for number, line in enumerate(lines):
-        say(console, f"{'Next:' if number == 0 else '  or:'} {line}")
+        say(console, f"{f'{when}:' if number == 0 else '  or:'} {line}")
+
+
+def say_resuming(console: Console, run: Path) -> None:
+    """How much an earlier, stopped run has left in a directory; to be asked before anything is added to it."""
+    from layerscope.workers.status import read_status
+
+    found = read_status(run)
+    if found.done:
+        say(console, f"Resuming: {found.done:,}{'' if found.total is None else f' of {found.total:,}'} {found.unit} done")
 
 
 @contextmanager

@@ -31,8 +31,8 @@ def runs_in(folder: Path, kinds: Collection[str]) -> list[Path]:
     if not taken:
         others = f" are {len(found)} runs, and none of them" if found else " nothing"
         raise RunError(
-            f"A run directory holds manifest.json; below '{folder}'{others} is a finished {' or '.join(kinds)}: name the folder "
-            "that a command printed."
+            f"A run directory holds manifest.json; below '{folder}'{others} is a finished {' or '.join(kinds)}: name the "
+            "folder that a command printed."
         )
     return taken
 

@@ -26,6 +26,7 @@ from layerscope.cli.console import (
     progress_bar,
     say,
     say_next,
+    say_resuming,
     say_run,
     split_names,
     with_figures,
@@ -187,9 +188,14 @@ def show_search(
         if dry_run:
             say(out, plan)
             return
-        with progress_bar(errors, "Loading the model …", on_start=lambda: say(out, plan)) as progress:
+        path = prepared.directory.path
+
+        def begin() -> None:
+            say(out, plan)
+            say_resuming(errors, path)
+
+        with progress_bar(errors, "Loading the model …", on_start=begin) as progress:
             ran = run(progress=progress)
-    path = prepared.directory.path
     if not ran:
         draw_missing(errors, path, languages, of="frontier")
         say_run(out, "Already finished", path, " (--force runs it again).")

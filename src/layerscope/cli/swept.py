@@ -22,6 +22,7 @@ from layerscope.cli.console import (
     progress_bar,
     say,
     say_next,
+    say_resuming,
     say_run,
     with_figures,
 )
@@ -81,7 +82,12 @@ def _quiet_consoles() -> tuple[Console, Console]:
 
 def _show_run(prepared: PreparedSweep, run: Callable[[Progress], bool], languages: Sequence[Language] | None) -> None:
     errors, out = consoles()
-    with progress_bar(errors, "Loading the model …", on_start=lambda: _show_plan(out, prepared)) as progress:
+
+    def begin() -> None:
+        _show_plan(out, prepared)
+        say_resuming(errors, prepared.directory.path)
+
+    with progress_bar(errors, "Loading the model …", on_start=begin) as progress:
         ran = run(progress)
     if not ran:
         draw_missing(errors, prepared.directory.path, languages, of="layers")
@@ -117,8 +123,7 @@ def show_part(request: SweepRequest, written: str, *, store: str | None, dry_run
     rest = "" if n_done == n_mine else f", {n_mine - n_done} were there already"
     say_run(out, f"Part {part.number} of {part.of}: {n_done} batches computed{rest}", prepared.directory.path)
     run = prepared.directory.path if place is None else folder_of(prepared, place).address
-    say(out, "When every part has ended:")
-    say_next(out, ("gather", run))
+    say_next(out, ("gather", run), when="When every part has ended")
 
 
 def show_gathered(run: str, output_dir: Path | None, languages: Sequence[Language] | None, *, trust_remote_code: bool) -> None:
