@@ -114,8 +114,11 @@ def say_next(console: Console, *commands: Sequence[str | Path], when: str = "Nex
 
 def say_resuming(console: Console, run: Path) -> None:
     """How much an earlier, stopped run has left in a directory; to be asked before anything is added to it."""
+    from layerscope.results.directory import RunDirectory
     from layerscope.workers.status import read_status
 
+    if RunDirectory(run).kind() is None:  # the manifest is written once the model is loaded
+        return
     found = read_status(run)
     if found.done:
         say(console, f"Resuming: {found.done:,}{'' if found.total is None else f' of {found.total:,}'} {found.unit} done")

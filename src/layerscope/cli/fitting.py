@@ -1,7 +1,7 @@
 """Tables in narrow terminals: what a row is about is never cut.
 
-Where a table is too wide, headings are broken between words first, then prose is wrapped and long names are folded, and then
-columns of numbers are left out from the right, which the caption says.
+Where a table is too wide, headings and prose are broken between words and long names are folded; where that is not enough,
+columns move closer together, and then columns of numbers are left out from the right, which the caption says.
 """
 
 from __future__ import annotations
@@ -25,8 +25,12 @@ def fit(table: Table, width: int) -> None:
     """
     if _total([max(_longest(column), cell_len(_text(column.header))) for column in table.columns]) <= width:
         return
+    needed = [_needed(column) for column in table.columns]
+    is_tight = _total(needed) > width
+    if is_tight:
+        table.padding = (0, 0)
     left_out = []
-    while _total([_needed(column) for column in table.columns]) > width:
+    while _total([_needed(column) for column in table.columns], is_tight=is_tight) > width:
         number = next((i for i in range(len(table.columns) - 1, 0, -1) if table.columns[i].justify == "right"), None)
         if number is None:
             break
@@ -41,21 +45,24 @@ def fit(table: Table, width: int) -> None:
         table.caption = f"{note}no room at {width} columns for: {', '.join(name for name in left_out[::-1] if name)}"
 
 
-def _total(widths: list[int]) -> int:
-    """With a space on both sides of a cell, and a line's room between columns and at the edges."""
-    return sum(widths) + 3 * len(widths) + 1
+def _total(widths: list[int], *, is_tight: bool = False) -> int:
+    """With a line's room between columns and at the edges, and a space on both sides of a cell unless columns stand tight."""
+    return sum(widths) + (1 if is_tight else 3) * len(widths) + 1
 
 
 def _needed(column: Column) -> int:
     """What a column can do with: its headings broken between words, its prose wrapped."""
     heading = max((cell_len(word) for word in _text(column.header).split()), default=0)
-    longest = _longest(column)
-    return max(heading, min(longest, _FOLDED) if _is_flexible(column) else longest)
+    if not _is_flexible(column):
+        return max(heading, _longest(column))
+    words = max((cell_len(word) for cell in column.cells for word in _text(cell).split()), default=0)
+    return max(heading, min(words, _FOLDED))
 
 
 def _is_flexible(column: Column) -> bool:
-    """Whether its cells may take several lines."""
-    return column.justify == "left" and (_longest(column) > _NAME or column.ratio is not None)
+    """Whether its cells may take several lines: words that can be wrapped, or names that are very long."""
+    has_words = any(" " in _text(cell).strip() for cell in column.cells)
+    return column.justify == "left" and (has_words or _longest(column) > _NAME)
 
 
 def _longest(column: Column) -> int:

@@ -91,7 +91,7 @@ def _ranking(run: FinishedContrast, found: Stability) -> Table:
         caption="percentile: share of other words there, of like size, that change it less; σ: over ordinary text",
         box=box.SIMPLE_HEAD,
     )
-    for name in ("rank", "percentile", "score", "95% interval", "raw", "size", "σ"):
+    for name in ("rank", "unit", "percentile", "95% interval", "raw unit", "raw", "σ"):
         table.add_column(name, justify="right", no_wrap=True)
     for number, (first, second) in enumerate(zip(primary, raw, strict=True), start=1):
         table.add_row(
