@@ -26,7 +26,7 @@ _TEXTS = ("model", "dataset", "revision", "prefix", "pairs", "tuned-lens", "refe
 def options_of(run: Path) -> tuple[str, dict[str, Any]]:
     """The command that made a run, and its options by name.
 
-    What no manifest holds is left to its default, such as ``data-dir``, ``device-map`` and ``trust-remote-code``; where results
+    What no manifest holds is left to its default, such as ``device-map``, ``stream`` and ``trust-remote-code``; where results
     go is told by where the run lies.
 
     Args:
@@ -48,6 +48,8 @@ def options_of(run: Path) -> tuple[str, dict[str, Any]]:
         options["compile"] = "off"
     if isinstance(record, ContrastRecord) and record.pairs_file is not None:
         options["pairs"] = record.pairs_file
+    if record.data_dir is not None:
+        options["data-dir"] = record.data_dir
     return command, {**options, "output-dir": _output_dir(run)}
 
 
@@ -106,7 +108,13 @@ def _of_evaluation(directory: RunDirectory) -> dict[str, Any]:
     if paths:
         options["path"] = paths
     limit = next(iter(limits), None)
-    given = {"limit": limit, "batch-size": request.batch_size, "revision": model.revision}
+    given = {
+        "limit": limit,
+        "batch-size": request.batch_size,
+        "revision": model.revision,
+        "data-dir": record.data_dir,
+        "include-path": record.include_path,
+    }
     options |= {name: value for name, value in given.items() if value is not None}
     options |= {"dtype": request.dtype, "device": request.device, "bos": request.bos, "quantize": request.quantize}
     run = directory.path  # an evaluation of a search's paths lies inside the search

@@ -36,4 +36,5 @@ def contrast_record(prepared: PreparedContrast, opened: OpenedContrast) -> Contr
         placebos_matched_at="/".join(matched_at(prepared)),
         shared_prefix_runs_once=opened.share,
         environment=opened.environment,
+        data_dir=None if prepared.request.reference.data_dir is None else str(prepared.request.reference.data_dir),
     )
