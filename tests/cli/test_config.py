@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from layerscope.sweeps.run import run_sweep
 from tests.checkpoints import save_tiny_llama
 from tests.evaluations.own_tasks import write_blimp
 from tests.letter_pairs import pairs_of_names
+from tests.made_up_records import contrast_manifest, sweep_manifest
 
 Asked = Callable[..., Any]
 SHOWN = ("sweep.show_sweep", "search.show_search", "contrast.show_contrast", "evaluate.show_evaluation")
@@ -75,7 +77,7 @@ SWEEPS: list[dict[str, Any]] = [
     {"experiments": (), "paths": ("0,2", "3,2,1,0"), "max_samples": 3},
     {"experiments": ("block-removal:2", "shuffle:3"), "paths": ("0-1,3",), "max_samples": 7, "seed": 5},
     {"protocol": "strided:16/8", "batch_tokens": 64, "until_ci": 0.125, "max_samples": 2},
-    {"options": LoadOptions(dtype="bfloat16", bos="always"), "word_boundaries": True},
+    {"options": LoadOptions(dtype="bfloat16", bos="always")},
     {"options": LoadOptions(bos="never"), "plain": True, "max_samples": 2, "experiments": ("removal",)},
     {"with_pairs": True, "pair_protocol": "lm-eval", "max_samples": 2, "experiments": ("removal",)},
 ]
@@ -99,7 +101,6 @@ def test_the_file_of_a_sweep_asks_for_the_same(place: Path, tmp_path: Path, aske
 CONTRASTS: list[dict[str, Any]] = [
     {"pairs": "some pairs.jsonl", "prefix": 'So, "well": it\'s # -x \n\t', "values": (0, 3), "placebos": 2},
     {"pairs": "some pairs.jsonl", "aligned": True, "positions": ("edit", "last"), "sites": ("update", "read"), "seed": 3},
-    {"per_subtype": 2, "subtypes": ("subject", "tense"), "options": LoadOptions(dtype="float32", bos="always")},
 ]
 
 
@@ -122,7 +123,7 @@ def test_the_file_of_a_contrast_asks_for_the_same(place: Path, tmp_path: Path, a
 SEARCHES: list[dict[str, Any]] = [
     {"drop": 1.0},
     {"drop": 0.5, "moves": ("attention-removal", "mlp-removal"), "keep": (0,), "method": "beam:2", "until_ci": 0.5, "draws": 2},
-    {"budget": 3.0, "moves": ("exchange", "removal"), "method": "evolution:1", "random_paths": 0, "seed": 9},
+    {"budget": 3.0, "method": "evolution:1", "random_paths": 0, "seed": 9},
 ]
 
 
@@ -277,6 +278,24 @@ def test_a_file_is_not_written_over(place: Path, tmp_path: Path, capsys: pytest.
     ends(["config", str(run), "-o", str(tmp_path / "run.yaml"), "--force"], 0)
     ends(["config", str(run)], 0)
     assert capsys.readouterr().out.endswith((tmp_path / "run.yaml").read_text(encoding="utf-8"))
+
+
+def test_what_tiny_models_cannot_run_is_written_too(tmp_path: Path) -> None:
+    """Template pairs, word boundaries and quantized weights, from manifests that were made up."""
+    manifests = (
+        contrast_manifest(request={"per_subtype": 45, "subtypes": ["subject", "tense"], "quantize": "nf4"}, data_dir="there"),
+        sweep_manifest(request={"word_boundaries": True, "compile": True, "split": "validation"}),
+    )
+    found = []
+    for name, manifest in zip(("a", "b"), manifests, strict=True):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+        found.append(options_of(tmp_path / name))
+    (of_contrast, contrast), (of_sweep, sweep) = found
+    assert (of_contrast, of_sweep) == ("contrast", "sweep")
+    assert (contrast["per-subtype"], contrast["subtypes"], contrast["quantize"]) == (45, "subject,tense", "nf4")
+    assert (contrast["data-dir"], "pairs" in contrast) == ("there", False)
+    assert (sweep["word-boundaries"], sweep["compile"], sweep["split"]) == (True, "on", "validation")
 
 
 def made_sweep(place: Path, folder: Path) -> Path:

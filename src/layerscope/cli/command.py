@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from layerscope.cli.config_file import read_config, words_of
+from layerscope.cli.console import consoles
 from layerscope.cli.saying import saying
 from layerscope.errors import DataError
 from layerscope.reading import local_path
@@ -71,6 +72,7 @@ class Command(TyperCommand):
         if quiet and as_json:
             raise DataError("--json and --quiet are two forms of what a command says: leave one of them out.")
         with saying(_words(ctx), "json" if as_json else "quiet" if quiet else "text"):
+            consoles()  # the package's notes go where this command's do, from the first on
             return super().invoke(ctx)
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - typer's form
