@@ -105,7 +105,7 @@ def test_what_cannot_be_is_one_sentence(asked: list[str], words: list[str], said
 def test_every_kind_of_search_runs(asked: list[str], words: list[str], capsys) -> None:
     out, _ = run(capsys, "search", *asked, *words)
     assert "Results: " in out
-    folder = Path(out.rpartition("Results: ")[2].strip())
+    folder = Path(out.rpartition("Results: ")[2].splitlines()[0])
     frontier = pd.read_parquet(folder / "frontier.parquet")
     assert frontier["delta_nll_nats"].notna().all()
 

@@ -30,6 +30,7 @@ ORDER = (
     "intervene",
     "gather",
     "status",
+    "config",
     "figures",
     "report",
     "models-and-datasets",

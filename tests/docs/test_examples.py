@@ -30,6 +30,7 @@ NEEDS = {
     "export": ("sweep",),
     "gather": ("sweep",),
     "status": ("gather",),
+    "config": ("sweep",),
     "compare": ("sweep", "pos", "export"),
     "stability": ("contrast",),
     "intervene": ("contrast",),

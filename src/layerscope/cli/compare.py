@@ -11,7 +11,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from layerscope.cli.console import FIGURES, consoles, languages_of, one_of, say, split_names
+from layerscope.cli.console import FIGURES, consoles, languages_of, one_of, say, say_output, split_names
 from layerscope.errors import DataError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def show_comparison(comparison: Comparison, *, languages: Sequence[Language] | N
         out.print(_correlation(comparison.correlation, family))
     for note in comparison.notes:
         say(out, note)
-    say(out, f"{'Tables' if languages == () else 'Figures and tables'}: {comparison.folder}")
+    say_output(out, "Tables" if languages == () else "Figures and tables", comparison.folder)
 
 
 def _fragility(comparison: Comparison, family: str) -> Table:

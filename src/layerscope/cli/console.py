@@ -16,8 +16,11 @@ from rich.logging import RichHandler
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.segment import Segment
+from rich.table import Table
 
 from layerscope.cli.ending import check_stopped, let_go
+from layerscope.cli.fitting import fit
+from layerscope.cli.saying import command_line, remember_place, said, table_of
 from layerscope.errors import DataError, written_out
 from layerscope.progress import Progress
 
@@ -43,13 +46,38 @@ class _Printer(Console):
         """In place of rich's own, which ends the process."""
         let_go(self.file)
 
+    def print(self, *objects: Any, **how: Any) -> None:
+        """As rich does, each table made to fit before."""
+        for one in objects:
+            if isinstance(one, Table):
+                fit(one, self.width)
+        super().print(*objects, **how)
+
+
+class _Collector(_Printer):
+    """Keeps what is said for the JSON object that is printed when the command ends."""
+
+    def print(self, *objects: Any, **_: Any) -> None:
+        """Keep tables as tables and anything else as sentences."""
+        for one in objects:
+            if isinstance(one, Table):
+                said().tables.append(table_of(one))
+            else:
+                said().sentences.extend(line for line in str(one).splitlines() if line.strip())
+
+
+_WIDE = 200
+"""Characters that a table has where no terminal shows it: room for every column."""
+
 
 def consoles() -> tuple[Console, Console]:
-    """Standard error, for progress and notes, and standard output, for results.
+    """Standard error, for progress and notes, and standard output, for results, in the form that was asked for.
 
     Names are text on both, never markup. The package's own notes come as plain lines on standard error.
     """
-    errors, out = _Printer(stderr=True, markup=False), _Printer(markup=False)
+    form = said().form
+    errors = _Printer(stderr=True, markup=False, quiet=form == "quiet")
+    out = _Collector(markup=False, width=_WIDE) if form == "json" else _Printer(markup=False, quiet=form == "quiet")
     handler = RichHandler(console=errors, show_time=False, show_path=False, show_level=False)
     logger = logging.getLogger("layerscope")
     logger.handlers, logger.propagate = [handler], False
@@ -60,6 +88,40 @@ def consoles() -> tuple[Console, Console]:
 def say(console: Console, text: str) -> None:
     """A sentence as it stands: without colours, and wrapped by the terminal alone, so that a path in it can be copied."""
     console.print(text, highlight=False, soft_wrap=True)
+
+
+def say_run(console: Console, what: str, run: Path, note: str = "") -> None:
+    """Where the run directory is that holds what was asked for; with ``--quiet`` this alone is printed."""
+    remember_place(run, is_run=True)
+    say(console, f"{what}: {run}{note}")
+
+
+def say_output(console: Console, what: str, path: Path, note: str = "") -> None:
+    """Where a file or folder is that was written, other than a run directory."""
+    remember_place(path, is_run=False)
+    say(console, f"{what}: {path}{note}")
+
+
+def say_next(console: Console, *commands: Sequence[str | Path], when: str = "Next") -> None:
+    """Commands that go on from here, each on its line, to be copied."""
+    lines = [command_line(words) for words in commands]
+    if said().form == "json":
+        said().next.extend(lines)
+        return
+    for number, line in enumerate(lines):
+        say(console, f"{f'{when}:' if number == 0 else '  or:'} {line}")
+
+
+def say_resuming(console: Console, run: Path) -> None:
+    """How much an earlier, stopped run has left in a directory; to be asked before anything is added to it."""
+    from layerscope.results.directory import RunDirectory
+    from layerscope.workers.status import read_status
+
+    if RunDirectory(run).kind() is None:  # the manifest is written once the model is loaded
+        return
+    found = read_status(run)
+    if found.done:
+        say(console, f"Resuming: {found.done:,}{'' if found.total is None else f' of {found.total:,}'} {found.unit} done")
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from layerscope.cli.cluster import CLUSTER, CPUS_PER_WORKER, GPUS_PER_WORKER, WORKERS, asked_of_cluster, settled, told_size
-from layerscope.cli.console import consoles, progress_bar, say, split_names
+from layerscope.cli.console import consoles, progress_bar, say, say_next, say_resuming, say_run, split_names
 from layerscope.cli.model_options import (
     BOS,
     DEVICE,
@@ -144,14 +144,15 @@ def show_contrast(
         _show_plan(out, prepared)
         if dry_run:
             return
-        with progress_bar(errors, "Loading the model …") as progress:
+        path = prepared.directory.path
+        with progress_bar(errors, "Loading the model …", on_start=lambda: say_resuming(errors, path)) as progress:
             ran = run(progress=progress)
-    path = prepared.directory.path
     if not ran:
-        say(out, f"Already finished: {path} (--force runs it again).")
+        say_run(out, "Already finished", path, " (--force runs it again).")
         return
     say(out, _placebos_found(prepared))
-    say(out, f"Results: {path}\nNext: layerscope stability {path}")
+    say_run(out, "Results", path)
+    say_next(out, ("stability", path))
 
 
 def _placebos_found(prepared: PreparedContrast) -> str:

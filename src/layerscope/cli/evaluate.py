@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from layerscope.cli.console import consoles, progress_bar, say, split_names
+from layerscope.cli.console import consoles, progress_bar, say, say_run, split_names
 from layerscope.cli.model_options import (
     BOS,
     DEVICE,
@@ -114,7 +114,7 @@ def show_evaluation(request: EvaluationRequest, *, dry_run: bool = False, force:
     with progress_bar(errors, "Loading the model …", on_start=lambda: _show_plan(out, prepared, new)) as progress:
         ran = run_evaluation(prepared, force=force, progress=progress)
     if not ran:
-        say(out, f"Already evaluated: {prepared.directory.path} (--force runs it again).")
+        say_run(out, "Already evaluated", prepared.directory.path, " (--force runs it again).")
     _show_result(out, prepared)
 
 
@@ -151,7 +151,7 @@ def _show_result(console: Console, prepared: PreparedEvaluation) -> None:
         say(console, found.en)
     if within:
         say(console, f"Each of the {len(within)} tasks of {', '.join(prepared.groups)} by itself is in tasks.parquet.")
-    say(console, f"Tables: {prepared.directory.path}")
+    say_run(console, "Tables", prepared.directory.path)
 
 
 def _table(rows: pd.DataFrame, model: str, groups: Mapping[str, GroupRecord]) -> Table:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from layerscope.cli.console import consoles, say
+from layerscope.cli.console import consoles, say, say_output
 from layerscope.cli.model_options import DTYPE, MODEL, REVISION, TRUST_REMOTE_CODE
 from layerscope.errors import PathError
 
@@ -87,6 +87,6 @@ def _show_report(console: Console, model: str, report: ExportReport) -> None:
         f"{model}, path {report.path}: {report.layers_before} layers before, {report.layers_after} after\n"
         f"Written: {agreement.parameters:,} parameters in {report.dtype}, {report.bytes_written / 2**20:,.0f} MiB\n"
         f"Verified: loaded again with transformers alone, its logits for {agreement.n_tokens} random tokens are the path's "
-        f"(largest difference {agreement.largest_difference:.2g}, largest logit {agreement.largest_logit:.3g})\n"
-        f"Checkpoint: {report.folder} (the same path for mergekit: mergekit.yaml)",
+        f"(largest difference {agreement.largest_difference:.2g}, largest logit {agreement.largest_logit:.3g})",
     )
+    say_output(console, "Checkpoint", report.folder, " (the same path for mergekit: mergekit.yaml)")

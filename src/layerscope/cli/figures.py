@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from layerscope.cli.console import consoles, languages_of, one_of, progress_bar, say
+from layerscope.cli.console import consoles, languages_of, one_of, progress_bar, say, say_next, say_run
 from layerscope.errors import DataError
 
 
@@ -28,6 +28,7 @@ def figures(
             run, languages=languages, formats=FORMATS if formats == "both" else (formats,), progress=progress
         )
     if not written:
-        say(out, f"There is nothing to draw yet: layerscope stability {run}")
+        say(out, "There is nothing to draw yet.")
+        say_next(out, ("stability", run))
         return
-    say(out, f"{len(written)} files: {written[0].parent}")
+    say_run(out, f"{len(written)} files", written[0].parent)

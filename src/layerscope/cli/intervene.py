@@ -11,7 +11,18 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from layerscope.cli.console import FIGURES, consoles, draw, languages_of, one_of, progress_bar, say, with_figures
+from layerscope.cli.console import (
+    FIGURES,
+    consoles,
+    draw,
+    languages_of,
+    one_of,
+    progress_bar,
+    say,
+    say_next,
+    say_run,
+    with_figures,
+)
 from layerscope.cli.model_options import DEVICE, DEVICE_MAP, TRUST_REMOTE_CODE
 from layerscope.errors import DataError
 
@@ -42,7 +53,9 @@ def intervene(
     ] = 0.02,
     seed: Annotated[int, typer.Option(help="Of the halves, the sets and everything drawn.")] = 42,
     device: Annotated[str, DEVICE] = "auto",
-    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16; the run's if not given.")] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="float32, bfloat16 or float16 (fp32, bf16, fp16); the run's if not given.")
+    ] = None,
     device_map: Annotated[str | None, DEVICE_MAP] = None,
     trust_remote_code: Annotated[bool, TRUST_REMOTE_CODE] = False,
     data_dir: Annotated[
@@ -102,7 +115,8 @@ def show_intervention(
         say(out, read_apart(found.beside_placebos, found.apart).of(language))
     for statement in found.restored:
         say(out, statement.of(language))
-    say(out, f"{with_figures('Table', languages)}: {run.directory.path}")
+    say_run(out, with_figures("Table", languages), run.directory.path)
+    say_next(out, ("report", path))
 
 
 def _effects(run: FinishedContrast, found: Intervention, *, width: int) -> Table:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.main import get_command
 
+from layerscope.cli.command import Command, Group
 from layerscope.cli.compare import compare
+from layerscope.cli.config import config
 from layerscope.cli.contrast import contrast
 from layerscope.cli.ending import GOES_ON, STARTS_OVER, exit_on_error
 from layerscope.cli.evaluate import evaluate
@@ -33,24 +35,49 @@ from layerscope.cli.words import words
 
 app = typer.Typer(
     name="layerscope",
+    cls=Group,
     help="What each layer of a language model does for next-word prediction.",
-    no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (
-    *(sweep, pos, words, preference, compare),
-    *(search, evaluate, export),
-    *(contrast, stability, intervene),
-    *(gather, status),
-    *(figures, report),
-):
-    app.command()(checked(command))
-app.add_typer(pairs, name="pairs")
-app.add_typer(paths, name="paths")
-app.command()(models)
-app.command()(datasets)
+_SWEPT = "results/removal+exchange/smollm2_135m_lee_n8"
+_CONTRASTED = "results/contrast/smollm2_135m_templates_n75"
+_COMMANDS: dict[str, dict[Callable[..., None], str]] = {
+    "Measure": {
+        sweep: "layerscope sweep --model smollm2-135m --dataset lee --max-samples 8",
+        search: "layerscope search --model smollm2-135m --dataset lee --drop 4",
+        contrast: "layerscope contrast --model smollm2-135m --per-subtype 75",
+        evaluate: "layerscope evaluate --model smollm2-135m --tasks arc_easy --path 0-9,12-29",
+    },
+    "Analyse a run": {
+        pos: f"layerscope pos {_SWEPT}",
+        words: f"layerscope words {_SWEPT} --variant removal-11 --tag VERB",
+        preference: f"layerscope preference {_SWEPT}",
+        compare: f"layerscope compare {_SWEPT} results/removal+exchange/gemma3_270m_lee_n8",
+        stability: f"layerscope stability {_CONTRASTED}",
+        intervene: f"layerscope intervene {_CONTRASTED} --stable 50",
+    },
+    "Pages and figures": {
+        report: "layerscope report results --output report.html",
+        figures: f"layerscope figures {_SWEPT} --language en --format svg",
+    },
+    "Models, data and paths": {
+        models: "layerscope models",
+        datasets: "layerscope datasets",
+        export: "layerscope export --model smollm2-135m --path 0-9,12-29 --output-dir smaller",
+    },
+    "Clusters and settings": {
+        status: f"layerscope status {_SWEPT}",
+        gather: f"layerscope gather {_SWEPT}",
+        config: f"layerscope config {_SWEPT} --output run.yaml",
+    },
+}
+"""By what they are for, each with a command line that runs."""
+for _panel, _some in _COMMANDS.items():
+    for _command, _example in _some.items():
+        app.command(cls=Command, epilog=_example, rich_help_panel=_panel)(checked(_command))
+app.add_typer(pairs, name="pairs", rich_help_panel="Minimal pairs")
+app.add_typer(paths, name="paths", rich_help_panel="Models, data and paths")
 
 _STANDS = {
     "sweep": GOES_ON,
@@ -91,8 +118,9 @@ def _stands(given: Sequence[str]) -> str:
 
 def _run(given: list[str]) -> object:
     """Parse and run, signals and broken pipes left to whoever ends the process."""
-    command = get_command(app)
+    command: Any = get_command(app)
     try:
+        command._main_shell_completion({}, "layerscope")  # ends the process where a shell asks what may follow
         with command.make_context("layerscope", given) as context:
             return command.invoke(context)
     except typer.Exit as ended:

@@ -1,12 +1,14 @@
-"""What every option and argument of every command must be, whatever it means: checked here, before any command sees it."""
+"""What every command has in common: options that all of them take, and what every value must be before a command sees it."""
 
 from __future__ import annotations
 
-import functools
+import inspect
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_type_hints
+
+import typer
 
 from layerscope.atomic import check_place
 from layerscope.errors import DataError
@@ -21,13 +23,51 @@ _LONGEST = 4096
 
 
 def checked(command: Callable[..., None]) -> Callable[..., None]:
-    """The command, with its texts, numbers and paths checked; ``~`` of a path is replaced."""
+    """The command, with its texts, numbers and paths checked, and with the options that every command takes.
 
-    @functools.wraps(command)
+    ``~`` of a path is replaced. What every command takes is for ``Command``, which does not hand it on.
+    """
+    own = inspect.signature(command)
+    hints = get_type_hints(command, include_extras=True)
+
     def run(**given: Any) -> None:
-        command(**{name: _checked(f"--{name.strip('_').replace('_', '-')}", value) for name, value in given.items()})
+        own_values = {name: given[name] for name in own.parameters}
+        command(**{name: _checked(f"--{name.strip('_').replace('_', '-')}", value) for name, value in own_values.items()})
 
+    parameters = [one.replace(annotation=hints[one.name]) for one in own.parameters.values()]
+    described = {
+        "__name__": command.__name__,
+        "__doc__": command.__doc__,
+        "__signature__": inspect.Signature([*parameters, *_EVERYWHERE]),
+        "__annotations__": {one.name: one.annotation for one in (*parameters, *_EVERYWHERE)},
+    }
+    for attribute, value in described.items():
+        setattr(run, attribute, value)
     return run
+
+
+def _everywhere(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+_EVERYWHERE = (
+    _everywhere(
+        "config",
+        Annotated[Path | None, typer.Option(help="YAML file with options of this command; what is given here wins.")],
+        None,
+    ),
+    _everywhere(
+        "quiet",
+        Annotated[bool, typer.Option("--quiet", help="Print nothing but errors and where results are.")],
+        False,
+    ),
+    _everywhere(
+        "json_",
+        Annotated[bool, typer.Option("--json", help="Print one JSON object in place of text.")],
+        False,
+    ),
+)
+"""Options of every command."""
 
 
 def _checked(option: str, value: Any) -> Any:

@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from layerscope.cli.console import consoles, one_of, progress_bar, say, split_names
-from layerscope.cli.model_options import DTYPE
+from layerscope.cli.command import Command, Group
+from layerscope.cli.console import consoles, one_of, progress_bar, say, say_output, split_names
+from layerscope.cli.model_options import BOS, DEVICE, DTYPE, load_options
 from layerscope.cli.options import checked
 from layerscope.errors import PairError
 
@@ -25,13 +26,13 @@ if TYPE_CHECKING:
     from layerscope.pairs.making import MadePairs
     from layerscope.pairs.pair import MinimalPair
 
-pairs = typer.Typer(help="Minimal pairs: make, import, check and judge them.", no_args_is_help=True, rich_markup_mode=None)
+pairs = typer.Typer(help="Minimal pairs: make, import, check and judge them.", cls=Group, rich_markup_mode=None)
 
 _OUTPUT = typer.Option("-o", "--output", help="JSON Lines file to write.")
 _TOKENIZER = typer.Option(help="Model whose tokenizer decides: built-in name, directory, .gguf file or Hub id.")
 
 
-@pairs.command()
+@pairs.command(cls=Command, epilog="layerscope pairs make --per-type 50 --output pairs.jsonl")
 @checked
 def make(
     output: Annotated[Path, _OUTPUT],
@@ -100,7 +101,11 @@ def make(
     _show_made(out, made, output)
 
 
-@pairs.command("import")
+@pairs.command(
+    "import",
+    cls=Command,
+    epilog="layerscope pairs import table mine.csv --column sentence1=good --column sentence2=bad --output mine.jsonl",
+)
 @checked
 def import_(
     kind: Annotated[
@@ -128,10 +133,10 @@ def import_(
     n_written = write_pairs(_counted(found, counts), output)
     _, out = consoles()
     _show_counts(out, counts)
-    say(out, f"{n_written:,} pairs: {output}")
+    say_output(out, f"{n_written:,} pairs", output)
 
 
-@pairs.command()
+@pairs.command(cls=Command, epilog="layerscope pairs export pairs.jsonl --output published.json")
 @checked
 def export(
     path: Annotated[Path, typer.Argument(help="JSON Lines file of pairs.")],
@@ -142,10 +147,10 @@ def export(
 
     n_written = write_published(path, output)
     _, out = consoles()
-    say(out, f"{n_written:,} pairs: {output}")
+    say_output(out, f"{n_written:,} pairs", output)
 
 
-@pairs.command()
+@pairs.command(cls=Command, epilog="layerscope pairs check pairs.jsonl --tokenizer smollm2-135m")
 @checked
 def check(
     path: Annotated[Path, typer.Argument(help="JSON Lines file of pairs.")],
@@ -171,10 +176,10 @@ def check(
         n_kept = check_file(path, load_pair_tokenizer(tokenizer), counts, keep=kept, output=output)
     _show_check(out, counts)
     if output is not None:
-        say(out, f"{n_kept:,} pairs kept: {output}")
+        say_output(out, f"{n_kept:,} pairs kept", output)
 
 
-@pairs.command()
+@pairs.command(cls=Command, epilog="layerscope pairs judge pairs.jsonl --model smollm2-135m")
 @checked
 def judge(
     path: Annotated[Path, typer.Argument(help="JSON Lines file of pairs, ours or BLiMP's, or a folder of them.")],
@@ -186,7 +191,9 @@ def judge(
         ),
     ] = "plain",
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Write all pairs with both NLLs.")] = None,
+    bos: Annotated[str, BOS] = "auto",
     dtype: Annotated[str, DTYPE] = "auto",
+    device: Annotated[str, DEVICE] = "auto",
     show: Annotated[int, typer.Option(help="Pairs to print whose wrong side the judge prefers, and ties.")] = 5,
 ) -> None:
     """Ask a model which sentence of each pair is likelier, and flag pairs whose wrong side it prefers."""
@@ -194,16 +201,16 @@ def judge(
     from layerscope.pairs.judging_protocol import JudgingProtocol
 
     asked = JudgingProtocol.parse(protocol)
+    options = load_options(dtype=dtype, device=device, device_map=None, quantize="none", bos=bos, trust_remote_code=False)
     from layerscope.judging import judge_file
-    from layerscope.models.loading import LoadOptions
     from layerscope.models.quiet import quieten_transformers
 
     quieten_transformers()
     with errors.status("Judging …"):
-        judged = judge_file(path, model, LoadOptions(dtype=dtype), protocol=asked, output=output)
+        judged = judge_file(path, model, options, protocol=asked, output=output)
     _show_judgement(out, judged, show)
     if output is not None:
-        say(out, f"{len(judged.pairs):,} pairs: {output}")
+        say_output(out, f"{len(judged.pairs):,} pairs", output)
 
 
 def _show_made(out: Console, made: MadePairs, output: Path) -> None:
@@ -219,7 +226,7 @@ def _show_made(out: Console, made: MadePairs, output: Path) -> None:
         say(out, f"rejected {count:,}: {reason}")
     if made.rejected_path is not None:
         say(out, f"Rejected: {made.rejected_path}")
-    say(out, f"{sum(made.counts.values()):,} pairs: {output}")
+    say_output(out, f"{sum(made.counts.values()):,} pairs", output)
 
 
 def _assignments(option: str, written: list[str] | None) -> dict[str, str]:

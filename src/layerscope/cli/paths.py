@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from layerscope.cli.console import consoles, say
+from layerscope.cli.command import Command, Group
+from layerscope.cli.console import consoles, say, say_output
 from layerscope.cli.options import checked
+from layerscope.cli.saying import write_out
 from layerscope.errors import PathError
 
 if TYPE_CHECKING:
     from layerscope.paths.formats.format import Source
 
-paths = typer.Typer(help="Layer paths: convert between tools.", no_args_is_help=True, rich_markup_mode=None)
+paths = typer.Typer(help="Layer paths: convert between tools.", cls=Group, rich_markup_mode=None)
 
 
-@paths.command()
+@paths.command(cls=Command, epilog="layerscope paths convert --path 0-9,12-29 --to mergekit --model smollm2-135m")
 @checked
 def convert(
     to: Annotated[str, typer.Option(help="layerscope, sleb, evopress, llm-drop, rys or mergekit.")],
@@ -62,7 +64,7 @@ def convert(
     sources = [replace(source, n_layers=one.n_layers) for one in found]
     text = write_paths([one.path for one in found], form=target, sources=sources)
     if output is None:
-        print(text, end="")
+        write_out(text)
         return
     with whole_file(output) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
@@ -70,7 +72,7 @@ def convert(
     for one in found:
         of = "" if one.n_layers is None else f" of {one.n_layers} layers"
         say(out, f"{one.path}{of}, from {form.name} to {target.name}")
-    say(out, f"Written: {output}")
+    say_output(out, "Written", output)
 
 
 def _source_of(name: str, revision: str | None) -> Source:

@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from layerscope.cli.console import FIGURES, consoles, draw, languages_of, say, with_figures
+from layerscope.cli.console import FIGURES, consoles, draw, languages_of, say, say_next, say_run, with_figures
+from layerscope.cli.runs_below import runs_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def pos(
-    run: Annotated[Path, typer.Argument(help="Run directory of 'layerscope sweep'.")],
+    run: Annotated[Path, typer.Argument(help="Run directory of 'layerscope sweep', or a folder of them.")],
     language: Annotated[str, typer.Option(help="Of the texts: en or ja (needs the extra 'ja').")] = "en",
     tagger: Annotated[
         str | None, typer.Option(help="Any installed spaCy pipeline; 'gold' for the tags of the run's own CoNLL-U file.")
@@ -34,7 +35,9 @@ def pos(
     """Split a sweep's effects by part of speech: tables and figures into the run directory."""
     from layerscope.sweeps.parts_of_speech import TagRequest
 
-    show_pos(run, TagRequest(language, tagger, gold), languages=languages_of("--figures", figures))
+    request, languages = TagRequest(language, tagger, gold), languages_of("--figures", figures)
+    for one in runs_in(run, ("sweep",)):
+        show_pos(one, request, languages=languages)
 
 
 def show_pos(path: Path, request: TagRequest, *, languages: Sequence[Language] | None = None) -> None:
@@ -54,7 +57,9 @@ def show_pos(path: Path, request: TagRequest, *, languages: Sequence[Language] |
     if (warning := few_texts(int(run.layers["documents"].iloc[0]))) is not None:
         say(out, warning.en)
     _show_counts(out, tagged)
-    say(out, f"{with_figures('Tables', languages)}: {run.directory.path}")
+    say_run(out, with_figures("Tables", languages), run.directory.path)
+    hurting = run.layers.sort_values("delta_nll_nats")["variant"].iloc[-1]
+    say_next(out, ("words", path, "--variant", hurting), ("report", path))
 
 
 def _show_tags(out: Console, pos: pd.DataFrame, run: FinishedRun) -> None:

@@ -7,13 +7,15 @@ from typing import Annotated
 
 import typer
 
-from layerscope.cli.console import consoles, one_of, progress_bar, say
+from layerscope.cli.console import consoles, one_of, progress_bar, say, say_output
+from layerscope.cli.runs_below import runs_in
 from layerscope.errors import DataError
 
 
 def report(
     runs: Annotated[
-        list[Path], typer.Argument(help="Finished run directories of 'layerscope sweep', 'search' and 'contrast'.")
+        list[Path],
+        typer.Argument(help="Finished runs of 'layerscope sweep', 'search' and 'contrast', or folders of them."),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file.")] = Path("report.html"),
     language: Annotated[str, typer.Option(help="That the page opens in: en or ja; it holds both.")] = "en",
@@ -24,8 +26,11 @@ def report(
     from layerscope.report.write import write_report
 
     opens_in = one_of("--language", language, ("en", "ja"), DataError)
+    taken = list(dict.fromkeys(run for folder in runs for run in runs_in(folder, ("sweep", "search", "contrast"))))
     with progress_bar(errors, "Reading the runs …") as progress:
-        found = write_report(runs, output, language=opens_in, force=force, progress=progress)
+        found = write_report(taken, output, language=opens_in, force=force, progress=progress)
     for sentence in found.missing:
         say(out, f"Not in the page yet. {sentence}")
-    say(out, f"Report: {found.path} ({found.size / 1e6:.1f} MB)")
+    if len(taken) > len(runs):
+        say(out, f"Runs: {', '.join(map(str, taken))}")
+    say_output(out, "Report", found.path, f" ({found.size / 1e6:.1f} MB)")

@@ -24,6 +24,9 @@ from layerscope.cli.console import (
     one_of,
     progress_bar,
     say,
+    say_next,
+    say_resuming,
+    say_run,
     split_names,
     with_figures,
 )
@@ -176,12 +179,17 @@ def show_search(
         if dry_run:
             say(out, plan)
             return
-        with progress_bar(errors, "Loading the model …", on_start=lambda: say(out, plan)) as progress:
+        path = prepared.directory.path
+
+        def begin() -> None:
+            say(out, plan)
+            say_resuming(errors, path)
+
+        with progress_bar(errors, "Loading the model …", on_start=begin) as progress:
             ran = run(progress=progress)
-    path = prepared.directory.path
     if not ran:
         draw_missing(errors, path, languages, of="frontier")
-        say(out, f"Already finished: {path} (--force runs it again).")
+        say_run(out, "Already finished", path, " (--force runs it again).")
         return
     draw(errors, path, languages, of="frontier")
     _show_result(out, FinishedSearch.open(path), with_figures("Results", languages))
@@ -227,7 +235,10 @@ def _show_result(console: Console, run: FinishedSearch, what: str) -> None:
         say(
             console, f"A path goes to other commands by name: --path @{run.directory.path}/best-{last:g}, or …/frontier for all"
         )
-    say(console, f"{what}: {run.directory.path}")
+    say_run(console, what, run.directory.path)
+    model = run.record.request.model
+    evaluated = ("evaluate", "--model", model, "--path", f"@{run.directory.path}/frontier", "--tasks", "blimp")
+    say_next(console, ("report", run.directory.path), evaluated)
 
 
 def _best(run: FinishedSearch) -> pd.DataFrame:

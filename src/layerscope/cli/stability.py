@@ -11,7 +11,19 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from layerscope.cli.console import FIGURES, consoles, draw, languages_of, one_of, progress_bar, say, split_names, with_figures
+from layerscope.cli.console import (
+    FIGURES,
+    consoles,
+    draw,
+    languages_of,
+    one_of,
+    progress_bar,
+    say,
+    say_next,
+    say_run,
+    split_names,
+    with_figures,
+)
 from layerscope.errors import DataError
 
 if TYPE_CHECKING:
@@ -58,7 +70,8 @@ def show_stability(
     draw(errors, path, languages, of="stability")
     out.print(_ranking(run, found))
     say(out, found.reading.of(language))
-    say(out, f"{with_figures('Tables, reading', languages)}: {run.directory.path}")
+    say_run(out, with_figures("Tables, reading", languages), run.directory.path)
+    say_next(out, ("intervene", path), ("report", path))
 
 
 def _ranking(run: FinishedContrast, found: Stability) -> Table:
@@ -78,7 +91,7 @@ def _ranking(run: FinishedContrast, found: Stability) -> Table:
         caption="percentile: share of other words there, of like size, that change it less; σ: over ordinary text",
         box=box.SIMPLE_HEAD,
     )
-    for name in ("", "percentile", "", "95% interval", "raw", "", "σ"):
+    for name in ("rank", "unit", "percentile", "95% interval", "raw unit", "raw", "σ"):
         table.add_column(name, justify="right", no_wrap=True)
     for number, (first, second) in enumerate(zip(primary, raw, strict=True), start=1):
         table.add_row(

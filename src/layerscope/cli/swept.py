@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -16,7 +15,17 @@ from rich.table import Table
 from rich.text import Text
 
 from layerscope.cli.cluster import settled, told_size
-from layerscope.cli.console import consoles, draw, draw_missing, progress_bar, say, with_figures
+from layerscope.cli.console import (
+    consoles,
+    draw,
+    draw_missing,
+    progress_bar,
+    say,
+    say_next,
+    say_resuming,
+    say_run,
+    with_figures,
+)
 from layerscope.errors import DataError, printable
 
 if TYPE_CHECKING:
@@ -73,11 +82,16 @@ def _quiet_consoles() -> tuple[Console, Console]:
 
 def _show_run(prepared: PreparedSweep, run: Callable[..., bool], languages: Sequence[Language] | None) -> None:
     errors, out = consoles()
-    with progress_bar(errors, "Loading the model …", on_start=lambda: _show_plan(out, prepared)) as progress:
+
+    def begin() -> None:
+        _show_plan(out, prepared)
+        say_resuming(errors, prepared.directory.path)
+
+    with progress_bar(errors, "Loading the model …", on_start=begin) as progress:
         ran = run(progress=progress)
     if not ran:
         draw_missing(errors, prepared.directory.path, languages, of="layers")
-        say(out, f"Already finished: {prepared.directory.path} (--force runs it again).")
+        say_run(out, "Already finished", prepared.directory.path, " (--force runs it again).")
         return
     draw(errors, prepared.directory.path, languages, of="layers")
     _show_result(out, prepared, with_figures("Results", languages))
@@ -107,9 +121,9 @@ def show_part(request: SweepRequest, written: str, *, store: str | None, dry_run
     with progress_bar(errors, "Loading the model …", on_start=lambda: say(out, said)) as progress:
         n_done = run_sweep_part(prepared, part, store=place, progress=progress)
     rest = "" if n_done == n_mine else f", {n_mine - n_done} were there already"
-    say(out, f"Part {part.number} of {part.of}: {n_done} batches computed{rest}: {prepared.directory.path}")
-    run = str(prepared.directory.path) if place is None else shlex.quote(folder_of(prepared, place).address)
-    say(out, f"When every part has ended: layerscope gather {run}")
+    say_run(out, f"Part {part.number} of {part.of}: {n_done} batches computed{rest}", prepared.directory.path)
+    run = prepared.directory.path if place is None else folder_of(prepared, place).address
+    say_next(out, ("gather", run), when="When every part has ended")
 
 
 def show_gathered(run: str, output_dir: Path | None, languages: Sequence[Language] | None, *, trust_remote_code: bool) -> None:
@@ -129,7 +143,7 @@ def show_gathered(run: str, output_dir: Path | None, languages: Sequence[Languag
             prepared = gather_sweep(Path(run).expanduser(), trust_remote_code=trust_remote_code)
     draw(errors, prepared.directory.path, languages, of="layers")
     if is_address(run):
-        say(out, f"Gathered: {prepared.directory.path}")
+        say_run(out, "Gathered", prepared.directory.path)
     _show_result(out, prepared, with_figures("Results", languages))
 
 
@@ -205,7 +219,10 @@ def _show_result(console: Console, prepared: PreparedSweep, what: str) -> None:
     if prepared.pairs is not None:
         say(console, _preferred(prepared))
     _show_unscored(console, prepared)
-    say(console, f"{what}: {prepared.directory.path}")
+    path = prepared.directory.path
+    say_run(console, what, path)
+    preference = () if prepared.pairs is None else (("preference", path),)
+    say_next(console, ("pos", path), *preference, ("report", path))
 
 
 def _preferred(prepared: PreparedSweep) -> str:

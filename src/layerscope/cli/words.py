@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from layerscope.cli.console import consoles, say
+from layerscope.cli.console import consoles, say_output
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +41,7 @@ def words(
     _show_words(out, found.words.head(top), found.title)
     _show_bands(out, found.bands)
     if output is not None:
-        say(out, f"{len(found.words):,} words: {output}")
+        say_output(out, f"{len(found.words):,} words", output)
 
 
 def _show_words(out: Console, words: pd.DataFrame, title: str) -> None:

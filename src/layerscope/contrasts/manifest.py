@@ -31,8 +31,10 @@ def contrast_record(prepared: PreparedContrast, opened: OpenedContrast) -> Contr
             )
             for group in prepared.groups
         },
+        pairs_file=None if prepared.request.pairs is None else str(prepared.request.pairs),
         reference=opened.reference,
         placebos_matched_at="/".join(matched_at(prepared)),
         shared_prefix_runs_once=opened.share,
         environment=opened.environment,
+        data_dir=None if prepared.request.reference.data_dir is None else str(prepared.request.reference.data_dir),
     )

@@ -83,6 +83,8 @@ class ContrastRecord(RunRecord):
     """The model that ran."""
     groups: dict[str, GroupRecord]
     """Groups in the order in which they ran, by name."""
+    pairs_file: str | None = None
+    """The file of pairs, as it was given; null for templates, and in runs that did not note it."""
     reference: MeasuredTextRecord
     """What spreads were measured on."""
     placebos_matched_at: str | None = None

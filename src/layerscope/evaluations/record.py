@@ -76,6 +76,8 @@ class EvaluationRecord(RunRecord):
     """What was asked for."""
     intact: str
     """The written form of the intact model's path."""
+    include_path: str | None = None
+    """Folder with tasks of one's own, as it was given; null where none was, and in runs that did not note it."""
     cells: tuple[CellRecord, ...] = ()
     """That are there, in the order in which they were evaluated."""
     groups: dict[str, GroupRecord] = Field(default_factory=dict)

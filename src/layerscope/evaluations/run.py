@@ -220,4 +220,6 @@ def _record(prepared: PreparedEvaluation, made_with: EnvironmentRecord) -> Evalu
             layers=prepared.n_layers,
         ),
         environment=made_with,
+        data_dir=None if prepared.request.data_dir is None else str(prepared.request.data_dir),
+        include_path=None if prepared.request.include_path is None else str(prepared.request.include_path),
     )

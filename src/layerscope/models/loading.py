@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 Quantization = Literal["none", "int8", "nf4"]
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_SHORT_DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+"""Names that other tools give them."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class LoadOptions:
     """
 
     dtype: str = "auto"
-    """``auto`` (as the checkpoint is stored), ``float32``, ``bfloat16`` or ``float16``."""
+    """``auto`` (as the checkpoint is stored), ``float32``, ``bfloat16`` or ``float16``, or ``fp32``, ``bf16`` or ``fp16``."""
     device: str = "auto"
     """``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``."""
     quantize: Quantization = "none"
@@ -246,9 +248,10 @@ def resolve_dtype(name: str, config: PretrainedConfig) -> torch.dtype:
     if name == "auto":
         stored = getattr(config.get_text_config(decoder=True), "dtype", None) or getattr(config, "dtype", None)
         return stored if isinstance(stored, torch.dtype) else torch.float32
-    if name not in DTYPES:
+    full = _SHORT_DTYPES.get(name.lower(), name)
+    if full not in DTYPES:
         raise ModelError(f"A dtype is auto, {', '.join(DTYPES)}; got '{name}'.")
-    return DTYPES[name]
+    return DTYPES[full]
 
 
 def resolve_device(name: str) -> torch.device:

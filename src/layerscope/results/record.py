@@ -121,6 +121,8 @@ class RunRecord(RecordPart):
     """The model that ran."""
     environment: EnvironmentRecord
     """With what it ran; of several processes, the first."""
+    data_dir: str | None = None
+    """Folder that the data set was read from, as it was given; null where none was, and in runs that did not note it."""
     workers: tuple[WorkerRecord, ...] = ()
     """The processes that did the work, where there were several."""
     seconds: float | None = None

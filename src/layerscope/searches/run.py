@@ -263,4 +263,5 @@ def _record(prepared: PreparedSearch, environment: EnvironmentRecord) -> SearchR
             layers=prepared.space.n_layers,
         ),
         environment=environment,
+        data_dir=None if prepared.request.data_dir is None else str(prepared.request.data_dir),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ class WordsRequest:
     variant: str
     """Name of a variant of the run."""
     tag: str | None = None
-    """Universal part of speech; all if None."""
+    """Universal part of speech, in capitals or not; all if None."""
     frequency: str | None = None
     """``3``, ``2-7`` or ``8-``: how often the word stands in the run's texts; any if None."""
     mended: bool = False
@@ -61,6 +61,7 @@ def find_broken_words(run: FinishedRun, request: WordsRequest, *, output: Path |
     if request.variant not in variants[1:]:
         near = did_you_mean(request.variant, variants)
         raise DataError(f"A variant is one of the {len(variants) - 1} of the run; got '{request.variant}'.{near}")
+    request = replace(request, tag=None if request.tag is None else request.tag.upper())
     if request.tag is not None and request.tag not in UPOS_TAGS:
         raise DataError(f"A part of speech is one of {', '.join(UPOS_TAGS)}; got '{request.tag}'.")
     fewest, most = _parsed(request.frequency)

@@ -42,6 +42,7 @@ def sweep_record(prepared: PreparedSweep, environment: EnvironmentRecord, lens: 
         pairs=_pairs(prepared),
         tuned_lens=lens,
         environment=environment,
+        data_dir=None if prepared.request.data_dir is None else str(prepared.request.data_dir),
     )
 
 
