@@ -64,7 +64,7 @@ function matrixPart(run, mine, drawn) {
             ),
             Plot.dot(
               cells.filter((row) => row.q_value !== null && row.q_value < 0.05),
-              { x: "first", y: "second", r: 1.8, fill: "currentColor" },
+              { x: "first", y: "second", r: 3, fill: "currentColor" },
             ),
             tip(cells, { x: "first", y: "second" }, (row) => [
               `${named("group", row.first)} × ${named("group", row.second)}`,

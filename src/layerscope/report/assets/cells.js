@@ -36,7 +36,7 @@ function cellMap({ values, layers, order, scale, say, pick, width, name, isSorte
 
   const said = el("output", { class: "said" }, "\u00a0");
   const cursor = el("div", { class: "cursor", hidden: true });
-  const described = t("described:cells", { layers, dims, n: layers * dims });
+  const described = t("described:cells", { layers: layers, dims: dims, n: layers * dims });
   const plot = el(
     "div",
     { class: "cells", tabindex: "0", role: "application", "aria-label": name, "aria-description": described },

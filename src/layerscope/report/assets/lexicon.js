@@ -14,18 +14,18 @@ function lexiconSection() {
   });
   const tags = el("div", { class: "together" });
   const fill = async () => {
-    const { rows, all } = await lexiconRows(sweep, family);
+    const { rows, tags: there, all } = await lexiconRows(sweep, family);
     const found = matching(rows, chosen.search);
-    const here = [...new Set(rows.map((row) => row.tag))].filter(Boolean);
+    const here = there.filter(Boolean);
     const options = [["", t("lexicon:every_tag")], ...TAG_ORDER.filter((tag) => here.includes(tag)).map((tag) => [tag, named("tag", tag)])];
     tags.replaceChildren(
-      ...(here.length ? [choice(t("tag"), options, linked.tag ?? "", (value) => choose({ tag: value || null }))] : []),
+      ...(here.length ? [choice(t("tag"), options, here.includes(linked.tag) ? linked.tag : "", (value) => choose({ tag: value || null }))] : []),
     );
     const variant = all.find((row) => isLinked(sweep, row));
     said.textContent = t("lexicon:said", { variant: variant?.name ?? "–", n: found.length, all: rows.length, of: sweep.words.of });
-    const columns = lexiconColumns(rows.some((row) => row.tag));
+    const columns = lexiconColumns(here.length > 0);
     const table = sortable(columns, found, {
-      first: [columns.length - 1, true],
+      first: [1, true],
       pick: (row) => choose({ word: row.text, place: null }),
       isChosen: (row) => row.text === linked.word,
     });
@@ -62,10 +62,10 @@ function lexiconSection() {
 function lexiconColumns(hasTags) {
   return [
     [t("lexicon:word"), (row) => visible(row.text)],
+    ["ΔNLL", (row) => signed(row.delta), true],
     ...(hasTags ? [[t("tag"), (row) => (row.tag ? named("tag", row.tag) : "–")]] : []),
     [t("lexicon:items"), (row) => String(row.items), true],
     [`${t("intact")} NLL`, (row) => shown(row.intact), true],
-    ["ΔNLL", (row) => signed(row.delta), true],
   ];
 }
 
@@ -80,7 +80,7 @@ async function lexiconRows(sweep, family) {
   const i = variants.findIndex((row) => isLinked(sweep, row) && row.family === family);
   const rows = forms.map((row, form) => ({ ...row, form, delta: delta.values[i * forms.length + form] }));
   const tag = rows.some((row) => row.tag === linked.tag) ? linked.tag : null;
-  return { rows: tag === null ? rows : rows.filter((row) => row.tag === tag), all };
+  return { rows: tag === null ? rows : rows.filter((row) => row.tag === tag), tags: [...new Set(rows.map((row) => row.tag))], all };
 }
 
 function matching(rows, search) {

@@ -98,18 +98,19 @@ async function tagChart(sweep, chosen, width) {
     if (isOfHeads(chosen.family)) return name.split("-").slice(-2).join(".h");
     return first === null ? name : String(first);
   };
+  const marginLeft = state.language === "ja" ? 130 : 70;
   const tagName = (tag) => `${named("tag", tag)}`;
   const made = chart(
     {
       width,
       height: 40 + tags.length * 22 + 40,
-      marginLeft: state.language === "ja" ? 130 : 70,
+      marginLeft,
       padding: 0,
       x: {
         domain: order,
         label: layerAxis(chosen.family),
         tickFormat: label,
-        ticks: order.filter((_, i) => i % Math.ceil((order.length * (isOfHeads(chosen.family) ? 44 : 24)) / width) === 0),
+        ticks: order.filter((_, i) => i % Math.ceil((order.length * (isOfHeads(chosen.family) ? 44 : 26)) / (width - marginLeft - 20)) === 0),
       },
       y: { domain: tags, label: null, tickFormat: tagName },
       marks: [
@@ -122,7 +123,7 @@ async function tagChart(sweep, chosen, width) {
         }),
         Plot.dot(
           cells.filter((cell) => isSignificant(cell[q])),
-          { x: "variant", y: "tag", r: 1.8, fill: "currentColor" },
+          { x: "variant", y: "tag", r: 2.5, fill: "currentColor" },
         ),
         tip(cells, { x: "variant", y: "tag" }, tagLines),
       ],

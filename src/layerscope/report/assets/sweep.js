@@ -238,7 +238,7 @@ function peakLabels(points, measure) {
     return d3.sort(ordered.filter(isPeak), (point) => -point.y).slice(0, PEAKS);
   });
   const number = (point) => (point.first === null ? "" : String(point.first));
-  return Plot.text(peaks, { x: "x", y: "y", text: number, fill: "run", dy: -9, fontSize: 11, fontWeight: 600 });
+  return Plot.text(peaks, { x: "x", y: "y", text: number, fill: "run", dy: -12, fontSize: 11, fontWeight: 600 });
 }
 
 async function effectsBelow(chosen) {

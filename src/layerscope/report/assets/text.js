@@ -1,6 +1,7 @@
 // A document word by word: coloured at one variant or depth, what is predicted there, and a way to the words that stand out.
 
 const WORST = 12;
+const SMALL = "(max-width: 820px)";
 
 function textSection() {
   const withText = page.sweeps.filter((sweep) => sweep.text !== null);
@@ -14,7 +15,12 @@ function textSection() {
     note(t(ofDepths ? "depth:note" : "text:note")),
   );
   const controls = el("div", { class: "controls" });
-  const documents = el("div", { class: "together" });
+  const documents = choice(
+    t("document"),
+    sweep.text.documents.map((one, i) => [i, one.name]),
+    0,
+    (value) => choose({ place: `${Number(value)}.0`, word: null }),
+  );
   controls.append(modelChoice(withText) ?? "", documents, familyChoice(sweep.families, chosen.family));
   const depths = sweep.families.find(isDepth);
   if (depths && !ofDepths)
@@ -27,14 +33,7 @@ function textSection() {
   const show = async () => {
     const tokens = await valueOf(sweep.text.tokens);
     chosen.document = documentOf(tokens, sweep);
-    documents.replaceChildren(
-      choice(
-        t("document"),
-        sweep.text.documents.map((one, i) => [i, one.name]),
-        chosen.document,
-        (value) => choose({ place: `${Number(value)}.0`, word: null }),
-      ),
-    );
+    documents.querySelector("select").value = chosen.document;
     body.replaceChildren(...(await textView(sweep, chosen)));
   };
   show();
@@ -85,10 +84,8 @@ async function textView(sweep, chosen) {
   const spoken = el("div", { "aria-live": "polite" }, note(way.note));
   const silent = el("div"); // a long table is there to be read, not to be read out
   const close = el("button", { type: "button", class: "close", "aria-label": t("close") }, "×");
-  const detail = el("div", { class: "detail" }, close, spoken, silent);
+  const detail = el("div", { class: "detail" }, spoken, silent);
   close.addEventListener("click", () => {
-    detail.classList.remove("open");
-    current?.span.focus({ preventScroll: true });
     detail.classList.remove("open");
   });
   const said = el("output", {});
@@ -102,7 +99,10 @@ async function textView(sweep, chosen) {
     const panel = way.panel(word, rows[slider.value]);
     spoken.replaceChildren(...panel.spoken);
     silent.replaceChildren(...panel.silent);
-    detail.classList.add("open"); // on a small screen it is a sheet at the bottom
+    // on a small screen it is a sheet at the bottom
+    detail.classList.add("open");
+    if (matchMedia(SMALL).matches) detail.prepend(close);
+    else close.remove();
   };
   const pick = (word) => choose({ word: word.text, place: `${chosen.document}.${text.words.indexOf(word)}` });
   const mark = () => {
