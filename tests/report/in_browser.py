@@ -120,7 +120,15 @@ class Opened:
 
 @contextmanager
 def opened(
-    browser: Browser, file: Path, *, language: str = "en", scheme: str = "light", width: int = 1180, address: str = "", whole: bool = True, **options: Any
+    browser: Browser,
+    file: Path,
+    *,
+    language: str = "en",
+    scheme: str = "light",
+    width: int = 1180,
+    address: str = "",
+    whole: bool = True,
+    **options: Any,
 ) -> Iterator[Opened]:
     """The page in a context of its own, checked at the end."""
     context = browser.new_context(

@@ -223,7 +223,9 @@ def test_charts_can_be_saved(browser, file: Path, runs: TinyRuns) -> None:
         assert [row[one.word("variant")] for row in rows] == [row["variant"] for row in expected]
         for row, true in zip(rows, expected, strict=True):
             assert float(row["ΔNLL"]) == pytest.approx(true["delta_nll_nats"], rel=1e-4)
-            assert float(row[f"{one.word('interval')} {one.word('csv:low')}"]) == pytest.approx(true["delta_nll_low_nats"], rel=1e-4)
+            assert float(row[f"{one.word('interval')} {one.word('csv:low')}"]) == pytest.approx(
+                true["delta_nll_low_nats"], rel=1e-4
+            )
         table = one.table(one.page.locator("#sweep"))
         assert [signed(float(row["ΔNLL"])) for row in rows] == [line[3] for line in table[1:]]
 

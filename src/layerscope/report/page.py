@@ -19,7 +19,21 @@ from layerscope.report.words import page_words
 
 _LIBRARIES = ("vendor/d3.min.js", "vendor/plot.umd.min.js")
 _SCRIPTS = (
-    *("core.js", "link.js", "points.js", "save.js", "tables.js", "depth.js", "sweep.js", "preference.js", "against.js", "phenomena.js", "pos.js", "text.js", "lexicon.js"),
+    *(
+        "core.js",
+        "link.js",
+        "points.js",
+        "save.js",
+        "tables.js",
+        "depth.js",
+        "sweep.js",
+        "preference.js",
+        "against.js",
+        "phenomena.js",
+        "pos.js",
+        "text.js",
+        "lexicon.js",
+    ),
     *("search.js", "paths.js", "order.js"),
     *("readings.js", "cells.js", "contrast.js", "agreement.js", "pairs.js", "provenance.js", "start.js"),
 )
@@ -37,7 +51,8 @@ def page(data: dict[str, Any], packing: Packing, *, title: str, language: Litera
     scripts = [_asset(name) for name in _LIBRARIES]
     scripts.append('(function () {\n"use strict";\n' + "\n".join(_asset(name) for name in _SCRIPTS) + "\n})();")
     hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(one.encode()).digest()).decode()}'" for one in scripts)
-    policy = f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+    policy = f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:"
+    policy += "; base-uri 'none'; form-action 'none'"
     held = [_held("data", data), _held("words", page_words())]
     held += [f'<script type="text/plain" id="chunk-{number}">{chunk}</script>' for number, chunk in enumerate(packing.chunks)]
     parts = {
