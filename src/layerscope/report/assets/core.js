@@ -229,7 +229,7 @@ function repaint() {
 // A figure whose chart is drawn again as its place changes. draw: width → elements.
 function figure(draw, caption) {
   const place = el("div", { class: "chart" });
-  const said = el("output", { class: "said walking", hidden: true });
+  const said = el("output", { class: "walking", hidden: true });
   place.addEventListener("said", (event) => {
     said.hidden = false;
     said.value = event.detail;

@@ -211,7 +211,7 @@ async function preferenceByLayer(sweep, chosen, groups, width) {
           ? null
           : Plot.areaY(rows, { x: "x", y1: "low", y2: "high", z: "group", fill: "group", fillOpacity: 0.15 }),
         isOfHeads(chosen.family) ? null : Plot.lineY(rows, { x: "x", y: "y", z: "group", stroke: "group", strokeWidth: 1.6 }),
-        ...testedDots(rows, { q: (row) => row.q, x: "x", y: "y", stroke: "group", symbol: "group", r: 3 }),
+        ...testedDots(rows, { q: (row) => row.q, x: "x", y: "y", stroke: "group", symbol: "group", r: 3, opacity: (row) => (isFew(row) ? FADED : 1) }),
         tip(
           rows.filter((row) => !Number.isNaN(row.y)),
           { x: "x", y: "y" },
