@@ -37,3 +37,4 @@ def page(shared: Opened, request: pytest.FixtureRequest) -> Iterator[Opened]:
         if request.session.testsfailed > failed:
             shared.page.reload()
             shared.wait(150)
+            shared.draw()

@@ -41,7 +41,7 @@ window.__quiet = (ms) => new Promise((done) => {
 class Opened:
     """A page, and what it complained of."""
 
-    def __init__(self, page: Page, file: Path) -> None:
+    def __init__(self, page: Page, file: Path, *, address: str = "", whole: bool = True) -> None:
         self.page, self.file = page, file
         self.complaints: list[str] = []
         self.requests: list[str] = []
@@ -49,8 +49,19 @@ class Opened:
         page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
         page.on("request", lambda request: self.requests.append(request.url))
         page.add_init_script(_QUIET)
-        page.goto(file.as_uri())
+        page.goto(file.as_uri() + address)
         self.wait(150)
+        if whole:
+            self.draw()
+
+    def draw(self) -> None:
+        """Bring every section into view once, and go back to the top."""
+        for name in self.page.locator("main section").evaluate_all("(all) => all.map((one) => one.id)"):
+            self.page.evaluate("(name) => document.getElementById(name).scrollIntoView()", name)
+            self.page.wait_for_function("(name) => !document.getElementById(name).classList.contains('waiting')", arg=name)
+        self.wait(60)
+        self.page.evaluate("scrollTo(0, 0)")
+        self.wait(60)
 
     def wait(self, milliseconds: int = 30) -> None:
         """Until nothing has changed for so long."""
@@ -60,7 +71,7 @@ class Opened:
         """It asked for nothing else, complained of nothing, and no text of a corpus ran."""
         self.wait()
         assert self.complaints == []
-        assert set(self.requests) == {self.file.as_uri()}
+        assert {one.split("#")[0] for one in self.requests} == {self.file.as_uri()}
         assert self.page.evaluate("window.__xss") is None
 
     @property
@@ -109,7 +120,15 @@ class Opened:
 
 @contextmanager
 def opened(
-    browser: Browser, file: Path, *, language: str = "en", scheme: str = "light", width: int = 1180, **options: Any
+    browser: Browser,
+    file: Path,
+    *,
+    language: str = "en",
+    scheme: str = "light",
+    width: int = 1180,
+    address: str = "",
+    whole: bool = True,
+    **options: Any,
 ) -> Iterator[Opened]:
     """The page in a context of its own, checked at the end."""
     context = browser.new_context(
@@ -117,7 +136,7 @@ def opened(
     )
     context.set_default_timeout(8000)
     try:
-        one = Opened(context.new_page(), file)
+        one = Opened(context.new_page(), file, address=address, whole=whole)
         if one.language != language:
             one.page.locator("#language").click()
             one.wait(60)

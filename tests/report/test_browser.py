@@ -132,7 +132,7 @@ def test_pages_with_less_in_them(browser, runs: TinyRuns, tmp_path: Path, name: 
         problems, _ = one.page.evaluate(EVERY_CONTROL, [broken()])
         assert problems == []
         links = one.page.locator("nav a").evaluate_all("(all) => all.map((one) => one.getAttribute('href'))")
-        assert links == [*(["#sweep", "#pos", "#text"] if name == "two" else []), "#contrast", "#provenance"]
+        assert links == [*(["#sweep", "#pos", "#text", "#lexicon"] if name == "two" else []), "#contrast", "#provenance"]
         if name == "two":
             assert one.page.locator("#pos select, #text label").count() == 3, "no choice where there is one run"
             one.choose("contrast", "run", "1")
@@ -423,6 +423,13 @@ def test_the_heat_map_of_parts_of_speech(page: Opened, runs: TinyRuns) -> None:
         page.choose("pos", "unit", unit)
         assert tag_finding(pos[pos["family"] == family]).en in page.page.inner_text("#pos")
         here = pos[(pos["family"] == family) & (pos["unit"] == unit) & (pos["kind"] == "tag")]
+        rare = here[here["items"] < 20]["tag"].nunique()
+        if 0 < rare < here["tag"].nunique():
+            page.page.locator("#pos input[type=checkbox]").uncheck()
+            page.wait(60)
+            assert page.page.locator('#pos [aria-label="cell"] > *').count() == (here["items"] >= 20).sum(), "rare ones wait"
+            page.page.locator("#pos input[type=checkbox]").check()
+            page.wait(60)
         assert page.page.locator('#pos [aria-label="cell"] > *').count() == len(here)
         _, *rows = page.table(page.page.locator("#pos"))
         assert {(row[0], row[1]) for row in rows} == {
@@ -582,7 +589,7 @@ def test_the_words_that_broke_most_are_found(page: Opened, runs: TinyRuns, score
     assert found == [text for _, text in expected][: len(found)]
     assert len(found) >= min(len(expected), 8)
     buttons.first.click()
-    assert page.page.evaluate("document.activeElement.className") == "word"
+    assert page.page.evaluate("document.activeElement.classList.contains('word')")
     assert page.page.evaluate("document.activeElement.textContent") == buttons.first.locator(".broken").inner_text()
     assert found[0] in page.page.locator("#text .detail").inner_text()
 
@@ -827,7 +834,11 @@ def test_correction(page: Opened) -> None:
         page.choose("contrast", "quantity", quantity)
         assert page.word(f"quantity:{quantity}") in part.locator("svg[role=img]").first.text_content()
         assert part.locator("svg").first.locator('[aria-label="dot"] > *').count() > 0
-    assert page.word("divergence") in part.locator("svg[role=img]").nth(1).text_content()
+    after = page.part("contrast", "divergence:heading")
+    assert page.word("divergence") in after.locator("svg[role=img]").text_content()
+    followed = page.page.locator("#contrast > div:has(> .sticky)")
+    assert followed.locator(f'h3:text-is("{page.word("correction:heading")}")').count() == 1
+    assert followed.locator(f'h3:text-is("{page.word("divergence:heading")}")').count() == 0, "it follows no bar"
 
 
 def test_the_intervention_stands_against_its_null(page: Opened, contrast: FinishedContrast) -> None:

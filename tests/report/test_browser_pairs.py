@@ -57,7 +57,7 @@ def test_every_control_in_every_language_and_theme(browser, file: Path, language
         assert problems == []
         assert len(seen) > 80
         links = one.page.locator("nav a").evaluate_all("(all) => all.map((one) => one.getAttribute('href'))")
-        assert links == ["#sweep", "#preference", "#phenomena", "#pos", "#text", "#provenance"]
+        assert links == ["#sweep", "#preference", "#phenomena", "#pos", "#text", "#lexicon", "#provenance"]
         headings = one.page.locator("h2, h3").all_inner_texts()
         for key in ("preference:heading", "against:heading", "phenomena:heading", "needs:heading"):
             assert WORDS[key][language == "ja"] in headings
@@ -115,7 +115,7 @@ def test_the_numbers_are_those_of_the_run_for_every_unit(page: Opened, runs: Pai
                 [
                     row["variant"],
                     named.get(row["group"], row["group"]),
-                    f"{row['pairs']}{' *' if row['is_few'] else ''}",
+                    str(row["pairs"]),
                     signed(row["damage_nats"]),
                     shown(row["accuracy"]),
                     signed(row["delta_accuracy"]) + interval(row["delta_accuracy_low"], row["delta_accuracy_high"]),
@@ -173,7 +173,7 @@ def test_depths_of_pairs_by_group(page: Opened, runs: PairRuns) -> None:
         )
         assert rows == [
             [
-                f"{page.word('preference:all') if row['kind'] == 'all' else row['group']}{' *' if row['is_few'] else ''}",
+                f"{page.word('preference:all') if row['kind'] == 'all' else row['group']}",
                 str(row["pairs"]),
                 str(row["pairs_right"]),
                 shown(row["mean_depth"]),
@@ -285,6 +285,7 @@ def test_a_run_that_was_not_read_says_how(browser, runs: PairRuns, tmp_path: Pat
     with opened(browser, tmp_path / "a.html", language=language) as one:
         problems, _ = one.page.evaluate(EVERY_CONTROL, [broken()])
         assert problems == []
+        one.choose("preference", "family", "removal")
         assert f"'layerscope preference {runs.unread}'" in one.page.inner_text("#preference")
         assert one.page.locator("#phenomena").count() == 0
         assert one.page.locator("#preference figure").count() == 2, "what the sweep measured is there"
@@ -517,7 +518,7 @@ def test_tuned_depths_are_read_alike(browser, file: Path, tmp_path: Path) -> Non
     sweep["preference"]["depths"] = {**packing.value(depths), "rows": sweep["preference"]["depths"]["rows"]}
     sweep["variants"] = {**packing.value(variants), "rows": sweep["variants"]["rows"]}
     sweep["families"] = ["tuned-depth" if one == "depth" else one for one in sweep["families"]]
-    for name in ("needs", "tags_found"):
+    for name in ("needs", "tags_found", "keys", "opens"):
         sweep[name]["tuned-depth"] = sweep[name].pop("depth")
     (tmp_path / "a.html").write_text(html_page(data, packing, title="tuned", language="en"), encoding="utf-8")
     with opened(browser, tmp_path / "a.html") as one:
@@ -526,8 +527,7 @@ def test_tuned_depths_are_read_alike(browser, file: Path, tmp_path: Path) -> Non
             assert one.word("axis:after") in one.page.locator(f"#{section} .chart").first.text_content()
         assert one.page.locator("#preference h3").first.inner_text() == one.word("depth:pairs")
         assert one.page.locator("#pos h3").first.inner_text() == one.word("depth:tags")
-        one.page.get_by_role("button", name=one.word("depth:ask")).click()
-        one.wait()
+        assert one.page.locator("#text h2").inner_text() == one.word("depth:ask"), "the text follows"
         slide(one, 3)
         assert one.page.locator("#text input[type=range]").get_attribute("aria-valuetext") == one.word("depth:after", n=2)
         assert one.page.locator("#preference fieldset").nth(1).locator("input").count() == 3

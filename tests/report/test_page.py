@@ -59,7 +59,7 @@ class Elements(HTMLParser):
         return text
 
 
-def a_page(data: Any = None, *, title: str = "a title", language: str = "en") -> Elements:
+def a_page(data: Any = None, *, title: str = "a title", language: str | None = "en") -> Elements:
     packing = Packing()
     packing.floats(np.zeros(3))
     return Elements(page({"x": data}, packing, title=title, language=language))
@@ -148,7 +148,8 @@ def test_only_its_own_scripts_may_run() -> None:
     assert len(hashes) == 3, "two libraries and the page's own"
     assert rules["default-src"] == ["'none'"]
     assert (rules["base-uri"], rules["form-action"]) == (["'none'"], ["'none'"])
-    assert set(rules) == {"default-src", "script-src", "style-src", "base-uri", "form-action"}, "no other source is let in"
+    assert set(rules) == {"default-src", "script-src", "style-src", "img-src", "base-uri", "form-action"}, "no other is let in"
+    assert rules["img-src"] == ["data:"], "a chart becomes a picture; no picture is fetched"
     order = [tag for tag, _ in found.found]
     assert order.index("meta") < order.index("script"), "a policy holds for what comes after it"
     assert [a.get("http-equiv") for a, _ in found.of("meta")].index("Content-Security-Policy") <= 1
@@ -176,6 +177,7 @@ def test_licences_of_what_is_put_in_are_kept() -> None:
 def test_the_language_that_it_opens_in(language: str, says: str) -> None:
     found = a_page(language=language)
     assert found.found[0] == ("html", {"lang": language})
+    assert a_page(language=None).found[0] == ("html", {"lang": "en", "data-language": "auto"}), "without one, the browser's"
     ((_, text),) = found.of("noscript")
     assert says in html.unescape(text)
 

@@ -18,15 +18,17 @@ def report(
         typer.Argument(help="Finished runs of 'layerscope sweep', 'search' and 'contrast', or folders of them."),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file.")] = Path("report.html"),
-    language: Annotated[str, typer.Option(help="That the page opens in: en or ja; it holds both.")] = "en",
+    language: Annotated[
+        str | None, typer.Option(help="That the page opens in: en or ja; without it, the browser's. It holds both.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
 ) -> None:
     """Write one page of some runs: a single file that needs no network and no server."""
     errors, out = consoles()
     from layerscope.report.write import write_report
 
-    opens_in = one_of("--language", language, ("en", "ja"), DataError)
     taken = list(dict.fromkeys(run for folder in runs for run in runs_in(folder, ("sweep", "search", "contrast"))))
+    opens_in = None if language is None else one_of("--language", language, ("en", "ja"), DataError)
     with progress_bar(errors, "Reading the runs …") as progress:
         found = write_report(taken, output, language=opens_in, force=force, progress=progress)
     for sentence in found.missing:

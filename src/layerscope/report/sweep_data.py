@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from layerscope.paths.families import DEPTHS
 from layerscope.report.packing import Packing, rounded
 from layerscope.sweeps.analysis.comparison import relative_depth
 from layerscope.sweeps.analysis.findings import family_finding, with_warning
 from layerscope.sweeps.analysis.places import stands_at
 from layerscope.sweeps.analysis.tag_findings import tag_finding
 
+_FIRST_LAYERS = 2
+"""Layers without which a model always breaks: the page does not open on them."""
+_LATE = 0.8
 _MEASURES = {
     "ppl": "ppl",
     "nll": "nll_nats",
@@ -93,9 +98,13 @@ def sweep_data(
         ]
     families = list(dict.fromkeys(layers["family"][1:].astype(str)))
     n_texts = int(layers["documents"].iloc[0])
+    keys = variant_keys(variants)
     return {
         "layers": n_layers,
         "families": families,
+        "keys": {family: keys[(variants["family"] == family).to_numpy()].tolist() for family in families},
+        "key_of": dict(zip(variants["name"].astype(str), keys, strict=True)),
+        "opens": {family: opening_key(variants, keys, family) for family in families},
         "variants": packing.table(variants),
         "proxies": rounded(proxies.astype(object).to_dict("records")),
         "needs": {family: _finding(layers[layers["family"] == family]) for family in families},
@@ -103,6 +112,29 @@ def sweep_data(
         "depth_by_tag": None if depth_by_tag is None else _depths(depth_by_tag),
         "tags_found": {} if pos is None else {name: _tag_finding(pos, name, n_texts) for name in families},
     }
+
+
+def variant_keys(variants: pd.DataFrame) -> np.ndarray:
+    """What an address calls each variant: the layer where it is the only one of its family there, else its name."""
+    alone = ~variants.duplicated(["family", "first"], keep=False) & variants["first"].notna()
+    return np.array(
+        [
+            f"{first:.0f}" if is_alone else str(name)
+            for first, name, is_alone in zip(variants["first"], variants["name"], alone, strict=True)
+        ]
+    )
+
+
+def opening_key(variants: pd.DataFrame, keys: np.ndarray, family: str) -> str:
+    """The variant that the page opens on: the largest effect outside the first two layers; of depths one that is late."""
+    rows = np.flatnonzero((variants["family"] == family).to_numpy())
+    if family.split(":")[0] in DEPTHS:
+        return str(keys[rows[int(len(rows) * _LATE)]])
+    effects = variants["delta"].to_numpy(dtype=np.float64, na_value=np.nan)[rows]
+    first = variants["first"].to_numpy(dtype=np.float64, na_value=np.nan)[rows]
+    effects = np.where(np.isfinite(effects), effects, -np.inf)
+    later = np.where(first >= _FIRST_LAYERS, effects, -np.inf)
+    return str(keys[rows[int(np.argmax(later if np.isfinite(later).any() else effects))]])
 
 
 def _tags(pos: pd.DataFrame) -> pd.DataFrame:

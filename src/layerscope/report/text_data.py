@@ -88,7 +88,7 @@ def text_data(
     ids, codes = np.unique(top1, return_inverse=True)
     gap, added = _pieces(documents, of_sample)
     # a token that covers the rest of a character adds nothing that could be pointed at: it goes with the one before
-    starts = _starts(of_sample, word_of) & np.array([text != "" for text in added])
+    starts = word_starts(of_sample, word_of) & np.array([text != "" for text in added])
     kept = {
         "document": of_sample["document"].tolist(),
         "gap": gap,
@@ -140,7 +140,7 @@ def _pieces(documents: pd.DataFrame, tokens: pd.DataFrame) -> tuple[list[str], l
     return before, added
 
 
-def _starts(tokens: pd.DataFrame, word_of: pd.DataFrame | None) -> Bool[np.ndarray, " token"]:
+def word_starts(tokens: pd.DataFrame, word_of: pd.DataFrame | None) -> Bool[np.ndarray, " token"]:
     """Whether a token begins a word: as the tagger cut the text, or else as spaces do; each by itself where there are none."""
     new_document = tokens["document"].ne(tokens["document"].shift()).to_numpy()
     if word_of is not None:

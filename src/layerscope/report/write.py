@@ -21,6 +21,7 @@ from layerscope.evaluations.finished import FinishedEvaluation
 from layerscope.evaluations.record import EvaluationRecord
 from layerscope.progress import Progress, nobody_asks
 from layerscope.report.contrast_data import INTERVENTION_SHOWN, ContrastTables, contrast_data
+from layerscope.report.first_findings import first_findings
 from layerscope.report.packing import Packing
 from layerscope.report.page import page
 from layerscope.report.preference_data import WRITTEN, preference_data
@@ -28,6 +29,7 @@ from layerscope.report.provenance import provenance
 from layerscope.report.search_data import SearchTables, search_data
 from layerscope.report.sweep_data import sweep_data
 from layerscope.report.text_data import text_data
+from layerscope.report.word_data import word_data
 from layerscope.results.directory import RunDirectory
 from layerscope.results.schema import Table
 from layerscope.runs import AnyRun, open_run
@@ -35,7 +37,7 @@ from layerscope.searches.finished import FinishedSearch
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.pair_tables import BEYOND_DAMAGE, PREFERENCE, PREFERENCE_DEPTH
 from layerscope.sweeps.preference import JSON as PREFERENCE_JSON
-from layerscope.sweeps.tables import DEPTH_BY_TAG, POS, PREDICTION_DEPTH, PROXIES, TOKEN_WORDS, VOCABULARY
+from layerscope.sweeps.tables import DEPTH_BY_TAG, POS, PREDICTION_DEPTH, PROXIES, TOKEN_WORDS, VOCABULARY, WORDS
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def write_report(
     runs: Sequence[Path],
     output: Path,
     *,
-    language: Literal["en", "ja"] = "en",
+    language: Literal["en", "ja"] | None = None,
     force: bool = False,
     progress: Progress = nobody_asks,
 ) -> Report:
@@ -63,7 +65,7 @@ def write_report(
     Args:
         runs: run directories of sweeps, searches and contrasts, finished.
         output: the file.
-        language: that it opens in; the reader can switch.
+        language: that it opens in, None for the browser's; the reader can switch.
         force: replace the file if it is there.
         progress: told of the runs that are read.
 
@@ -100,6 +102,7 @@ def write_report(
     data = {
         "version": importlib.metadata.version("layerscope"),
         "date": datetime.now(tz=UTC).date().isoformat(),
+        "findings": first_findings(sweeps),
         "sweeps": sweeps,
         "searches": searches,
         "contrasts": contrasts,
@@ -155,8 +158,18 @@ def _sweep(run: FinishedRun, packing: Packing, *, share: float) -> dict[str, Any
         packing=packing,
         share=share,
     )
+    lexicon = word_data(
+        run.documents.to_pandas(),
+        run.tokens.to_pandas(),
+        run.scores(),
+        n_variants=len(run.layers),
+        word_of=_if_there(run, TOKEN_WORDS),
+        words=_if_there(run, WORDS),
+        packing=packing,
+        share=share,
+    )
     preference = _preference(run, packing, share=share)
-    return {**found, "model": run.model, "data": run.dataset, "text": text, "preference": preference}
+    return {**found, "model": run.model, "data": run.dataset, "text": text, "words": lexicon, "preference": preference}
 
 
 def _search(run: FinishedSearch, packing: Packing) -> dict[str, Any]:

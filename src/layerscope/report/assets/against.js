@@ -68,6 +68,18 @@ async function againstDamage(sweep, chosen, width) {
       ],
     },
     `${t("against:heading")} ${pairGroup(name)}`,
+    {
+      ...ofVariant(sweep, (row) => row.of),
+      rows,
+      x: (row) => row.x,
+      y: (row) => row.y,
+      series: (row) => row.family,
+      say: (row) => [...preferenceLines(row), ...(row.limit ? limitLines(row.limit) : [])],
+      value: (row) => row.y,
+      label: (row) => row.variant,
+      columns: preferenceColumns(),
+      legend: families.map((family) => [GLYPHS[all.indexOf(family) % GLYPHS.length], colourOf(all.indexOf(family)), familyName(family)]),
+    },
   );
 }
 

@@ -32,17 +32,17 @@ function matrixPart(run, mine, drawn) {
       ? (value) => diverging(0.5 + 0.5 * Math.max(-1, Math.min(1, value / most)))
       : (value) => d3.interpolateCividis(Math.min(value / most, 1));
     const side = Math.min(width, 700);
-    table.replaceChildren(agreementNumbers(found, ["first", "second"]));
+    const columns = agreementColumns(["first", "second"]);
+    table.replaceChildren(numbers(columns, found));
     const bar = isExcess
-      ? colourBar((share) => diverging(share), [-most, 0, most].map(signed), t("matrix:excess"))
+      ? colourBar((share) => diverging(share), [-most, 0, most].map(signed), t("matrix:excess"), t("scale:law_linear"))
       : colourBar(
           d3.interpolateCividis,
           [0, most / 2, most].map((one) => shown(one, 2)),
           t("matrix:value"),
+          t("scale:law_linear"),
         );
-    return [
-      bar,
-      chart(
+    const made = chart(
         {
           width: side,
           height: side * 0.78 + 60,
@@ -64,7 +64,7 @@ function matrixPart(run, mine, drawn) {
             ),
             Plot.dot(
               cells.filter((row) => row.q_value !== null && row.q_value < 0.05),
-              { x: "first", y: "second", r: 1.8, fill: "currentColor" },
+              { x: "first", y: "second", r: 3, fill: "currentColor" },
             ),
             tip(cells, { x: "first", y: "second" }, (row) => [
               `${named("group", row.first)} × ${named("group", row.second)}`,
@@ -75,8 +75,26 @@ function matrixPart(run, mine, drawn) {
           ],
         },
         t("matrix:heading"),
-      ),
-    ];
+        {
+          rows: cells,
+          x: (row) => row.first,
+          y: (row) => row.second,
+          series: (row) => row.second,
+          say: (row) => [
+            `${named("group", row.first)} × ${named("group", row.second)}`,
+            `${named("measure", mine.agreement)} ${shown(row.value)}`,
+            `${t("matrix:excess")} ${signed(row.excess)}${interval(row.low, row.high)}`,
+            `q ${shown(row.q_value)}`,
+          ],
+          value: (row) => (row.first === row.second ? NaN : (row[mine.matrix] ?? NaN)),
+          label: (row) => `${named("group", row.first)} × ${named("group", row.second)}`,
+          columns,
+        },
+    );
+    made.table = [columns, found];
+    const untested = cells.filter((row) => !isTested(row.q_value));
+    hatchedCells(made, untested, (row) => row.first, (row) => row.second);
+    return [note(t("matrix:scale", { scale: t(`scale:${scale}`) })), bar, markKey("dot", ...(untested.length ? ["cell-hatched"] : [])), made];
   });
   drawn.push(matrix);
   const set = (name) => (value) => {
@@ -100,9 +118,8 @@ function matrixPart(run, mine, drawn) {
   return part(t("matrix:heading"), t("matrix:note"), controls, matrix, table);
 }
 
-function agreementNumbers(rows, names) {
-  return numbers(
-    [
+function agreementColumns(names) {
+  return [
       ...names.map((name, i) => [
         i === 0 ? t("types") : "",
         (row) => (typeof row[name] === "string" ? setName(row[name]) : String(row[name] ?? "")),
@@ -111,18 +128,24 @@ function agreementNumbers(rows, names) {
       [t("matrix:excess"), (row) => signed(row.excess) + interval(row.low, row.high), true],
       ["p", (row) => shown(row.p_value), true],
       ["q", (row) => shown(row.q_value), true],
-    ],
-    rows,
-  );
+  ];
 }
 
 // Lines over layers with their intervals, a colour and a symbol a set.
-function lines(rows, { x, y, low, high, label, name, width, zero }) {
+function lines(rows, { x, y, low, high, label, name, width, zero, run }) {
   if (!rows.length) return note(t("place:missing"));
   const there = SET_ORDER.filter((set) => rows.some((row) => row.set === set));
   // all types together are worth a line of their own where there are two
   const sets = there.filter((set) => set !== "all" || (there.includes("meaning") && there.includes("grammar")));
   rows = rows.filter((row) => sets.includes(row.set));
+  const isTest = rows.some((row) => isTested(row.q_value));
+  const say = (row) => [
+    setName(row.set),
+    `${x === "distance" ? t("distance") : t("layer")} ${row[x]}`,
+    `${shown(row[y])}${interval(row[low], row[high])}`,
+    row.pairs ? `${t("fact:pairs")} ${row.pairs}` : "",
+    row.q_value === null || row.q_value === undefined ? "" : `q ${shown(row.q_value)}`,
+  ];
   const made = chart(
     {
       width,
@@ -140,19 +163,32 @@ function lines(rows, { x, y, low, high, label, name, width, zero }) {
           : Plot.ruleY([zero], { stroke: "currentColor", strokeOpacity: 0.5, strokeDasharray: zero === 0 ? null : "5 4" }),
         Plot.areaY(rows, { x, y1: (row) => row[low] ?? NaN, y2: (row) => row[high] ?? NaN, fill: "set", fillOpacity: 0.16 }),
         Plot.lineY(rows, { x, y, stroke: "set", strokeWidth: 1.8 }),
-        Plot.dot(rows, { x, y, stroke: "set", fill: "set", symbol: "set", r: 2.5 }),
-        tip(rows, { x, y }, (row) => [
-          setName(row.set),
-          `${x === "distance" ? t("distance") : t("layer")} ${row[x]}`,
-          `${shown(row[y])}${interval(row[low], row[high])}`,
-          row.pairs ? `${t("fact:pairs")} ${row.pairs}` : "",
-          row.q_value === null || row.q_value === undefined ? "" : `q ${shown(row.q_value)}`,
-        ]),
+        ...(isTest
+          ? testedDots(rows, { q: (row) => row.q_value, x, y, stroke: "set", symbol: "set", r: 2.8 })
+          : [Plot.dot(rows, { x, y, stroke: "set", fill: "set", symbol: "set", r: 2.5 })]),
+        tip(rows, { x, y }, say),
       ],
     },
     name,
+    {
+      ...(run ? ofLayer(run) : {}),
+      rows,
+      x: (row) => row[x],
+      y: (row) => row[y],
+      series: (row) => row.set,
+      say,
+      value: (row) => row[y] ?? NaN,
+      label: (row) => `${setName(row.set)}, ${x === "distance" ? t("distance") : t("layer")} ${row[x]}`,
+      legend: sets.map((set) => ["●", SET_COLOURS[set], setName(set)]),
+      columns: [
+        [t("types"), (row) => setName(row.set)],
+        [x === "distance" ? t("distance") : t("layer"), (row) => String(row[x]), true],
+        [label, (row) => shown(row[y]) + interval(row[low], row[high]), true],
+        ["q", (row) => shown(row.q_value), true],
+      ],
+    },
   );
-  return [setLegend(sets), made];
+  return [setLegend(sets), isTest ? markKey("dot", "ring", ...(rows.some((row) => !isTested(row.q_value)) ? ["dashed"] : [])) : null, made];
 }
 
 // The excess over placebos of a table's rows, layer by layer; nothing where the run has no such table.
@@ -160,7 +196,7 @@ function excessFigure(run, mine, table, name, isWanted) {
   return figure(async (width) => {
     if (!run.tables[table]) return [];
     const rows = here(mine, await rowsOf(run.tables[table])).filter((row) => row.scale === "percentile" && isWanted(row));
-    return lines(rows, { x: "layer", y: "excess", low: "low", high: "high", label: t("matrix:excess"), name, width, zero: 0 });
+    return lines(rows, { x: "layer", y: "excess", low: "low", high: "high", label: t("matrix:excess"), name, width, zero: 0, run });
   }, name);
 }
 
@@ -184,8 +220,24 @@ function correctionPart(run, mine, drawn) {
       name: t("correction:heading"),
       width,
       zero: mine.quantity === "size" ? null : 0,
+      run,
     });
   });
+  drawn.push(movement);
+  const quantity = choice(
+    t("quantity"),
+    ["size", "contraction", "toward_right", "asymmetry"].map((one) => [one, t(`quantity:${one}`)]),
+    mine.quantity,
+    (value) => {
+      mine.quantity = value;
+      movement.again();
+    },
+  );
+  return part(t("correction:heading"), t("correction:note"), controlsOf(quantity), movement);
+}
+
+// Of predictions after the edit: they have no site and no position.
+function divergencePart(run) {
   const divergence = figure(async (width) => {
     const rows = (await rowsOf(run.tables.divergence)).filter((row) => SET_ORDER.includes(row.set));
     return lines(rows, {
@@ -198,18 +250,8 @@ function correctionPart(run, mine, drawn) {
       width: Math.min(width, 720),
       zero: 0,
     });
-  }, t("divergence"));
-  drawn.push(movement);
-  const quantity = choice(
-    t("quantity"),
-    ["size", "contraction", "toward_right", "asymmetry"].map((one) => [one, t(`quantity:${one}`)]),
-    mine.quantity,
-    (value) => {
-      mine.quantity = value;
-      movement.again();
-    },
-  );
-  return part(t("correction:heading"), t("correction:note"), controlsOf(quantity), movement, divergence);
+  });
+  return part(t("divergence:heading"), null, divergence);
 }
 
 function interventionPart(run, mine) {
@@ -251,6 +293,19 @@ function interventionPart(run, mine) {
           ],
         },
         t("intervention:heading"),
+        {
+          rows: [...stable, ...random],
+          x: (row) => row.value,
+          y: () => 0,
+          series: (row) => String(row.set > 0),
+          say: (row) => [row.set > 0 ? t("random_sets") : t("stable_set"), signed(row.value)],
+          value: (row) => row.value,
+          label: (row) => (row.set > 0 ? t("random_sets") : t("stable_set")),
+          columns: [
+            [t("types"), (row) => (row.set > 0 ? `${t("random_sets")} ${row.set}` : t("stable_set"))],
+            [t(`outcome:${mine.outcome}`), (row) => signed(row.value), true],
+          ],
+        },
       ),
     ];
   });

@@ -36,7 +36,13 @@ function cellMap({ values, layers, order, scale, say, pick, width, name, isSorte
 
   const said = el("output", { class: "said" }, "\u00a0");
   const cursor = el("div", { class: "cursor", hidden: true });
-  const plot = el("div", { class: "cells", tabindex: "0", role: "application", "aria-label": name }, canvas, cursor);
+  const described = t("described:cells", { layers: layers, dims: dims, n: layers * dims });
+  const plot = el(
+    "div",
+    { class: "cells", tabindex: "0", role: "application", "aria-label": name, "aria-description": described },
+    canvas,
+    cursor,
+  );
   plot.style.width = `${width - left - 8}px`;
   plot.style.height = `${height}px`;
   const at = { layer: 0, column: 0 };
@@ -116,7 +122,18 @@ function cellMap({ values, layers, order, scale, say, pick, width, name, isSorte
     .attr("y", height + 34)
     .attr("text-anchor", "middle")
     .text(isSorted ? t(isSorted) : t("dimension"));
-  return el("div", { class: "cell-map" }, svg.node(), plot, said);
+  const made = el("div", { class: "cell-map" }, svg.node(), plot, said);
+  // the layers that are looked at, pointed to beside the map
+  made.chosen = (some) => {
+    svg.selectAll(".here").remove();
+    for (const layer of some)
+      svg
+        .append("path")
+        .attr("class", "here")
+        .attr("fill", themeColour("--accent"))
+        .attr("d", `M${left - 1} ${(layers - layer - 0.5) * step} l-5 -4 v8 z`);
+  };
+  return made;
 }
 
 // Of the dimensions at places from..to of the order, the one whose value lies farthest from the middle; -1 if none has one.

@@ -25,23 +25,18 @@ const SET_SYMBOLS = {
 };
 
 function contrastSection() {
-  const chosen = chosenIn("contrast", { run: 0 });
-  const run = page.contrasts[chosen.run];
-  const mine = chosenIn(`contrast ${chosen.run}`, {
-    site: run.main[0],
-    position: run.main[1],
-    scale: "percentile",
-    set: run.members.grammar.length && run.members.meaning.length ? "all" : run.members.grammar.length ? "grammar" : "meaning",
+  const run = linkedContrast();
+  const mine = chosenIn(`contrast ${page.contrasts.indexOf(run)}`, {
     sort: "index",
     agreement: "jaccard",
     matrix: "excess",
     quantity: "contraction",
     outcome: "did_nats",
     replacement: "mean",
-    group: null,
-    pair: 0,
     unit: null,
   });
+  const look = () => Object.assign(mine, contrastPlace(run));
+  look();
   const section = el(
     "section",
     { id: "contrast", tabindex: "-1" },
@@ -52,25 +47,62 @@ function contrastSection() {
     const pick = choice(
       t("run"),
       page.contrasts.map((one, i) => [i, one.name]),
-      chosen.run,
-      (value) => {
-        chosen.run = Number(value);
-        section.replaceWith(contrastSection());
-      },
+      page.contrasts.indexOf(run),
+      (value) => choose({ contrast: page.contrasts[Number(value)].name }),
     );
     section.append(el("div", { class: "controls" }, pick));
   }
   section.append(el("p", {}, el("b", {}, run.name)), groupsTable(run));
   const drawn = [];
-  const again = () => drawn.forEach((one) => one.again());
-  section.append(...placeControls(run, mine, () => section.replaceWith(contrastSection()), again));
-  for (const part of [mapPart, barsPart, scatterPart]) section.append(part(run, mine, drawn));
+  const [byPlace, byScale] = placeControls(run, mine);
+  // each bar stands above what follows it, and ends with it
+  const followsScale = el("div", {}, ...byScale);
+  for (const make of [mapPart, barsPart]) followsScale.append(make(run, mine, drawn));
+  const followsPlace = el("div", {}, ...byPlace, followsScale, scatterPart(run, mine, drawn));
   if (run.reading) {
-    for (const part of [matrixPart, profilePart, correctionPart]) section.append(part(run, mine, drawn));
-  } else section.append(note(t("stability:missing", { run: run.folder })));
+    for (const make of [matrixPart, profilePart, correctionPart]) followsPlace.append(make(run, mine, drawn));
+  }
+  section.append(followsPlace);
+  if (run.reading) section.append(divergencePart(run));
+  else section.append(note(t("stability:missing", { run: run.folder })));
   section.append(interventionPart(run, mine, drawn), pairsPart(run, mine, drawn));
   if (run.reading) section.append(readingPart(run));
+  follow(section, ["contrast", "site", "position"], () => section.replaceWith(contrastSection()));
+  follow(section, ["scale", "types"], (changed) => {
+    if (["contrast", "site", "position"].some((name) => changed.includes(name))) return;
+    look();
+    for (const [name, value] of [["scale", mine.scale], ["types", mine.set]]) followsScale.querySelector(`[data-name=${name}] select`).value = value;
+    drawn.forEach((one) => one.again());
+  });
   return section;
+}
+
+// Site, position, scale and set of pairs that are looked at, as far as this run has them.
+function contrastPlace(run) {
+  const place = placeOf(run);
+  const isMain = place.site === run.main[0] && place.position === run.main[1];
+  const sets = setsAt(run, place).filter((one) => place.sets.includes(one) || one === "all" || isMain);
+  const usual = run.members.grammar.length && run.members.meaning.length ? "all" : run.members.grammar.length ? "grammar" : "meaning";
+  const set = [linked.types, usual].find((one) => sets.includes(one)) ?? sets[0];
+  return { site: place.site, position: place.position, scale: linkedScale(), set };
+}
+
+function setsAt(run, place) {
+  const both = place.sets.includes("meaning") && place.sets.includes("grammar");
+  return [...(both ? ["all"] : []), ...place.sets, ...(run.subtypes ? run.subtypes.names : [])];
+}
+
+// Whether the layers of a contrast are those of the model that is looked at.
+function isLinkedLayer(run, layer) {
+  const sweep = linkedSweep();
+  if (!sweep || sweep.model !== run.model) return linked.layer === String(layer);
+  return linkedKey(sweep, linkedFamily(sweep)) === String(layer);
+}
+
+function chooseLayer(run, layer) {
+  const sweep = page.sweeps.find((one) => one.model === run.model && (one.keys[linkedFamily(one)] ?? []).includes(String(layer)));
+  if (sweep) choose({ model: sweep.name, layer: String(layer) });
+  else if (!page.sweeps.length) choose({ layer: String(layer) });
 }
 
 function groupsTable(run) {
@@ -89,56 +121,63 @@ function groupsTable(run) {
   return el("div", {}, made, refused, zeros);
 }
 
-function placeControls(run, mine, rebuild, again) {
+// The bar of what everything below follows, and the bar of what the map and the ranking follow besides.
+function placeControls(run, mine) {
   const places = run.places;
   const sites = [...new Set(places.map((place) => place.site))];
   const positions = [...new Set(places.filter((place) => place.site === mine.site).map((place) => place.position))];
-  if (!positions.includes(mine.position)) [mine.position] = positions;
   const isMain = mine.site === run.main[0] && mine.position === run.main[1];
   const place = places.find((one) => one.site === mine.site && one.position === mine.position);
-  const both = place.sets.includes("meaning") && place.sets.includes("grammar");
   const subtypes = run.subtypes ? run.subtypes.names : [];
-  const sets = [...(both ? ["all"] : []), ...place.sets, ...subtypes];
-  if (!sets.includes(mine.set) || (!isMain && subtypes.includes(mine.set))) [mine.set] = sets;
-  const set = (name, then) => (value) => {
-    mine[name] = value;
-    then();
-  };
+  const sets = setsAt(run, place);
+  const set = (name) => (value) => choose({ [name]: value });
   const main = `${named("site", run.main[0])}, ${positionName(run.main[1])}`;
   const notes = [];
   if (!isMain && subtypes.length) notes.push(t("map:subtypes_main", { place: main }));
   if (places.length < run.places_of) notes.push(t("map:places", { shown: places.length, all: run.places_of }));
-  return [
-    el(
-      "div",
-      { class: "controls sticky" },
-      choice(
-        t("site"),
-        sites.map((one) => [one, named("site", one)]),
-        mine.site,
-        set("site", rebuild),
-      ),
-      choice(
-        t("position"),
-        positions.map((one) => [one, positionName(one)]),
-        mine.position,
-        set("position", rebuild),
-      ),
+  const named_ = (name, made) => {
+    made.dataset.name = name;
+    return made;
+  };
+  const byPlace = el(
+    "div",
+    { class: "controls sticky" },
+    choice(
+      t("site"),
+      sites.map((one) => [one, named("site", one)]),
+      mine.site,
+      set("site"),
+    ),
+    choice(
+      t("position"),
+      positions.map((one) => [one, positionName(one)]),
+      mine.position,
+      set("position"),
+    ),
+  );
+  const byScale = el(
+    "div",
+    { class: "controls sticky second" },
+    named_(
+      "scale",
       choice(
         t("scale"),
         DIFFERENCE_SCALES.map((one) => [one, t(`scale:${one}`)]),
         mine.scale,
-        set("scale", again),
+        set("scale"),
       ),
+    ),
+    named_(
+      "types",
       choice(
         t("types"),
         sets.map((one) => [one, setName(one), !isMain && subtypes.includes(one)]),
         mine.set,
-        set("set", again),
+        set("types"),
       ),
     ),
-    ...notes.map(note),
-  ];
+  );
+  return [[byPlace, ...notes.map(note)], [byScale]];
 }
 
 // Cells of one set of pairs at one place on one scale, layer by layer.
@@ -172,6 +211,7 @@ function mapPart(run, mine, drawn) {
   const unit = el("div", { class: "unit", "aria-live": "polite" });
   const showUnit = async (layer, dim) => {
     mine.unit = [layer, dim];
+    chooseLayer(run, layer);
     unit.replaceChildren(await unitTable(run, mine, layer, dim));
   };
   const map = figure(async (width) => {
@@ -183,10 +223,19 @@ function mapPart(run, mine, drawn) {
     const name = `${t("map:heading")}, ${t(`scale:${mine.scale}`)}, ${setName(mine.set)}`;
     const isSorted = mine.sort === "index" ? null : `sort:${mine.sort}`;
     const made = cellMap({ values, layers: run.layers, order, scale, say, pick: showUnit, width, name, isSorted });
-    return [colourBar(scale.colour, scale.ticks, t(`scale:${mine.scale}`)), made];
+    const columns = [
+      [t("layer"), (unit) => String(Math.floor(unit / run.width)), true],
+      [t("dimension"), (unit) => String(unit % run.width), true],
+      [t(`scale:${mine.scale}`), (unit) => shown(values[unit]), true],
+    ];
+    made.table = [columns, d3.range(values.length)];
+    const rows = () => made.chosen(d3.range(run.layers).filter((layer) => isLinkedLayer(run, layer)));
+    rows();
+    follow(made, ["model", "family", "layer"], rows);
+    return [colourBar(scale.colour, scale.ticks, t(`scale:${mine.scale}`), t(`scale:law_${mine.scale === "percentile" ? "even" : "ratio"}`)), made];
   });
   drawn.push(map);
-  if (mine.unit) showUnit(...mine.unit);
+  if (mine.unit) unitTable(run, mine, ...mine.unit).then((made) => unit.replaceChildren(made));
   const sort = choice(
     t("sort"),
     ["index", "up", "down"].map((one) => [one, t(`sort:${one}`)]),
@@ -252,9 +301,7 @@ function barsPart(run, mine, drawn) {
   const bars = figure(async (width) => {
     const rows = (await topUnits(run, mine)).map((row) => ({ ...row, unit: `L${row.layer} · d${row.dim}` }));
     const isPrimary = mine.scale === "percentile";
-    table.replaceChildren(
-      numbers(
-        [
+    const columns = [
           ["", (row) => shown(row.rank), true],
           [t("layer"), (row) => String(row.layer), true],
           [t("dimension"), (row) => String(row.dim), true],
@@ -265,10 +312,8 @@ function barsPart(run, mine, drawn) {
           ]),
           [t("interval"), (row) => (row.low === null ? "" : `[${shown(row.low)}, ${shown(row.high)}]`), true],
           [t("spread"), (row) => shown(row.spread), true],
-        ],
-        rows,
-      ),
-    );
+    ];
+    table.replaceChildren(numbers(columns, rows));
     return chart(
       {
         width: Math.min(width, 720),
@@ -305,6 +350,17 @@ function barsPart(run, mine, drawn) {
         ],
       },
       t("bars:heading"),
+      {
+        ...ofLayer(run),
+        rows,
+        x: (row) => row.score,
+        y: (row) => row.unit,
+        series: (row) => row.unit,
+        say: (row) => [row.unit, `${t(`scale:${mine.scale}`)} ${shown(row.score)}`],
+        value: (row) => row.score,
+        label: (row) => row.unit,
+        columns,
+      },
     );
   });
   drawn.push(bars);
@@ -360,11 +416,39 @@ function scatterPart(run, mine, drawn) {
           ],
         },
         t("scatter:heading"),
+        {
+          ...ofLayer(run),
+          isChosen: null,
+          rows: points,
+          x: (one) => one.x,
+          y: (one) => one.y,
+          series: (one) => one.set,
+          say: (one) => [setName(one.set), `${t("layer")} ${one.layer} · ${t("dimension")} ${one.dim}`, `|a1 − a2| ${shown(one.y)} · σ ${shown(one.x)}`],
+          value: (one) => one.y,
+          label: (one) => `${t("layer")} ${one.layer}, ${t("dimension")} ${one.dim}`,
+          legend: place.sets.map((set) => ["●", SET_COLOURS[set] ?? "currentColor", setName(set)]),
+          columns: [
+            [t("types"), (one) => setName(one.set)],
+            [t("layer"), (one) => String(one.layer), true],
+            [t("dimension"), (one) => String(one.dim), true],
+            [t("spread"), (one) => shown(one.x), true],
+            [t("scale:raw"), (one) => shown(one.y), true],
+          ],
+        },
       ),
     ];
   });
   drawn.push(scatter);
   return part(t("scatter:heading"), text, scatter);
+}
+
+// Points that stand at a layer of a contrast.
+function ofLayer(run) {
+  return {
+    pick: (row) => chooseLayer(run, row.layer),
+    isChosen: (row) => isLinkedLayer(run, row.layer),
+    names: ["model", "family", "layer"],
+  };
 }
 
 function setLegend(sets) {

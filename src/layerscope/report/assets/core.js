@@ -9,7 +9,15 @@ const GLYPHS = ["●", "■", "▲", "◆", "✚", "★"];
 const FEWEST_PIXELS = 280;
 
 // What the reader chose; a view reads its own part, and finds it again after the language has changed.
-const state = { language: document.documentElement.lang === "ja" ? "ja" : "en", theme: "auto", chosen: {} };
+const state = { language: openingLanguage(), theme: "auto", chosen: {} };
+
+// That which the page was written for; else the first of the browser's that it holds.
+function openingLanguage() {
+  const root = document.documentElement;
+  if (root.dataset.language !== "auto") return root.lang === "ja" ? "ja" : "en";
+  const known = (navigator.languages ?? [navigator.language]).map((one) => one.slice(0, 2).toLowerCase());
+  return known.find((one) => one === "en" || one === "ja") ?? "en";
+}
 
 function t(key, values = {}) {
   const found = words[key];
@@ -46,6 +54,7 @@ function setName(name) {
 function shown(value, digits = 3) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   if (value === 0) return "0";
+  if (isExact) return String(value);
   const size = Math.abs(value);
   const text = size >= 1e5 || size < 1e-4 ? value.toExponential(digits - 1) : String(Number(value.toPrecision(digits)));
   return text.replaceAll("-", "−");
@@ -185,7 +194,10 @@ function drawnIn(place, draw) {
     last += 1;
     const mine = last;
     const made = await draw(Math.max(width || place.clientWidth || 800, FEWEST_PIXELS));
-    if (mine === last) place.replaceChildren(...[made].flat().filter((one) => one !== null));
+    if (mine !== last) return;
+    const hadFocus = place.contains(document.activeElement);
+    place.replaceChildren(...[made].flat().filter((one) => one !== null));
+    if (hadFocus) place.querySelector("svg[tabindex]")?.focus({ preventScroll: true });
   };
   new ResizeObserver((entries) => {
     const found = Math.round(entries[0].contentRect.width);
@@ -197,12 +209,14 @@ function drawnIn(place, draw) {
   return again;
 }
 
-// A chart of Plot with a name that can be read aloud.
-function chart(options, name) {
+// A chart of Plot with a name that can be read aloud; with points, one that can be walked, chosen from and described.
+function chart(options, name, points = null) {
   const made = Plot.plot({ marginLeft: 56, marginBottom: 46, style: { fontSize: "12px", overflow: "visible" }, ...options });
   made.setAttribute("role", "img");
   made.setAttribute("aria-label", name);
-  return made;
+  made.legend = points?.legend ?? [];
+  made.table = points?.columns ? [points.columns, points.rows] : null;
+  return points ? pointed(made, points) : made;
 }
 
 // Every figure on the page: what a new theme paints anew.
@@ -215,7 +229,23 @@ function repaint() {
 // A figure whose chart is drawn again as its place changes. draw: width → elements.
 function figure(draw, caption) {
   const place = el("div", { class: "chart" });
-  const made = el("figure", {}, place, caption ? el("figcaption", {}, caption) : null);
+  const said = el("output", { class: "walking", hidden: true });
+  place.addEventListener("said", (event) => {
+    said.hidden = false;
+    said.value = event.detail;
+  }, true);
+  place.addEventListener("focusout", () => {
+    said.hidden = true;
+  });
+  const drawings = () => [...place.querySelectorAll("svg[role=img]")];
+  const taken = () => {
+    const map = place.querySelector(".cell-map");
+    const [first] = drawings();
+    const table = map?.table ?? drawings().find((one) => one.table)?.table ?? place.querySelector("table")?.numbers ?? null;
+    const name = first?.getAttribute("aria-label") ?? map?.querySelector(".cells").getAttribute("aria-label") ?? nameAbove(place);
+    return { svg: map ? cellMapDrawing(map) : stacked(drawings()), table, name };
+  };
+  const made = el("figure", {}, saveMenu(taken), place, said, caption ? el("figcaption", {}, caption) : null);
   made.again = drawnIn(place, draw);
   figures.add(made);
   return made;
@@ -271,13 +301,13 @@ function diverging(share) {
   ])(share);
 }
 
-// Colours of a scale from left to right, with what stands at its ends and in its middle.
-function colourBar(colour, ticks, name) {
+// Colours of a scale from left to right, with what stands at its ends and in its middle; law: how they grow and where they stop.
+function colourBar(colour, ticks, name, law = null) {
   const strip = el("div", { class: "strip", "aria-hidden": "true" });
   strip.style.background = `linear-gradient(to right, ${d3
     .range(0, 33)
     .map((step) => colour(step / 32))
     .join(", ")})`;
   const marks = el("div", { class: "ticks" }, ...ticks.map((one) => el("span", {}, one)));
-  return el("div", { class: "colours" }, el("span", {}, name), el("div", {}, strip, marks));
+  return el("div", { class: "colours" }, el("span", {}, name), el("div", {}, strip, marks), law ? el("span", { class: "law" }, law) : null);
 }

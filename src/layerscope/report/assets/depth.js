@@ -44,7 +44,7 @@ function settling(rows, predicted, token) {
 }
 
 // Mean depths with their intervals, a row each; the first one on top, the others by their mean.
-function meanDepths(rows, sweep, width, { marginLeft, label, lines }) {
+function meanDepths(rows, sweep, width, { marginLeft, label, lines, columns, pick }) {
   const order = [rows[0], ...d3.sort(rows.slice(1), (row) => row.mean ?? Infinity)].map((row) => row.name);
   const found = rows.filter((row) => row.mean !== null);
   return chart(
@@ -59,15 +59,32 @@ function meanDepths(rows, sweep, width, { marginLeft, label, lines }) {
         Plot.dot(found, {
           x: "mean",
           y: "name",
-          fill: (row) => (row.few ? "var(--surface)" : COLOURS[0]),
+          fill: COLOURS[0],
+          fillOpacity: (row) => (isFew(row) ? FADED : 1),
           stroke: COLOURS[0],
+          strokeOpacity: (row) => (isFew(row) ? FADED : 1),
           r: 4,
         }),
         tip(found, { x: "mean", y: "name" }, lines),
       ],
     },
     label,
+    {
+      rows: found,
+      x: (row) => row.mean,
+      y: (row) => row.name,
+      say: lines,
+      value: (row) => row.mean,
+      label: (row) => row.name,
+      columns,
+      ...(pick ?? {}),
+    },
   );
+}
+
+// Fewer than twenty words, or pairs, from which nothing should be read.
+function isFew(row) {
+  return (row.words ?? row.right ?? row.pairs ?? Infinity) < FEWEST_WORDS;
 }
 
 function meanDepthLine(row) {
@@ -86,6 +103,12 @@ function depthByTag(sweep, family, width) {
     marginLeft: state.language === "ja" ? 130 : 90,
     label: t("depth:tags"),
     lines: (row) => [`${row.name} (${row.words})`, meanDepthLine(row), `${t("depth:median")}: ${shown(row.median)}`],
+    columns: depthTagColumns(),
+    pick: {
+      pick: (row) => choose({ tag: row.tag === "all" ? null : row.tag }),
+      isChosen: (row) => row.tag === linked.tag,
+      names: ["tag"],
+    },
   });
 }
 
@@ -94,20 +117,21 @@ function tagDepths(sweep, family) {
 }
 
 function depthTag(row) {
-  return row.tag === "all" ? t("depth:all_words") : `${named("tag", row.tag)}${row.few ? " *" : ""}`;
+  return row.tag === "all" ? t("depth:all_words") : `${named("tag", row.tag)}`;
 }
 
-function depthTagNumbers(sweep, family) {
-  return numbers(
-    [
+function depthTagColumns() {
+  return [
       [t("tag"), depthTag],
       [t("items"), (row) => String(row.words), true],
       [t("depth:mean"), (row) => shown(row.mean), true],
       [t("interval"), (row) => range(row.low, row.high), true],
       [t("depth:median"), (row) => shown(row.median), true],
-    ],
-    tagDepths(sweep, family),
-  );
+  ];
+}
+
+function depthTagNumbers(sweep, family) {
+  return numbers(depthTagColumns(), tagDepths(sweep, family));
 }
 
 // Of pairs: from which depth on the right side stays the likelier one, by group, and how often it was and is not.
@@ -115,7 +139,7 @@ async function pairDepths(sweep, chosen, groups) {
   const shownGroups = new Map(groups.filter((group) => chosen.lines.has(group.i)).map((group) => [group.i, group]));
   return (await rowsOf(sweep.preference.depths))
     .filter((row) => row.family === chosen.family && row.unit === chosen.unit && shownGroups.has(row.group))
-    .map((row) => ({ ...row, name: `${pairGroup(shownGroups.get(row.group))}${row.few ? " *" : ""}` }));
+    .map((row) => ({ ...row, name: pairGroup(shownGroups.get(row.group)) }));
 }
 
 async function depthByGroup(sweep, chosen, groups, width) {
@@ -131,12 +155,12 @@ async function depthByGroup(sweep, chosen, groups, width) {
       `${t("depth:median")}: ${shown(row.median)}`,
       `${t("depth:flips")}: ${shown(row.flips)} ${range(row.flips_low, row.flips_high)}`,
     ],
+    columns: depthGroupColumns(),
   });
 }
 
-function depthGroupNumbers(rows) {
-  return numbers(
-    [
+function depthGroupColumns() {
+  return [
       [t("group"), (row) => row.name],
       [t("fact:pairs"), (row) => String(row.pairs), true],
       [t("depth:right"), (row) => String(row.right), true],
@@ -145,7 +169,9 @@ function depthGroupNumbers(rows) {
       [t("depth:median"), (row) => shown(row.median), true],
       [t("depth:flips"), (row) => shown(row.flips), true],
       [t("interval"), (row) => range(row.flips_low, row.flips_high), true],
-    ],
-    rows,
-  );
+  ];
+}
+
+function depthGroupNumbers(rows) {
+  return numbers(depthGroupColumns(), rows);
 }

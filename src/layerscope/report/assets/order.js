@@ -44,6 +44,15 @@ async function orderTable(held) {
     el("thead", {}, head(t("order:moves"), made, true), head(t("order:axis"), sizes.map(String), false)),
     el("tbody", {}, ...body),
   );
+  table.numbers = [
+    [
+      [t("layer"), (row) => String(row.layer), true],
+      [t("order:axis"), (row) => String(row.layers), true],
+      ["attention", (row) => String(row.without_attention), true],
+      ["MLP", (row) => String(row.without_mlp), true],
+    ],
+    rows,
+  ];
   const scale = (share) => `color-mix(in srgb, var(--c1) ${Math.round(100 * share)}%, var(--middle))`;
   const bar = held.draws > 1 ? colourBar(scale, ["0", "1/2", "1"], t("order:share")) : null;
   const told = note(t(held.draws > 1 ? "order:note" : "order:one_draw", { n: held.draws }));
@@ -58,7 +67,7 @@ function orderCell(row, first, isFirst) {
   if (row.without_attention || row.without_mlp) cell.style.background = `linear-gradient(to right, ${left} 50%, ${right} 50%)`;
   cell.append(el("span", { class: "aloud" }, orderShare(row)));
   const half = first?.without_layer ? "" : first?.without_attention ? "left" : first?.without_mlp ? "right" : null;
-  if (half !== null) cell.append(el("span", { class: `mark ${half}`, "aria-hidden": "true" }, "●"));
+  if (half !== null) cell.append(el("span", { class: `mark ${half}`, "aria-hidden": "true" }, "◆"));
   return cell;
 }
 

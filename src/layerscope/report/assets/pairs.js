@@ -6,34 +6,32 @@ function pairsPart(run, mine) {
   const made = part(t("pairs:heading"), null, body);
   Promise.all([rowsOf(held.table), arrayOf(held.size), arrayOf(held.predicted)]).then(([pairs, size, predicted]) => {
     const groups = [...new Set(pairs.map((pair) => pair.group))];
-    if (!groups.includes(mine.group))
-      mine.group = groups.find((one) => run.members.grammar.includes(one)) ?? run.members.meaning[0] ?? groups[0];
+    const look = () => {
+      const [, group, number] = (linked.pair ?? "").match(/^(.*) (\d{1,6})$/su) ?? [];
+      const isKnown = groups.includes(group);
+      mine.group = isKnown ? group : (groups.find((one) => run.members.grammar.includes(one)) ?? run.members.meaning[0] ?? groups[0]);
+      mine.pair = isKnown ? Number(number) : 0;
+    };
     const draw = () => {
+      look();
       const of = pairs.map((pair, i) => ({ ...pair, i })).filter((pair) => pair.group === mine.group);
       mine.pair = Math.min(Math.max(mine.pair, 0), of.length - 1);
       const pair = of[mine.pair];
-      const step = (by) => () => {
-        mine.pair = (mine.pair + by + of.length) % of.length;
-        draw();
-      };
+      const go = (group, number) => choose({ pair: `${group} ${number}` });
+      const step = (by) => () => go(mine.group, (mine.pair + by + of.length) % of.length);
       const label = (one, i) => [i, one.sentence1.length > 60 ? `${one.sentence1.slice(0, 59)}…` : one.sentence1];
-      const set = (name) => (value) => {
-        mine[name] = name === "pair" ? Number(value) : value;
-        if (name === "group") mine.pair = 0;
-        draw();
-      };
       const controls = controlsOf(
         choice(
           t("subtype"),
           groups.map((one) => [one, named("group", one)]),
           mine.group,
-          set("group"),
+          (value) => go(value, 0),
         ),
-        choice(t("pair"), of.map(label), mine.pair, set("pair")),
+        choice(t("pair"), of.map(label), mine.pair, (value) => go(mine.group, Number(value))),
         el("button", { type: "button", onclick: step(-1) }, t("previous")),
         el("button", { type: "button", onclick: step(1) }, t("next")),
       );
-      const graph = figure((width) => pairChart(held, size, pair, width));
+      const graph = figure((width) => pairChart(run, held, size, pair, width));
       body.replaceChildren(
         note(t("pairs:note", { shown: pairs.length, all: held.of })),
         controls,
@@ -43,6 +41,7 @@ function pairsPart(run, mine) {
       );
     };
     draw();
+    follow(made, ["pair"], draw);
   });
   return made;
 }
@@ -67,7 +66,7 @@ function sentencesOf(pair) {
   return el("ol", { class: "sentences" }, ...rows);
 }
 
-function pairChart(held, size, pair, width) {
+function pairChart(run, held, size, pair, width) {
   const [, positions, states] = size.shape;
   const rows = [];
   for (let position = 0; position < positions; position += 1) {
@@ -103,6 +102,22 @@ function pairChart(held, size, pair, width) {
         ],
       },
       t("pairs:heading"),
+      {
+        ...ofLayer(run),
+        rows,
+        x: (row) => row.layer,
+        y: (row) => row.value,
+        series: (row) => row.position,
+        say: (row) => [positionName(row.position), `${t("layer")} ${row.layer}`, `R ${shown(row.value)}`],
+        value: (row) => row.value,
+        label: (row) => `${positionName(row.position)}, ${t("layer")} ${row.layer}`,
+        legend: names.map((name, i) => [GLYPHS[i % GLYPHS.length], colourOf(i), positionName(name)]),
+        columns: [
+          [t("position"), (row) => positionName(row.position)],
+          [t("layer"), (row) => String(row.layer), true],
+          [t("quantity:size"), (row) => shown(row.value), true],
+        ],
+      },
     ),
   ];
 }

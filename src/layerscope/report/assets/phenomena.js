@@ -7,35 +7,30 @@ function damaging(sweep) {
 
 function phenomenaSection() {
   const read = page.sweeps.map((sweep, i) => [sweep, i]).filter(([sweep]) => damaging(sweep).length > 0);
-  const chosen = chosenIn("phenomena", { run: read[0][1], family: "", measure: "margin", kind: "" });
-  const sweep = page.sweeps[chosen.run];
+  const chosen = chosenIn("phenomena", { measure: "margin", kind: "" });
+  const sweep = linkedSweep((one) => damaging(one).length > 0);
   const held = sweep.preference;
   const families = damaging(sweep);
-  if (!families.includes(chosen.family)) [chosen.family] = families;
+  chosen.family = linkedFamily(sweep, families);
   const kinds = kindsOf(held);
   if (!kinds.includes(chosen.kind)) chosen.kind = kinds.at(-1);
   const section = el("section", { id: "phenomena", tabindex: "-1" }, el("h2", {}, t("phenomena:heading")));
   const set = (name) => (value) => {
-    chosen[name] = name === "run" ? Number(value) : value;
+    chosen[name] = value;
     section.replaceWith(phenomenaSection());
   };
+  follow(section, ["model", "family"], () => section.replaceWith(phenomenaSection()));
   const list = (name, options) =>
     options.length > 1
-      ? choice(t(name === "kind" ? "lines" : name === "run" ? "model" : name), options, chosen[name], set(name))
+      ? choice(t(name === "kind" ? "lines" : name), options, chosen[name], set(name))
       : null;
   section.append(
     note(t("phenomena:note", { unit: t(`part:${held.beyond_unit}`) })),
     el(
       "div",
       { class: "controls" },
-      list(
-        "run",
-        read.map(([one, i]) => [i, one.name]),
-      ),
-      list(
-        "family",
-        families.map((family) => [family, familyName(family)]),
-      ),
+      modelChoice(read.map(([one]) => one)),
+      families.length > 1 ? familyChoice(families, chosen.family) : null,
       list(
         "measure",
         ["margin", "accuracy"].map((name) => [name, t(`preference:${name}`)]),
@@ -51,7 +46,7 @@ function phenomenaSection() {
     return section;
   }
   phenomenaRows(sweep, chosen).then((rows) => {
-    const table = figure(() => phenomenaTable(rows, chosen));
+    const table = figure(() => phenomenaTable(rows, chosen, sweep));
     section.append(table, phenomenaNumbers(rows));
   });
   return section;
@@ -93,7 +88,7 @@ function breakable(name) {
   return name.split(/(?<=[_-])/u).flatMap((piece, i) => (i ? [el("wbr"), piece] : [piece]));
 }
 
-function phenomenaTable(rows, chosen) {
+function phenomenaTable(rows, chosen, sweep) {
   const columns = [...new Map(rows.map((row) => [row.variant, row.of])).values()];
   const groups = [...new Map(rows.map((row) => [row.group, row.name])).values()];
   const found = new Map(rows.map((row) => [`${row.group} ${row.variant}`, row]));
@@ -126,12 +121,17 @@ function phenomenaTable(rows, chosen) {
       };
       cell.addEventListener("mouseenter", say);
       cell.addEventListener("focus", say);
+      cell.onpick = () => choose({ model: sweep.name, family: chosen.family, layer: keyOf(sweep, column) });
+      cell.addEventListener("click", cell.onpick);
+      cell.column = column;
       cells.push(cell);
       line.append(cell);
     });
     return line;
   });
   walkable(cells, columns.length);
+  const mark = () => cells.forEach((cell) => cell.classList.toggle("here", isLinked(sweep, cell.column)));
+  mark();
   const heads = columns.map((column) => el("th", { scope: "col" }, shortName(column)));
   const corner = el("th", { scope: "col" }, t("phenomena:axis"));
   const caption = el(
@@ -146,20 +146,23 @@ function phenomenaTable(rows, chosen) {
     el("thead", {}, el("tr", {}, corner, ...heads)),
     el("tbody", {}, ...body),
   );
+  table.numbers = [phenomenaColumns(), rows];
+  follow(table, ["model", "family", "layer"], mark);
   return [
     colourBar(
       (share) => shade((2 * share - 1) * most),
       [-most, 0, most].map((value) => signed(Number(value.toPrecision(3)))),
       t(`phenomena:${chosen.measure}`),
+      t("scale:law", { most: signed(Number(most.toPrecision(3))) }),
     ),
+    markKey("dot", ...(rows.some(isUnbounded) ? ["cell-hatched"] : [])),
     el("div", { class: "scroll wide", tabindex: "0", role: "region", "aria-label": t("phenomena:heading") }, table),
     said,
   ];
 }
 
-function phenomenaNumbers(rows) {
-  return numbers(
-    [
+function phenomenaColumns() {
+  return [
       [t("group"), (row) => pairGroup(row.name)],
       [t("variant"), (row) => row.variant],
       [t("damage_short"), (row) => signed(row.damage), true],
@@ -167,7 +170,12 @@ function phenomenaNumbers(rows) {
       [t("allowed"), allowed, true],
       [t("beyond"), howFar, true],
       ["q", (row) => shown(row.q), true],
-    ],
+  ];
+}
+
+function phenomenaNumbers(rows) {
+  return numbers(
+    phenomenaColumns(),
     d3.sort(
       rows,
       (row) => row.q ?? 1,

@@ -1,28 +1,23 @@
 // Parts of speech: a heat map of variants by the tag of the predicted word.
 
+const FEWEST_WORDS = 20;
+const FADED = 0.35;
 const TAG_VALUES = ["contrast", "delta", "relative"];
 const TAG_ORDER = "NOUN PROPN VERB ADJ ADV INTJ AUX ADP DET PRON CCONJ SCONJ PART NUM PUNCT SYM X".split(" ");
 
 function posSection() {
-  const chosen = chosenIn("pos", { run: 0, value: "contrast", unit: "word", family: page.sweeps[0].families[0] });
-  const sweep = page.sweeps[chosen.run];
+  const chosen = chosenIn("pos", { value: "contrast", unit: "word", few: false });
+  const sweep = linkedSweep();
+  chosen.family = linkedFamily(sweep);
   const heading = el("h2", {}, t("pos:heading"));
   const section = el("section", { id: "pos", tabindex: "-1" }, heading, note(t("pos:note")));
   const set = (name) => (value) => {
-    chosen[name] = name === "run" ? Number(value) : value;
+    chosen[name] = value;
     section.replaceWith(posSection());
   };
-  if (!sweep.families.includes(chosen.family)) [chosen.family] = sweep.families;
+  follow(section, ["model", "family"], () => section.replaceWith(posSection()));
   const controls = el("div", { class: "controls" });
-  if (page.sweeps.length > 1)
-    controls.append(
-      choice(
-        t("model"),
-        page.sweeps.map((one, i) => [i, one.name]),
-        chosen.run,
-        set("run"),
-      ),
-    );
+  controls.append(modelChoice(page.sweeps) ?? "");
   section.append(controls);
   if (sweep.pos === null) {
     section.append(note(t("pos:missing", { run: sweep.folder })));
@@ -32,12 +27,7 @@ function posSection() {
     const units = [...new Set(rows.map((row) => row.unit))];
     if (!units.includes(chosen.unit)) [chosen.unit] = units;
     controls.append(
-      choice(
-        t("family"),
-        sweep.families.map((family) => [family, familyName(family)]),
-        chosen.family,
-        set("family"),
-      ),
+      familyChoice(sweep.families, chosen.family),
       choice(
         t("value"),
         TAG_VALUES.map((name) => [name, t(`pos:${name}`)]),
@@ -51,10 +41,16 @@ function posSection() {
         set("unit"),
       ),
     );
+    const cells = await tagCells(sweep, chosen);
+    const [tags, rare] = tagsOf(cells);
+    if (tags.length && rare.length) {
+      const box = el("input", { type: "checkbox", checked: chosen.few, onchange: () => set("few")(!chosen.few) });
+      controls.append(el("label", { class: "box" }, box, t("pos:few", { n: rare.length })));
+    }
     section.append(
       el("p", {}, sweep.tags_found[chosen.family][state.language]),
       figure((width) => tagChart(sweep, chosen, width)),
-      tagNumbers(await tagCells(sweep, chosen)),
+      numbers(tagColumns(), cells),
     );
     if (tagDepths(sweep, chosen.family).length)
       section.append(
@@ -86,10 +82,13 @@ function tagLines(row) {
 }
 
 async function tagChart(sweep, chosen, width) {
-  const cells = await tagCells(sweep, chosen);
-  const tags = TAG_ORDER.filter((tag) => cells.some((cell) => cell.tag === tag));
-  const few = new Set(cells.filter((cell) => cell.few).map((cell) => cell.tag));
-  const sizes = cells.map((cell) => Math.abs(cell[chosen.value] ?? 0)).filter((size) => size > 0);
+  const all = await tagCells(sweep, chosen);
+  const [enough, rare] = tagsOf(all);
+  const few = new Set(rare);
+  const tags = TAG_ORDER.filter((tag) => enough.includes(tag) || (few.has(tag) && (chosen.few || !enough.length)));
+  const cells = all.filter((cell) => tags.includes(cell.tag));
+  const scaled = enough.length ? cells.filter((cell) => !few.has(cell.tag)) : cells;
+  const sizes = scaled.map((cell) => Math.abs(cell[chosen.value] ?? 0)).filter((size) => size > 0);
   const most = d3.quantile(sizes, 0.98) || 1;
   const shade = (value) => diverging(0.5 + 0.5 * Math.sign(value) * Math.min(Math.abs(value) / most, 1) ** 0.5);
   const q = { contrast: "contrast_q", delta: "delta_q", relative: "delta_q" }[chosen.value];
@@ -99,18 +98,19 @@ async function tagChart(sweep, chosen, width) {
     if (isOfHeads(chosen.family)) return name.split("-").slice(-2).join(".h");
     return first === null ? name : String(first);
   };
-  const tagName = (tag) => `${named("tag", tag)}${few.has(tag) ? " *" : ""}`;
+  const marginLeft = state.language === "ja" ? 130 : 70;
+  const tagName = (tag) => `${named("tag", tag)}`;
   const made = chart(
     {
       width,
       height: 40 + tags.length * 22 + 40,
-      marginLeft: state.language === "ja" ? 130 : 70,
+      marginLeft,
       padding: 0,
       x: {
         domain: order,
         label: layerAxis(chosen.family),
         tickFormat: label,
-        ticks: order.filter((_, i) => i % Math.ceil((order.length * (isOfHeads(chosen.family) ? 44 : 24)) / width) === 0),
+        ticks: order.filter((_, i) => i % Math.ceil((order.length * (isOfHeads(chosen.family) ? 44 : 26)) / (width - marginLeft - 20)) === 0),
       },
       y: { domain: tags, label: null, tickFormat: tagName },
       marks: [
@@ -118,39 +118,62 @@ async function tagChart(sweep, chosen, width) {
           x: "variant",
           y: "tag",
           fill: (cell) => (cell[chosen.value] === null ? "none" : shade(cell[chosen.value])),
+          fillOpacity: (cell) => (few.has(cell.tag) ? FADED : 1),
           inset: 0.5,
         }),
         Plot.dot(
-          cells.filter((cell) => cell[q] === null || cell[q] >= 0.05),
-          { x: "variant", y: "tag", r: 1.5, fill: "currentColor" },
+          cells.filter((cell) => isSignificant(cell[q])),
+          { x: "variant", y: "tag", r: 2.5, fill: "currentColor" },
         ),
         tip(cells, { x: "variant", y: "tag" }, tagLines),
       ],
     },
     `${t("pos:heading")} ${t(`pos:${chosen.value}`)}`,
+    {
+      rows: cells,
+      x: (cell) => cell.variant,
+      y: (cell) => cell.tag,
+      series: (cell) => cell.tag,
+      say: tagLines,
+      value: (cell) => (few.has(cell.tag) && enough.length ? NaN : (cell[chosen.value] ?? NaN)),
+      label: (cell) => `${named("tag", cell.tag)}, ${cell.variant}`,
+      pick: (cell) => choose({ model: sweep.name, family: chosen.family, layer: keyOf(sweep, cell.of), tag: cell.tag }),
+      isChosen: (cell) => isLinked(sweep, cell.of) && (linked.tag === null || linked.tag === cell.tag),
+      names: ["model", "family", "layer", "tag"],
+      columns: tagColumns(),
+    },
   );
+  const untested = cells.filter((cell) => !isTested(cell[q]));
+  hatchedCells(made, untested, (cell) => cell.variant, (cell) => cell.tag);
   return [
     colourBar(
       (share) => shade((2 * share - 1) * most),
       [-most, 0, most].map((value) => signed(value)),
       t(`pos:${chosen.value}`),
+      t("scale:law", { most: signed(most) }),
     ),
+    markKey(...["dot", ...(untested.length ? ["cell-hatched"] : []), ...(few.size ? ["cell-faded"] : [])]),
+    !enough.length ? note(t("pos:all_few")) : rare.length && !chosen.few ? note(t("pos:few_hidden", { tags: rare.map((tag) => named("tag", tag)).join(", ") })) : null,
     made,
   ];
 }
 
-function tagNumbers(rows) {
-  return numbers(
-    [
+// Tags with enough words in this run, and those with fewer.
+function tagsOf(cells) {
+  const there = TAG_ORDER.filter((tag) => cells.some((cell) => cell.tag === tag));
+  const isFew = (tag) => d3.max(cells.filter((cell) => cell.tag === tag), (cell) => cell.items) < FEWEST_WORDS;
+  return [there.filter((tag) => !isFew(tag)), there.filter(isFew)];
+}
+
+function tagColumns() {
+  return [
       [t("variant"), (row) => row.variant],
       [t("tag"), (row) => named("tag", row.tag)],
-      [t("items"), (row) => `${row.items}${row.few ? " *" : ""}`, true],
+      [t("items"), (row) => String(row.items), true],
       [t("pos:contrast"), (row) => signed(row.contrast) + interval(row.contrast_low, row.contrast_high), true],
       ["q", (row) => shown(row.contrast_q), true],
       ["ΔNLL", (row) => signed(row.delta) + interval(row.delta_low, row.delta_high), true],
       ["q", (row) => shown(row.delta_q), true],
       [t("pos:relative"), (row) => signed(row.relative), true],
-    ],
-    rows,
-  );
+  ];
 }

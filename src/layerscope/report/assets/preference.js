@@ -7,8 +7,6 @@ const MOST_BANDS = 2;
 function preferenceSection() {
   const withPairs = page.sweeps.map((sweep, i) => [sweep, i]).filter(([sweep]) => sweep.preference !== null);
   const first = {
-    run: withPairs[0][1],
-    family: "",
     measure: "accuracy",
     unit: "",
     kind: "",
@@ -17,10 +15,11 @@ function preferenceSection() {
     group: "",
   };
   const chosen = chosenIn("preference", first);
-  const sweep = page.sweeps[chosen.run];
+  const sweep = linkedSweep((one) => one.preference !== null);
+  if (chosen.of !== sweep.name) Object.assign(chosen, { of: sweep.name, lines: null, unit: "" }); // that which the run was read by
+  chosen.family = linkedFamily(sweep);
   const held = sweep.preference;
   const read = held.beyond_unit ?? "sentence";
-  if (!sweep.families.includes(chosen.family)) [chosen.family] = sweep.families;
   if (!held.units.includes(chosen.unit)) chosen.unit = held.units.includes(read) ? read : held.units[0];
   const kinds = kindsOf(held);
   if (!kinds.includes(chosen.kind)) chosen.kind = kinds.at(-1);
@@ -30,11 +29,11 @@ function preferenceSection() {
 
   const section = el("section", { id: "preference", tabindex: "-1" }, el("h2", {}, t("preference:heading")));
   const set = (name) => (value) => {
-    chosen[name] = ["run", "group"].includes(name) ? Number(value) : value;
-    if (["run", "kind"].includes(name)) chosen.lines = null;
-    if (name === "run") chosen.unit = ""; // that which the run was read by
+    chosen[name] = name === "group" ? Number(value) : value;
+    if (name === "kind") chosen.lines = null;
     section.replaceWith(preferenceSection());
   };
+  follow(section, ["model", "family"], () => section.replaceWith(preferenceSection()));
   const byLayer = figure((width) => preferenceByLayer(sweep, chosen, groups, width));
   const against = figure((width) => againstDamage(sweep, chosen, width));
   const hasDepths = isDepth(chosen.family) && held.depths !== null;
@@ -51,20 +50,8 @@ function preferenceSection() {
     el(
       "div",
       { class: "controls" },
-      withPairs.length > 1
-        ? choice(
-            t("model"),
-            withPairs.map(([one, i]) => [i, one.name]),
-            chosen.run,
-            set("run"),
-          )
-        : null,
-      choice(
-        t("family"),
-        sweep.families.map((family) => [family, familyName(family)]),
-        chosen.family,
-        set("family"),
-      ),
+      modelChoice(withPairs.map(([one]) => one)),
+      familyChoice(sweep.families, chosen.family),
       choice(
         t("measure"),
         PREFERENCE_MEASURES.map((name) => [name, t(`preference:${name}`)]),
@@ -186,7 +173,7 @@ function damageName(family) {
 
 function preferenceLines(row) {
   return [
-    `${row.variant} · ${pairGroup(row.name)} (${t("n_pairs", { n: row.pairs })})${row.few ? " *" : ""}`,
+    `${row.variant} · ${pairGroup(row.name)} (${t("n_pairs", { n: row.pairs })})`,
     `${t("preference:accuracy")} ${shown(row.accuracy)} (${t("intact")} ${shown(row.accuracy_intact)})`,
     `${t("preference:accuracy_change")} ${signed(row.accuracy_change)}${interval(row.accuracy_low, row.accuracy_high)}`,
     `${t("preference:margin_change")} ${signed(row.margin_change)}${interval(row.margin_low, row.margin_high)}`,
@@ -224,7 +211,7 @@ async function preferenceByLayer(sweep, chosen, groups, width) {
           ? null
           : Plot.areaY(rows, { x: "x", y1: "low", y2: "high", z: "group", fill: "group", fillOpacity: 0.15 }),
         isOfHeads(chosen.family) ? null : Plot.lineY(rows, { x: "x", y: "y", z: "group", stroke: "group", strokeWidth: 1.6 }),
-        Plot.dot(rows, { x: "x", y: "y", stroke: "group", fill: "group", symbol: "group", r: 3 }),
+        ...testedDots(rows, { q: (row) => row.q, x: "x", y: "y", stroke: "group", symbol: "group", r: 3, opacity: (row) => (isFew(row) ? FADED : 1) }),
         tip(
           rows.filter((row) => !Number.isNaN(row.y)),
           { x: "x", y: "y" },
@@ -233,12 +220,24 @@ async function preferenceByLayer(sweep, chosen, groups, width) {
       ],
     },
     `${t(`preference:${chosen.measure}`)}, ${familyName(chosen.family)}`,
+    {
+      ...ofVariant(sweep, (row) => row.of),
+      rows: rows.filter((row) => !Number.isNaN(row.y)),
+      x: (row) => row.x,
+      y: (row) => row.y,
+      series: (row) => String(row.group),
+      say: preferenceLines,
+      value: (row) => row.y,
+      label: (row) => `${row.variant}, ${pairGroup(row.name)}`,
+      columns: preferenceColumns(),
+      legend: groups.filter((group) => chosen.lines.has(group.i)).map((group) => [markOf(groups.indexOf(group))[1], markOf(groups.indexOf(group))[0], pairGroup(group)]),
+    },
   );
-  return [above, damageByLayer(variants, chosen, x, width)];
+  return [markKey("dot", "ring", "dashed"), above, damageByLayer(sweep, variants, chosen, x, width)];
 }
 
 // What the same variants cost on neutral text, on the same axis.
-function damageByLayer(variants, chosen, x, width) {
+function damageByLayer(sweep, variants, chosen, x, width) {
   const scale = effectScale(variants.map((row) => row.delta));
   const floor = scale.type === "log" ? d3.min(variants, (row) => row.delta) / 3 : -Infinity;
   const label = damageName(chosen.family);
@@ -276,24 +275,43 @@ function damageByLayer(variants, chosen, x, width) {
       ],
     },
     `${label}, ${familyName(chosen.family)}`,
+    {
+      ...ofVariant(sweep, (row) => row),
+      rows: variants,
+      x: (row) => row.first,
+      y: (row) => row.delta,
+      say: (row) => [row.name, `${label}: ${signed(row.delta)}${interval(row.low, row.high)}`],
+      value: (row) => row.delta,
+      label: (row) => row.name,
+    },
   );
 }
 
-function preferenceNumbers(rows) {
-  return numbers(
-    [
+// Points of variants of one model: chosen, they set the layer.
+function ofVariant(sweep, variant) {
+  return {
+    pick: (row) => choose({ model: sweep.name, family: variant(row).family, layer: keyOf(sweep, variant(row)) }),
+    isChosen: (row) => isLinked(sweep, variant(row)),
+    names: ["model", "family", "layer"],
+  };
+}
+
+function preferenceColumns() {
+  return [
       [t("variant"), (row) => row.variant],
       [t("group"), (row) => pairGroup(row.name)],
-      [t("fact:pairs"), (row) => `${row.pairs}${row.few ? " *" : ""}`, true],
+      [t("fact:pairs"), (row) => `${row.pairs}`, true],
       [t("damage_short"), (row) => signed(row.of.delta), true],
       [t("preference:accuracy"), (row) => shown(row.accuracy), true],
       [t("change_short"), (row) => signed(row.accuracy_change) + interval(row.accuracy_low, row.accuracy_high), true],
       [t("preference:margin"), (row) => signed(row.margin), true],
       [t("change_short"), (row) => signed(row.margin_change) + interval(row.margin_low, row.margin_high), true],
       ["q", (row) => shown(row.q), true],
-    ],
-    rows,
-  );
+  ];
+}
+
+function preferenceNumbers(rows) {
+  return numbers(preferenceColumns(), rows);
 }
 
 // What 'layerscope preference' wrote, or how to have it written.

@@ -72,6 +72,7 @@ function readingOfChanges(read) {
       (share) => wordColour((2 * share - 1) * STRONGEST_NATS),
       [`≤ ${signed(-STRONGEST_NATS)}`, "0", `≥ ${signed(STRONGEST_NATS)}`],
       t("pos:delta"),
+      t("scale:law_words"),
     ),
   };
 }
@@ -109,6 +110,7 @@ function readingOfDepths(read) {
       (share) => wordColour(share * LEAST_EXPECTED_NATS, LEAST_EXPECTED_NATS),
       ["0", `≥ ${LEAST_EXPECTED_NATS}`],
       t("depth:surprisal"),
+      t("scale:law_words"),
     ),
   };
 }

@@ -32,7 +32,7 @@ function searchSection() {
       show();
     };
     list.replaceChildren(pathList(pathsOf(held, rows, chosen), chosen, choose));
-    table.replaceChildren(searchNumbers(held, rows));
+    table.replaceChildren(searchNumbers(rows));
     await show();
   };
   const again = () => {
@@ -230,10 +230,19 @@ async function frontierChart(held, chosen, width, pick) {
       ],
     },
     `${name}, ${t(`search_axis:${chosen.axis}`)}`,
+    {
+      rows,
+      x: (row) => row.x,
+      y: (row) => row.y,
+      series: (row) => `${row.way} ${row.best ? "" : row.draw}`,
+      say: searchLines,
+      pick: (row) => pick(row.path),
+      value: (row) => row.y,
+      label: (row) => `${wayName(row)}, ${t("search:layers", { n: row.layers })}`,
+      columns: searchColumns(rows),
+      legend: SEARCH_WAYS.filter((way) => chosen.ways.has(way)).map((way) => [WAY_GLYPHS[way], WAY_COLOURS[way], t(`way:${way}`)]),
+    },
   );
-  made.addEventListener("click", () => {
-    if (made.value) pick(made.value.path);
-  });
   return made;
 }
 
@@ -241,10 +250,9 @@ function end(name) {
   return (row) => row[name] ?? NaN;
 }
 
-function searchNumbers(held, rows) {
+function searchColumns(rows) {
   const isTask = rows.some((row) => row.task);
-  return numbers(
-    [
+  return [
       [t("search:way"), wayName],
       [t("search_axis:layers"), (row) => shown(row.layers), true],
       [t("fact:parameters"), (row) => row.parameters.toLocaleString("en"), true],
@@ -261,7 +269,9 @@ function searchNumbers(held, rows) {
       ["q", (row) => shown(row.gain_q), true],
       [t("path"), (row) => row.path],
       [t("search:moves"), (row) => row.moves],
-    ],
-    rows,
-  );
+  ];
+}
+
+function searchNumbers(rows) {
+  return numbers(searchColumns(rows), rows);
 }

@@ -1,20 +1,25 @@
 // Layers: every measure against layer or depth, models overlaid; proxies.
 
 const MEASURES = ["delta", "ppl", "bpb", "accuracy", "agreement", "kl"];
+const PEAKS = 4;
 const STAYS = "stays"; // of depths: the share of tokens whose prediction no longer changes
 
 function sweepSection() {
   const families = [...new Set(page.sweeps.flatMap((sweep) => sweep.families))];
   const chosen = chosenIn("sweep", {
-    family: families[0],
     measure: "delta",
     axis: new Set(page.sweeps.map((sweep) => sweep.layers)).size > 1 ? "depth" : "layer",
     models: new Set(page.sweeps.map((sweep) => sweep.name)),
     proxy: "block_influence",
   });
+  const look = () => {
+    chosen.family = linkedFamily(linkedSweep(), families);
+  };
+  look();
   const effects = figure((width) => effectsChart(chosen, width));
   const proxies = figure((width) => proxyChart(chosen, width));
   const below = el("div");
+  const ofModel = el("div", { class: "together" });
   const ofFamily = el("div", { class: "together" });
   const ofDepth = el("div");
   const again = async () => {
@@ -24,7 +29,6 @@ function sweepSection() {
   };
   const set = (name) => (value) => {
     chosen[name] = value;
-    if (name === "family") suit();
     again();
   };
   const choices = () => {
@@ -52,12 +56,7 @@ function sweepSection() {
   const controls = el(
     "div",
     { class: "controls" },
-    choice(
-      t("family"),
-      families.map((family) => [family, familyName(family)]),
-      chosen.family,
-      set("family"),
-    ),
+    ofModel,
     ofFamily,
     page.sweeps.length > 1
       ? boxes(
@@ -84,13 +83,14 @@ function sweepSection() {
   const ofProxies = el("div", {}, el("h3", {}, t("proxies:heading")), note(t("proxies:note")), proxyControl, proxies);
   // depths have measures and an axis of their own, and no proxies
   const suit = () => {
+    ofModel.replaceChildren(...[modelChoice(page.sweeps), familyChoice(families, chosen.family)].filter(Boolean));
     ofFamily.replaceChildren(...choices());
     ofProxies.hidden = isDepth(chosen.family);
     ofDepth.replaceChildren(...(isDepth(chosen.family) ? [depthNote(chosen.family)] : []));
   };
   suit();
   effectsBelow(chosen).then((made) => below.replaceChildren(...made));
-  return el(
+  const section = el(
     "section",
     { id: "sweep", tabindex: "-1" },
     el("h2", {}, t("sweep:heading")),
@@ -102,6 +102,12 @@ function sweepSection() {
     below,
     ofProxies,
   );
+  follow(section, ["model", "family"], (changed) => {
+    look();
+    suit();
+    if (changed.includes("family")) again();
+  });
+  return section;
 }
 
 function colourOf(number) {
@@ -119,7 +125,7 @@ async function pointsOf(chosen, y) {
     for (const row of await rowsOf(sweep.variants)) {
       if (row.family !== chosen.family || (row[y] ?? null) === null) continue;
       const x = chosen.axis === "depth" ? row.depth : row.first;
-      found.push({ ...row, run: sweep.name, x, y: row[y] });
+      found.push({ ...row, run: sweep.name, sweep, x, y: row[y] });
     }
   }
   return found;
@@ -170,16 +176,20 @@ async function effectsChart(chosen, width) {
         })
       : null,
     isOfHeads(chosen.family) ? null : Plot.lineY(points, { x: "x", y: "y", stroke: "run", strokeWidth: 1.8 }),
-    Plot.dot(points, { x: "x", y: "y", stroke: "run", fill: "run", symbol: "run", r: 3 }),
+    ...(measure === "delta"
+      ? testedDots(points, { q: (point) => point.q, x: "x", y: "y", stroke: "run", symbol: "run", r: 3 })
+      : [Plot.dot(points, { x: "x", y: "y", stroke: "run", fill: "run", symbol: "run", r: 3 })]),
+    peakLabels(points, measure),
     tip(points, { x: "x", y: "y" }, (point) => pointLines(point, measure)),
   ];
-  return chart(
+  const made = chart(
     {
       width,
       height: 360,
       x: {
         label: chosen.axis === "depth" ? t("axis:depth") : layerAxis(chosen.family),
         tickFormat: chosen.axis === "depth" ? (one) => shown(one, 2) : whole,
+        ticks: Math.min(12, width / 60),
       },
       y: {
         label: axisName(t(`measure:${measure}`), scale),
@@ -192,7 +202,43 @@ async function effectsChart(chosen, width) {
       marks,
     },
     `${t(`measure:${measure}`)}, ${familyName(chosen.family)}`,
+    {
+      ...variantPoints(points),
+      say: (point) => pointLines(point, measure),
+      value: (point) => point.y,
+      columns: effectColumns(),
+    },
   );
+  return [measure === "delta" && points.length ? markKey("dot", "ring", "dashed") : null, made];
+}
+
+// Points that stand for variants of models: chosen, they set the model and the layer.
+function variantPoints(points) {
+  return {
+    rows: points,
+    x: (point) => point.x,
+    y: (point) => point.y,
+    series: (point) => point.run,
+    label: (point) => (page.sweeps.length > 1 ? `${point.name}, ${point.run}` : point.name),
+    pick: (point) => choose({ model: point.run, family: point.family, layer: keyOf(point.sweep, point) }),
+    isChosen: (point) => point.sweep === linkedSweep() && isLinked(point.sweep, point),
+    names: ["model", "family", "layer"],
+    legend: page.sweeps
+      .map((sweep, i) => [GLYPHS[i % GLYPHS.length], colourOf(i), sweep.name])
+      .filter(([, , name]) => points.some((point) => point.run === name)),
+  };
+}
+
+// The layers that stand out, numbered: higher than their neighbours, the largest few of each model.
+function peakLabels(points, measure) {
+  if (measure !== "delta" || !points.length || isOfHeads(points[0].family) || isDepth(points[0].family)) return null;
+  const peaks = d3.groups(points, (point) => point.run).flatMap(([, some]) => {
+    const ordered = d3.sort(some, (point) => point.x);
+    const isPeak = (point, i) => (ordered[i - 1]?.y ?? -Infinity) < point.y && point.y > (ordered[i + 1]?.y ?? -Infinity);
+    return d3.sort(ordered.filter(isPeak), (point) => -point.y).slice(0, PEAKS);
+  });
+  const number = (point) => (point.first === null ? "" : String(point.first));
+  return Plot.text(peaks, { x: "x", y: "y", text: number, fill: "run", dy: -12, fontSize: 11, fontWeight: 600 });
 }
 
 async function effectsBelow(chosen) {
@@ -202,8 +248,12 @@ async function effectsBelow(chosen) {
   return [
     el("h3", {}, t("needs:heading")),
     ...read,
-    numbers(
-      [
+    numbers(effectColumns(), points),
+  ];
+}
+
+function effectColumns() {
+  return [
         [t("model"), (row) => row.run],
         [t("variant"), (row) => row.name],
         [t("path"), (row) => row.path],
@@ -217,9 +267,6 @@ async function effectsBelow(chosen) {
         [t("measure:kl"), (row) => shown(row.kl), true],
         [t("block_influence"), (row) => shown(row.block_influence), true],
         [t("angular_distance"), (row) => shown(row.angular_distance), true],
-      ],
-      points,
-    ),
   ];
 }
 
@@ -269,6 +316,13 @@ async function proxyChart(chosen, width) {
       ],
     },
     t("proxies:heading"),
+    {
+      ...variantPoints(points),
+      x: (point) => point[chosen.proxy],
+      say: (point) => [point.run, point.name, `${t(chosen.proxy)} ${shown(point[chosen.proxy])}`, `ΔNLL ${signed(point.delta)}`],
+      value: (point) => point[chosen.proxy],
+      columns: effectColumns(),
+    },
   );
   return [el("ul", { class: "plain" }, ...lines), made];
 }

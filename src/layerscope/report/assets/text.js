@@ -1,14 +1,12 @@
 // A document word by word: coloured at one variant or depth, what is predicted there, and a way to the words that stand out.
 
 const WORST = 12;
-const LATE = 0.8;
+const SMALL = "(max-width: 820px)";
 
 function textSection() {
-  const withText = page.sweeps.map((sweep, i) => [sweep, i]).filter(([sweep]) => sweep.text !== null);
-  const chosen = chosenIn("text", { run: withText[0][1], document: 0, family: "", place: null });
-  const sweep = page.sweeps[chosen.run];
-  if (!sweep.families.includes(chosen.family)) [chosen.family] = sweep.families;
-  if (chosen.document >= sweep.text.documents.length) chosen.document = 0;
+  const withText = page.sweeps.filter((sweep) => sweep.text !== null);
+  const sweep = linkedSweep((one) => one.text !== null);
+  const chosen = { family: linkedFamily(sweep), document: 0 };
   const ofDepths = isDepth(chosen.family);
   const section = el(
     "section",
@@ -16,44 +14,51 @@ function textSection() {
     el("h2", {}, t(ofDepths ? "depth:ask" : "text:heading")),
     note(t(ofDepths ? "depth:note" : "text:note")),
   );
-  const again = (name) => (value) => {
-    chosen[name] = name === "family" ? value : Number(value);
-    if (name !== "document") chosen.place = null;
-    section.replaceWith(textSection());
-  };
   const controls = el("div", { class: "controls" });
-  if (withText.length > 1)
-    controls.append(
-      choice(
-        t("model"),
-        withText.map(([one, i]) => [i, one.name]),
-        chosen.run,
-        again("run"),
-      ),
-    );
-  controls.append(
-    choice(
-      t("document"),
-      sweep.text.documents.map((one, i) => [i, one.name]),
-      chosen.document,
-      again("document"),
-    ),
-    choice(
-      t("family"),
-      sweep.families.map((family) => [family, familyName(family)]),
-      chosen.family,
-      again("family"),
-    ),
+  const documents = choice(
+    t("document"),
+    sweep.text.documents.map((one, i) => [i, one.name]),
+    0,
+    (value) => choose({ place: `${Number(value)}.0`, word: null }),
   );
+  controls.append(modelChoice(withText) ?? "", documents, familyChoice(sweep.families, chosen.family));
   const depths = sweep.families.find(isDepth);
   if (depths && !ofDepths)
     controls.append(
-      el("button", { type: "button", class: "depths-of", onclick: () => again("family")(depths) }, t("depth:ask")),
+      el("button", { type: "button", class: "depths-of", onclick: () => choose({ family: depths }) }, t("depth:ask")),
     );
   const sample = t("text:sample", { shown: sweep.text.documents.length, all: sweep.text.of });
-  section.append(controls, note(sample + (sweep.text.cut ? ` ${t("text:cut")}` : "")));
-  textView(sweep, chosen).then((view) => section.append(...view));
+  const body = el("div");
+  section.append(controls, note(sample + (sweep.text.cut ? ` ${t("text:cut")}` : "")), body);
+  const show = async () => {
+    const tokens = await valueOf(sweep.text.tokens);
+    chosen.document = documentOf(tokens, sweep);
+    documents.querySelector("select").value = chosen.document;
+    body.replaceChildren(...(await textView(sweep, chosen)));
+  };
+  show();
+  follow(section, ["model", "family"], () => section.replaceWith(textSection()));
+  follow(section, ["place", "word"], async (changed) => {
+    if (changed.includes("model") || changed.includes("family")) return;
+    if (documentOf(await valueOf(sweep.text.tokens), sweep) !== chosen.document) show();
+    else body.marked?.();
+  });
+  body.marked = () => body.querySelector(".text")?.dispatchEvent(new Event("marked"));
   return section;
+}
+
+// The document that is looked at: that of the chosen place, else the first that holds the chosen word.
+function documentOf(tokens, sweep) {
+  const { documents } = sweep.text;
+  const [document] = placeParts();
+  if (document !== null && document < documents.length) return document;
+  if (linked.word === null) return 0;
+  const found = documents.findIndex((one) => wordsOf(tokens, one.document).words.some((word) => word.text === linked.word));
+  return Math.max(found, 0);
+}
+
+function placeParts() {
+  return linked.place === null ? [null, null] : linked.place.split(".").map(Number);
 }
 
 async function textView(sweep, chosen) {
@@ -64,11 +69,7 @@ async function textView(sweep, chosen) {
     rowsOf(sweep.variants),
   ]);
   const rows = variants.map((row, i) => ({ ...row, i })).filter((row) => row.family === chosen.family);
-  // begin where the effect is neither the largest nor none; of depths that is late
-  const usual = isDepth(chosen.family)
-    ? rows[Math.floor(rows.length * LATE)]
-    : d3.sort(rows, (row) => row.delta ?? 0)[Math.floor(rows.length / 2)];
-  const place = chosen.place ?? rows.indexOf(usual);
+  const at = () => Math.max(rows.findIndex((row) => isLinked(sweep, row)), 0);
   const text = wordsOf(tokens, sweep.text.documents[chosen.document].document);
   const n = nll.shape[1];
   const numbersOf = (variant, token) => top1.values[variant * n + token];
@@ -82,9 +83,13 @@ async function textView(sweep, chosen) {
 
   const spoken = el("div", { "aria-live": "polite" }, note(way.note));
   const silent = el("div"); // a long table is there to be read, not to be read out
+  const close = el("button", { type: "button", class: "close", "aria-label": t("close") }, "×");
   const detail = el("div", { class: "detail" }, spoken, silent);
+  close.addEventListener("click", () => {
+    detail.classList.remove("open");
+  });
   const said = el("output", {});
-  const slider = el("input", { type: "range", min: 0, max: rows.length - 1, value: Math.min(place, rows.length - 1) });
+  const slider = el("input", { type: "range", min: 0, max: rows.length - 1, value: at() });
   const body = el("div", { class: "text", role: "group", "aria-label": sweep.text.documents[chosen.document].name });
   const worst = el("ol", { class: "worst" });
   let current = null;
@@ -94,7 +99,24 @@ async function textView(sweep, chosen) {
     const panel = way.panel(word, rows[slider.value]);
     spoken.replaceChildren(...panel.spoken);
     silent.replaceChildren(...panel.silent);
+    // on a small screen it is a sheet at the bottom
+    detail.classList.add("open");
+    if (matchMedia(SMALL).matches) detail.prepend(close);
+    else close.remove();
   };
+  const pick = (word) => choose({ word: word.text, place: `${chosen.document}.${text.words.indexOf(word)}` });
+  const mark = () => {
+    const [document, number] = placeParts();
+    text.words.forEach((word, i) => {
+      const isIt = linked.word !== null && word.text === linked.word;
+      const isHere = isIt && document === chosen.document && number === i;
+      word.span.classList.toggle("same", isIt && word.text.trim() !== "");
+      if (isHere) word.span.setAttribute("aria-current", "true");
+      else word.span.removeAttribute("aria-current");
+      if (isHere) show(word);
+    });
+  };
+  body.addEventListener("marked", mark);
   const move = (word) => {
     for (const one of text.words) one.span.tabIndex = one === word ? 0 : -1;
     word.span.focus({ preventScroll: false });
@@ -103,7 +125,10 @@ async function textView(sweep, chosen) {
     word.span = el("span", { class: "word", tabindex: i === 0 ? "0" : "-1" }, word.text);
     word.span.addEventListener("mouseenter", () => show(word));
     word.span.addEventListener("focus", () => show(word));
+    word.span.addEventListener("click", () => pick(word));
     word.span.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") pick(word);
+      if (event.key === "Escape") detail.classList.remove("open");
       const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 10, ArrowUp: -10 }[event.key];
       if (step === undefined) return;
       event.preventDefault();
@@ -114,7 +139,6 @@ async function textView(sweep, chosen) {
 
   const colour = () => {
     const row = rows[slider.value];
-    chosen.place = Number(slider.value);
     said.value = way.said(row);
     slider.setAttribute("aria-valuetext", way.name(row));
     for (const word of text.words) {
@@ -132,7 +156,7 @@ async function textView(sweep, chosen) {
             {},
             el(
               "button",
-              { type: "button", onclick: () => move(word) },
+              { type: "button", onclick: () => { move(word); pick(word); } },
               el("span", { class: "broken" }, visible(word.text)),
               el("span", { class: "number" }, ` ${way.written(way.value(word, row))}`),
             ),
@@ -141,12 +165,22 @@ async function textView(sweep, chosen) {
     );
     if (current) show(current);
   };
-  slider.addEventListener("input", colour);
+  const slid = () => {
+    colour();
+    choose({ model: sweep.name, family: chosen.family, layer: keyOf(sweep, rows[slider.value]) }, true);
+  };
+  slider.addEventListener("input", slid);
   const step = (by) => () => {
     slider.value = Number(slider.value) + by;
-    colour();
+    slid();
   };
+  follow(body, ["layer"], () => {
+    if (Number(slider.value) === at()) return;
+    slider.value = at();
+    colour();
+  });
   colour();
+  mark();
   return [
     el(
       "div",
