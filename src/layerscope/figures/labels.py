@@ -18,7 +18,7 @@ _NOT_FIRST = "、。，．）」；：・ー"
 
 _LABELS: dict[str, Bilingual] = {
     "log_scale": Bilingual("(log scale)", "（対数目盛）"),
-    "symlog_scale": Bilingual("(log scale, linear within ±{n})", "（対数目盛、±{n} の間は線形）"),
+    "symlog_scale": Bilingual("(log; linear within ±{n})", "（対数、±{n} 内は線形）"),
     "root_scale": Bilingual("{name}, square-root scale", "{name}、平方根目盛"),
     "ppl": Bilingual("Perplexity (log scale)", "パープレキシティ（対数）"),
     "intact_ppl": Bilingual("intact perplexity {n}", "元のパープレキシティ {n}"),

@@ -16,12 +16,12 @@ from layerscope.figures.palette import INK
 from layerscope.figures.style import SMALL
 
 _AROUND = ((0, 1), (1, 1), (-1, 1), (1, 0), (-1, 0), (1, -1), (-1, -1), (0, -1))
-"""Where a name is tried, in this order: above its point first."""
+"""Where a name is tried, in this order: above its point and beside it, then farther off, then below."""
 _NEAR, _FAR = 3.5, 9.0
 """Points of type from a point to its name; a name that is far has a line to its point."""
 _POINT = 2.2
 """Half of a drawn point, in points of type."""
-_PROMINENT = 0.08
+_PROMINENT = 0.12
 """Part of the axis by which a value has to stand out to be a peak."""
 
 
@@ -102,13 +102,13 @@ def _free_place(
     at: np.ndarray, size: np.ndarray, taken: Sequence[Bbox], inside: Bbox, pixels: float
 ) -> tuple[Bbox, float] | None:
     width, height = size
-    for distance in (_NEAR, _FAR):
-        for right, up in _AROUND:
-            middle = at + np.array([right, up]) * (distance * pixels + np.array([width, height]) / 2 * np.abs([right, up]))
-            box = Bbox.from_bounds(middle[0] - width / 2, middle[1] - height / 2, width, height)
-            is_inside = inside.x0 <= box.x0 and box.x1 <= inside.x1 and inside.y0 <= box.y0 and box.y1 <= inside.y1
-            if is_inside and not any(box.overlaps(other) for other in taken):
-                return box, distance
+    tries = [(distance, *way) for half in (_AROUND[:5], _AROUND[5:]) for distance in (_NEAR, _FAR) for way in half]
+    for distance, right, up in tries:
+        middle = at + np.array([right, up]) * (distance * pixels + np.array([width, height]) / 2 * np.abs([right, up]))
+        box = Bbox.from_bounds(middle[0] - width / 2, middle[1] - height / 2, width, height)
+        is_inside = inside.x0 <= box.x0 and box.x1 <= inside.x1 and inside.y0 <= box.y0 and box.y1 <= inside.y1
+        if is_inside and not any(box.overlaps(other) for other in taken):
+            return box, distance
     return None
 
 

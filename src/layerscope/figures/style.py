@@ -33,6 +33,7 @@ _BESIDE_AXES_INCHES, _HANDLE_INCHES, LETTER_INCHES = 0.55, 0.42, 0.0525
 """What stands beside axes, a legend's line with its room, and a letter of the legend."""
 _LOG_FROM = 30
 _MOST_POWERS = 4
+_BETWEEN = "  ·  "
 
 Width = Literal["one", "two"] | float
 """Of a figure: one or two columns of a paper, or centimetres."""
@@ -130,7 +131,13 @@ def caption_above(figure: Figure, text: str) -> None:
 def note_below(figure: Figure, *notes: str) -> None:
     """How a figure is read, below it, in lines that it holds."""
     room = int(figure.get_size_inches()[0] / INCHES_A_LETTER)
-    lines = [line for note in notes if note for line in wrapped(note, room)]
+    lines: list[str] = []
+    for note in filter(None, notes):
+        joined = f"{lines[-1]}{_BETWEEN}{note}" if lines else note
+        if lines and width_of(joined) <= room:
+            lines[-1] = joined
+        else:
+            lines += wrapped(note, room)
     figure.supxlabel("\n".join(lines), fontsize=TEXT, color=GREY)
 
 

@@ -118,7 +118,7 @@ def effects_by_tag_and_layer(words: pd.DataFrame, family: str, caption: str, lan
 
 def classes_by_layer(pos: pd.DataFrame, family: str, caption: str, language: Language) -> Figure:
     """Open and closed classes: whole words, then the tokens that begin a word and those that go on with it."""
-    figure, panels = new_figure(height=5.6, panels=3)
+    figure, panels = new_figure(height=6.6, panels=3)
     for axes, unit in zip(panels, ("word", "first", "continuation"), strict=True):
         rows = pos[(pos["family"] == family) & (pos["unit"] == unit)]
         shown = rows[rows["tag"].isin(["open", "closed"])]
@@ -209,7 +209,7 @@ def _limits_of(axes: Axes, shown: pd.DataFrame, language: Language) -> None:
         if is_log:
             log_axis(axes, "x" if which == "x" else "y")
             axis = axes.xaxis if which == "x" else axes.yaxis
-            axis.set_label_text(f"{axis.get_label_text()} {label('log_scale', language)}")
+            axis.set_label_text(f"{axis.get_label_text()}\n{label('log_scale', language)}")
     if not is_log:
         zero_line(axes)
 
