@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
-from matplotlib.transforms import Bbox
+from matplotlib.transforms import Bbox, BboxBase
 from scipy.signal import find_peaks
 
 from layerscope.figures.palette import INK
@@ -51,7 +54,7 @@ def name_points(figure: Figure, axes: Axes, points: Sequence[Named]) -> list[Ann
     figure.draw_without_rendering()
     pixels = figure.dpi / 72
     inside = axes.get_window_extent()
-    taken = _drawn_points(axes, _POINT * pixels)
+    taken: list[BboxBase] = [*_drawn_points(axes, _POINT * pixels)]
     legend = axes.get_legend()
     taken += [legend.get_window_extent()] if legend is not None else []
     put = []
@@ -99,7 +102,7 @@ def peaks_of(axes: Axes, x: np.ndarray, y: np.ndarray, most: int) -> list[int]:
 
 
 def _free_place(
-    at: np.ndarray, size: np.ndarray, taken: Sequence[Bbox], inside: Bbox, pixels: float
+    at: np.ndarray, size: np.ndarray, taken: Sequence[BboxBase], inside: BboxBase, pixels: float
 ) -> tuple[Bbox, float] | None:
     width, height = size
     tries = [(distance, *way) for half in (_AROUND[:5], _AROUND[5:]) for distance in (_NEAR, _FAR) for way in half]
@@ -119,8 +122,20 @@ def _line_to(at: np.ndarray, box: Bbox, axes: Axes) -> np.ndarray:
 
 
 def _drawn_points(axes: Axes, radius: float) -> list[Bbox]:
-    """Boxes of the markers of lines and of scattered points."""
-    lines = [line.get_xydata() for line in axes.get_lines() if line.get_marker() not in ("", "None", None)]
-    scattered = [np.asarray(one.get_offsets()) for one in axes.collections if one.get_offset_transform() == axes.transData]
-    places = [axes.transData.transform(np.asarray(one, dtype=float)) for one in (*lines, *scattered) if len(one)]
+    """Boxes of scattered points, and of points along the lines that have markers."""
+    places = []
+    for line in axes.get_lines():
+        if line.get_marker() not in ("", "None", None) and len(np.asarray(line.get_xdata())):
+            at = axes.transData.transform(np.asarray(line.get_xydata(), dtype=float))
+            places.append(_along(at, radius) if line.get_linestyle() not in ("", "None") else at)
+    scattered = [one.get_offsets() for one in axes.collections if isinstance(one, PathCollection)]
+    places += [axes.transData.transform(np.asarray(offsets, dtype=float)) for offsets in scattered]
     return [Bbox([at - radius, at + radius]) for at in np.concatenate([*places, np.empty((0, 2))]) if np.isfinite(at).all()]
+
+
+def _along(at: Float[np.ndarray, "point 2"], step: float) -> Float[np.ndarray, "place 2"]:
+    """Places on the straight lines from point to point, no farther from each other than a step."""
+    at = at[np.isfinite(at).all(axis=1)]
+    counts = [max(2, int(np.hypot(*(other - one)) / step) + 1) for one, other in pairwise(at)]
+    parts = [np.linspace(one, other, count) for (one, other), count in zip(pairwise(at), counts, strict=True)]
+    return np.concatenate(parts) if parts else at

@@ -208,7 +208,7 @@ def symlog_axis(axes: Axes, values: ArrayLike, threshold: float, language: Langu
     axis.set_major_locator(FixedLocator(_signed_ticks(numbers[np.isfinite(numbers)], threshold)))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(signed_number))
-    _add_to_name(axes, which, label("symlog_scale", language).format(n=f"{threshold:g}"))
+    _add_to_name(axes, which, label("symlog_scale", language).format(n=plain_number(threshold)))
 
 
 def _add_to_name(axes: Axes, which: Literal["x", "y"], scale: str) -> None:
@@ -230,6 +230,13 @@ def _signed_ticks(values: np.ndarray, threshold: float) -> list[float]:
     return sorted(one for one in there if one == 0 or values.min() <= one <= values.max())
 
 
+def symmetric_ticks(largest: float) -> list[float]:
+    """Zero and two round numbers on both sides of it, none so near to an end that its number is cut."""
+    inner, outer = (float(f"{part * largest:.1g}") for part in (0.25, 0.8))
+    steps = sorted({step for step in (inner, outer) if 0 < step <= 0.95 * largest} or {0.5 * largest})
+    return [*(-step for step in reversed(steps)), 0.0, *steps]
+
+
 def layer_axis(axes: Axes, name: str) -> None:
     """An x axis of layer numbers."""
     axes.set_xlabel(name)
@@ -243,7 +250,7 @@ def signed_number(value: float, _: object = None) -> str:
 
 def plain_number(value: float, _: object = None) -> str:
     """``20``, ``0.5`` or ``10⁵`` in mathtext: what a reader expects on a tick."""
-    if value >= 10_000:
+    if value >= 10_000 or 0 < value < 0.000_95:
         exponent = math.floor(math.log10(value) + 1e-9)  # of 10²⁹ in floating point, too
         mantissa = value / 10.0**exponent
         return f"$10^{{{exponent}}}$" if abs(mantissa - 1) < 1e-6 else f"${mantissa:g}\\cdot 10^{{{exponent}}}$"

@@ -39,7 +39,8 @@ from layerscope.contrasts.tables import (
     RANKING,
 )
 from layerscope.figures.labels import group_label, position_label
-from layerscope.figures.style import BLUE, VERMILLION, figure_style
+from layerscope.figures.palette import BLUE, VERMILLION
+from layerscope.figures.style import figure_style
 from layerscope.results.schema import Table
 from tests.drawn import in_each_language
 

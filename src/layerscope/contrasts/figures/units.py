@@ -256,8 +256,9 @@ def difference_against_spread(
     if max(sizes):
         log_axis(axes, "x")
         log_axis(axes, "y")
-    axes.set_xlabel(label("spread", language))
-    axes.set_ylabel(label("scale:raw", language))
+    scale = [label("log_scale", language)] if max(sizes) else []
+    axes.set_xlabel("\n".join([label("spread", language), *scale]))
+    axes.set_ylabel("\n".join([label("scale:raw", language), *scale]))
     legend_above(axes)
     caption_above(figure, caption)
     note = label("note:sample" if max(sizes) < spread.size else "note:all", language)

@@ -11,10 +11,12 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import FuncFormatter
 
 from layerscope.bilingual import Language
-from layerscope.figures.labels import label
+from layerscope.figures.labels import label, wrapped
 from layerscope.figures.palette import DIVERGING
-from layerscope.figures.style import signed_number
+from layerscope.figures.style import LABEL, LETTER_INCHES, TEXT, page_width, signed_number, symmetric_ticks
 
+_BESIDE_INCHES = 0.9
+"""Of a map, room for the names of its rows."""
 _WITHIN = 0.98
 """Share of the sizes that the scale holds; larger ones have its last colour."""
 
@@ -46,11 +48,10 @@ def colour_bar(figure: Figure, image: AxesImage, axes: Axes, name: str, language
     is_beyond = (bool((values < low).any()), bool((values > high).any()))
     extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get(is_beyond, "neither")
     bar = figure.colorbar(image, ax=axes, location="bottom", pad=0.03, fraction=0.05, aspect=40, extend=extend)
-    bar.set_label(label("root_scale", language).format(name=name))
+    room = int((page_width() - _BESIDE_INCHES) / (LETTER_INCHES * LABEL / TEXT))
+    bar.set_label("\n".join(wrapped(label("root_scale", language).format(name=name), room)))
     bar.minorticks_off()
-    quarter, whole = (float(f"{part * high:.1g}") for part in (0.25, 1.0))
-    steps = [step for step in (quarter, whole if whole <= high else float(f"{0.8 * high:.1g}")) if 0 < step <= high]
-    bar.set_ticks([*(-step for step in reversed(steps)), 0.0, *steps])
+    bar.set_ticks(symmetric_ticks(high))
     bar.ax.xaxis.set_major_formatter(FuncFormatter(signed_number))
 
 

@@ -111,7 +111,7 @@ def effects_by_tag_and_layer(words: pd.DataFrame, family: str, caption: str, lan
     caption_above(figure, caption)
     colour_bar(figure, image, axes, label("delta_word", language), language)
     notes += [label("note:few", language)] if any(marks) else []
-    notes += [_faded(language, is_rare.all())] if is_rare.any() else []
+    notes += [_faded(language, bool(is_rare.all()))] if is_rare.any() else []
     note_below(figure, *notes)
     return figure
 
@@ -164,7 +164,7 @@ def effect_against_difficulty(words: pd.DataFrame, family: str, caption: str, la
     legend_above(axes)
     left_out = [tag for tag in shown.index if not _is_inside(axes, *shown.loc[tag, ["intact_nll_nats", "delta_nll_nats"]])]
     notes = [label("note:few", language)] if shown["is_few"].any() else []
-    notes += [_faded(language, is_rare.all(), left_out)] if is_rare.any() else []
+    notes += [_faded(language, bool(is_rare.all()), left_out)] if is_rare.any() else []
     note_below(figure, *notes)
     frequent_first = sorted(named, key=lambda one: -shown["items"][one.name.rstrip("*")])
     name_points(figure, axes, frequent_first)

@@ -22,6 +22,7 @@ from layerscope.figures.style import (
     log_axis,
     new_figure,
     note_below,
+    symmetric_ticks,
 )
 from layerscope.paths.families import DEPTHS
 from layerscope.sweeps.analysis.places import stands_at
@@ -123,6 +124,7 @@ def by_layer(rows: pd.DataFrame, outside: pd.DataFrame, caption: str, language: 
     below.grid(visible=False)
     bar = figure.colorbar(image, ax=[above, below], location="bottom", pad=0.02, fraction=0.05, aspect=40)
     bar.set_label(label("delta_accuracy", language))
+    bar.set_ticks(symmetric_ticks(limit))
     notes[0] = label("note:margin_dots" if is_tested else "note:no_test_pairs", language)
     notes += [label("note:framed", language)] if framed else []
     notes += [label("note:few_pairs_star", language)] if any(bool(one["is_few"].iloc[0]) for one in some) else []
