@@ -29,12 +29,10 @@ def figures(
     from layerscope.draw import draw_figures
     from layerscope.figures.files import ALL_FORMATS, FORMATS
 
-    known = {"both": FORMATS, "all": ALL_FORMATS}
+    known, wide = {"both": FORMATS, "all": ALL_FORMATS}, _width_of(width)
 
     with progress_bar(errors, "Reading the run …") as progress:
-        written = draw_figures(
-            run, languages=languages, formats=known.get(formats, (formats,)), width=_width_of(width), progress=progress
-        )
+        written = draw_figures(run, languages=languages, formats=known.get(formats, (formats,)), width=wide, progress=progress)
     if not written:
         say(out, f"There is nothing to draw yet: layerscope stability {run}")
         return
@@ -42,12 +40,13 @@ def figures(
 
 
 def _width_of(value: str) -> Width | None:
-    """None for each figure's own; numbers that a figure cannot have are refused where it is drawn."""
-    if value == "auto":
-        return None
-    if value in ("one", "two"):
-        return cast("Width", value)
+    """None for each figure's own."""
+    from layerscope.figures.style import COLUMNS_CM, centimetres
+
+    if value == "auto" or value in COLUMNS_CM:
+        return None if value == "auto" else cast("Width", value)
     try:
-        return float(value)
+        width = float(value)
     except ValueError:
         raise DataError(f"--width is auto, one, two or a number of centimetres; got '{value}'.") from None
+    return centimetres(width)

@@ -160,18 +160,20 @@ def legend_above(axes: Axes, *, handles: Sequence[Artist] | None = None) -> None
     )
 
 
-def log_axis(axes: Axes, which: Literal["x", "y"]) -> None:
-    """A logarithmic axis whose ticks can be read, however narrow its range."""
+def log_axis(axes: Axes, which: Literal["x", "y"], *, is_short: bool = False) -> None:
+    """A logarithmic axis whose ticks can be read, however narrow its range; on a short one there are few."""
     (axes.set_xscale if which == "x" else axes.set_yscale)("log")
     axis = axes.xaxis if which == "x" else axes.yaxis
     low, high = axis.get_view_interval()
     ratio = high / low
     subs: tuple[float, ...] = (1.0,)
-    if ratio < 10:
+    if is_short and ratio > 20:
+        subs = (1.0,)
+    elif ratio < 10:
         subs = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
     elif ratio < 1000:
         subs = (1.0, 2.0, 5.0)
-    axis.set_major_locator(LogLocator(base=10, subs=subs, numticks=12))
+    axis.set_major_locator(LogLocator(base=10, subs=subs, numticks=5 if is_short else 12))
     axis.set_major_formatter(FuncFormatter(plain_number))
     axis.set_minor_formatter(NullFormatter())
 

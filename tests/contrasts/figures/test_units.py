@@ -40,7 +40,7 @@ from layerscope.contrasts.tables import (
 )
 from layerscope.figures.labels import group_label, position_label
 from layerscope.figures.palette import BLUE, VERMILLION
-from layerscope.figures.style import figure_style
+from layerscope.figures.style import COLUMNS_CM, figure_style
 from layerscope.results.schema import Table
 from tests.drawn import in_each_language
 
@@ -174,7 +174,7 @@ def check_nothing_is_cut(figure: Figure, name: str) -> None:
     assert everything.x1 <= page.x1 + 0.01, name
     assert everything.y0 >= page.y0 - 0.01, name
     assert everything.y1 <= page.y1 + 0.01, name
-    assert page.width in (3.5, 7.0), name
+    assert round(2.54 * page.width, 6) in COLUMNS_CM.values(), name
 
 
 def legend_of(axes: Axes) -> list[str]:

@@ -216,7 +216,7 @@ def _limits_of(axes: Axes, shown: pd.DataFrame, language: Language) -> None:
 
 def _is_inside(axes: Axes, x: float, y: float) -> bool:
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
-    return left <= x <= right and low <= y <= high
+    return bool(left <= x <= right and low <= y <= high)
 
 
 def _faded(language: Language, is_scaled: bool, outside: Sequence[str] = ()) -> str:

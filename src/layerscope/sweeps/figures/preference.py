@@ -100,7 +100,7 @@ def by_layer(rows: pd.DataFrame, outside: pd.DataFrame, caption: str, language: 
     damage = some[0]["damage_nats"].to_numpy(float)
     above.bar(np.arange(len(at)), damage, color=GREY, width=0.8)
     if (damage > 0).all() and damage.max() / damage.min() > 30:
-        log_axis(above, "y")
+        log_axis(above, "y", is_short=True)
     above.set_ylabel(label("damage", language))
     caption_above(figure, caption)
     change = np.stack([one["delta_accuracy"].to_numpy(float) for one in some])
