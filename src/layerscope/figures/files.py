@@ -22,7 +22,7 @@ Format = Literal["png", "svg", "pdf"]
 FORMATS: tuple[Format, ...] = ("png", "svg")
 """That are written unless others are asked for."""
 ALL_FORMATS: tuple[Format, ...] = (*FORMATS, "pdf")
-_TEXT_STAYS_TEXT = {"svg.fonttype": "none", "pdf.fonttype": 42}
+_TEXT_STAYS_TEXT: dict[Any, Any] = {"svg.fonttype": "none", "pdf.fonttype": 42}
 
 
 def own_language(environment: Mapping[str, str] = os.environ) -> Language:

@@ -240,7 +240,7 @@ _LABELS: dict[str, Bilingual] = {
     ),
     "kept_layers": Bilingual("Layers that run (the model has {n})", "動く層の数（元は {n} 層）"),
     "parameters": Bilingual("Parameters on the path (millions)", "パスのパラメータ数（百万）"),
-    "time_ratio": Bilingual("Time per token, as a part of the intact model's", "1 トークンの処理時間（元のモデルとの比）"),
+    "time_ratio": Bilingual("Time per token (intact model: 1)", "1 トークンの処理時間（元のモデルとの比）"),
     "held_out_delta": Bilingual("ΔNLL, held-out texts\n(nats per token)", "評価用テキストの ΔNLL\n（nat／トークン）"),
     "way:search": Bilingual("search", "探索"),
     "way:one-shot": Bilingual("one-shot", "一括（one-shot）"),

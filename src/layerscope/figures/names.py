@@ -66,7 +66,7 @@ def name_points(figure: Figure, axes: Axes, points: Sequence[Named]) -> list[Ann
             point.name, (point.x, point.y), xytext=(0, 0), textcoords="offset points", fontsize=SMALL, color=point.colour
         )
         note.set_in_layout(False)
-        size = note.get_window_extent().size
+        size = np.asarray(note.get_window_extent().size)
         place = _free_place(at, size, taken, inside, pixels)
         if place is None:
             note.remove()

@@ -146,8 +146,9 @@ def legend_above(axes: Axes, *, handles: Sequence[Artist] | None = None) -> None
     named = axes.get_legend_handles_labels()[0] if handles is None else handles
     if not named:
         return
-    width = axes.get_figure(root=True).get_size_inches()[0] - _BESIDE_AXES_INCHES
-    width /= max(1, axes.get_gridspec().ncols if axes.get_gridspec() is not None else 1)
+    figure, grid = axes.get_figure(root=True), axes.get_gridspec()
+    across = page_width() if figure is None else float(figure.get_size_inches()[0])
+    width = (across - _BESIDE_AXES_INCHES) / (1 if grid is None else grid.ncols)
     longest = max(width_of(line) for one in named for line in str(one.get_label()).splitlines())
     n_columns = max(1, min(len(named), int(width / (_HANDLE_INCHES + LETTER_INCHES * longest))))
     axes.legend(

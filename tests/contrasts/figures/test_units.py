@@ -253,7 +253,7 @@ def test_bars_are_the_ranking_with_its_intervals_and_say_what_both_scales_find()
         units[scale] = dict(zip(names, bars, strict=True))
     shared = set(units["percentile"]) & set(units["raw"])
     for name, bar in units["raw"].items():
-        assert to_hex(bar.get_facecolor()).upper() == (VERMILLION if name in shared else BLUE)
+        assert to_hex(bar.get_facecolor()) == (VERMILLION if name in shared else BLUE)
     assert [line.get_xdata()[0] for line in figure.axes[0].get_lines() if line.get_linestyle() == "--"] == [0.5]
     assert figure.legends[0].get_texts()[-1].get_text().endswith(f"lists of 20: {len(shared)}")
 
