@@ -43,7 +43,7 @@ def heat_map(
 
 def colour_bar(figure: Figure, image: AxesImage, axes: Axes, name: str, language: Language) -> None:
     """The scale of a heat map, which says its law, and by its points whether values go beyond it."""
-    values = np.ma.masked_invalid(np.ma.asarray(image.get_array(), dtype=float)).compressed()
+    values: np.ndarray = np.ma.masked_invalid(np.ma.asarray(image.get_array(), dtype=float)).compressed()
     low, high = image.get_clim()
     is_beyond = (bool((values < low).any()), bool((values > high).any()))
     extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get(is_beyond, "neither")
