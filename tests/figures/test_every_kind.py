@@ -23,8 +23,11 @@ from tests.figures.kinds import every_figure, words_with_a_rare_tag
 
 FILLED = 0.4
 """Least part of an axis that its data, with the zero that they are measured from, take."""
-WIDTHS = ("one", "two")
-EVERY = [(language, width) for language in LANGUAGES for width in WIDTHS]
+EVERY = [
+    pytest.param(language, width, marks=[pytest.mark.slow] if width == "two" else [])
+    for language in LANGUAGES
+    for width in COLUMNS_CM
+]
 
 
 def data_of(axes: Axes) -> tuple[np.ndarray, np.ndarray]:
