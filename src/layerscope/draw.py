@@ -12,6 +12,7 @@ from layerscope.contrasts import drawing as contrast_drawing
 from layerscope.contrasts.finished import FinishedContrast
 from layerscope.errors import RunError, did_you_mean
 from layerscope.figures.files import FORMATS, Format, own_language, write_figures
+from layerscope.figures.style import Width, centimetres
 from layerscope.progress import Progress, nobody_asks
 from layerscope.runs import AnyRun, open_run
 from layerscope.searches import drawing as search_drawing
@@ -25,6 +26,7 @@ def draw_figures(
     languages: Sequence[Language] | None = None,
     formats: Sequence[Format] = FORMATS,
     of: Sequence[str] | None = None,
+    width: Width | None = None,
     progress: Progress = nobody_asks,
 ) -> list[Path]:
     """Draw a run's figures into its folder ``figures``; the tables decide which there are.
@@ -35,12 +37,15 @@ def draw_figures(
         formats: of the files.
         of: what is drawn, ``layers``, ``parts of speech`` and ``preference`` of a sweep, ``stability`` and ``intervention`` of
             a contrast, ``frontier`` of a search; all of it if None.
+        width: of each figure, ``one`` or ``two`` columns of a paper (8.5 and 17.5 cm) or centimetres; if None, one column, and
+            two for those that need them. The size of type is the same at every width.
         progress: told of what is drawn.
 
     Returns:
         The files written; none where nothing has been analysed yet.
 
     Raises:
+        DataError: the width is none that a figure can have.
         RunError: the folder is no finished run, nothing of the name is drawn of it, or its figures cannot be written.
 
     Examples:
@@ -49,6 +54,8 @@ def draw_figures(
         >>> "removal_ja.svg" in [path.name for path in files]
         True
     """
+    if width is not None:
+        centimetres(width)
     run = open_run(path)
     drawings = _drawings(run)
     written: list[Path] = []
@@ -64,7 +71,7 @@ def draw_figures(
         progress(f"Drawing: {name}", done, len(wanted))
         for language in (own_language(),) if languages is None else languages:
             if draw is not None:
-                written += write_figures(run.directory.figures, draw(language=language), language, formats)
+                written += write_figures(run.directory.figures, draw(language=language, width=width), language, formats)
     progress("Drawing", len(wanted), len(wanted))
     return written
 

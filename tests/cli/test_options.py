@@ -29,6 +29,7 @@ WRITTEN = {  # options that are texts with a grammar of their own, and what does
     "--split": ("../evil", "..", "a/b", "/etc", "", "te st", "test\n"),
     "--device": ("cuda:²", f"cuda:{NINES}", "cuda:-1", "tpu", ""),
     "--dtype": ("float64x", "²", ""),
+    "--width": ("three", "²", "nan", "-1", "7.9", NINES, ""),
     "--values": ("²", NINES, "-1", "1.5"),
     "--positions": ("edit+²", f"edit+{NINES}", "edit+-1"),
     "--frequency": ("²", NINES, f"1-{NINES}", "3-2", ""),

@@ -185,7 +185,11 @@ def one_of(option: str, value: str, allowed: tuple[str, ...], error: type[Except
     return value
 
 
-FIGURES = typer.Option("--figures", help="Language of the figures: auto (your locale's, else English), en, ja, both or none.")
+FIGURES = typer.Option(
+    "--figures",
+    help="Language of the figures: auto (your locale's, else English), en, ja, both or none; "
+    "for other widths, 'layerscope figures' draws them again.",
+)
 
 
 def languages_of(option: str, value: str) -> tuple[Language, ...]:

@@ -25,10 +25,11 @@ from layerscope.contrasts.tables import (
     RANKING,
     RESTORING,
 )
+from layerscope.figures.style import Width
 from layerscope.results.schema import Table
 
 Draw = Callable[..., dict[str, Figure]]
-"""Takes ``language`` and gives figures by name."""
+"""Takes ``language`` and ``width`` and gives figures by name."""
 
 
 def of_stability(run: FinishedContrast) -> Draw | None:
@@ -82,9 +83,9 @@ def of_intervention(run: FinishedContrast) -> Draw | None:
     if restoring is None:
         return among_random
 
-    def both(*, language: Language) -> dict[str, Figure]:
-        carried = restoring_figures(restoring, model=run.model, pairs=run.record.request.pairs, language=language)
-        return {**among_random(language=language), **carried}
+    def both(*, language: Language, width: Width | None = None) -> dict[str, Figure]:
+        carried = restoring_figures(restoring, model=run.model, pairs=run.record.request.pairs, language=language, width=width)
+        return {**among_random(language=language, width=width), **carried}
 
     return both
 

@@ -16,9 +16,13 @@ from matplotlib.figure import Figure
 
 from layerscope.atomic import whole_file
 from layerscope.bilingual import Language
+from layerscope.figures.style import DPI
 
-Format = Literal["png", "svg"]
+Format = Literal["png", "svg", "pdf"]
 FORMATS: tuple[Format, ...] = ("png", "svg")
+"""That are written unless others are asked for."""
+ALL_FORMATS: tuple[Format, ...] = (*FORMATS, "pdf")
+_TEXT_STAYS_TEXT: dict[Any, Any] = {"svg.fonttype": "none", "pdf.fonttype": 42}
 
 
 def own_language(environment: Mapping[str, str] = os.environ) -> Language:
@@ -49,12 +53,16 @@ def write_figures(
     Raises:
         RunError: the folder cannot be written.
     """
-    options: dict[Format, dict[str, Any]] = {"png": {"dpi": 200}, "svg": {"metadata": {"Date": None}}}
+    options: dict[Format, dict[str, Any]] = {
+        "png": {"dpi": DPI},
+        "svg": {"metadata": {"Date": None}},
+        "pdf": {"metadata": {"CreationDate": None}},
+    }
     written = []
     for name, figure in figures.items():
         for form in formats:
             path = folder / f"{name}_{language}.{form}"
-            with whole_file(path) as unfinished, mpl.rc_context({"svg.hashsalt": f"{name}_{language}"}):
+            with whole_file(path) as unfinished, mpl.rc_context({**_TEXT_STAYS_TEXT, "svg.hashsalt": f"{name}_{language}"}):
                 figure.savefig(unfinished, format=form, **options[form])
             written.append(path)
     return written

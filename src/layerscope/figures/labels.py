@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 
@@ -9,12 +10,21 @@ from layerscope.bilingual import Bilingual, Language
 from layerscope.stats.ratio import FEW_DOCUMENTS
 
 LONGEST_CAPTION = 56
-"""Characters that half a page holds above its axes, those of Japanese counted twice."""
+"""Characters that one column holds above its axes, those of Japanese counted twice."""
+INCHES_A_LETTER = 0.056
+"""Of a note's type, a letter of Japanese counted twice."""
+_NOT_FIRST = "、。，．）」；：・ー"
+"""Signs that no line of Japanese begins with."""
 
 _LABELS: dict[str, Bilingual] = {
+    "log_scale": Bilingual("(log scale)", "（対数目盛）"),
+    "symlog_scale": Bilingual("(log; linear within ±{n})", "（対数、±{n} 内は線形）"),
+    "root_scale": Bilingual("{name}, square-root scale", "{name}、平方根目盛"),
     "ppl": Bilingual("Perplexity (log scale)", "パープレキシティ（対数）"),
+    "intact_ppl": Bilingual("intact perplexity {n}", "元のパープレキシティ {n}"),
     "nll": Bilingual("NLL (nats per token, log scale)", "NLL（nat／トークン、対数）"),
-    "layers": Bilingual("Layer (of several: the first)", "層（複数の場合は最初の層）"),
+    "layers": Bilingual("First layer changed", "変更した最初の層"),
+    "layers:removal+exchange": Bilingual("Layer i: removed, or exchanged with i+1", "層 i：除去、または i+1 と交換"),
     "removal": Bilingual("Removed layer", "除去した層"),
     "exchange": Bilingual("Exchanged layers (i and i+1), i", "交換した層（i と i+1）の i"),
     "block-removal": Bilingual("First removed layer", "除去した最初の層"),
@@ -41,9 +51,7 @@ _LABELS: dict[str, Bilingual] = {
     "delta_accuracy": Bilingual("Change of accuracy on pairs", "ペアの正解率の変化"),
     "margin": Bilingual("Margin: NLL of wrong − right\n(nats per pair)", "マージン：誤り − 正しい側の NLL\n（nat／ペア）"),
     "allowed": Bilingual("what damage allows", "損傷で許される範囲"),
-    "note:margin_uncertain": Bilingual(
-        "Dot: change of the margin not significant (q ≥ 0.05)", "点：マージンの変化は有意でない（q ≥ 0.05）"
-    ),
+    "note:margin_dots": Bilingual("Dot: change of the margin significant (q < 0.05)", "点：マージンの変化が有意（q < 0.05）"),
     "note:no_test_pairs": Bilingual("Too few templates or pairs for a test", "テンプレートやペアが少なく、検定はできない"),
     "pair_accuracy": Bilingual("Share of pairs whose right side is likelier", "正しい側が選ばれるペアの割合"),
     "note:mean_depth": Bilingual(
@@ -72,6 +80,9 @@ _LABELS: dict[str, Bilingual] = {
     "accuracy": Bilingual("Top-1 accuracy", "Top-1 正解率"),
     "agreement": Bilingual("Agreement with intact", "元のモデルとの一致率"),
     "delta": Bilingual("ΔNLL (nats per token)", "ΔNLL（nat／トークン）"),
+    "spearman_of": Bilingual("{name} (Spearman's $\\rho$ = {rho})", "{name}（スピアマンの $\\rho$ = {rho}）"),
+    "note:variants": Bilingual("Bar: 95% interval. Dashed: intact", "横棒：95% 区間。破線：元のモデル"),
+    "note:variants_bare": Bilingual("Dashed: intact", "破線：元のモデル"),
     "block_influence": Bilingual("Block influence", "ブロック影響度（BI）"),
     "angular_distance": Bilingual("Angular distance", "角距離"),
     "tokens": Bilingual("tokens", "トークン"),
@@ -86,9 +97,11 @@ _LABELS: dict[str, Bilingual] = {
     "class:open": Bilingual("open classes", "開放類"),
     "class:closed": Bilingual("closed classes", "閉鎖類"),
     "class:other": Bilingual("punctuation, symbols, other", "句読点・記号・その他"),
-    "note:uncertain": Bilingual("Dot: zero is not excluded (q ≥ 0.05)", "点：0 を除外できない（q ≥ 0.05）"),
-    "note:few_dots": Bilingual("Dot: fewer than 200 words", "点：200 語未満"),
-    "note:few_hollow": Bilingual("Hollow: fewer than 200 words", "白抜き：200 語未満"),
+    "note:dots": Bilingual("Dot: significant (q < 0.05)", "点：有意（q < 0.05）"),
+    "note:hatched": Bilingual("Hatched: not tested", "斜線：検定なし"),
+    "note:faded": Bilingual("Faded: fewer than {n} words", "淡色：{n} 語未満"),
+    "note:off_scale": Bilingual("not used for the scale", "目盛の範囲には不使用"),
+    "note:outside": Bilingual("outside the axes: {tags}", "図の範囲外：{tags}"),
     "note:few": Bilingual("*: fewer than 200 words", "*：200 語未満"),
     "texts": Bilingual("texts", "テキスト"),
     "only_texts": Bilingual("only {n} texts", "テキスト {n} 本のみ"),
@@ -134,8 +147,8 @@ _LABELS: dict[str, Bilingual] = {
     "on_one": Bilingual("on this scale's list only", "この尺度の上位のみ"),
     "spread": Bilingual("Dimension's own spread σ in ordinary text", "通常のテキストでの次元の標準偏差 σ"),
     "note:sample": Bilingual(
-        "{shown} of {all} units (dimensions of layers) of each type shown,\nextremes kept; $\\rho$: Spearman, all units",
-        "各タイプ {all} ユニット（層の次元）中 {shown} を表示（極端な値を含む）\n$\\rho$：全ユニットのスピアマン相関",
+        "{shown} of {all} units (dimensions of layers) of each type shown, extremes kept; $\\rho$: Spearman, all units",
+        "各分類 {all} ユニット（層の次元）中 {shown} を表示（極端な値を含む）。$\\rho$：全ユニットのスピアマン相関",
     ),
     "note:all": Bilingual(
         "Every point: a dimension of a layer; $\\rho$: Spearman",
@@ -148,7 +161,7 @@ _LABELS: dict[str, Bilingual] = {
     "excess": Bilingual("Excess over placebos", "プラセボとの差"),
     "note:consistency": Bilingual(
         "Framed diagonal: halves of one subtype. Dot: q < 0.05. Mean over layers; placebos: {placebo}",
-        "枠付き対角線：同じ種類の半分同士。点：q < 0.05。層の平均；プラセボ：{placebo}",
+        "枠付き対角線：同じ下位分類の半分同士。点：q < 0.05。層の平均；プラセボ：{placebo}",
     ),
     "profile:positions": Bilingual("{excess}\n({measure})", "{excess}\n（{measure}）"),
     "note:bands": Bilingual("Bands: 95% interval; above: at {position} only", "帯：95% 区間（上：{position}のみ）"),
@@ -156,41 +169,43 @@ _LABELS: dict[str, Bilingual] = {
     "uniform": Bilingual("1 / layers", "1／層数"),
     "distance": Bilingual("distance {d}, {p}", "距離 {d}、{p}"),
     "note:shares": Bilingual(
-        "Band: 95% interval of the excess over placebos, all types.\nDistance: ½ Σ |share − placebo|",
-        "帯：プラセボとの差の 95% 区間（全タイプ）\n距離：½ Σ |割合 − プラセボ|",
+        "Band: 95% interval of the excess over placebos, all types. Distance: ½ Σ |share − placebo|",
+        "帯：プラセボとの差の 95% 区間（全分類）。距離：½ Σ |割合 − プラセボ|",
     ),
-    "set:all": Bilingual("all types", "全タイプ"),
+    "set:all": Bilingual("all types", "全分類"),
     "set:meaning": Bilingual("meaning", "意味"),
     "set:grammar": Bilingual("grammar", "文法"),
     "set:control": Bilingual("control (random word)", "対照（無作為語）"),
     "set:placebo": Bilingual("placebo (same size and place)", "プラセボ（同じ大きさ・位置）"),
     "set:error": Bilingual("error", "誤り"),
     "set:error-meaning": Bilingual("error − meaning, equal size", "誤り − 意味（同じ大きさ）"),
-    "contraction": Bilingual("Contraction $\\rho$\n(ln R out / in)", "収縮 $\\rho$\n（ln R 出力／入力）"),
-    "contraction_difference": Bilingual("Difference in $\\rho$\nat equal size", "$\\rho$ の差\n（同じ大きさ）"),
+    "contraction": Bilingual("Contraction\n(ln R out / in)", "収縮\n（ln R 出力／入力）"),
+    "contraction_difference": Bilingual("Difference in\ncontraction, equal size", "収縮の差\n（同じ大きさ）"),
     "toward_right": Bilingual("Way to the\nother side", "他方の側へ\n向かう動き"),
     "note:contraction": Bilingual(
-        "$\\rho$ < 0: the difference shrinks.\nAsymmetry: (wrong to right) − (right to wrong)",
-        "$\\rho$ < 0：差が縮む\n非対称性：（誤→正）−（正→誤）",
+        "Contraction < 0: the difference shrinks. Asymmetry: (wrong to right) − (right to wrong)",
+        "収縮 < 0：差が縮む。非対称性：（誤→正）−（正→誤）",
     ),
     "movement:toward_right": Bilingual("error: wrong to right", "誤り：誤→正"),
     "movement:asymmetry": Bilingual("error: asymmetry", "誤り：非対称性"),
     "kl": Bilingual("KL of next-token distributions (nats)", "次トークン分布の KL（nat）"),
     "distance_from_edit": Bilingual("Tokens after the edit", "編集位置からのトークン数"),
-    "note:few_pairs": Bilingual("Hollow: fewer than {n} pairs", "白抜き：{n} ペア未満"),
+    "note:few_pairs": Bilingual("Faded: fewer than {n} pairs", "淡色：{n} ペア未満"),
     "replacement:mean": Bilingual("replaced by means", "平均で置換"),
     "replacement:resample": Bilingual("replaced by resampling", "再標本で置換"),
     "random_sets": Bilingual("random sets", "無作為な集合"),
     "stable_set": Bilingual("stable set", "安定な集合"),
     "no_change": Bilingual("no change", "変化なし"),
     "n_sets": Bilingual("Number of sets", "集合の数"),
-    "outcome:did_nats": Bilingual("Change of wrong − right NLL\n(nats a pair)", "誤り − 正しい側の NLL の変化\n（nat／ペア）"),
+    "outcome:did_nats": Bilingual(
+        "Change of wrong − right NLL\n(nats per pair)", "誤り − 正しい側の NLL の変化\n（nat／ペア）"
+    ),
     "outcome:accuracy": Bilingual("Change of accuracy", "正解率の変化"),
     "outcome:damage_nats": Bilingual(
         "Change of NLL, neutral text\n(nats per token)", "中立な文章の NLL の変化\n（nat／トークン）"
     ),
-    "outcome:change_nats": Bilingual("Change of NLL after the edit\n(nats a pair)", "編集後の NLL の変化\n（nat／ペア）"),
-    "outcome:gap_nats": Bilingual("Change of |NLL difference|\n(nats a pair)", "NLL の差の絶対値の変化\n（nat／ペア）"),
+    "outcome:change_nats": Bilingual("Change of NLL after the edit\n(nats per pair)", "編集後の NLL の変化\n（nat／ペア）"),
+    "outcome:gap_nats": Bilingual("Change of |NLL difference|\n(nats per pair)", "NLL の差の絶対値の変化\n（nat／ペア）"),
     "intact_accuracy": Bilingual("intact: {value}", "元のモデル：{value}"),
     "site:resid_post": Bilingual("residual stream", "残差ストリーム"),
     "site:update": Bilingual("layer's update", "層の更新量"),
@@ -218,14 +233,14 @@ _LABELS: dict[str, Bilingual] = {
         "Lost without the stillest,\nmore than without others like them", "最も変化しない次元を除いて\n余分に失われる割合"
     ),
     "note:restoring": Bilingual(
-        "After a layer, the wrong side is given what the right side has at one position.\n"
-        "Margin: NLL after the wrong form − after the right one.\nBand: 95% interval over templates",
-        "ある層の後、1 つの位置で誤りの側に正しい側の値を与える。\n"
-        "差：誤った形の後の NLL − 正しい形の後の NLL\n帯：テンプレートに関する 95% 区間",
+        "After a layer, the wrong side is given what the right side has at one position. "
+        "Margin: NLL after the wrong form − after the right one. Band: 95% interval over templates",
+        "ある層の後、1 つの位置で誤りの側に正しい側の値を与える。"
+        "差：誤った形の後の NLL − 正しい形の後の NLL。帯：テンプレートに関する 95% 区間",
     ),
     "kept_layers": Bilingual("Layers that run (the model has {n})", "動く層の数（元は {n} 層）"),
     "parameters": Bilingual("Parameters on the path (millions)", "パスのパラメータ数（百万）"),
-    "time_ratio": Bilingual("Time per token, as a part of the intact model's", "1 トークンの処理時間（元のモデルとの比）"),
+    "time_ratio": Bilingual("Time per token (intact model: 1)", "1 トークンの処理時間（元のモデルとの比）"),
     "held_out_delta": Bilingual("ΔNLL, held-out texts\n(nats per token)", "評価用テキストの ΔNLL\n（nat／トークン）"),
     "way:search": Bilingual("search", "探索"),
     "way:one-shot": Bilingual("one-shot", "一括（one-shot）"),
@@ -246,7 +261,7 @@ _LABELS: dict[str, Bilingual] = {
     ),
     "share_without": Bilingual("Share of draws without it", "その層を含まない組の割合"),
     "note:order_dots": Bilingual(
-        "Dot: the first draw's path does without it; above: its moves", "点：最初の組のパスが含まない；上：その手順"
+        "Marked: the first draw's path does without it; above: its moves", "印：最初の組のパスが含まない；上：その手順"
     ),
     "note:order_halves": Bilingual("Left half: attention; right half: MLP", "左半分：アテンション；右半分：MLP"),
     "other_path": Bilingual("another path", "別のパス"),
@@ -331,6 +346,28 @@ def in_lines(parts: Sequence[str], separator: str = " · ") -> list[str]:
             lines[-1] = joined
         else:
             lines.append(part)
+    return lines
+
+
+def wrapped(text: str, room: int) -> list[str]:
+    """A text in lines of so many letters, those of Japanese counted twice.
+
+    Examples:
+        >>> wrapped("Dot: significant. Hatched: not tested", 20)
+        ['Dot: significant.', 'Hatched: not tested']
+        >>> wrapped("点：有意（q < 0.05）。", 12)
+        ['点：有意（q', '< 0.05）。']
+    """
+    lines = []
+    for given in text.splitlines():
+        line = ""
+        for piece in re.findall(r"[\u3000-\u9fff\uff00-\uffef]|\s*[^\s\u3000-\u9fff\uff00-\uffef]+|\s+", given):
+            if line and width_of(line + piece) > room and piece not in _NOT_FIRST:
+                lines.append(line)
+                line = piece.lstrip()
+            else:
+                line += piece
+        lines.append(line)
     return lines
 
 

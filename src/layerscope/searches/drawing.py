@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from layerscope.bilingual import Language
 from layerscope.figures.labels import in_lines, label
-from layerscope.figures.style import figure_style
+from layerscope.figures.style import Width, figure_style
 from layerscope.searches.analysis.order import FirstDraw, first_draw
 from layerscope.searches.figures.frontier import cost_figure, frontier_figure
 from layerscope.searches.figures.order import order_figure
@@ -18,7 +18,7 @@ from layerscope.searches.finished import FinishedSearch
 from layerscope.stats.ratio import FEW_DOCUMENTS
 
 Draw = Callable[..., dict[str, Figure]]
-"""Takes ``language`` and gives figures by name."""
+"""Takes ``language`` and ``width`` and gives figures by name."""
 
 
 def of_frontier(run: FinishedSearch) -> Draw:
@@ -33,10 +33,16 @@ DRAWN: dict[str, Callable[[FinishedSearch], Draw | None]] = {"frontier": of_fron
 
 
 def _figures(
-    run: FinishedSearch, frontier: pd.DataFrame, left_out: pd.DataFrame, first: FirstDraw, *, language: Language
+    run: FinishedSearch,
+    frontier: pd.DataFrame,
+    left_out: pd.DataFrame,
+    first: FirstDraw,
+    *,
+    language: Language,
+    width: Width | None = None,
 ) -> dict[str, Figure]:
     caption = _caption(run, language)
-    with figure_style(language):
+    with figure_style(language, width):
         found = {
             "frontier": frontier_figure(frontier, caption, language),
             "frontier_cost": cost_figure(frontier, caption, language),

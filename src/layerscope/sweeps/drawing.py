@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from layerscope.bilingual import Language
 from layerscope.figures.files import FORMATS, Format, own_language, write_figures
+from layerscope.figures.style import Width
 from layerscope.sweeps.compare import Comparison
 from layerscope.sweeps.figures.comparison import comparison_figures
 from layerscope.sweeps.figures.layers import layer_families, sweep_figures
@@ -21,7 +22,7 @@ from layerscope.sweeps.preference import JSON as PREFERENCE_JSON
 from layerscope.sweeps.tables import POS, PREDICTION_DEPTH, PROXIES, TRANSITIONS
 
 Draw = Callable[..., dict[str, Figure]]
-"""Takes ``language`` and gives figures by name."""
+"""Takes ``language`` and ``width`` and gives figures by name."""
 
 
 def by_layer(run: FinishedRun) -> Draw:
@@ -64,7 +65,11 @@ DRAWN: dict[str, Callable[[FinishedRun], Draw | None]] = {
 
 
 def draw_comparison(
-    comparison: Comparison, languages: Sequence[Language] | None = None, formats: Sequence[Format] = FORMATS
+    comparison: Comparison,
+    languages: Sequence[Language] | None = None,
+    formats: Sequence[Format] = FORMATS,
+    *,
+    width: Width | None = None,
 ) -> list[Path]:
     """Draw a comparison's figures into its folder.
 
@@ -72,12 +77,13 @@ def draw_comparison(
         comparison: from ``compare_runs`` or ``compare_summaries``.
         languages: of their words; the locale's if None, or English.
         formats: of the files.
+        width: of each figure; if None, one column for lines, two for panels.
 
     Returns:
         The files written.
     """
     written: list[Path] = []
     for language in (own_language(),) if languages is None else languages:
-        figures = comparison_figures(comparison.curves, comparison.view, comparison.scored, language=language)
+        figures = comparison_figures(comparison.curves, comparison.view, comparison.scored, language=language, width=width)
         written += write_figures(comparison.folder, figures, language, formats)
     return written

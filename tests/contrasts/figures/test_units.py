@@ -39,7 +39,8 @@ from layerscope.contrasts.tables import (
     RANKING,
 )
 from layerscope.figures.labels import group_label, position_label
-from layerscope.figures.style import BLUE, VERMILLION, figure_style
+from layerscope.figures.palette import BLUE, VERMILLION
+from layerscope.figures.style import COLUMNS_CM, figure_style
 from layerscope.results.schema import Table
 from tests.drawn import in_each_language
 
@@ -173,7 +174,7 @@ def check_nothing_is_cut(figure: Figure, name: str) -> None:
     assert everything.x1 <= page.x1 + 0.01, name
     assert everything.y0 >= page.y0 - 0.01, name
     assert everything.y1 <= page.y1 + 0.01, name
-    assert page.width in (3.5, 7.0), name
+    assert round(2.54 * page.width, 6) in COLUMNS_CM.values(), name
 
 
 def legend_of(axes: Axes) -> list[str]:
@@ -252,7 +253,7 @@ def test_bars_are_the_ranking_with_its_intervals_and_say_what_both_scales_find()
         units[scale] = dict(zip(names, bars, strict=True))
     shared = set(units["percentile"]) & set(units["raw"])
     for name, bar in units["raw"].items():
-        assert to_hex(bar.get_facecolor()).upper() == (VERMILLION if name in shared else BLUE)
+        assert to_hex(bar.get_facecolor()) == (VERMILLION if name in shared else BLUE)
     assert [line.get_xdata()[0] for line in figure.axes[0].get_lines() if line.get_linestyle() == "--"] == [0.5]
     assert figure.legends[0].get_texts()[-1].get_text().endswith(f"lists of 20: {len(shared)}")
 

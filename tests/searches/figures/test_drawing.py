@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from layerscope.draw import draw_figures
 from layerscope.errors import RunError
 from layerscope.figures.labels import label
-from layerscope.figures.style import BLUE, GREY, VERMILLION
+from layerscope.figures.palette import BLUE, GREY, VERMILLION
 from layerscope.searches.drawing import of_frontier
 from layerscope.searches.finished import FinishedSearch
 from tests.made_up_searches import made_up_search

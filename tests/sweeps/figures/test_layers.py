@@ -66,30 +66,38 @@ def test_no_glyph_is_missing_and_no_text_is_clipped(figures: dict[str, Figure]) 
         assert everything.y0 >= -0.01, name
         assert everything.x1 <= width + 0.01, name
         assert everything.y1 <= height + 0.01, name
-        assert width == 3.5
+        assert width == pytest.approx(8.5 / 2.54)
 
 
 def test_lines_show_the_tables_numbers(figures: dict[str, Figure]) -> None:
     (axes,) = figures["removal_en"].axes
     assert axes.get_yscale() == "log"
-    intact, removal = axes.get_lines()
-    assert intact.get_ydata()[0] == 20.0
+    removal, *_ = axes.get_lines()
     table = layers()
     expected = table[table["family"] == "removal"]
-    np.testing.assert_allclose(removal.get_ydata(), expected["ppl"])
+    np.testing.assert_allclose(removal.get_ydata(), expected["delta_nll_nats"])
     np.testing.assert_allclose(removal.get_xdata(), expected["span_first"])
     (band,) = axes.collections
     heights = band.get_paths()[0].vertices[:, 1]
-    assert heights.max() == pytest.approx(20 * np.exp(8.0 * 1.2))
+    assert heights.max() == pytest.approx(8.0 * 1.2)
     texts = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert texts == ["intact (20.0)", "removal", "95% interval"]
+    assert texts == ["removal", "95% interval"]
+    assert "intact perplexity 20" in axes.get_figure().get_suptitle()
 
 
 def test_japanese_figures_are_in_japanese(figures: dict[str, Figure]) -> None:
     (axes,) = figures["exchange_ja"].axes
-    assert axes.get_ylabel() == "パープレキシティ（対数）"
+    assert axes.get_ylabel() == "ΔNLL（nat／トークン）\n（対数目盛）"
     assert "交換" in axes.get_xlabel()
-    assert axes.get_title() == "smollm2-135m · wiki-text-2 · 12,345 トークン\nテキスト 40 本のみ"
+    caption = figures["exchange_ja"].get_suptitle()
+    assert caption == "smollm2-135m · wiki-text-2 · 12,345 トークン\nテキスト 40 本のみ · 元のパープレキシティ 20"
+
+
+def test_peaks_have_the_number_of_their_layer() -> None:
+    table = layers(20)
+    table.loc[table["variant"] == "removal-11", "delta_nll_nats"] = 1.77
+    figure = in_each_language(sweep_figures, table, PROXIES, model="m", dataset="d")["removal_en"]
+    assert {text.get_text() for text in figure.axes[0].texts} == {"0", "11"}
 
 
 def test_a_narrow_range_has_ticks_that_can_be_read() -> None:
@@ -111,7 +119,16 @@ def test_styles_leave_matplotlib_as_it_was() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(20.0, "20"), (0.5, "0.5"), (1500.0, "1500"), (1e5, "$10^{5}$"), (2e4, "$2\\cdot 10^{4}$"), (1e44, "$10^{44}$")],
+    [
+        (20.0, "20"),
+        (0.5, "0.5"),
+        (1500.0, "1500"),
+        (1e5, "$10^{5}$"),
+        (2e4, "$2\\cdot 10^{4}$"),
+        (1e44, "$10^{44}$"),
+        (1e-3, "0.001"),
+        (2e-6, "$2\\cdot 10^{-6}$"),
+    ],
 )
 def test_numbers_on_ticks(value: float, text: str) -> None:
     assert plain_number(value) == text
@@ -138,5 +155,5 @@ def test_of_many_variants_a_figure_shows_those_that_hurt_most_and_least_and_says
     shown = [tick.get_text() for tick in axes.get_yticklabels()]
     assert len(shown) == 60
     assert (shown[0], shown[-1]) == ("path 499", "0-2,(3|4|5.mlp)")
-    assert axes.get_title().endswith("60 / 502")
+    assert figure.get_suptitle().endswith("60 / 502")
     assert figure.get_size_inches()[1] < 16

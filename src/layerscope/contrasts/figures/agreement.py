@@ -19,7 +19,19 @@ from matplotlib.patches import Rectangle
 
 from layerscope.bilingual import Language
 from layerscope.figures.labels import group_label, label, position_label
-from layerscope.figures.style import BLUE, COLOURS, GREY, MARKERS, PAGE_INCHES, PURPLE, VERMILLION, layer_axis, new_figure
+from layerscope.figures.lines import draw_band, draw_line
+from layerscope.figures.marks import SIGNIFICANT, hatch
+from layerscope.figures.palette import BLUE, COLOURS, DIVERGING, GREY, MARKERS, PURPLE, SEQUENTIAL, VERMILLION
+from layerscope.figures.style import (
+    SMALL,
+    caption_above,
+    is_wide,
+    layer_axis,
+    legend_above,
+    new_figure,
+    note_below,
+    page_width,
+)
 
 LOOKS = {
     "all": ("black", "D"),
@@ -33,12 +45,11 @@ LOOKS = {
 """Colour and marker of a set of pairs, the same in every figure."""
 ROLES = ("meaning", "grammar", "control")
 """Of the groups that are compared, in the order in which they stand."""
-_SIGNIFICANT = 0.05
 _MOST_POSITIONS = 6
-_MATRIX_HEIGHT = 3.6
-"""At which cells of two matrices on a page are about square."""
-_MOST_NUMBERS = 16
-"""Groups beyond which a cell is too small for a number."""
+_BESIDE_INCHES = 1.7
+"""Of a matrix: names and the scale."""
+_CELL_INCHES = 0.155
+"""At which a cell holds a number."""
 
 
 @dataclass(frozen=True)
@@ -74,36 +85,48 @@ def agreement_of_groups(
     role_of = [roles[name] for name in names]
     value, excess, q_value = (_matrix(rows, names, column) for column in ("value", "excess", "q_value"))
     np.fill_diagonal(excess, np.nan)
-    figure = Figure(figsize=(PAGE_INCHES, _MATRIX_HEIGHT))
-    left, right = figure.subplots(1, 2)
+    width = page_width(needs_two=True)
+    beside = is_wide(width)
+    across = (width / (1 + beside)) - _BESIDE_INCHES
+    figure = Figure(figsize=(width, (across + 1.7) if beside else 2 * across + 3.2))
+    left, right = figure.subplots(1, 2) if beside else figure.subplots(2, 1)
     measure = label(f"measure:{place.measure}", language)
     highest = _largest(value)
     shown = Normalize(min(0.0, float(np.nanmin(value, initial=0.0))), highest)
-    image = _matrix_map(left, value, "Blues", shown)
+    image = _matrix_map(left, value, SEQUENTIAL, shown)
     figure.colorbar(image, ax=left, pad=0.02, fraction=0.05).set_label(measure)
-    if len(names) <= _MOST_NUMBERS:
+    if across / len(names) >= _CELL_INCHES:
         for (row, column), number in np.ndenumerate(value):
             if np.isfinite(number):
                 colour = "white" if shown(number) > 0.6 else "black"
-                left.text(column, row, _two_digits(number), fontsize=4.5, ha="center", va="center", color=colour)
+                left.text(column, row, _two_digits(number), fontsize=SMALL, ha="center", va="center", color=colour)
     for at in range(len(names)):
         left.add_patch(Rectangle((at - 0.5, at - 0.5), 1, 1, fill=False, edgecolor="black", linewidth=1.0, zorder=3))
-    image = _matrix_map(right, excess, "RdBu_r", CenteredNorm(0.0, _largest(np.abs(excess))))
+    image = _matrix_map(right, excess, DIVERGING, CenteredNorm(0.0, _largest(np.abs(excess))))
     figure.colorbar(image, ax=right, pad=0.02, fraction=0.05).set_label(label("excess", language))
-    marked = np.argwhere((q_value < _SIGNIFICANT) & np.isfinite(excess))
+    marked = np.argwhere((q_value < SIGNIFICANT) & np.isfinite(excess))
     right.scatter(marked[:, 1], marked[:, 0], s=3, color="black", linewidths=0)
+    is_untested = np.isfinite(excess) & ~np.isfinite(q_value)
+    if np.isfinite(q_value).any():
+        hatch(right, np.argwhere(is_untested))
     for axes in (left, right):
         _group_axes(axes, names, role_of, language)
     handles = [
         Line2D([], [], color=LOOKS[role][0], marker="s", linestyle="", label=label(f"set:{role}", language))
         for role in dict.fromkeys(role_of)
     ]
-    left.legend(handles=handles, loc="upper right", bbox_to_anchor=(0.0, -0.02), fontsize=5.5, handletextpad=0.0)
-    right.set_yticks([])
-    figure.suptitle(caption, fontsize=7, color=GREY)
-    beside = rows["placebo"].dropna()
-    placebo = f"{beside.mean():.2f}" if len(beside) else "–"
-    figure.supxlabel(label("note:consistency", language).format(placebo=placebo), fontsize=6, color=GREY)
+    if len(handles) > 1:
+        legend_above(left, handles=handles)
+    if beside:
+        right.set_yticks([])
+    else:
+        left.set_xticks([])
+    caption_above(figure, caption)
+    placebos = rows["placebo"].dropna()
+    placebo = f"{placebos.mean():.2f}" if len(placebos) else "–"
+    notes = [label("note:consistency", language).format(placebo=placebo)]
+    notes += [label("note:hatched", language)] if is_untested.any() and np.isfinite(q_value).any() else []
+    note_below(figure, *notes)
     return figure
 
 
@@ -136,10 +159,10 @@ def agreement_by_layer(layer_agreement: pd.DataFrame, place: Place, caption: str
         axes.axhline(0, color="black", linestyle="--", linewidth=0.9)
         axes.set_ylabel(label("profile:positions", language).format(measure=measure, excess=label("excess", language)))
         layer_axis(axes, label("layer", language) if axes is below else "")
-        legend_above(axes, n_columns=3)
-    figure.suptitle(caption, fontsize=7, color=GREY)
+        legend_above(axes)
+    caption_above(figure, caption)
     note = label("note:bands", language).format(position=position_label(place.position, language))
-    figure.supxlabel(note, fontsize=6, color=GREY)
+    note_below(figure, note)
     return figure
 
 
@@ -150,32 +173,24 @@ def share_by_layer(layer_specificity: pd.DataFrame, place: Place, caption: str, 
     sets = [members for members in ("all", "meaning", "grammar") if (rows["set"] == members).any()]
     for members in sets:
         some = rows[rows["set"] == members].sort_values("layer")
-        colour, marker = LOOKS[members]
         p_value = some["distance_p"].iloc[0]
         p = "p –" if pd.isna(p_value) else f"p = {p_value:.2g}"
         distance = label("distance", language).format(d=f"{some['distance'].iloc[0]:.2f}", p=p)
         name = f"{label(f'set:{members}', language)} ({distance})"
-        axes.plot(some["layer"], some["share"], color=colour, marker=marker, label=name)
+        draw_line(axes, some["layer"], some["share"], LOOKS[members], label=name)
     first = rows[rows["set"] == sets[0]].sort_values("layer")
     layers, placebo, low, high = (first[name].to_numpy(dtype=float) for name in ("layer", "placebo", "low", "high"))
-    axes.fill_between(layers, placebo + low, placebo + high, color=LOOKS[sets[0]][0], alpha=0.15, linewidth=0)
+    draw_band(axes, layers, placebo + low, placebo + high, LOOKS[sets[0]])
     axes.set_ylim(bottom=0.0)
-    colour, marker = LOOKS["placebo"]
-    axes.plot(layers, placebo, color=colour, marker=marker, linestyle="--", label=label("set:placebo", language))
+    draw_line(axes, layers, placebo, LOOKS["placebo"], label=label("set:placebo", language))
     n_layers = len(layers)
     axes.axhline(1 / n_layers, color="black", linestyle=":", linewidth=0.9, label=label("uniform", language))
     axes.set_ylabel(label("share", language))
     layer_axis(axes, label("layer", language))
-    figure.suptitle(caption, fontsize=7, color=GREY)
-    figure.supxlabel(label("note:shares", language), fontsize=6, color=GREY)
-    legend_above(axes, n_columns=1)
+    caption_above(figure, caption)
+    note_below(figure, label("note:shares", language))
+    legend_above(axes)
     return figure
-
-
-def legend_above(axes: Axes, *, n_columns: int) -> None:
-    """A legend that covers no line; none without lines."""
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=n_columns, fontsize=6)
 
 
 def line_with_band(
@@ -188,14 +203,14 @@ def line_with_band(
     has_band: bool = True,
 ) -> None:
     """A line with its 95 % interval; an interval that is missing is not drawn."""
-    colour, marker = look
+    colour, _ = look
     rows = rows.sort_values(columns[0])
     x, y, low, high = (rows[column].to_numpy(dtype=float) for column in (*columns, "low", "high"))
     if has_band and np.isfinite(low).any():
-        axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
+        draw_band(axes, x, low, high, look)
         if len(x) == 1:  # a band without width
             axes.vlines(x, low, high, color=colour)
-    axes.plot(x, y, color=colour, marker=marker, label=name)
+    draw_line(axes, x, y, look, label=name)
 
 
 def _in_order(rows: pd.DataFrame, roles: Mapping[str, str]) -> list[str]:
@@ -225,8 +240,8 @@ def _matrix_map(axes: Axes, values: np.ndarray, colours: str | Colormap, norm: N
 def _group_axes(axes: Axes, names: Sequence[str], roles: Sequence[str], language: Language) -> None:
     """Names in the colour of their role, lines between roles."""
     shown = [group_label(name, language) for name in names]
-    axes.set_xticks(range(len(names)), shown, rotation=90, fontsize=6)
-    axes.set_yticks(range(len(names)), shown, fontsize=6)
+    axes.set_xticks(range(len(names)), shown, rotation=90, fontsize=SMALL)
+    axes.set_yticks(range(len(names)), shown, fontsize=SMALL)
     for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
         for tick, role in zip(ticks, roles, strict=True):
             tick.set_color(LOOKS[role][0])

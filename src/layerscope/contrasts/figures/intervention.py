@@ -15,7 +15,8 @@ from matplotlib.ticker import MaxNLocator
 from layerscope.bilingual import Language
 from layerscope.contrasts.figures.units import caption_of
 from layerscope.figures.labels import label
-from layerscope.figures.style import GREY, HALF_PAGE_INCHES, VERMILLION, figure_style
+from layerscope.figures.palette import GREY, VERMILLION
+from layerscope.figures.style import TEXT, Width, caption_above, figure_style, page_width
 from layerscope.stats.permutation import permutation_p
 
 OUTCOMES: dict[str, tuple[Literal["greater", "less", "two-sided"], str]] = {
@@ -37,6 +38,7 @@ def intervention_figures(
     language: Language,
     intact_accuracy: float | None = None,
     with_p: bool = True,
+    width: Width | None = None,
 ) -> dict[str, Figure]:
     """The figure, by its name; none for an empty table.
 
@@ -47,10 +49,11 @@ def intervention_figures(
         language: of all words.
         intact_accuracy: share of pairs whose right side the intact model finds likelier.
         with_p: whether the random sets are like the stable one, so that a place among them is a p-value.
+        width: of the figure; one column if None.
     """
     if not len(intervention):
         return {}
-    with figure_style(language):
+    with figure_style(language, width):
         caption = caption_of(model, pairs)
         return {"intervention": stable_among_random(intervention, caption, language, intact_accuracy, with_p=with_p)}
 
@@ -61,7 +64,7 @@ def stable_among_random(
     """A histogram of random sets with the stable one as a line; an outcome a row, a replacement a column."""
     outcomes = [name for name in OUTCOMES if (intervention["outcome"] == name).any()]
     replacements = list(dict.fromkeys(intervention["replacement"]))
-    figure = Figure(figsize=(HALF_PAGE_INCHES, 0.8 + 1.35 * len(outcomes)))
+    figure = Figure(figsize=(page_width(), 0.8 + 1.4 * len(outcomes)))
     panels = figure.subplots(len(outcomes), len(replacements), squeeze=False, sharex="row", sharey="row")
     for row, outcome in enumerate(outcomes):
         limits = _limits(intervention.loc[intervention["outcome"] == outcome, "value"])
@@ -74,14 +77,14 @@ def stable_among_random(
         if outcome == "accuracy" and intact_accuracy is not None:
             name = f"{name}\n({label('intact_accuracy', language).format(value=f'{intact_accuracy:.2f}')})"
         for axes in panels[row]:
-            axes.set_xlabel(name, fontsize=6)
-        panels[row][0].set_ylabel(label("n_sets", language), fontsize=7)
+            axes.set_xlabel(name, fontsize=TEXT)
+        panels[row][0].set_ylabel(label("n_sets", language), fontsize=TEXT)
     handles = [
         Patch(facecolor=GREY, alpha=0.5, label=label("random_sets", language)),
         Line2D([], [], color=VERMILLION, linewidth=1.6, label=label("stable_set", language)),
         Line2D([], [], color="black", linestyle=":", linewidth=0.8, label=label("no_change", language)),
     ]
-    figure.suptitle(caption, fontsize=7, color=GREY)
+    caption_above(figure, caption)
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return figure
 
@@ -100,7 +103,6 @@ def _panel(axes: Axes, rows: pd.DataFrame, outcome: str, limits: tuple[float, fl
     axes.xaxis.set_major_locator(MaxNLocator(nbins=3))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
     axes.grid(visible=False, axis="x")
-    axes.tick_params(labelsize=6)
     alternative, written = OUTCOMES[outcome]
     is_placed = with_p and len(random) > 0 and len(stable) > 0
     p_value = float(permutation_p(float(stable[0]), random, alternative=alternative)) if is_placed else np.nan

@@ -7,16 +7,28 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from layerscope.bilingual import Language
-from layerscope.contrasts.figures.agreement import legend_above, line_with_band
+from layerscope.contrasts.figures.agreement import line_with_band
 from layerscope.contrasts.figures.units import caption_of
 from layerscope.figures.labels import label, position_label
-from layerscope.figures.style import COLOURS, GREY, MARKERS, figure_style, layer_axis, new_figure
+from layerscope.figures.palette import COLOURS, MARKERS
+from layerscope.figures.style import (
+    Width,
+    caption_above,
+    figure_style,
+    layer_axis,
+    legend_above,
+    new_figure,
+    note_below,
+    zero_line,
+)
 
 ALL, CARRIED = "all", "carried"
 """Rows of the table that are drawn."""
 
 
-def restoring_figures(restoring: pd.DataFrame, *, model: str, pairs: str, language: Language) -> dict[str, Figure]:
+def restoring_figures(
+    restoring: pd.DataFrame, *, model: str, pairs: str, language: Language, width: Width | None = None
+) -> dict[str, Figure]:
     """The figure, by its name; none for an empty table.
 
     Args:
@@ -24,10 +36,11 @@ def restoring_figures(restoring: pd.DataFrame, *, model: str, pairs: str, langua
         model: its name, for the line above the figure.
         pairs: name of the pairs, for the same line.
         language: of all words.
+        width: of the figure; one column if None.
     """
     if not len(restoring):
         return {}
-    with figure_style(language):
+    with figure_style(language, width):
         return {"restoring": restored_by_layer(restoring, caption_of(model, pairs), language)}
 
 
@@ -41,15 +54,15 @@ def restored_by_layer(restoring: pd.DataFrame, caption: str, language: Language)
             rows = some[some["position"] == position]
             if rows["share"].notna().any():
                 line_with_band(axes, _as_shares(rows), ("layer", "share"), (colour, marker), position_label(position, language))
-        axes.axhline(0, color="black", linestyle="--", linewidth=0.9)
+        zero_line(axes)
     above.axhline(1, color="black", linestyle=":", linewidth=0.9)
     above.set_ylabel(label("restored", language))
     below.set_ylabel(label("carried", language))
     layer_axis(above, "")
     layer_axis(below, label("layer", language))
-    legend_above(above, n_columns=3)
-    figure.suptitle(caption, fontsize=7, color=GREY)
-    figure.supxlabel(label("note:restoring", language), fontsize=6, color=GREY)
+    legend_above(above)
+    caption_above(figure, caption)
+    note_below(figure, label("note:restoring", language))
     return figure
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
-from matplotlib.colors import CenteredNorm, LogNorm, Normalize
+from matplotlib.colors import CenteredNorm, Colormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
@@ -23,7 +23,19 @@ from layerscope.bilingual import Language
 from layerscope.contrasts.figures.agreement import LOOKS, ROLES, Place, agreement_by_layer, agreement_of_groups, share_by_layer
 from layerscope.contrasts.figures.movement import contraction_by_layer, divergence_by_distance
 from layerscope.figures.labels import label, position_label
-from layerscope.figures.style import BLUE, GREY, PAGE_INCHES, VERMILLION, figure_style, log_axis, new_figure
+from layerscope.figures.palette import BLUE, DIVERGING, SEQUENTIAL, VERMILLION
+from layerscope.figures.style import (
+    SMALL,
+    Width,
+    caption_above,
+    figure_style,
+    is_wide,
+    legend_above,
+    log_axis,
+    new_figure,
+    note_below,
+    page_width,
+)
 from layerscope.stats.rank_agreement import spearman_matrix
 
 PRIMARY, RAW = "percentile", "raw"
@@ -38,7 +50,7 @@ _MOST_ROWS = 50
 _MOST_BARS = 20
 _MOST_POINTS, _EXTREMES = 4000, 200
 _SEED = 0
-_LONGEST_LINE = 60
+_LONGEST_LINE = 54
 _LOG_FROM = 30
 
 
@@ -60,6 +72,7 @@ def stability_figures(
     k: int,
     language: Language,
     measure: str = "jaccard",
+    width: Width | None = None,
 ) -> dict[str, Figure]:
     """Every figure that the tables give material for, by name.
 
@@ -80,9 +93,10 @@ def stability_figures(
         k: units, or dimensions of a layer, that count as those that change least.
         language: of all words.
         measure: of agreement, the one that is drawn.
+        width: of each; if None, one column, or two for matrices and lists beside each other.
     """
     place = Place(site, position, PRIMARY, measure)
-    with figure_style(language):
+    with figure_style(language, width):
         line = caption_of(model, pairs)
         here = f"{line}\n{label(f'site:{site}', language)} · {position_label(position, language)}"
         with_k = f"{here} · k = {k}"
@@ -124,16 +138,16 @@ def units_map(
     positive = raw_binned[raw_binned > 0]
     smallest, largest = (float(positive.min()), float(positive.max())) if len(positive) else (1.0, 1.0)
     for axes, values, colours, norm, scale in (
-        (panels[0], binned, "RdBu_r", CenteredNorm(LIKE_OTHERS, farthest), PRIMARY),
-        (panels[1], np.maximum(raw_binned, smallest), "viridis", LogNorm(smallest, 1.01 * largest), RAW),
+        (panels[0], binned, DIVERGING, CenteredNorm(LIKE_OTHERS, farthest), PRIMARY),
+        (panels[1], np.maximum(raw_binned, smallest), SEQUENTIAL, LogNorm(smallest, 1.01 * largest), RAW),
     ):
         _units_panel(figure, axes, values, (colours, norm), n_dims=n_dims, width=width)
         axes.set_ylabel(label("layer", language))
         figure.axes[-1].set_ylabel(label(f"scale:{scale}", language))
     panels[1].set_xlabel(label("dimension", language))
-    figure.suptitle(caption, fontsize=7, color=GREY)
+    caption_above(figure, caption)
     if width > 1:
-        figure.supxlabel(label("note:smallest", language).format(n=width), fontsize=6, color=GREY)
+        note_below(figure, label("note:smallest", language).format(n=width))
     return figure
 
 
@@ -143,7 +157,7 @@ def smallest_of_neighbours(values: Float[np.ndarray, "layer dim"], width: int) -
 
 
 def _units_panel(
-    figure: Figure, axes: Axes, values: np.ndarray, colours: tuple[str, Normalize], *, n_dims: int, width: int
+    figure: Figure, axes: Axes, values: np.ndarray, colours: tuple[Colormap, Normalize], *, n_dims: int, width: int
 ) -> None:
     n_layers, n_columns = values.shape
     extent = (-0.5, n_columns * width - 0.5, -0.5, n_layers - 0.5)
@@ -152,7 +166,6 @@ def _units_panel(
     )
     axes.set_xlim(-0.5, n_dims - 0.5)
     axes.grid(visible=False)
-    axes.set_facecolor("#eeeeee")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7))
     axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=7, min_n_ticks=1))
     bar = figure.colorbar(image, ax=axes, pad=0.02, fraction=0.05)
@@ -167,8 +180,10 @@ def stillest_units(ranking: pd.DataFrame, place: Place, caption: str, language: 
     units = {scale: {*zip(rows["layer"], rows["dim"], strict=True)} for scale, rows in top.groupby("scale", observed=True)}
     shared = set.intersection(*(units[scale] for scale in scales)) if len(scales) > 1 else set()
     n_bars = int(top["scale"].value_counts().max())
-    figure = Figure(figsize=(PAGE_INCHES, 1.4 + 0.15 * max(n_bars, 4)))
-    panels = figure.subplots(1, len(scales), squeeze=False)[0]
+    width = page_width(needs_two=True)
+    rows_of_panels = 1 if is_wide(width) else len(scales)
+    figure = Figure(figsize=(width, 0.8 + rows_of_panels * (0.6 + 0.15 * max(n_bars, 4))))
+    panels = figure.subplots(rows_of_panels, len(scales) // rows_of_panels, squeeze=False).ravel()
     for axes, scale in zip(panels, scales, strict=True):
         rows = top[top["scale"] == scale].sort_values("rank")
         _unit_bars(axes, rows, shared)
@@ -182,8 +197,8 @@ def stillest_units(ranking: pd.DataFrame, place: Place, caption: str, language: 
         Patch(facecolor=BLUE, label=label("on_one", language)),
         Patch(facecolor=VERMILLION, label=label("on_both", language).format(n=n_bars, shared=len(shared))),
     ]
-    figure.suptitle(caption, fontsize=7, color=GREY)
-    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    caption_above(figure, caption)
+    figure.legend(handles=handles, loc="outside lower center", ncols=3 if is_wide(width) else 1)
     return figure
 
 
@@ -203,7 +218,7 @@ def _unit_bars(axes: Axes, rows: pd.DataFrame, shared: set[tuple[int, int]]) -> 
         xerr=errors if has_interval else None,
         error_kw={"elinewidth": 0.8, "capsize": 1.5, "ecolor": "black"},
     )
-    axes.set_yticks(places, [f"L{layer} · d{dim}" for layer, dim in units], fontsize=6)
+    axes.set_yticks(places, [f"L{layer} · d{dim}" for layer, dim in units], fontsize=SMALL)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
     if score.min() > 0 and score.max() / score.min() > _LOG_FROM:
@@ -241,12 +256,13 @@ def difference_against_spread(
     if max(sizes):
         log_axis(axes, "x")
         log_axis(axes, "y")
-    axes.set_xlabel(label("spread", language))
-    axes.set_ylabel(label("scale:raw", language))
-    axes.legend(loc="best")
-    figure.suptitle(caption, fontsize=7, color=GREY)
+    scale = [label("log_scale", language)] if max(sizes) else []
+    axes.set_xlabel("\n".join([label("spread", language), *scale]))
+    axes.set_ylabel("\n".join([label("scale:raw", language), *scale]))
+    legend_above(axes)
+    caption_above(figure, caption)
     note = label("note:sample" if max(sizes) < spread.size else "note:all", language)
-    figure.supxlabel(note.format(shown=f"{max(sizes):,}", all=f"{spread.size:,}"), fontsize=6, color=GREY)
+    note_below(figure, note.format(shown=f"{max(sizes):,}", all=f"{spread.size:,}"))
     return figure
 
 

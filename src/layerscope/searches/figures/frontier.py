@@ -10,10 +10,12 @@ from matplotlib.ticker import MaxNLocator
 
 from layerscope.bilingual import Language
 from layerscope.figures.labels import label
-from layerscope.figures.style import BLUE, GREY, VERMILLION, new_figure, signed_log_axis
+from layerscope.figures.lines import draw_band
+from layerscope.figures.palette import BLUE, DASHES, GREY, VERMILLION
+from layerscope.figures.style import caption_above, effect_axis, legend_above, new_figure, note_below, zero_line
 
-_WAYS = {"one-shot": (VERMILLION, "s", "--"), "search": (BLUE, "o", "-")}
-"""Colour, marker and dashes; the search is drawn over the others."""
+_WAYS = {"one-shot": (VERMILLION, "s"), "search": (BLUE, "o")}
+"""Colour and marker; the search is drawn over the others."""
 _DELTA, _LOW, _HIGH = "delta_nll_nats", "delta_nll_low_nats", "delta_nll_high_nats"
 _ROOM = 0.04
 """Of an axis, left free at either end."""
@@ -32,11 +34,12 @@ def frontier_figure(frontier: pd.DataFrame, caption: str, language: Language) ->
     for way in _WAYS:
         _draw_draws(axes, frontier, way, "layers", language)
         best = _outward(frontier, way)
-        axes.fill_between(best["layers"], best[_LOW], best[_HIGH], color=_WAYS[way][0], alpha=0.2, linewidth=0)
+        draw_band(axes, best["layers"], best[_LOW], best[_HIGH], _WAYS[way])
     _finish(axes, frontier, "layers", language)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
     axes.set_xlabel(label("kept_layers", language).format(n=f"{frontier['layers'].iloc[0]:g}"))
-    _legend(axes, caption, language)
+    _legend(axes, language)
+    caption_above(figure, caption)
     _note(figure, frontier, "note:frontier_bands", language)
     return figure
 
@@ -64,7 +67,8 @@ def cost_figure(frontier: pd.DataFrame, caption: str, language: Language) -> Fig
             )
         _finish(axes, placed, x, language)
         axes.set_xlabel(label(name, language))
-    _legend(above, caption, language)
+    _legend(above, language)
+    caption_above(figure, caption)
     _note(figure, frontier, "note:frontier_bars", language)
     return figure
 
@@ -79,7 +83,8 @@ def _outward(frontier: pd.DataFrame, way: str, draw: int | None = None) -> pd.Da
 
 
 def _draw_draws(axes: Axes, frontier: pd.DataFrame, way: str, x: str, language: Language) -> None:
-    colour, marker, dashes = _WAYS[way]
+    colour, marker = _WAYS[way]
+    dashes = DASHES[marker]
     draws = sorted(set(frontier.loc[frontier["way"] == way, "draw"]))
     for draw in draws if len(draws) > 1 else ():
         rows = _outward(frontier, way, draw)
@@ -108,9 +113,10 @@ def _draw_random(axes: Axes, frontier: pd.DataFrame, x: str) -> None:
 
 def _finish(axes: Axes, frontier: pd.DataFrame, x: str, language: Language) -> None:
     """The intact model, the axis away from it, and a scale that shows the search beside random paths."""
-    axes.axhline(0.0, color="black", linestyle="--", linewidth=0.8)
     axes.plot(frontier[x].iloc[:1], [0.0], color="black", marker="o", linestyle="none")
-    signed_log_axis(axes, pd.Series(np.ravel(frontier[[_DELTA, _LOW, _HIGH]].to_numpy(float))).dropna())
+    axes.set_ylabel(label("held_out_delta", language))
+    effect_axis(axes, [0.0, *np.ravel(frontier[[_DELTA, _LOW, _HIGH]].to_numpy(float))], language)
+    zero_line(axes)
     ends = [float(frontier[x].min()), float(frontier[x].max())]
     room = _ROOM * (ends[1] - ends[0]) or 0.5
     shrinks = frontier[x].iloc[0] - ends[0] >= ends[1] - frontier[x].iloc[0]
@@ -118,11 +124,10 @@ def _finish(axes: Axes, frontier: pd.DataFrame, x: str, language: Language) -> N
         axes.set_xlim(*((ends[1] + room, ends[0] - room) if shrinks else (ends[0] - room, ends[1] + room)))
     elif shrinks:
         axes.invert_xaxis()
-    axes.set_ylabel(label("held_out_delta", language))
 
 
-def _legend(axes: Axes, caption: str, language: Language) -> None:
-    """Above the axes, where it hides nothing; the caption stands over it."""
+def _legend(axes: Axes, language: Language) -> None:
+    """Above the axes, where it hides nothing."""
     handles = axes.get_legend_handles_labels()[0][::-1]
     random = [line for line in axes.get_lines() if line.get_marker() == "x" and len(np.asarray(line.get_xdata()))]
     for line in random:
@@ -130,15 +135,11 @@ def _legend(axes: Axes, caption: str, language: Language) -> None:
     intact = next(line for line in axes.get_lines() if line.get_linestyle() == "--" and line.get_color() == "black")
     intact.set_label(label("intact", language))
     handles = [*handles, *random[:1], intact]
-    columns = 3
-    axes.legend(
-        handles=handles, loc="lower center", bbox_to_anchor=(0.45, 1.0), ncol=columns, columnspacing=1.0, handlelength=1.8
-    )
-    axes.set_title(caption, color=GREY, pad=8 + 12 * -(-len(handles) // columns))
+    legend_above(axes, handles=handles)
 
 
 def _note(figure: Figure, frontier: pd.DataFrame, bands: str, language: Language) -> None:
     notes = [label(bands, language)] if np.isfinite(frontier[_LOW]).any() else []
     is_repeated = frontier.loc[frontier["way"] == "search", "draw"].nunique() > 1
     notes += [label("note:best_path", language)] if is_repeated else []
-    figure.supxlabel("\n".join(notes), fontsize=6, color=GREY)
+    note_below(figure, *notes)

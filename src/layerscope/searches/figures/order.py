@@ -12,10 +12,11 @@ from matplotlib.figure import Figure
 
 from layerscope.bilingual import Language
 from layerscope.figures.labels import label
-from layerscope.figures.style import GREY, HALF_PAGE_INCHES, PAGE_INCHES, VERMILLION
+from layerscope.figures.palette import GREY, GRID, SEQUENTIAL, VERMILLION
+from layerscope.figures.style import SMALL, caption_above, note_below, page_width
 
 _HALVES = ("without_attention", "without_mlp")
-_INCHES_A_SIZE = 0.17
+_BESIDE_INCHES, _INCHES_A_SIZE = 1.3, 0.14
 _LONGEST_MOVES = 30
 """Characters above a column."""
 
@@ -35,23 +36,23 @@ def order_figure(
     sizes = sizes_outward(left_out)
     share, dotted = (_halves(rows, sizes) for rows in (left_out, first))
     n_layers = len(share)
-    width = min(max(1.5 + _INCHES_A_SIZE * len(sizes), HALF_PAGE_INCHES), PAGE_INCHES)
-    figure = Figure(figsize=(width, 1.9 + 0.11 * n_layers))
+    width = page_width(needs_two=_BESIDE_INCHES + _INCHES_A_SIZE * len(sizes) > page_width())
+    figure = Figure(figsize=(width, 2.3 + 0.11 * n_layers))
     axes = figure.subplots()
     extent = (-0.5, len(sizes) - 0.5, -0.5, n_layers - 0.5)
     image = axes.imshow(
-        share, aspect="auto", cmap="Blues", vmin=0.0, vmax=1.0, interpolation="nearest", origin="lower", extent=extent
+        share, aspect="auto", cmap=SEQUENTIAL, vmin=0.0, vmax=1.0, interpolation="nearest", origin="lower", extent=extent
     )
     _draw_cells(axes, n_layers, len(sizes), has_halves=not np.array_equal(share[:, ::2], share[:, 1::2]))
     _draw_dots(axes, dotted)
     _name(axes, sizes, n_layers, moves, language)
-    axes.set_title(caption, color=GREY)
+    caption_above(figure, caption)
     if left_out["draws"].max() > 1:
         bar = figure.colorbar(image, ax=axes, pad=0.02, fraction=0.05)
         bar.set_label(label("share_without", language))
     notes = [label("note:order_dots", language), label("note:order_halves", language)]
     has_halves = not np.array_equal(share[:, ::2], share[:, 1::2])
-    figure.supxlabel("\n".join(notes[: 1 + has_halves]), fontsize=6, color=GREY)
+    note_below(figure, *notes[: 1 + has_halves])
     return figure
 
 
@@ -74,17 +75,17 @@ def _halves(left_out: pd.DataFrame, sizes: Sequence[float]) -> Float[np.ndarray,
 
 def _draw_cells(axes: Axes, n_layers: int, n_sizes: int, *, has_halves: bool) -> None:
     axes.grid(visible=False)
-    axes.hlines(np.arange(n_layers - 1) + 0.5, -0.5, n_sizes - 0.5, color="#dddddd", linewidth=0.3)
-    axes.vlines(np.arange(n_sizes - 1) + 0.5, -0.5, n_layers - 0.5, color="#aaaaaa", linewidth=0.5)
+    axes.hlines(np.arange(n_layers - 1) + 0.5, -0.5, n_sizes - 0.5, color=GRID, linewidth=0.3)
+    axes.vlines(np.arange(n_sizes - 1) + 0.5, -0.5, n_layers - 0.5, color=GREY, linewidth=0.5)
     if has_halves:
-        axes.vlines(np.arange(n_sizes), -0.5, n_layers - 0.5, color="#dddddd", linewidth=0.3)
+        axes.vlines(np.arange(n_sizes), -0.5, n_layers - 0.5, color=GRID, linewidth=0.3)
 
 
 def _draw_dots(axes: Axes, first: Float[np.ndarray, "layer half"]) -> None:
     attention, mlp = first[:, ::2] > 0, first[:, 1::2] > 0
     for cells, shift in ((attention & mlp, 0.0), (attention & ~mlp, -0.25), (mlp & ~attention, 0.25)):
         rows, columns = np.nonzero(cells)
-        axes.scatter(columns + shift, rows, s=11, color=VERMILLION, edgecolors="white", linewidths=0.5)
+        axes.scatter(columns + shift, rows, s=9, color=VERMILLION, edgecolors="white", linewidths=0.5, marker="D")
 
 
 def _name(axes: Axes, sizes: Sequence[float], n_layers: int, moves: Mapping[float, str], language: Language) -> None:
@@ -98,5 +99,5 @@ def _name(axes: Axes, sizes: Sequence[float], n_layers: int, moves: Mapping[floa
     above = axes.secondary_xaxis("top")
     there = [moves.get(size, "") for size in sizes]
     shown = [move if len(move) <= _LONGEST_MOVES else f"{move[: _LONGEST_MOVES - 1]}…" for move in there]
-    above.set_xticks(range(len(sizes)), shown, rotation=90, fontsize=6)
+    above.set_xticks(range(len(sizes)), shown, rotation=90, fontsize=SMALL)
     above.tick_params(length=0)

@@ -22,25 +22,31 @@ from matplotlib.patches import Patch
 
 from layerscope.bilingual import Language
 from layerscope.figures.labels import LONGEST_CAPTION, family_axis_label, in_lines, label, tag_label, texts_label, width_of
+from layerscope.figures.lines import band_in_legend, draw_band, draw_line
+from layerscope.figures.names import Named, name_points, peaks_of
+from layerscope.figures.palette import COLOURS, DASHES, GREY, MARKERS
 from layerscope.figures.style import (
-    COLOURS,
-    GREY,
-    HALF_PAGE_INCHES,
-    MARKERS,
-    PAGE_INCHES,
+    LABEL,
+    LETTER_INCHES,
+    TEXT,
+    Width,
+    effect_axis,
     figure_style,
+    is_wide,
     layer_axis,
     log_axis,
     new_figure,
-    signed_log_axis,
+    page_width,
+    zero_line,
 )
 from layerscope.paths.families import DEPTHS
 from layerscope.sweeps.analysis.comparison import OVERALL, Axis, View
 
-_DASHES = ("-", "-.", ":")  # "--" is the intact model's
-_COLUMNS = 4
+_COLUMNS = {True: 4, False: 2}
+"""Panels beside each other, in two columns of a paper and in one."""
+_MOST_PEAKS = 4
 _LONGEST_NAME = 48
-"""Characters that half a page holds beside a line of the legend, those of Japanese counted twice."""
+"""Characters that one column holds beside a line of the legend, those of Japanese counted twice."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,9 @@ class Scored:
     """What differs because the models do: keys of ``labels`` after ``remark:``."""
 
 
-def comparison_figures(curves: pd.DataFrame, view: View, scored: Scored, *, language: Language) -> dict[str, Figure]:
+def comparison_figures(
+    curves: pd.DataFrame, view: View, scored: Scored, *, language: Language, width: Width | None = None
+) -> dict[str, Figure]:
     """Every figure, by name.
 
     Args:
@@ -67,13 +75,14 @@ def comparison_figures(curves: pd.DataFrame, view: View, scored: Scored, *, lang
         view: what was drawn, over what and in which unit.
         scored: what the models were scored on.
         language: of all words.
+        width: of each; if None, one column for lines, two for panels.
     """
     figures: dict[str, Figure] = {}
     for family in dict.fromkeys(curves["family"]):
         rows = curves[curves["family"] == family]
         caption = _caption(family, scored, language)
         name = f"{family.replace(':', '-')}_{view.measure}"
-        with figure_style(language):
+        with figure_style(language, width):
             figures[name] = models_over_layers(rows, view, caption, language)
             if (rows["tag"] != OVERALL).any():
                 figures[f"{name}_tags"] = models_by_tag(rows, view, caption, language)
@@ -84,28 +93,41 @@ def models_over_layers(rows: pd.DataFrame, view: View, caption: str, language: L
     """One line a model with its interval band, over layers or relative depth; dashed lines for the intact models."""
     rows = rows[rows["tag"] == OVERALL]
     handles = _handles(rows, view, language)
-    n_columns, legend_inches = _legend_form(handles, HALF_PAGE_INCHES)
+    n_columns, legend_inches = _legend_form(handles, page_width())
     figure, (axes,) = new_figure(height=2.4 + legend_inches + 0.12 * caption.count("\n"))
     _draw(axes, rows, list(dict.fromkeys(rows["model"])), view.axis)
-    _value_axis([axes], rows, view)
     axes.set_ylabel(_value_label(view, language, per_word=False))
+    _value_axis([axes], rows, view, language)
     _x_axis(axes, rows["family"].iloc[0], view, language)
-    figure.suptitle(caption, fontsize=7, color=GREY)
-    figure.legend(handles=handles, loc="outside lower center", ncols=n_columns, handlelength=2.6)
+    figure.suptitle(caption, fontsize=TEXT, color=GREY)
+    figure.legend(handles=handles, loc="outside lower center", ncols=n_columns)
+    name_points(figure, axes, _peaks(axes, rows, view.axis))
     return figure
 
 
+def _peaks(axes: Axes, rows: pd.DataFrame, axis: Axis) -> list[Named]:
+    """The layers that stand out in each model, under their own numbers where the axis is relative."""
+    named = []
+    for model, look in zip(dict.fromkeys(rows["model"]), _looks(), strict=False):
+        some = rows[rows["model"] == model].replace([np.inf, -np.inf], np.nan)
+        x, y = (some[column].to_numpy(float) for column in (axis, "value"))
+        places = peaks_of(axes, x, y, _MOST_PEAKS)
+        named += [Named(x[place], y[place], f"{some['layer'].iloc[place]:g}", look["color"]) for place in places]
+    return named
+
+
 def models_by_tag(rows: pd.DataFrame, view: View, caption: str, language: Language) -> Figure:
-    """Small multiples, a page wide: the same lines for the words of one part of speech a panel, all on the same axes."""
+    """Small multiples, the same lines for the words of one part of speech a panel, all on the same axes."""
     models = list(dict.fromkeys(rows["model"]))
     rows = rows[rows["tag"] != OVERALL]
     tags = list(dict.fromkeys(rows["tag"]))
-    n_columns = min(_COLUMNS, len(tags))
+    width = page_width(needs_two=True)
+    n_columns = min(_COLUMNS[is_wide(width)], len(tags))
     n_rows = math.ceil(len(tags) / n_columns)
     handles = _handles(rows, view, language)
-    n_legend, legend_inches = _legend_form(handles, PAGE_INCHES)
+    n_legend, legend_inches = _legend_form(handles, width)
     heights = [0.9 + 1.25 * n_rows + 0.12 * caption.count("\n"), legend_inches]
-    figure = Figure(figsize=(PAGE_INCHES, sum(heights)))
+    figure = Figure(figsize=(width, sum(heights)))
     (above,), (below,) = figure.subfigures(
         2, 1, squeeze=False, height_ratios=heights
     )  # else the legend would cover the label of the x axis
@@ -113,7 +135,9 @@ def models_by_tag(rows: pd.DataFrame, view: View, caption: str, language: Langua
     for axes, tag in zip(panels.flat, tags, strict=False):
         _draw(axes, rows[rows["tag"] == tag], models, view.axis)
         axes.set_title(tag_label(tag, language))
-    _value_axis(list(panels.flat), rows, view)  # before the x axis is set, which would fix limits of a linear y axis
+    name = _value_axis(
+        list(panels.flat), rows, view, language
+    )  # before the x axis is set, which would fix limits of a linear y axis
     _x_axis(panels.flat[0], rows["family"].iloc[0], view, language, n_ticks=5)
     panels.flat[0].set_xlabel("")
     if panels.flat[0].get_yscale() == "log":
@@ -121,10 +145,10 @@ def models_by_tag(rows: pd.DataFrame, view: View, caption: str, language: Langua
     for place in range(len(tags), n_rows * n_columns):
         panels.flat[place].remove()
         panels.flat[place - n_columns].tick_params(labelbottom=True)
-    above.supxlabel(_x_label(rows["family"].iloc[0], view, language), fontsize=8)
-    above.supylabel(_value_label(view, language, per_word=True), fontsize=8)
-    above.suptitle(caption, fontsize=7, color=GREY)
-    below.legend(handles=handles, loc="center", ncols=n_legend, handlelength=2.6)
+    above.supxlabel(_x_label(rows["family"].iloc[0], view, language), fontsize=LABEL)
+    above.supylabel("\n".join(filter(None, [_value_label(view, language, per_word=True), name])), fontsize=LABEL)
+    above.suptitle(caption, fontsize=TEXT, color=GREY)
+    below.legend(handles=handles, loc="center", ncols=n_legend)
     return figure
 
 
@@ -135,17 +159,17 @@ def _draw(axes: Axes, rows: pd.DataFrame, models: Sequence[str], axis: Axis) -> 
         some = rows[rows["model"] == model].replace([np.inf, -np.inf], np.nan)
         if intact[model] != 0:
             axes.axhline(intact[model], color=look["color"], linestyle="--", linewidth=0.8)
-        axes.fill_between(some[axis], some["low"], some["high"], color=look["color"], alpha=0.2, linewidth=0)
-        axes.plot(some[axis], some["value"], **look)
+        draw_band(axes, some[axis], some["low"], some["high"], (look["color"], look["marker"]))
+        draw_line(axes, some[axis], some["value"], (look["color"], look["marker"]), markersize=2.5)
 
 
 def _looks() -> Iterator[dict[str, Any]]:
-    """Colours, markers and dashes of one model after the other, none twice before all are used up."""
+    """Colours and markers, with their dashes, of one model after the other, none twice before all are used up."""
     rounds = itertools.count()
     for turn in rounds:
         for place, colour in enumerate(COLOURS):
             marker = MARKERS[(place + turn) % len(MARKERS)]
-            yield {"color": colour, "marker": marker, "linestyle": _DASHES[turn % len(_DASHES)], "markersize": 2.5}
+            yield {"color": colour, "marker": marker, "linestyle": DASHES[marker], "markersize": 2.5}
 
 
 def _handles(rows: pd.DataFrame, view: View, language: Language) -> list[Line2D | Patch]:
@@ -160,7 +184,7 @@ def _handles(rows: pd.DataFrame, view: View, language: Language) -> list[Line2D 
     if view.measure == "ppl" or (_effects(rows) <= 0).any():
         handles.append(Line2D([], [], color=GREY, linestyle="--", linewidth=0.9, label=label("intact", language)))
     if rows["low"].notna().any():
-        handles.append(Patch(facecolor=GREY, alpha=0.2, label=label("interval", language)))
+        handles.append(band_in_legend(label("interval", language)))
     return handles
 
 
@@ -168,16 +192,20 @@ def _legend_form(handles: Sequence[Line2D | Patch], width: float) -> tuple[int, 
     """Columns of a legend that fit into a width, and the height of its lines, both in inches."""
     names = [str(handle.get_label()) for handle in handles]
     longest = max(width_of(line) for name in names for line in name.splitlines())
-    n_columns = max(1, min(len(names), int((width + 0.1) / (0.55 + 0.0525 * longest))))
+    n_columns = max(1, min(len(names), int((width + 0.1) / (0.55 + LETTER_INCHES * longest))))
     columns = np.array_split([name.count("\n") + 1 for name in names], n_columns)  # as matplotlib fills them
     return n_columns, 0.1 + 0.15 * max(int(lines.sum()) for lines in columns)
 
 
-def _value_axis(panels: Sequence[Axes], rows: pd.DataFrame, view: View) -> None:
+def _value_axis(panels: Sequence[Axes], rows: pd.DataFrame, view: View, language: Language) -> str:
     """Perplexities on a log axis, effects on a signed one where sizes differ much; bits are logarithms already.
 
     The intact model is the zero of effects, drawn where an effect or an interval reaches it.
+
+    Returns:
+        What the axis says of its scale, beside the name that it has.
     """
+    name = panels[0].get_ylabel()
     if view.measure == "ppl" and view.unit == "nats":
         log_axis(panels[0], "y")
     elif view.measure == "delta":
@@ -185,9 +213,13 @@ def _value_axis(panels: Sequence[Axes], rows: pd.DataFrame, view: View) -> None:
         small = float(
             effects.abs().quantile(0.1)
         )  # one effect that happens to be next to nothing does not make sizes differ much
-        signed_log_axis(panels[0], effects.abs().clip(lower=small) * np.sign(effects.to_numpy()))
+        effect_axis(panels[0], effects.abs().clip(lower=small) * np.sign(effects.to_numpy()), language)
         for axes in panels if (effects <= 0).any() else ():
-            axes.axhline(0, color="black", linestyle="--", linewidth=0.9)
+            zero_line(axes)
+    scale = panels[0].get_ylabel().removeprefix(name).strip()
+    if len(panels) > 1:
+        panels[0].set_ylabel("")
+    return scale
 
 
 def _effects(rows: pd.DataFrame) -> pd.Series[float]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
 from layerscope.bilingual import Language
 from layerscope.figures.labels import family_axis_label, label
-from layerscope.figures.style import BLUE, GREEN, GREY, PURPLE, VERMILLION, layer_axis, log_axis, new_figure
+from layerscope.figures.lines import band_in_legend, draw_band, draw_line
+from layerscope.figures.palette import BLUE, GREEN, GREY, PURPLE, VERMILLION
+from layerscope.figures.style import caption_above, layer_axis, legend_above, log_axis, new_figure
 from layerscope.paths.families import DEPTH, DEPTHS
 from layerscope.sweeps.analysis.places import stands_at
 
-_COLOURS = dict(zip(DEPTHS, (BLUE, PURPLE), strict=True))
+_LOOKS = dict(zip(DEPTHS, ((BLUE, "o"), (PURPLE, "s")), strict=True))
 _DASHES = dict(zip(DEPTHS, ("-", ":"), strict=True))
 
 
@@ -30,36 +31,34 @@ def depth_figure(layers: pd.DataFrame, depths: pd.DataFrame, caption: str, langu
     """
     there = [family for family in DEPTHS if (layers["family"] == family).any()]
     intact = layers[layers["family"] == "intact"].iloc[0]
-    figure, (above, below) = new_figure(height=4.2, panels=2)
+    figure, (above, below) = new_figure(height=4.8, panels=2)
     for family in there:
-        _draw_nll(above, layers[layers["family"] == family], float(intact["nll_nats"]), _COLOURS[family])
-        if len(there) > 1:
-            above.plot([], [], color=_COLOURS[family], marker="o", label=label(f"lens:{family}", language))
+        name = label(f"lens:{family}", language) if len(there) > 1 else None
+        _draw_nll(above, layers[layers["family"] == family], float(intact["nll_nats"]), _LOOKS[family], name)
         _draw_shares(below, layers[layers["family"] == family], depths[depths["family"] == family], language, there[0])
     name = f"{label('intact', language)} ({intact['nll_nats']:.2f})"
     above.axhline(intact["nll_nats"], color="black", linestyle="--", linewidth=0.9, label=name)
     log_axis(above, "y")
     above.set_ylabel(label("nll", language))
-    above.set_title(caption, color=GREY)
-    band = Patch(facecolor=GREY, alpha=0.25, label=label("interval", language))
-    above.legend(handles=[*above.get_legend_handles_labels()[0], band], loc="best")
+    caption_above(figure, caption)
+    legend_above(above, handles=[*above.get_legend_handles_labels()[0], band_in_legend(label("interval", language))])
     if len(there) > 1:
         for family in there:
             below.plot([], [], color=GREY, linestyle=_DASHES[family], label=label(f"lens:{family}", language))
     below.set_ylim(0, 1.04)
     below.set_ylabel(label("share_of_tokens", language))
-    below.legend(loc="best")
+    legend_above(below)
     above.tick_params(labelbottom=False)
     above.sharex(below)
     layer_axis(below, family_axis_label(DEPTH, language))
     return figure
 
 
-def _draw_nll(axes: Axes, rows: pd.DataFrame, intact: float, colour: str) -> None:
+def _draw_nll(axes: Axes, rows: pd.DataFrame, intact: float, look: tuple[str, str], name: str | None) -> None:
     at = stands_at(rows, "span_last")
     low, high = (intact + rows[f"delta_nll_{end}_nats"] for end in ("low", "high"))
-    axes.fill_between(at, low, high, color=colour, alpha=0.25, linewidth=0)
-    axes.plot(at, rows["nll_nats"], color=colour, marker="o")
+    draw_band(axes, at, low, high, look)
+    draw_line(axes, at, rows["nll_nats"], look, label=name)
 
 
 def _draw_shares(axes: Axes, rows: pd.DataFrame, depths: pd.DataFrame, language: Language, first: str) -> None:

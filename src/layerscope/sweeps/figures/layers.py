@@ -1,7 +1,7 @@
-"""Figures of a sweep, from its layers table: perplexity by layer, accuracy and agreement, heads, proxies against the truth.
+"""Figures of a sweep, from its layers table: effect by layer, accuracy and agreement, heads, proxies against the truth.
 
 Functions take the table (layers.parquet as a data frame) and return a figure; saving is ``results``' work. Bands are the 95 %
-interval of the paired effect, laid on the intact model's perplexity.
+interval of the paired effect.
 """
 
 from __future__ import annotations
@@ -9,20 +9,23 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
 from layerscope.bilingual import Language
 from layerscope.figures.labels import family_axis_label, in_lines, label, texts_label
+from layerscope.figures.lines import band_in_legend, draw_band, draw_line
+from layerscope.figures.names import Named, name_points, peaks_of
+from layerscope.figures.palette import BLUE, COLOURS, MARKERS
 from layerscope.figures.style import (
-    BLUE,
-    COLOURS,
-    GREY,
-    MARKERS,
+    Width,
+    caption_above,
+    effect_axis,
     figure_style,
     layer_axis,
+    legend_above,
     log_axis,
     new_figure,
-    signed_log_axis,
+    note_below,
+    zero_line,
 )
 from layerscope.paths.families import DEPTH, DEPTHS, HEAD_REMOVAL, is_of_heads
 from layerscope.sweeps.analysis.layers import PROXY_NAMES
@@ -31,6 +34,7 @@ from layerscope.sweeps.figures.depth import depth_figure
 from layerscope.sweeps.figures.heads import heads_figure
 
 _MOST_LINES = 60
+_MOST_PEAKS = 5
 
 
 def sweep_figures(
@@ -41,6 +45,7 @@ def sweep_figures(
     model: str,
     dataset: str,
     language: Language,
+    width: Width | None = None,
 ) -> dict[str, Figure]:
     """Every figure that the table gives material for, by name.
 
@@ -51,18 +56,20 @@ def sweep_figures(
         model: its name, for the line above each figure.
         dataset: its name, for the same line.
         language: of all words.
+        width: of each; if None, one column.
     """
     n_tokens = int(layers["tokens_scored"].iloc[0])
     n_texts = int(layers["documents"].iloc[0])
     scored = [f"{n_tokens:,} {label('tokens', language)}", texts_label(n_texts, language)]
-    caption = "\n".join(in_lines([model, dataset, *scored]))
+    intact = layers.loc[layers["family"] == "intact", "ppl"].iloc[0]
+    caption = "\n".join(in_lines([model, dataset, *scored, label("intact_ppl", language).format(n=f"{intact:.4g}")]))
     by_layer = [family for family in layer_families(layers) if family not in DEPTHS]
     of_heads = [family for family in dict.fromkeys(layers["family"]) if is_of_heads(family)]
     single = layers[~layers["family"].isin([*by_layer, *of_heads, "intact", *DEPTHS])]
-    with figure_style(language):
-        figures = {_file_name(family): perplexity_by_layer(layers, [family], caption, language) for family in by_layer}
+    with figure_style(language, width):
+        figures = {_file_name(family): effect_by_layer(layers, [family], caption, language) for family in by_layer}
         if "removal" in by_layer and "exchange" in by_layer:
-            figures["removal+exchange"] = perplexity_by_layer(layers, ["removal", "exchange"], caption, language)
+            figures["removal+exchange"] = effect_by_layer(layers, ["removal", "exchange"], caption, language)
         if by_layer:
             figures["accuracy"] = accuracy_by_layer(layers, by_layer, caption, language)
         for family in of_heads:
@@ -86,49 +93,59 @@ def layer_families(layers: pd.DataFrame) -> list[str]:
     ]
 
 
-def perplexity_by_layer(layers: pd.DataFrame, families: list[str], caption: str, language: Language) -> Figure:
-    """Perplexity against the first layer that a variant touches; log axis, intact line, interval band."""
-    figure, (axes,) = new_figure()
-    intact = float(layers.loc[layers["family"] == "intact", "ppl"].iloc[0])
-    axes.axhline(intact, color="black", linestyle="--", linewidth=0.9, label=f"{label('intact', language)} ({intact:.1f})")
-    for family, colour, marker in zip(families, COLOURS, MARKERS, strict=False):
+def effect_by_layer(layers: pd.DataFrame, families: list[str], caption: str, language: Language) -> Figure:
+    """ΔNLL against the first layer that a variant touches, with its interval; what stands out has its layer's number."""
+    figure, (axes,) = new_figure(height=2.6 + 0.12 * caption.count("\n"))
+    named = []
+    shown = layers[layers["family"].isin(families)]
+    ends = [shown[f"delta_nll_{end}_nats"].to_numpy(float) for end in ("low", "high")]
+    values = shown["delta_nll_nats"].to_numpy(float)
+    for family, look in zip(families, zip(COLOURS, MARKERS, strict=True), strict=False):
         rows = layers[layers["family"] == family]
-        low, high = intact * np.exp(rows["delta_nll_low_nats"]), intact * np.exp(rows["delta_nll_high_nats"])
         at = stands_at(rows, "span_first")
-        axes.fill_between(at, low, high, color=colour, alpha=0.25, linewidth=0)
-        axes.plot(at, rows["ppl"], color=colour, marker=marker, label=label(f"name:{family}", language))
-    log_axis(axes, "y")
-    axes.set_ylabel(label("ppl", language))
-    layer_axis(axes, family_axis_label(families[0], language) if len(families) == 1 else label("layers", language))
-    axes.set_title(caption, color=GREY)
-    band = Patch(facecolor=GREY, alpha=0.25, label=label("interval", language))
-    axes.legend(handles=[*axes.get_legend_handles_labels()[0], band], loc="best")
+        draw_band(axes, at, rows["delta_nll_low_nats"], rows["delta_nll_high_nats"], look)
+        draw_line(axes, at, rows["delta_nll_nats"], look, label=label(f"name:{family}", language))
+    axes.set_ylabel(label("delta", language))
+    effect_axis(axes, [*values, *(end for end in ends[0] if end <= 0)], language)
+    if (values <= 0).any() or (ends[0] <= 0).any():
+        zero_line(axes, label=label("intact", language))
+    if len(families) == 1:
+        layer_axis(axes, family_axis_label(families[0], language))
+    else:
+        layer_axis(axes, label("layers:removal+exchange" if families == ["removal", "exchange"] else "layers", language))
+    caption_above(figure, caption)
+    handles = axes.get_legend_handles_labels()[0]
+    if np.isfinite(ends).any():
+        handles.append(band_in_legend(label("interval", language)))
+    legend_above(axes, handles=handles)
+    for family, colour in zip(families, COLOURS, strict=False):
+        rows = layers[layers["family"] == family]
+        at, effect = np.asarray(stands_at(rows, "span_first"), dtype=float), rows["delta_nll_nats"].to_numpy(float)
+        named += [
+            Named(at[place], effect[place], f"{at[place]:g}", colour) for place in peaks_of(axes, at, effect, _MOST_PEAKS)
+        ]
+    name_points(figure, axes, named)
     return figure
 
 
 def accuracy_by_layer(layers: pd.DataFrame, families: list[str], caption: str, language: Language) -> Figure:
     """Top-1 accuracy and agreement with the intact model, one below the other."""
-    figure, panels = new_figure(height=3.6, panels=2)
+    figure, panels = new_figure(height=4.0, panels=2)
     intact = layers[layers["family"] == "intact"].iloc[0]
     for axes, column, name in zip(panels, ("top1_accuracy", "agreement"), ("accuracy", "agreement"), strict=True):
         value = float(intact[column])
         axes.axhline(value, color="black", linestyle="--", linewidth=0.9, label=f"{label('intact', language)} ({value:.2f})")
-        for family, colour, marker in zip(families, COLOURS, MARKERS, strict=False):
+        for family, look in zip(families, zip(COLOURS, MARKERS, strict=True), strict=False):
             rows = layers[layers["family"] == family]
-            axes.plot(
-                stands_at(rows, "span_first"),
-                rows[column],
-                color=colour,
-                marker=marker,
-                label=label(f"name:{family}", language),
-            )
+            draw_line(axes, stands_at(rows, "span_first"), rows[column], look, label=label(f"name:{family}", language))
         axes.set_ylabel(label(name, language))
         axes.set_ylim(0, 1.04 if column == "agreement" else None)
     layer_axis(panels[-1], label("layers", language))
     panels[0].tick_params(labelbottom=False)
     panels[0].sharex(panels[1])
-    panels[0].set_title(caption, color=GREY)
-    panels[0].legend(loc="best")
+    caption_above(figure, caption)
+    for axes in panels:  # each has an intact value of its own
+        legend_above(axes)
     return figure
 
 
@@ -140,16 +157,17 @@ def proxies_against_truth(layers: pd.DataFrame, proxies: pd.DataFrame, caption: 
         for family, colour, marker in zip(families, COLOURS, MARKERS, strict=False):
             rows = layers[(layers["family"] == family) & layers[proxy].notna()]
             rho = proxies.loc[(proxies["family"] == family) & (proxies["proxy"] == proxy), "spearman"].iloc[0]
-            name = f"{label(f'name:{family}', language)} ($\\rho$ = {rho:.2f})"
+            name = label("spearman_of", language).format(name=label(f"name:{family}", language), rho=f"{rho:.2f}")
             axes.scatter(rows[proxy], rows["delta_nll_nats"], s=10, color=colour, marker=marker, alpha=0.8, label=name)
         axes.set_xlabel(label(proxy, language))
         axes.set_ylabel(label("delta", language))
-        shown = layers[layers["family"].isin(families)]
-        signed_log_axis(axes, shown["delta_nll_nats"])
+        shown = layers[layers["family"].isin(families) & layers[proxy].notna()]
+        effect_axis(axes, shown["delta_nll_nats"], language)
         if shown[proxy].min() > 0 and shown[proxy].max() / shown[proxy].min() > 10:
             log_axis(axes, "x")
-        axes.legend(loc="best")
-    panels[0].set_title(caption, color=GREY)
+            axes.set_xlabel(f"{label(proxy, language)} {label('log_scale', language)}")
+        legend_above(axes)
+    caption_above(figure, caption)
     return figure
 
 
@@ -166,12 +184,14 @@ def effect_by_variant(single: pd.DataFrame, caption: str, language: Language) ->
     low = effect - single["delta_nll_low_nats"].to_numpy(dtype=float)
     high = single["delta_nll_high_nats"].to_numpy(dtype=float) - effect
     errors = np.nan_to_num(np.clip(np.stack([low, high]), 0, None))
-    axes.errorbar(effect, places, xerr=errors, fmt="o", color=BLUE, capsize=2, label=label("interval", language))
-    axes.axvline(0, color="black", linestyle="--", linewidth=0.9, label=label("intact", language))
+    axes.errorbar(effect, places, xerr=errors, fmt="o", color=BLUE, capsize=2)
+    axes.axvline(0, color="black", linestyle="--", linewidth=0.9)
     axes.set_yticks(places, [_shortened(name) for name in single["variant"]])
     axes.set_ylim(-0.7, len(single) - 0.3)
     axes.set_xlabel(label("delta", language))
-    axes.set_title(caption, color=GREY, x=0.5)
+    caption_above(figure, caption)
+    has_ends = bool(np.isfinite(low).any())
+    note_below(figure, label("note:variants" if has_ends else "note:variants_bare", language))
     return figure
 
 

@@ -5,32 +5,45 @@ Heat map (tag × layer), open and closed classes by layer, effect against the in
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from layerscope.bilingual import Language
 from layerscope.figures.labels import family_axis_label, in_lines, label, tag_label, texts_label
+from layerscope.figures.lines import band_in_legend, draw_band, draw_line
+from layerscope.figures.marks import fade, mark_tested
+from layerscope.figures.names import Named, name_points
+from layerscope.figures.palette import BLUE, GREEN, VERMILLION
 from layerscope.figures.style import (
-    BLUE,
-    GREEN,
-    GREY,
-    VERMILLION,
+    Width,
+    caption_above,
+    effect_axis,
     figure_style,
     layer_axis,
+    legend_above,
     log_axis,
     new_figure,
-    signed_log_axis,
+    note_below,
+    zero_line,
 )
-from layerscope.language.words import UPOS_TAGS
 from layerscope.sweeps.analysis.parts_of_speech import CLASSES, FEWEST_ITEMS
 from layerscope.sweeps.analysis.places import stands_at
 from layerscope.sweeps.figures.heat_map import colour_bar, heat_map
 
-_SIGNIFICANT = 0.05
-_SHORTEST = 1.9
-"""Inches: room for the name of the colour bar beside however few rows."""
+TAG_ORDER = (
+    "NOUN", "PROPN", "VERB", "ADJ", "ADV", "INTJ", "AUX", "ADP", "DET", "PRON", "CCONJ", "SCONJ", "PART", "NUM",
+    "PUNCT", "SYM", "X",
+)  # fmt: skip
+"""Rows from above, as on the report's page: open classes, closed ones, the rest."""
+FEWEST_TO_SCALE = 20
+"""Words below which a part of speech is faded, and no axis or scale is made for it."""
+_SHORTEST = 2.2
+"""Inches, of however few rows."""
 _FEWEST_SHOWN = 50
 """Words of a transition below which it is in the table and not in the figure."""
 
@@ -44,6 +57,7 @@ def pos_figures(
     model: str,
     dataset: str,
     language: Language,
+    width: Width | None = None,
 ) -> dict[str, Figure]:
     """Every figure, by name.
 
@@ -55,6 +69,7 @@ def pos_figures(
         model: its name, for the line above each figure.
         dataset: its name, for the same line.
         language: of all words.
+        width: of each; if None, one column.
     """
     figures: dict[str, Figure] = {}
     words = pos[pos["unit"] == "word"]
@@ -63,7 +78,7 @@ def pos_figures(
     caption = "\n".join(in_lines([model, dataset, *scored]))
     for family in families:
         name = family.replace(":", "-")
-        with figure_style(language):
+        with figure_style(language, width):
             figures[f"pos_{name}"] = effects_by_tag_and_layer(words, family, caption, language)
             figures[f"pos_classes_{name}"] = classes_by_layer(pos, family, caption, language)
             figures[f"pos_difficulty_{name}"] = effect_against_difficulty(words, family, caption, language)
@@ -74,101 +89,142 @@ def pos_figures(
 
 
 def effects_by_tag_and_layer(words: pd.DataFrame, family: str, caption: str, language: Language) -> Figure:
-    """ΔNLL of each part of speech at each layer; a dot where zero cannot be excluded after false-discovery control."""
+    """ΔNLL of each part of speech at each layer; a dot where it is significant after false-discovery control."""
     rows = words[(words["family"] == family) & (words["kind"] == "tag")]
     rows = rows.assign(layer=stands_at(rows, "span_first"))
-    tags = [tag for tag in UPOS_TAGS if tag in set(rows["tag"])]
+    tags = [tag for tag in TAG_ORDER if tag in set(rows["tag"])]
     effect = rows.pivot(index="tag", columns="layer", values="delta_nll_nats").loc[tags]
     q_values = rows.pivot(index="tag", columns="layer", values="q_value").loc[tags]
     sizes = rows.drop_duplicates("tag").set_index("tag")
-    figure, (axes,) = new_figure(height=max(_SHORTEST, 1.0 + 0.17 * len(tags)))
-    image = heat_map(axes, effect.to_numpy(dtype=float))
-    is_tested = bool(q_values.notna().any(axis=None))
-    uncertain = np.argwhere(~(q_values.to_numpy(dtype=float) < _SIGNIFICANT) & is_tested)
-    axes.scatter(uncertain[:, 1], uncertain[:, 0], s=1.2, color="black", linewidths=0)
-    marks = ["*" if sizes.loc[tag, "is_few"] else "" for tag in tags]
     counts = [int(sizes["items"][tag]) for tag in tags]
+    is_rare = np.array(counts) < FEWEST_TO_SCALE
+    rare_cells = np.broadcast_to(is_rare[:, None], effect.shape)
+    figure, (axes,) = new_figure(height=max(_SHORTEST, 1.6 + 0.17 * len(tags)))
+    image = heat_map(axes, effect.to_numpy(dtype=float), counts=~rare_cells)
+    notes = mark_tested(axes, q_values.to_numpy(dtype=float), effect.notna().to_numpy(), language)
+    fade(axes, rare_cells & effect.notna().to_numpy())
+    marks = ["*" if sizes.loc[tag, "is_few"] else "" for tag in tags]
     names = [f"{tag_label(tag, language)} ({n:,}){mark}" for tag, n, mark in zip(tags, counts, marks, strict=True)]
     axes.set_yticks(range(len(tags)), names)
     _layer_ticks(axes, [int(layer) for layer in effect.columns])
     axes.set_xlabel(family_axis_label(family, language))
-    axes.set_title(caption, color=GREY)
-    colour_bar(figure, image, axes, label("delta_word", language))
-    note = label("note:uncertain" if is_tested else "note:no_test", language) + (
-        f"\n{label('note:few', language)}" if any(marks) else ""
-    )
-    figure.supxlabel(note, fontsize=6, color=GREY)
+    caption_above(figure, caption)
+    colour_bar(figure, image, axes, label("delta_word", language), language)
+    notes += [label("note:few", language)] if any(marks) else []
+    notes += [_faded(language, bool(is_rare.all()))] if is_rare.any() else []
+    note_below(figure, *notes)
     return figure
 
 
 def classes_by_layer(pos: pd.DataFrame, family: str, caption: str, language: Language) -> Figure:
     """Open and closed classes: whole words, then the tokens that begin a word and those that go on with it."""
-    figure, panels = new_figure(height=5.2, panels=3)
+    figure, panels = new_figure(height=6.6, panels=3)
     for axes, unit in zip(panels, ("word", "first", "continuation"), strict=True):
         rows = pos[(pos["family"] == family) & (pos["unit"] == unit)]
         shown = rows[rows["tag"].isin(["open", "closed"])]
-        for tag, colour, marker in (("open", BLUE, "o"), ("closed", VERMILLION, "s")):
+        for tag, look in (("open", (BLUE, "o")), ("closed", (VERMILLION, "s"))):
             some = rows[rows["tag"] == tag]
             layers, low, high = stands_at(some, "span_first"), some["delta_nll_low_nats"], some["delta_nll_high_nats"]
-            axes.fill_between(layers, low, high, color=colour, alpha=0.25, linewidth=0)
-            axes.plot(layers, some["delta_nll_nats"], color=colour, marker=marker, label=label(f"class:{tag}", language))
-        axes.axhline(0, color="black", linestyle="--", linewidth=0.9)
-        signed_log_axis(axes, shown["delta_nll_nats"])
+            draw_band(axes, layers, low, high, look)
+            draw_line(axes, layers, some["delta_nll_nats"], look, label=label(f"class:{tag}", language))
         axes.set_ylabel(label(f"delta_{unit}", language))
+        low_ends = shown["delta_nll_low_nats"].to_numpy(float)
+        effect_axis(axes, [*shown["delta_nll_nats"].to_numpy(float), *low_ends[low_ends <= 0]], language)
+        zero_line(axes)
         axes.tick_params(labelbottom=axes is panels[-1])
         layer_axis(axes, family_axis_label(family, language) if axes is panels[-1] else "")
-    panels[0].set_title(caption, color=GREY)
-    panels[0].legend(loc="best")
+    caption_above(figure, caption)
+    handles = panels[0].get_legend_handles_labels()[0]
+    legend_above(panels[0], handles=[*handles, band_in_legend(label("interval", language))])
     return figure
 
 
 def effect_against_difficulty(words: pd.DataFrame, family: str, caption: str, language: Language) -> Figure:
     """Median ΔNLL over layers against the intact model's NLL: words that are easy have little to lose, or much."""
     rows = words[(words["family"] == family) & (words["kind"] == "tag")]
-    shown = rows.groupby("tag", observed=True)[["intact_nll_nats", "delta_nll_nats", "is_few"]].median()
-    figure, (axes,) = new_figure(height=3.2)
+    shown = rows.groupby("tag", observed=True)[["intact_nll_nats", "delta_nll_nats", "is_few", "items"]].median()
+    is_rare = shown["items"] < FEWEST_TO_SCALE
+    scaled = shown if is_rare.all() else shown[~is_rare]
+    figure, (axes,) = new_figure(height=3.5)
+    named = []
     for name, colour, marker in (("open", BLUE, "o"), ("closed", VERMILLION, "s"), ("other", GREEN, "^")):
         some = shown[np.array([_class_of(str(tag)) == name for tag in shown.index])]
+        opacity = np.where(some["items"] < FEWEST_TO_SCALE, 0.3, 1.0)
         x, y = some["intact_nll_nats"].to_numpy(), some["delta_nll_nats"].to_numpy()
-        faces = ["white" if few else colour for few in some["is_few"]]
-        axes.scatter(x, y, s=14, c=faces, edgecolors=colour, marker=marker)
+        axes.scatter(x, y, s=14, color=[to_rgba(colour, one) for one in opacity], marker=marker, linewidths=0)
         axes.scatter([], [], s=14, color=colour, marker=marker, label=label(f"class:{name}", language))
-        for tag, at in zip(some.index, zip(x, y, strict=True), strict=True):
-            axes.annotate(str(tag), at, xytext=(3, 2), textcoords="offset points", fontsize=5.5)
-    if shown["is_few"].any():
-        figure.supxlabel(label("note:few_hollow", language), fontsize=6, color=GREY)
-    if (shown["delta_nll_nats"] > 0).all():
-        log_axis(axes, "x")
-        log_axis(axes, "y")
-    else:
-        axes.axhline(0, color="black", linestyle="--", linewidth=0.9)
-    axes.margins(x=0.12)
+        named += [
+            Named(at[0], at[1], f"{tag}{'*' * bool(few)}", colour)
+            for tag, at, few in zip(some.index, zip(x, y, strict=True), some["is_few"], strict=True)
+        ]
     axes.set_xlabel(label("intact_nll_word", language))
     axes.set_ylabel(label("median_delta_word", language))
-    axes.set_title(caption, color=GREY)
-    # on the axes its marks would look like points
-    figure.legend(loc="outside upper center", ncols=3, fontsize=6, columnspacing=1.0, handletextpad=0.1)
+    _limits_of(axes, scaled, language)
+    caption_above(figure, caption)
+    legend_above(axes)
+    left_out = [tag for tag in shown.index if not _is_inside(axes, *shown.loc[tag, ["intact_nll_nats", "delta_nll_nats"]])]
+    notes = [label("note:few", language)] if shown["is_few"].any() else []
+    notes += [_faded(language, bool(is_rare.all()), left_out)] if is_rare.any() else []
+    note_below(figure, *notes)
+    frequent_first = sorted(named, key=lambda one: -shown["items"][one.name.rstrip("*")])
+    name_points(figure, axes, frequent_first)
     return figure
 
 
 def effects_by_transition(often: pd.DataFrame, caption: str, language: Language) -> Figure:
-    """Median ΔNLL over layers of each pair (part of speech of a word, of the next); a dot where there are under 200 words."""
-    order = [*UPOS_TAGS, "START"]
+    """Median ΔNLL over layers of each pair (part of speech of a word, of the next); faded where there are under 200 words."""
+    order = [*TAG_ORDER, "START"]
     median = often.groupby(["tag", "next_tag"], observed=True)["delta_nll_nats"].median().unstack()
     median = median.loc[[tag for tag in order if tag in median.index], [tag for tag in order if tag in median.columns]]
-    figure, (axes,) = new_figure(height=max(_SHORTEST, 1.5 + 0.16 * len(median)))
+    figure, (axes,) = new_figure(height=max(_SHORTEST, 2.0 + 0.16 * len(median)))
     image = heat_map(axes, median.to_numpy(dtype=float))
     sizes = often.groupby(["tag", "next_tag"], observed=True)["words"].first().unstack().loc[median.index, median.columns]
-    few = np.argwhere(sizes.to_numpy(dtype=float) < FEWEST_ITEMS)
-    axes.scatter(few[:, 1], few[:, 0], s=1.2, color="black", linewidths=0)
-    figure.supxlabel(label("note:few_dots", language), fontsize=6, color=GREY)
+    is_few = sizes.to_numpy(dtype=float) < FEWEST_ITEMS
+    fade(axes, is_few)
     axes.set_yticks(range(len(median)), median.index.tolist())
     axes.set_xticks(range(median.shape[1]), median.columns.tolist(), rotation=90)
     axes.set_ylabel(label("current_word", language))
     axes.set_xlabel(label("next_word", language))
-    axes.set_title(caption, color=GREY)
-    colour_bar(figure, image, axes, label("median_delta_word", language))
+    caption_above(figure, caption)
+    colour_bar(figure, image, axes, label("median_delta_word", language).replace("\n", " "), language)
+    note_below(figure, label("note:faded", language).format(n=FEWEST_ITEMS) if is_few.any() else "")
     return figure
+
+
+def _limits_of(axes: Axes, shown: pd.DataFrame, language: Language) -> None:
+    """Axes that hold some of the points, logarithmic where effects allow it."""
+    x, y = shown["intact_nll_nats"].to_numpy(float), shown["delta_nll_nats"].to_numpy(float)
+    is_log = bool((y > 0).all() and (x > 0).all())
+    for which, values in (("x", x), ("y", y)):
+        finite = (
+            np.log(values[np.isfinite(values)])
+            if is_log
+            else np.append(values[np.isfinite(values)], 0.0 if which == "y" else x[np.isfinite(x)][:1])
+        )
+        if not len(finite):
+            continue
+        room = 0.12 * (finite.max() - finite.min()) or 0.5
+        ends = np.array([finite.min() - room, finite.max() + room])
+        (axes.set_xlim if which == "x" else axes.set_ylim)(*(np.exp(ends) if is_log else ends))
+        if is_log:
+            log_axis(axes, "x" if which == "x" else "y")
+            axis = axes.xaxis if which == "x" else axes.yaxis
+            axis.set_label_text(f"{axis.get_label_text()}\n{label('log_scale', language)}")
+    if not is_log:
+        zero_line(axes)
+
+
+def _is_inside(axes: Axes, x: float, y: float) -> bool:
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    return bool(left <= x <= right and low <= y <= high)
+
+
+def _faded(language: Language, is_scaled: bool, outside: Sequence[str] = ()) -> str:
+    """What faded means, whether the scale holds it, and what lies off the axes."""
+    parts = [label("note:faded", language).format(n=FEWEST_TO_SCALE)]
+    parts += [] if is_scaled else [label("note:off_scale", language)]
+    parts += [label("note:outside", language).format(tags=", ".join(outside))] if outside else []
+    return ("; " if language == "en" else "；").join(parts)
 
 
 def _layer_ticks(axes: Axes, layers: list[int]) -> None:

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 
 from layerscope.bilingual import Language
 from layerscope.figures.labels import family_axis_label, label
-from layerscope.figures.style import GREY, layer_axis
+from layerscope.figures.palette import DIVERGING
+from layerscope.figures.style import caption_above, layer_axis, note_below
 from layerscope.sweeps.analysis.places import stands_at
 from layerscope.sweeps.figures.preference_groups import group_label, shown_groups, width_for
 
@@ -26,13 +27,13 @@ def preference_depth_figure(preference: pd.DataFrame, depths: pd.DataFrame, capt
     some = [preference[(preference["kind"] == kind) & (preference["group"] == group)] for kind, group in names]
     at = stands_at(some[0], "span_last").astype(int)
     labels = [group_label(name, one, language) for name, one in zip(names, some, strict=True)]
-    figure = Figure(figsize=(width_for(labels), 1.5 + 0.2 * len(names)))
+    figure = Figure(figsize=(width_for(labels), 1.8 + 0.2 * len(names)))
     axes = figure.subplots()
     accuracy = np.stack([one["accuracy"].to_numpy(float) for one in some])
     image = axes.imshow(
         accuracy,
         aspect="auto",
-        cmap="RdBu",
+        cmap=DIVERGING.reversed(),
         vmin=0.0,
         vmax=1.0,
         interpolation="nearest",
@@ -44,12 +45,12 @@ def preference_depth_figure(preference: pd.DataFrame, depths: pd.DataFrame, capt
             axes.plot([low, high], [row, row], color="black", linewidth=1.0)
             axes.plot([mean], [row], color="black", marker="|", markersize=6)
     axes.set_yticks(range(len(names)), labels)
-    axes.set_title(caption, color=GREY)
+    caption_above(figure, caption)
     layer_axis(axes, family_axis_label(preference["family"].iloc[0], language))
     axes.grid(visible=False)
     bar = figure.colorbar(image, ax=axes, location="bottom", pad=0.04, fraction=0.05, aspect=40)
     bar.set_label(label("pair_accuracy", language))
     notes = [label("note:mean_depth", language)]
     notes += [label("note:few_pairs_star", language)] if any(bool(one["is_few"].iloc[0]) for one in some) else []
-    figure.supxlabel("\n".join(notes), fontsize=6, color=GREY)
+    note_below(figure, *notes)
     return figure

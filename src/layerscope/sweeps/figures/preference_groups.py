@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from layerscope.bilingual import Language
-from layerscope.figures.labels import label
-from layerscope.figures.style import HALF_PAGE_INCHES, PAGE_INCHES
+from layerscope.figures.labels import label, width_of
+from layerscope.figures.style import LETTER_INCHES, is_wide, page_width
 from layerscope.sweeps.analysis.preference import finest_kind
 
-_MAP_INCHES = 3.0
-_INCHES_A_LETTER = 0.065
-_LONGEST = 44
+_MAP_INCHES = 1.8
+_LONGEST, _LONGEST_IN_ONE = 44, 24
+"""Characters of a name, in two columns and in one."""
 
 
 def shown_groups(rows: pd.DataFrame) -> list[tuple[str, str]]:
@@ -37,10 +36,11 @@ def group_label(group: tuple[str, str], rows: pd.DataFrame, language: Language) 
 
 
 def width_for(labels: Sequence[str]) -> float:
-    """How wide a figure is whose rows have these labels, in inches: half a page, or what long ones need."""
-    longest = max(map(len, labels), default=0)
-    return float(np.clip(_MAP_INCHES + _INCHES_A_LETTER * longest, HALF_PAGE_INCHES, PAGE_INCHES))
+    """How wide a figure is whose rows have these labels, in inches: one column, or two where long ones need them."""
+    longest = max(map(width_of, labels), default=0)
+    return page_width(needs_two=_MAP_INCHES + LETTER_INCHES * longest > page_width())
 
 
 def _shortened(name: str) -> str:
-    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+    most = _LONGEST if is_wide(page_width(needs_two=True)) else _LONGEST_IN_ONE
+    return name if len(name) <= most else f"{name[: most - 1]}…"
