@@ -10,6 +10,7 @@ Examples:
 from __future__ import annotations
 
 import importlib
+import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -166,7 +167,10 @@ def __getattr__(name: str) -> Any:
     if name == "errors":
         return importlib.import_module("layerscope.errors")
     if name in _DEFINED_IN:
-        return getattr(importlib.import_module(f"layerscope.{_DEFINED_IN[name]}"), name)
+        with warnings.catch_warnings():
+            # transformers' bars ask for ipywidgets in a notebook, and are text without them
+            warnings.filterwarnings("ignore", message="IProgress not found")
+            return getattr(importlib.import_module(f"layerscope.{_DEFINED_IN[name]}"), name)
     raise AttributeError(f"module 'layerscope' has no attribute '{name}'")
 
 

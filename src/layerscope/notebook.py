@@ -14,6 +14,8 @@ from layerscope.progress import Progress, nobody_asks
 
 _EVERY = 0.2
 """Seconds between two pictures of a bar."""
+_KNOWN_AFTER = 1.0
+"""Seconds of work before it is told how much is left."""
 
 
 def notebook_kind() -> Literal["jupyter", "marimo"] | None:
@@ -105,7 +107,8 @@ def bar_html(what: str, done: int, total: int, seconds: float) -> str:
         >>> bar_html("Sweeping 31 variants", 1, 4, 3.0)
         '<label>Sweeping 31 variants <progress max="4" value="1"></progress> 25%, about 9 s left</label>'
     """
-    left = f", about {seconds * (total - done) / done:.0f} s left" if 0 < done < total else ""
+    is_known = seconds > _KNOWN_AFTER and 0 < done < total
+    left = f", about {seconds * (total - done) / done:.0f} s left" if is_known else ""
     share = done / total if total else 1.0
     return f'<label>{html.escape(what)} <progress max="{total}" value="{done}"></progress> {share:.0%}{left}</label>'
 

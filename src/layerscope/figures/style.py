@@ -10,6 +10,7 @@ import importlib.util
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +25,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from layerscope.bilingual import Language
 
 HALF_PAGE_INCHES = 3.5
+_NOTEBOOK_DPI = 150
 PAGE_INCHES = 7.0
 # Okabe & Ito 2008, told apart by every common kind of colour blindness
 BLUE, VERMILLION, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#555555"
@@ -61,9 +63,19 @@ def figure_style(language: Language) -> Iterator[None]:
         yield
 
 
+class PageFigure(Figure):
+    """A figure that a notebook shows at its own size, sharply."""
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        picture = BytesIO()
+        self.savefig(picture, format="png", dpi=2 * _NOTEBOOK_DPI)
+        width, height = self.get_size_inches()
+        return picture.getvalue(), {"width": round(width * _NOTEBOOK_DPI), "height": round(height * _NOTEBOOK_DPI)}
+
+
 def new_figure(*, height: float = 2.5, panels: int = 1) -> tuple[Figure, list[Axes]]:
     """A figure half a page wide with panels below each other."""
-    figure = Figure(figsize=(HALF_PAGE_INCHES, height))
+    figure = PageFigure(figsize=(HALF_PAGE_INCHES, height))
     axes = figure.subplots(panels, 1, squeeze=False)
     return figure, list(axes[:, 0])
 

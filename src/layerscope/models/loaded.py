@@ -14,8 +14,13 @@ from layerscope.models.decoder import Decoder
 from layerscope.models.encoder import BosPolicy, TextEncoder
 
 
-def wrapped(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, bos: BosPolicy) -> Decoder:
+def wrapped(model: Any, tokenizer: Any, bos: BosPolicy) -> Decoder:
     """A loaded model and its tokenizer as they are: on their device, in their dtype.
+
+    Args:
+        model: a causal LM of transformers; anything else is refused by its name.
+        tokenizer: of transformers, in the same way.
+        bos: whether a BOS stands before every text.
 
     Raises:
         ModelError: what was given is not a decoder-only causal LM of transformers with its tokenizer, or it cannot be swept.

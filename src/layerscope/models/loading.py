@@ -69,8 +69,8 @@ def load_decoder(
 def load_decoder(
     name: str | None = None,
     *,
-    model: PreTrainedModel | None = None,
-    tokenizer: PreTrainedTokenizerBase | None = None,
+    model: Any = None,
+    tokenizer: Any = None,
     revision: str | None = None,
     options: LoadOptions | None = None,
 ) -> Decoder:
@@ -104,7 +104,7 @@ def load_decoder(
     options = options or LoadOptions()
     if name is None:
         _check_only_bos(options, revision)
-        return wrapped(model, tokenizer, options.bos)  # type: ignore[arg-type]  # refuses what is missing, by name
+        return wrapped(model, tokenizer, options.bos)
     if model is not None or tokenizer is not None:
         raise ModelError(f"A model is given by name or loaded; got '{name}' and a loaded one, too: leave one of them out.")
     source = resolve_model(name, revision)

@@ -73,11 +73,11 @@ def sweep(
     progress: Progress | None = None,
 ) -> SweepResult: ...
 def sweep(
-    model: Decoder | PreTrainedModel | str,
+    model: Any,
     *given: Any,
-    tokenizer: PreTrainedTokenizerBase | None = None,
-    texts: Texts | None = None,
-    variants: Sequence[Variant] | None = None,
+    tokenizer: Any = None,
+    texts: Any = None,
+    variants: Any = None,
     protocol: str = "lines",
     batch_tokens: int | None = None,
     progress: Progress | None = None,
@@ -144,9 +144,9 @@ def _listed(texts: Any) -> list[str]:
     return listed
 
 
-def _decoder_of(model: Any, tokenizer: PreTrainedTokenizerBase | None) -> Decoder:
+def _decoder_of(model: Any, tokenizer: Any) -> Decoder:
     if not isinstance(model, Decoder | str):
-        return load_decoder(model=model, tokenizer=tokenizer)  # type: ignore[arg-type]  # refused there, by name
+        return load_decoder(model=model, tokenizer=tokenizer)
     if tokenizer is not None:
         raise ModelError("A decoder and a model given by name have their tokenizer: leave it out.")
     decoder = load_decoder(model) if isinstance(model, str) else model

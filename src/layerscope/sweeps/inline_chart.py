@@ -24,8 +24,8 @@ WIDTH, HEIGHT = 680, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 12, 24, 40
 _LABELLED = 5
 """Points with the largest effect, whose layer stands beside them."""
-_APART = 34
-"""Pixels between two labels."""
+_APART = 46, 26
+"""Pixels between two labels, across or down."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def effect_scale(values: list[float]) -> Scale:
     Args:
         values: finite.
     """
-    low, high = min(0.0, *values), max(0.0, *values)
+    low, high = min([0.0, *values]), max([0.0, *values])
     if low == high:
         low, high = -1.0, 1.0
     sizes = np.abs([value for value in values if value])
@@ -91,7 +91,8 @@ def effect_chart(layers: pd.DataFrame) -> str:
     def y(value: float) -> float:
         return HEIGHT - _BOTTOM - (HEIGHT - _TOP - _BOTTOM) * scale.place(value)
 
-    parts = [_axes(x, y, scale, last)]
+    is_single = bool((shown["span_first"] == shown["span_last"]).all())
+    parts = [_axes(x, y, scale, last, "layer" if is_single else "first layer that is changed")]
     for family, colour, marker in zip(families, COLOURS, "os^" * len(families), strict=False):
         parts.append(_series(shown[shown["family"] == family].sort_values("span_first"), x, y, colour, marker))
     parts += _peaks(rows, x, y)
@@ -107,7 +108,7 @@ def effect_chart(layers: pd.DataFrame) -> str:
     )
 
 
-def _axes(x: Callable[[float], float], y: Callable[[float], float], scale: Scale, last: int) -> str:
+def _axes(x: Callable[[float], float], y: Callable[[float], float], scale: Scale, last: int, name: str) -> str:
     parts = []
     for tick in scale.ticks:
         width, opacity = (1.2, 0.7) if tick == 0 else (0.6, 0.25)
@@ -118,15 +119,15 @@ def _axes(x: Callable[[float], float], y: Callable[[float], float], scale: Scale
         )
     step = max(math.ceil((last + 1) / 12), 1)
     parts += [
-        f'<text x="{x(layer):.1f}" y="{HEIGHT - _BOTTOM + 16}" text-anchor="middle">{layer}</text>'
+        f'<text x="{x(float(layer)):.1f}" y="{HEIGHT - _BOTTOM + 16}" text-anchor="middle">{layer}</text>'
         for layer in range(0, last + 1, step)
     ]
     middle = (_LEFT + WIDTH - _RIGHT) / 2
-    return "".join(parts) + f'<text x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">layer (the first that is changed)</text>'
+    return "".join(parts) + f'<text x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">{name}</text>'
 
 
 def _series(rows: pd.DataFrame, x: Callable[[float], float], y: Callable[[float], float], colour: str, marker: str) -> str:
-    points = [(row, x(row["span_first"]), y(row["delta_nll_nats"])) for row in rows.to_dict("records")]
+    points = [(row, x(float(row["span_first"])), y(row["delta_nll_nats"])) for row in rows.to_dict("records")]
     line = " ".join(f"{left:.1f},{top:.1f}" for _, left, top in points)
     parts = [f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.5"/>']
     for row, left, top in points:
@@ -134,7 +135,7 @@ def _series(rows: pd.DataFrame, x: Callable[[float], float], y: Callable[[float]
         if math.isfinite(low) and math.isfinite(high):
             parts.append(
                 f'<line x1="{left:.1f}" x2="{left:.1f}" y1="{y(low):.1f}" y2="{y(high):.1f}" stroke="{colour}" '
-                'stroke-width="1.5" opacity="0.6"/>'
+                'stroke-width="1.5" opacity="0.8"/>'
             )
         parts.append(_marker(left, top, colour, marker, _said(row)))
     return "".join(parts)
@@ -156,11 +157,12 @@ def _peaks(rows: list[dict[Any, Any]], x: Callable[[float], float], y: Callable[
     parts = []
     ranked = sorted((row for row in rows if row["delta_nll_nats"] > 0), key=lambda row: -row["delta_nll_nats"])
     for row in ranked[:_LABELLED]:
-        left, top = x(row["span_first"]), y(row["delta_nll_nats"]) - 8
-        if all(abs(left - other) > _APART or abs(top - height) > 12 for other, height in placed):
+        left, top = x(float(row["span_first"])), y(row["delta_nll_nats"]) - 8
+        if all(abs(left - other) > _APART[0] or abs(top - height) > _APART[1] for other, height in placed):
             placed.append((left, top))
             label = f"{int(row['span_first'])}: {row['delta_nll_nats']:+.2f}"
-            parts.append(f'<text x="{left:.1f}" y="{top:.1f}" text-anchor="middle">{label}</text>')
+            anchor = "end" if left > WIDTH - _APART[0] else "middle"
+            parts.append(f'<text x="{min(left, WIDTH - 2):.1f}" y="{top:.1f}" text-anchor="{anchor}">{label}</text>')
     return parts
 
 

@@ -27,7 +27,7 @@ width:max-content;max-width:20em;padding:.3em .6em;border-radius:4px;background:
 _WORSE, _BETTER = "213,94,0", "0,114,178"
 _STRONGEST_NATS = 6.0
 _STRONGEST = 0.62
-_MOST_TOKENS = 500
+_MOST_TOKENS = 300
 
 
 @dataclass(frozen=True)
@@ -107,10 +107,12 @@ def _with_more(piece: TokenPiece, scores: Float[np.ndarray, " variant"] | None) 
 def _span(piece: TokenPiece, place: int, variant: str) -> str:
     before, text = escaped(piece.before), escaped(piece.text)
     if piece.nll_nats is None:
-        return f'{before}<span class="token" title="{text} (not scored: nothing before it, or past the context)">{text}</span>'
+        return (
+            f'{before}<span class="token" title="“{text}” (not scored: nothing before it, or past the context)">{text}</span>'
+        )
     intact, changed = float(piece.nll_nats[0]), float(piece.nll_nats[place])
     delta = changed - intact
-    title = f"{text} · NLL intact {intact:.2f}, {escaped(variant)} {changed:.2f}: {delta:+.2f} nats"
+    title = f"“{text}” · NLL intact {intact:.2f}, {escaped(variant)} {changed:.2f}: {delta:+.2f} nats"
     if not np.isfinite(delta):
         return f'{before}<span class="token" tabindex="0" style="outline:1px dashed" title="{title}">{text}</span>'
     strength = _STRONGEST * min(abs(delta) / _STRONGEST_NATS, 1.0) ** 0.7

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _FIRST_LAYERS = 2
-"""Without them nothing works in most models, so the largest effect after them is shown, too."""
+"""Without them nothing works in most models and every token is as bad as can be, so the text opens on the layers after them."""
+_SHOWN = 3
+"""Variants after them at which the text is shown."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ class ShownSweep(Shown):
         """In a notebook the sentences, the chart and the coloured text; elsewhere the table and the sentences.
 
         Args:
-            variant: whose effect colours the text; the one that costs most if None.
+            variant: whose effect colours the text; those that cost most if None.
 
         Raises:
             PathError: the sweep has no variant of that name.
@@ -128,7 +130,7 @@ def sweep_html(view: SweepView, variant: str | None = None) -> str:
 
     Args:
         view: of the sweep.
-        variant: whose effect colours the text; if None, the one that costs most, and the one that does after the first layers.
+        variant: whose effect colours the text; if None, those that cost most after the first two layers, and the one that costs most of all.
 
     Raises:
         PathError: the sweep has no variant of that name.
@@ -164,7 +166,7 @@ def shown_variants(layers: pd.DataFrame, variant: str | None) -> list[str]:
     ranked = layers[(layers["family"] != "intact") & np.isfinite(layers["delta_nll_nats"])]
     ranked = ranked.sort_values("delta_nll_nats", ascending=False, kind="stable")
     later = ranked[ranked["span_first"] >= _FIRST_LAYERS]
-    return list(dict.fromkeys([*ranked["variant"].head(1), *later["variant"].head(1)]))
+    return list(dict.fromkeys([*later["variant"].head(_SHOWN), *ranked["variant"].head(1)]))
 
 
 def _texts(view: SweepView, variants: list[str]) -> list[str]:
