@@ -130,7 +130,8 @@ def sweep_html(view: SweepView, variant: str | None = None) -> str:
 
     Args:
         view: of the sweep.
-        variant: whose effect colours the text; if None, those that cost most after the first two layers, and the one that costs most of all.
+        variant: whose effect colours the text; if None, those that cost most after the first two layers, and the one
+            that costs most.
 
     Raises:
         PathError: the sweep has no variant of that name.
