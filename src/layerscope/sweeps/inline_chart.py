@@ -169,7 +169,9 @@ def _peaks(rows: list[dict[Any, Any]], x: Callable[[float], float], y: Callable[
 def _legend(families: list[str]) -> str:
     parts, left = [], WIDTH - _RIGHT - 110 * len(families)
     for family, colour, marker in zip(families, COLOURS, "os^" * len(families), strict=False):
-        parts.append(_marker(float(left), 8.0, colour, marker, family) + f'<text x="{left + 8}" y="12">{escaped(family)}</text>')
+        parts.append(
+            _marker(float(left), 8.0, colour, marker, family) + f'<text x="{left + 8}" y="12">{escaped(family)}</text>'
+        )
         left += 110
     return "".join(parts)
 
