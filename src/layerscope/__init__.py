@@ -2,16 +2,15 @@
 
 Examples:
     >>> import layerscope as ls
-    >>> decoder = ls.load_decoder("smollm2-135m")
-    >>> variants = ls.build_variants(["removal"], [], decoder.n_layers)
-    >>> layers = ls.sweep(decoder, ["The cat sat on the mat."], variants).layers
-    >>> layers.sort_values("delta_nll_nats")["variant"].iloc[-1]  # the layer that is missed most
+    >>> result = ls.sweep("smollm2-135m", "The cat sat on the mat.")  # the last line of a notebook's cell shows it
+    >>> result.layers.sort_values("delta_nll_nats")["variant"].iloc[-1]  # the layer that is missed most
     'removal-0'
 """
 
 from __future__ import annotations
 
 import importlib
+import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -39,16 +38,19 @@ if TYPE_CHECKING:
     from layerscope.paths.path import LayerPath
     from layerscope.paths.plan import plan_sweep
     from layerscope.paths.variants import Variant
+    from layerscope.progress import print_progress
     from layerscope.report.write import write_report
+    from layerscope.runs import open_run
     from layerscope.searches.finished import FinishedSearch
     from layerscope.searches.prepare import SearchRequest, prepare_search
     from layerscope.searches.run import run_search
     from layerscope.summaries import summarise, write_summary
     from layerscope.sweeps.finished import FinishedRun
-    from layerscope.sweeps.in_memory import SweepResult, sweep
+    from layerscope.sweeps.in_memory import sweep
     from layerscope.sweeps.parts import gather_sweep, run_sweep_part
     from layerscope.sweeps.preference import find_preference
     from layerscope.sweeps.prepare import SweepRequest, prepare_sweep
+    from layerscope.sweeps.result import SweepResult
     from layerscope.sweeps.run import run_sweep
     from layerscope.workers.part import Part
     from layerscope.workers.ray_pool import Demand
@@ -73,7 +75,7 @@ _DEFINED_IN = {  # imported when asked for: torch takes seconds, and most names 
     "SiteMap": "models.sites",
     "StabilityRequest": "contrasts.stability",
     "SweepRequest": "sweeps.prepare",
-    "SweepResult": "sweeps.in_memory",
+    "SweepResult": "sweeps.result",
     "Units": "contrasts.engine.ablation",
     "Variant": "paths.variants",
     "ablated": "contrasts.engine.ablation",
@@ -88,11 +90,13 @@ _DEFINED_IN = {  # imported when asked for: torch takes seconds, and most names 
     "load_decoder": "models.loading",
     "load_documents": "corpora.catalogue",
     "measure_reference": "contrasts.engine.reference",
+    "open_run": "runs",
     "plan_sweep": "paths.plan",
     "prepare_contrast": "contrasts.prepare",
     "prepare_evaluation": "evaluations.prepare",
     "prepare_search": "searches.prepare",
     "prepare_sweep": "sweeps.prepare",
+    "print_progress": "progress",
     "read_status": "workers.status",
     "replacement_values": "contrasts.engine.ablation",
     "run_contrast": "contrasts.run",
@@ -142,11 +146,13 @@ __all__ = [
     "load_decoder",
     "load_documents",
     "measure_reference",
+    "open_run",
     "plan_sweep",
     "prepare_contrast",
     "prepare_evaluation",
     "prepare_search",
     "prepare_sweep",
+    "print_progress",
     "read_status",
     "replacement_values",
     "run_contrast",
@@ -166,9 +172,12 @@ def __getattr__(name: str) -> Any:
     if name == "errors":
         return importlib.import_module("layerscope.errors")
     if name in _DEFINED_IN:
-        return getattr(importlib.import_module(f"layerscope.{_DEFINED_IN[name]}"), name)
+        with warnings.catch_warnings():
+            # transformers' bars ask for ipywidgets in a notebook, and are text without them
+            warnings.filterwarnings("ignore", message="IProgress not found")
+            return getattr(importlib.import_module(f"layerscope.{_DEFINED_IN[name]}"), name)
     raise AttributeError(f"module 'layerscope' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})  # what is imported here is nobody's

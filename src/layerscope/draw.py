@@ -14,7 +14,7 @@ from layerscope.errors import RunError, did_you_mean
 from layerscope.figures.files import FORMATS, Format, own_language, write_figures
 from layerscope.figures.style import Width, centimetres
 from layerscope.progress import Progress, nobody_asks
-from layerscope.runs import AnyRun, open_run
+from layerscope.runs import AnyRun, open_drawn_run
 from layerscope.searches import drawing as search_drawing
 from layerscope.searches.finished import FinishedSearch
 from layerscope.sweeps import drawing as sweep_drawing
@@ -56,7 +56,7 @@ def draw_figures(
     """
     if width is not None:
         centimetres(width)
-    run = open_run(path)
+    run = open_drawn_run(path)
     drawings = _drawings(run)
     written: list[Path] = []
     for name in of or ():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 Progress = Callable[[str, int, int], None]
@@ -12,3 +13,20 @@ Advance = Callable[[int], None]
 
 def nobody_asks(*_: object) -> None:
     """For either, where nobody wants to know."""
+
+
+def print_progress(what: str, done: int, total: int) -> None:
+    """For a script in a terminal: one line on standard error, written over as work is done.
+
+    Args:
+        what: is being done.
+        done: of it.
+        total: of it.
+
+    Examples:
+        >>> decoder = ls.load_decoder("smollm2-135m")
+        >>> len(ls.sweep(decoder, "The cat sat on the mat.", progress=ls.print_progress).layers)
+        31
+    """
+    sys.stderr.write(f"\r{what}: {done / total if total else 1.0:.0%}" + ("\n" if done >= total else ""))
+    sys.stderr.flush()

@@ -42,11 +42,11 @@ def summarise(path: Path) -> tuple[Finding, ...]:
         >>> len(findings) <= 5, findings[0].where["family"]
         (True, 'removal')
     """
-    if RunDirectory(path).kind() == "evaluation":
-        return _of_evaluation(FinishedEvaluation.open(path))[:MOST]
     run = open_run(path)
     if isinstance(run, FinishedRun):
         return _of_sweep(run)[:MOST]
+    if isinstance(run, FinishedEvaluation):
+        return _of_evaluation(run)[:MOST]
     return (_of_search(run) if isinstance(run, FinishedSearch) else _of_contrast(run))[:MOST]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from layerscope.contrasts.finished import FinishedContrast
 from layerscope.contrasts.tables import CONSISTENCY, INTERVENTION, RANKING
-from layerscope.report.write import open_run, write_report
+from layerscope.report.write import open_drawn_run, write_report
 from layerscope.sweeps.analysis.findings import family_finding
 from layerscope.sweeps.analysis.tag_findings import tag_finding
 from layerscope.sweeps.finished import FinishedRun
@@ -915,7 +915,7 @@ def test_provenance(browser, file: Path, runs: TinyRuns, language: str) -> None:
         assert articles.count() == 3
         for number, path in enumerate(runs.all):
             text = articles.nth(number).inner_text()
-            record = open_run(path).record
+            record = open_drawn_run(path).record
             assert f"{path.parent.name}/{path.name}" in text
             assert f"torch {record.environment.packages['torch']}" in text
             assert articles.nth(number).locator("pre").inner_text().startswith("layerscope ")

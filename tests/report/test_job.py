@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from layerscope.errors import RunError
-from layerscope.report.write import open_run, write_report
+from layerscope.report.write import open_drawn_run, write_report
 from layerscope.results.digests import SUMS, Digests
 from layerscope.sweeps.tables import TOKEN_WORDS
 from tests.report.unpack import page_data, table_of
@@ -162,10 +162,10 @@ def test_a_run_that_is_not_finished(runs: TinyRuns, tmp_path: Path) -> None:
 def test_a_manifest_of_another_version(runs: TinyRuns, tmp_path: Path) -> None:
     other = changed(copied(runs.plain, tmp_path / "run"), schema_version=999)
     with pytest.raises(RunError, match="has tables of version 999"):
-        open_run(other)
+        open_drawn_run(other)
     (other / "manifest.json").write_text("{", encoding="utf-8")
     with pytest.raises(RunError, match="is damaged and cannot be read"):
-        open_run(other)
+        open_drawn_run(other)
 
 
 def test_a_file_that_is_there_is_kept(runs: TinyRuns, tmp_path: Path) -> None:

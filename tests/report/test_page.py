@@ -234,11 +234,11 @@ def test_every_list_of_choices_has_its_words() -> None:
 @pytest.mark.slow
 def test_every_fact_and_outcome_has_a_word(runs) -> None:
     from layerscope.report.provenance import provenance
-    from layerscope.report.write import open_run
+    from layerscope.report.write import open_drawn_run
 
     there = page_words()
     for path in runs.all:
-        facts = provenance(open_run(path).record, "")["facts"]
+        facts = provenance(open_drawn_run(path).record, "")["facts"]
         assert {f"fact:{name}" for name in facts} <= set(there)
     assert {f"outcome:{name}" for name in OUTCOMES} <= set(there)
 

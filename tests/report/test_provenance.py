@@ -18,7 +18,7 @@ from layerscope.contrasts.reference import ReferenceText
 from layerscope.models.loading import LoadOptions
 from layerscope.pairs.format import write_pairs
 from layerscope.report.provenance import command_of, provenance
-from layerscope.report.write import open_run
+from layerscope.report.write import open_drawn_run
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.prepare import SweepRequest, prepare_sweep
 from tests.checkpoints import save_tiny_llama
@@ -105,7 +105,7 @@ def test_a_compiled_run_is_compiled_again(asked) -> None:
 
 def test_a_revision_is_asked_for_again(asked, runs: TinyRuns) -> None:
     for path in (runs.tagged, runs.contrast):
-        record = open_run(path).record
+        record = open_drawn_run(path).record
         record = record.model_copy(update={"model": record.model.model_copy(update={"revision": "0123abcd"})})
         assert asked(provenance(record, "")["command"]).revision == "0123abcd"
         assert provenance(record, "")["facts"]["revision"] == "0123abcd"

@@ -17,7 +17,7 @@ from layerscope.report.write import write_report
 from layerscope.results.digests import SUMS
 from layerscope.results.directory import RunDirectory
 from layerscope.results.schema import Table
-from layerscope.runs import open_run
+from layerscope.runs import open_drawn_run
 from layerscope.searches import tables as search_tables
 from layerscope.sweeps import pair_tables
 from layerscope.sweeps import tables as sweep_tables
@@ -108,7 +108,7 @@ def read(path: Path, run: Path) -> object:
     """A file by the run directory's own reader."""
     directory = RunDirectory(run)
     if path.name == "manifest.json":
-        return open_run(run).record
+        return open_drawn_run(run).record
     if path.suffix == ".json":
         return directory.read_json(path.name, made_by="layerscope pos")
     table = TABLES[path.parent.name if path.parent != run else path.name]

@@ -15,7 +15,7 @@ from layerscope.contrasts import tables as contrast_tables
 from layerscope.contrasts.finished import FinishedContrast
 from layerscope.contrasts.record import ContrastRecord
 from layerscope.errors import RunError
-from layerscope.report.write import open_run
+from layerscope.report.write import open_drawn_run
 from layerscope.results.directory import RunDirectory, run_slug
 from layerscope.results.schema import OLDEST_READ, Table
 from layerscope.results.schema import SCHEMA_VERSION as NOW
@@ -216,7 +216,7 @@ def test_a_manifest_that_is_none_is_one_sentence(tmp_path: Path, name: str) -> N
     (tmp_path / "manifest.json").write_text(text, encoding="utf-8", errors="surrogateescape")
     for read in (
         lambda: FinishedRun.open(tmp_path),
-        lambda: open_run(tmp_path),
+        lambda: open_drawn_run(tmp_path),
         lambda: RunDirectory(tmp_path).check_resumable(SweepRecord, RECORD.request, {}),
     ):
         with pytest.raises(RunError, match=said) as caught:

@@ -23,10 +23,10 @@ from layerscope.paths.families import build_variants
 from layerscope.report.packing import Packing
 from layerscope.report.sweep_data import sweep_data
 from layerscope.sweeps.analysis.findings import family_finding
-from layerscope.sweeps.analysis.places import head_of, stands_at
+from layerscope.sweeps.analysis.places import head_of, layer_families, stands_at
 from layerscope.sweeps.compare import CompareRequest, compare_runs
 from layerscope.sweeps.figures.heads import heads_figure
-from layerscope.sweeps.figures.layers import layer_families, sweep_figures
+from layerscope.sweeps.figures.layers import sweep_figures
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.in_memory import sweep
 from layerscope.sweeps.parts_of_speech import TagRequest, tag_run

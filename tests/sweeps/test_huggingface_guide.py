@@ -21,7 +21,8 @@ from layerscope.models.decoder import Decoder
 from layerscope.models.encoder import BosPolicy, TextEncoder
 from layerscope.paths.path import LayerPath
 from layerscope.paths.variants import Variant
-from layerscope.sweeps.in_memory import SweepResult, sweep
+from layerscope.sweeps.in_memory import sweep
+from layerscope.sweeps.result import SweepResult
 from tests.checkpoints import BOS_ID, byte_tokenizer
 from tests.naive import rearranged
 

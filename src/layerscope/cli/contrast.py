@@ -129,8 +129,10 @@ def show_contrast(
         force: replace whatever the run directory holds.
     """
     errors, out = consoles()
+    from layerscope.contrasts.enough import placebos_found
     from layerscope.contrasts.on_cluster import CONTRAST
     from layerscope.contrasts.run import run_contrast
+    from layerscope.contrasts.tables import GROUPS
     from layerscope.engine.allocator import keep_freed_memory
     from layerscope.models.quiet import quieten_transformers
 
@@ -150,26 +152,9 @@ def show_contrast(
     if not ran:
         say_run(out, "Already finished", path, " (--force runs it again).")
         return
-    say(out, _placebos_found(prepared))
+    say(out, placebos_found(part.to_pylist()[0] for part in prepared.directory.parts(GROUPS)).en)
     say_run(out, "Results", path)
     say_next(out, ("stability", path))
-
-
-def _placebos_found(prepared: PreparedContrast) -> str:
-    """For how many pairs of each subtype there is a word whose change is of the edit's size."""
-    from layerscope.contrasts.enough import FEWEST_PAIRS
-    from layerscope.contrasts.tables import GROUPS
-
-    found = [part.to_pylist()[0] for part in prepared.directory.parts(GROUPS)]
-    counts = [
-        (row["group"], row["pairs"] - row["without_placebo"], row["pairs"])
-        for row in found
-        if row["without_placebo"] is not None
-    ]
-    told = ", ".join(f"{name} {n:,} of {n_pairs:,}" for name, n, n_pairs in counts)
-    few = [name for name, n, _ in counts if n < FEWEST_PAIRS]
-    more = f" Fewer than {FEWEST_PAIRS}, so without inference: {', '.join(few)}." if few else ""
-    return f"Pairs with a placebo: {told or 'none'}.{more}"
 
 
 def _show_plan(console: Console, prepared: PreparedContrast) -> None:

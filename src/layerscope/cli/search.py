@@ -221,14 +221,13 @@ def _plan(prepared: PreparedSearch) -> str:
 
 
 def _show_result(console: Console, run: FinishedSearch, what: str) -> None:
-    from layerscope.searches.analysis.finding import search_findings
-    from layerscope.sweeps.analysis.few_texts import few_texts
+    from layerscope.searches.analysis.finding import held_out_warning, search_findings
 
     console.print(_frontier_table(run, width=console.width))
     for line in search_findings(run.frontier, run.gains, run.left_out, run.candidates):
         say(console, line.en)
-    if (warning := few_texts(run.record.request.held_out)) is not None:
-        say(console, f"Held out: {warning.en[0].lower()}{warning.en[1:]}")
+    if (warning := held_out_warning(run.record.request.held_out)) is not None:
+        say(console, warning.en)
     best = _best(run)
     if len(best):
         last = best["layers"].iloc[-1 if run.record.request.budget_layers < run.record.model.layers else 0]

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from layerscope.cli.cluster import settled, told_size
 from layerscope.cli.console import (
@@ -29,8 +25,6 @@ from layerscope.cli.console import (
 from layerscope.errors import DataError, printable
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from layerscope.bilingual import Language
     from layerscope.sweeps.prepare import PreparedSweep, SweepRequest
     from layerscope.workers.ray_pool import Demand
@@ -200,15 +194,17 @@ def _until(prepared: PreparedSweep) -> str:
 
 def _show_result(console: Console, prepared: PreparedSweep, what: str) -> None:
     from layerscope.sweeps.analysis.few_texts import few_texts
+    from layerscope.sweeps.analysis.sentences import sweep_sentences
     from layerscope.sweeps.tables import LAYERS, PROXIES
+    from layerscope.sweeps.terminal import layers_in_terminal
 
     layers = prepared.directory.read_table(LAYERS).to_pandas()
     proxies = prepared.directory.read_table(PROXIES).to_pandas()
-    console.print(_layers_table(layers, prepared, width=console.width))
+    console.print(layers_in_terminal(layers, model=prepared.source.name, dataset=prepared.request.dataset, width=console.width))
     if prepared.request.until_ci is not None:
         say(console, _precision(prepared, prepared.request.until_ci))
-    for line in _findings(layers, proxies, prepared.record.dtype):
-        say(console, line)
+    for line in sweep_sentences(layers, proxies, prepared.record.dtype):
+        say(console, line.en)
     if prepared.lens is not None and prepared.lens.unembed_hash is None:
         say(
             console,
@@ -238,44 +234,6 @@ def _preferred(prepared: PreparedSweep) -> str:
     )
 
 
-def _layers_table(layers: pd.DataFrame, prepared: PreparedSweep, *, width: int) -> Table:
-    """The layers table as wide as the terminal allows: KL and block influence need 100 columns."""
-    is_wide = width >= 100
-    table = Table(
-        title=Text(
-            f"{prepared.source.name} on {prepared.request.dataset}: {int(layers['tokens_scored'].iloc[0]):,} tokens of "
-            f"{int(layers['documents'].iloc[0]):,} texts"
-        ),
-        caption="ΔNLL: variant − intact, nats per token; interval over texts",
-        box=box.SIMPLE_HEAD,
-    )
-    table.add_column("variant", overflow="fold")
-    for name in ("perplexity", "ΔNLL", "95% interval", "top-1", "agree", *(("KL", "block influence") if is_wide else ())):
-        table.add_column(name, justify="right", no_wrap=True)
-    family = layers["family"].iloc[0]
-    for row in layers.to_dict("records"):
-        if row["family"] != family:
-            table.add_section()
-            family = row["family"]
-        is_intact = row["family"] == "intact"
-        if row["tokens_not_finite"]:
-            table.add_row(row["variant"], "not finite", *["-"] * (len(table.columns) - 2))
-            continue
-        low, high = row["delta_nll_low_nats"], row["delta_nll_high_nats"]
-        cells = [
-            row["variant"],
-            f"{row['ppl']:,.2f}" if row["ppl"] < 1e6 else f"{row['ppl']:.2e}",
-            "-" if is_intact else f"{row['delta_nll_nats']:+.3f}",
-            "-" if is_intact or not math.isfinite(low) else f"{low:+.3f} {high:+.3f}",
-            f"{row['top1_accuracy']:.3f}",
-            f"{row['agreement']:.3f}",
-        ]
-        if is_wide:
-            cells += [f"{row['kl_nats']:.4f}", "-" if is_intact else f"{row['block_influence']:.3f}"]
-        table.add_row(*cells)
-    return table
-
-
 def _precision(prepared: PreparedSweep, asked: float) -> str:
     """How many texts it took to make every interval as narrow as asked for, or that the cap came first."""
     from layerscope.sweeps.tabulating import precision_reached
@@ -288,30 +246,6 @@ def _precision(prepared: PreparedSweep, asked: float) -> str:
     if found.reached_nats <= found.asked_nats:
         return f"Stopped after {found.documents:,} of {found.cap:,} texts: {widest}; {looked}."
     return f"All {found.cap:,} texts taken and ±{found.asked_nats:g} nats not reached: {widest}; {looked}."
-
-
-def _findings(layers: pd.DataFrame, proxies: pd.DataFrame, dtype: str) -> list[str]:
-    """A line a family, and one of the variants that overflowed."""
-    from layerscope.sweeps.analysis.findings import family_finding
-
-    lines = []
-    for family in dict.fromkeys(layers["family"]):
-        rows = layers[layers["family"] == family]
-        if family == "intact" or len(rows) < 3:
-            continue
-        rho = proxies.loc[(proxies["family"] == family) & (proxies["proxy"] == "block_influence"), "spearman"].max()
-        note = "" if math.isnan(rho) else f" Block influence ranks them with ρ = {rho:.2f}."
-        lines.append(f"{family}: {family_finding(rows).en}{note}")
-    broken = layers[layers["tokens_not_finite"] > 0]
-    if len(broken):
-        n_tokens = int(layers["tokens_scored"].iloc[0])
-        named = ", ".join(
-            f"{row['variant']} ({row['tokens_not_finite']:,} of {n_tokens:,} tokens)"
-            for row in broken.head(5).to_dict("records")
-        )
-        more = f" and {len(broken) - 5} more" if len(broken) > 5 else ""
-        lines.append(f"Not finite in {dtype}: {named}{more}; a wider --dtype may have numbers for them.")
-    return lines
 
 
 def _show_unscored(console: Console, prepared: PreparedSweep) -> None:

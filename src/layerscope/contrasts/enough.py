@@ -5,7 +5,12 @@ Fewer give values without interval, p or q.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
+
+from layerscope.bilingual import Bilingual
 
 FEWEST_PAIRS = 40
 """Pairs that a group, or one side of a comparison, needs."""
@@ -51,3 +56,22 @@ def refusal(group: str, n_pairs: int, n_blocks: int, log_ratio: float) -> str | 
             f"{np.exp(-MOST_UNLIKE):.2f} to {np.exp(MOST_UNLIKE):.2f}"
         )
     return None
+
+
+def placebos_found(groups: Iterable[dict[Any, Any]]) -> Bilingual:
+    """For how many pairs of each subtype there is a word whose change is of the edit's size.
+
+    Args:
+        groups: rows of the table of groups, gaps as None.
+    """
+    counts = [
+        (row["group"], int(row["pairs"] - row["without_placebo"]), int(row["pairs"]))
+        for row in groups
+        if row["without_placebo"] is not None
+    ]
+    told = ", ".join(f"{name} {n:,} of {n_pairs:,}" for name, n, n_pairs in counts)
+    told_ja = "、".join(f"{name} {n_pairs:,} 組中 {n:,} 組" for name, n, n_pairs in counts)
+    few = [name for name, n, _ in counts if n < FEWEST_PAIRS]
+    more = f" Fewer than {FEWEST_PAIRS}, so without inference: {', '.join(few)}." if few else ""
+    more_ja = f"{FEWEST_PAIRS} 組未満のため推測を行わない：{'、'.join(few)}。" if few else ""
+    return Bilingual(f"Pairs with a placebo: {told or 'none'}.{more}", f"プラセボのある組：{told_ja or 'なし'}。{more_ja}")

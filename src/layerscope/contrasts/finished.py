@@ -10,21 +10,24 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from layerscope.bilingual import Bilingual, Language
 from layerscope.contrasts.analysis.group_scores import GroupScores, MatchedScores, Role
 from layerscope.contrasts.analysis.place import WITH_BLOCKS, Place
 from layerscope.contrasts.blocks import GroupBlocks, group_blocks
-from layerscope.contrasts.enough import refusal
+from layerscope.contrasts.enough import placebos_found, refusal
 from layerscope.contrasts.record import ContrastRecord
 from layerscope.contrasts.tables import BLOCKS, DIFFERENCES, GROUPS, MOVEMENT, PAIRS, PREDICTIONS, REFERENCE
+from layerscope.results.inline import frame_table, framed, paragraphs
 from layerscope.results.opened import OpenedRun, open_finished
 from layerscope.results.schema import Table
+from layerscope.results.shown import Shown
 
 NOT_COMPARED = ("reference", "bound", "control")
 """Roles of groups that nothing is inferred about."""
 
 
 @dataclass(frozen=True)
-class FinishedContrast(OpenedRun[ContrastRecord]):
+class FinishedContrast(OpenedRun[ContrastRecord], Shown):
     """A contrast run that is complete.
 
     Examples:
@@ -77,6 +80,30 @@ class FinishedContrast(OpenedRun[ContrastRecord]):
         """Each dimension over ordinary text."""
         reference: pd.DataFrame = self.directory.read_table(REFERENCE).to_pandas()
         return reference
+
+    def summary(self, *, language: Language = "en") -> str:
+        """What was compared, and what ``stability`` said of it, if it ran.
+
+        Args:
+            language: en or ja.
+        """
+        rows = [part.to_pylist()[0] for part in self.directory.parts(GROUPS)]
+        n_pairs = sum(row["pairs"] for row in rows if row["role"] in ("meaning", "grammar"))
+        head = Bilingual(
+            f"{self.model}: {n_pairs:,} pairs of meaning and grammar, at {', '.join(self.sites)}; {', '.join(self.positions)}.",
+            f"{self.model}：意味と文法の組 {n_pairs:,}、箇所 {'、'.join(self.sites)}、位置 {'、'.join(self.positions)}。",
+        )
+        lines = [head.of(language), placebos_found(rows).of(language)]
+        reading = self.directory.read_json("stability.json", made_by="layerscope stability", needs=["reading"])
+        return "\n".join([*lines, *([] if reading is None else [str(reading["reading"][language])])])
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row a group, in the order in which they were run."""
+        return self.groups
+
+    def _repr_html_(self) -> str:
+        columns = ("group", "role", "pairs", "templates", "without_placebo", "unusable")
+        return framed(paragraphs(self.summary()), frame_table(self.groups, columns))
 
     def spread(self, site: str) -> np.ndarray:
         """σ of a site, ``layer dim``."""

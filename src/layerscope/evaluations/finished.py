@@ -8,13 +8,17 @@ from pathlib import Path
 
 import pandas as pd
 
+from layerscope.bilingual import Bilingual, Language
+from layerscope.evaluations.reading import differences_finding
 from layerscope.evaluations.record import EvaluationRecord
 from layerscope.evaluations.tables import TASK_SAMPLES, TASKS
+from layerscope.results.inline import frame_table, framed, paragraphs
 from layerscope.results.opened import OpenedRun, open_finished
+from layerscope.results.shown import Shown
 
 
 @dataclass(frozen=True)
-class FinishedEvaluation(OpenedRun[EvaluationRecord]):
+class FinishedEvaluation(OpenedRun[EvaluationRecord], Shown):
     """An evaluation's run directory whose run is complete.
 
     Examples:
@@ -38,6 +42,28 @@ class FinishedEvaluation(OpenedRun[EvaluationRecord]):
         """tasks.parquet; the intact model first of each task."""
         tasks: pd.DataFrame = self.directory.read_table(TASKS).to_pandas()
         return tasks
+
+    def summary(self, *, language: Language = "en") -> str:
+        """Which differences from the intact model are within noise.
+
+        Args:
+            language: en or ja.
+        """
+        n_paths, n_tasks = self.tasks["path"].nunique(), self.tasks["task"].nunique()
+        head = Bilingual(
+            f"{self.model}: paths: {n_paths}, the intact model among them; tasks and groups: {n_tasks}.",
+            f"{self.model}：パス {n_paths} 個（元のモデルを含む）、課題とその群 {n_tasks} 個。",
+        )
+        found = differences_finding(self.tasks, self.record.intact)
+        return "\n".join(line.of(language) for line in (head, *(() if found is None else (found,))))
+
+    def to_pandas(self) -> pd.DataFrame:
+        """tasks.parquet; the intact model first of each task."""
+        return self.tasks
+
+    def _repr_html_(self) -> str:
+        columns = ("task", "metric", "path", "samples", "value", "delta", "delta_low", "delta_high")
+        return framed(paragraphs(self.summary()), frame_table(self.tasks, columns))
 
     def samples(self, path: str, task: str, limit: int | None = None) -> pd.DataFrame:
         """The samples of one path on one task.

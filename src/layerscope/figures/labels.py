@@ -105,6 +105,7 @@ _LABELS: dict[str, Bilingual] = {
     "note:few": Bilingual("*: fewer than 200 words", "*：200 語未満"),
     "texts": Bilingual("texts", "テキスト"),
     "only_texts": Bilingual("only {n} texts", "テキスト {n} 本のみ"),
+    "only_text": Bilingual("only one text", "テキスト 1 本のみ"),
     "note:no_test": Bilingual("Too few texts for a test of any cell", "テキストが少なく、検定はできない"),
     "ppl_bits": Bilingual("Bits per byte", "ビット／バイト"),
     "ppl_text_mean": Bilingual("Perplexity, mean over\ntexts (log scale)", "パープレキシティの\nテキスト平均（対数）"),
@@ -328,7 +329,7 @@ def position_label(position: str, language: Language) -> str:
 def texts_label(n_texts: int, language: Language) -> str:
     """How many texts; fewer than fifty are said to be few."""
     if n_texts < FEW_DOCUMENTS:
-        return label("only_texts", language).format(n=n_texts)
+        return label("only_text" if n_texts == 1 else "only_texts", language).format(n=n_texts)
     return f"{n_texts:,} {label('texts', language)}"
 
 

@@ -10,6 +10,7 @@ import importlib.util
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
@@ -44,6 +45,7 @@ NARROWEST_CM, WIDEST_CM = 8.0, 40.0
 LABEL, TEXT, SMALL = 8, 7, 6
 """Points, the same at every width: names of axes; all other text; names of points and numbers in cells."""
 DPI = 300
+_NOTEBOOK_DPI = 150
 
 _STYLE: dict[Any, Any] = {
     "font.size": LABEL,
@@ -105,6 +107,16 @@ def figure_style(language: Language, width: Width | None = None) -> Iterator[Non
         yield
 
 
+class PageFigure(Figure):
+    """A figure that a notebook shows at its own size, sharply."""
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        picture = BytesIO()
+        self.savefig(picture, format="png", dpi=2 * _NOTEBOOK_DPI)
+        width, height = self.get_size_inches()
+        return picture.getvalue(), {"width": round(width * _NOTEBOOK_DPI), "height": round(height * _NOTEBOOK_DPI)}
+
+
 def page_width(*, needs_two: bool = False) -> float:
     """Inches that a figure is wide inside ``figure_style``; one that needs two columns may still have to do with one."""
     narrow, wide = mpl.rcParams["figure.figsize"]
@@ -118,7 +130,7 @@ def is_wide(width: float) -> bool:
 
 def new_figure(*, height: float = 2.5, panels: int = 1) -> tuple[Figure, list[Axes]]:
     """A figure one column wide with panels below each other."""
-    figure = Figure(figsize=(page_width(), height))
+    figure = PageFigure(figsize=(page_width(), height))
     axes = figure.subplots(panels, 1, squeeze=False)
     return figure, list(axes[:, 0])
 

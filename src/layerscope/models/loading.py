@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import torch
 from transformers import (
@@ -25,6 +25,7 @@ from layerscope.models.checks import check_decoder
 from layerscope.models.decoder import Decoder
 from layerscope.models.encoder import BosPolicy, TextEncoder
 from layerscope.models.load_errors import loading
+from layerscope.models.loaded import wrapped
 from layerscope.models.memory import check_weights_fit, weight_memory
 from layerscope.models.sources import ModelSource, local_path, resolve_model
 from layerscope.models.tokenizer_files import TOKENIZER_FILES, read_tokenizer
@@ -61,19 +62,36 @@ class LoadOptions:
     """Run code that comes with a checkpoint."""
 
 
-def load_decoder(name: str, *, revision: str | None = None, options: LoadOptions | None = None) -> Decoder:
-    """Load a model by name and prove that it can be swept.
+@overload
+def load_decoder(name: str, *, revision: str | None = None, options: LoadOptions | None = None) -> Decoder: ...
+@overload
+def load_decoder(
+    *, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, options: LoadOptions | None = None
+) -> Decoder: ...
+def load_decoder(
+    name: str | None = None,
+    *,
+    model: Any = None,
+    tokenizer: Any = None,
+    revision: str | None = None,
+    options: LoadOptions | None = None,
+) -> Decoder:
+    """Load a model by name, or take one that is loaded, and prove that it can be swept.
+
+    A loaded model is neither copied nor changed: it stays on its device and in its dtype, and one in training mode is refused.
 
     Args:
         name: a built-in name, a local directory, a ``.gguf`` file or an id on the Hub.
+        model: in place of a name, a causal LM of transformers that is loaded, in evaluation mode.
+        tokenizer: that belongs to ``model``.
         revision: on the Hub.
-        options: dtype, device and so on.
+        options: dtype, device and so on; for a loaded model only ``bos``.
 
     Returns:
         A decoder with its encoder, in evaluation mode.
 
     Raises:
-        ModelError: it cannot be found, loaded or swept.
+        ModelError: it cannot be found, loaded or swept, or options are given that a loaded model cannot follow.
         HubError: the Hub is needed and cannot be reached.
         DeviceError: the device is not there.
 
@@ -81,11 +99,30 @@ def load_decoder(name: str, *, revision: str | None = None, options: LoadOptions
         >>> decoder = ls.load_decoder("smollm2-135m", options=ls.LoadOptions(dtype="float32"))
         >>> decoder.n_layers, decoder.dtype, decoder.encoder.prefix_ids  # trained without a BOS
         (30, torch.float32, ())
+        >>> again = ls.load_decoder(model=decoder.model, tokenizer=decoder.encoder.tokenizer)  # as transformers loads them
+        >>> again.model is decoder.model, again.encoder == decoder.encoder
+        (True, True)
     """
     options = options or LoadOptions()
+    if name is None:
+        _check_only_bos(options, revision)
+        return wrapped(model, tokenizer, options.bos)
+    if model is not None or tokenizer is not None:
+        raise ModelError(f"A model is given by name or loaded; got '{name}' and a loaded one, too: leave one of them out.")
     source = resolve_model(name, revision)
     encoder = load_encoder(source, options)
     return load_weights(source, load_config(source, options), encoder, options)
+
+
+def _check_only_bos(options: LoadOptions, revision: str | None) -> None:
+    """Refuse options that would have to change a model that is loaded."""
+    given = [field.name for field in fields(options) if getattr(options, field.name) != field.default and field.name != "bos"]
+    if revision is not None:
+        given.append("revision")
+    if given:
+        raise ModelError(
+            f"A loaded model stays as it is; got {', '.join(given)} for one: leave it out, or load the model so beforehand."
+        )
 
 
 def load_tokenizer(name: str, *, revision: str | None = None) -> PreTrainedTokenizerBase:

@@ -110,7 +110,7 @@ def _contrast_facts(record: ContrastRecord) -> dict[str, Any]:
 
 
 def command_of(record: SweepRecord | ContrastRecord | SearchRecord) -> str:
-    """The command that asks for the same again.
+    """The command that asks for the same again; of texts that were in memory there is none, and a comment says so.
 
     A local file or folder is named as the run recorded it; where that is a name alone, the reader has to say where it lies.
     """
@@ -118,6 +118,8 @@ def command_of(record: SweepRecord | ContrastRecord | SearchRecord) -> str:
         words = _contrast_words(record.request, _subtypes_of(record))
     elif isinstance(record, SearchRecord):
         words = _search_words(record.request)
+    elif record.request.in_memory:
+        return "# made in Python by layerscope.sweep, of texts in memory"
     else:
         words = _sweep_words(record.request)
         if record.pairs is not None:

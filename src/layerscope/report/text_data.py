@@ -14,6 +14,7 @@ from jaxtyping import Bool, Int
 
 from layerscope.report.packing import Packing
 from layerscope.sweeps.analysis.score_arrays import ScoreArrays
+from layerscope.sweeps.analysis.text_pieces import text_pieces
 
 CELLS = 700_000
 """Variants times scored tokens of a sample, at most."""
@@ -86,7 +87,7 @@ def text_data(
     scored = of_sample["scored"].to_numpy()
     nll, top1 = _scores(of_sample[scored], shards, len(variants))
     ids, codes = np.unique(top1, return_inverse=True)
-    gap, added = _pieces(documents, of_sample)
+    gap, added = text_pieces(documents, of_sample)
     # a token that covers the rest of a character adds nothing that could be pointed at: it goes with the one before
     starts = word_starts(of_sample, word_of) & np.array([text != "" for text in added])
     kept = {
@@ -121,23 +122,6 @@ def _scores(wanted: pd.DataFrame, shards: Iterable[ScoreArrays], n_variants: int
             if row is not None:
                 nll[:, row], top1[:, row] = shard.nll_nats[:, column], shard.top1_id[:, column]
     return nll, top1
-
-
-def _pieces(documents: pd.DataFrame, tokens: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """The raw text cut at the tokens: what lies before each, which a tokenizer may leave out, and what it adds itself.
-
-    A token that covers the rest of a character adds nothing: all pieces together are the text.
-    """
-    text_of = documents.set_index("document")["text"]
-    before, added, last_document, reached = [], [], -1, 0
-    for document, start, end in zip(tokens["document"], tokens["char_start"], tokens["char_end"], strict=True):
-        if document != last_document:
-            last_document, reached = document, 0
-        text = text_of[document]
-        before.append(text[reached:start])
-        added.append(text[max(start, reached) : end])
-        reached = max(reached, end)
-    return before, added
 
 
 def word_starts(tokens: pd.DataFrame, word_of: pd.DataFrame | None) -> Bool[np.ndarray, " token"]:

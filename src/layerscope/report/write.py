@@ -32,7 +32,7 @@ from layerscope.report.text_data import text_data
 from layerscope.report.word_data import word_data
 from layerscope.results.directory import RunDirectory
 from layerscope.results.schema import Table
-from layerscope.runs import AnyRun, open_run
+from layerscope.runs import AnyRun, open_drawn_run
 from layerscope.searches.finished import FinishedSearch
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.pair_tables import BEYOND_DAMAGE, PREFERENCE, PREFERENCE_DEPTH
@@ -84,7 +84,7 @@ def write_report(
     if output.exists() and not force:
         raise RunError(f"'{output}' is there already: name another --output, or use --force to replace it.")
     given = list({path.resolve(): Path(os.path.normpath(path)) for path in runs}.values())
-    opened = [open_run(path) for path in given]
+    opened = [open_drawn_run(path) for path in given]
     names, kinds = _names(opened), [type(run) for run in opened]
     packing, sweeps, searches, contrasts, missing = Packing(), [], [], [], list[str]()
     for done, (run, name) in enumerate(zip(opened, names, strict=True)):

@@ -8,15 +8,19 @@ from pathlib import Path
 
 import pandas as pd
 
+from layerscope.bilingual import Language
 from layerscope.corpora.catalogue import dataset_label
+from layerscope.results.inline import frame_table, framed, paragraphs
 from layerscope.results.opened import OpenedRun, open_finished
 from layerscope.results.schema import Table
+from layerscope.results.shown import Shown
+from layerscope.searches.analysis.finding import held_out_warning, search_findings
 from layerscope.searches.record import SearchRecord
 from layerscope.searches.tables import CANDIDATES, FRONTIER, GAINS, LEFT_OUT, SPEED
 
 
 @dataclass(frozen=True)
-class FinishedSearch(OpenedRun[SearchRecord]):
+class FinishedSearch(OpenedRun[SearchRecord], Shown):
     """A search's run directory whose run is complete; ``ls.run_search`` has an example.
 
     Examples:
@@ -65,6 +69,25 @@ class FinishedSearch(OpenedRun[SearchRecord]):
     def speed(self) -> pd.DataFrame:
         """speed.parquet."""
         return self._read(SPEED)
+
+    def summary(self, *, language: Language = "en") -> str:
+        """What was found, in the sentences that the command prints.
+
+        Args:
+            language: en or ja.
+        """
+        found = search_findings(self.frontier, self.gains, self.left_out, self.candidates)
+        warning = held_out_warning(self.record.request.held_out)
+        return "\n".join(line.of(language) for line in (*found, *(() if warning is None else (warning,))))
+
+    def to_pandas(self) -> pd.DataFrame:
+        """frontier.parquet; the intact model first."""
+        return self.frontier
+
+    def _repr_html_(self) -> str:
+        best = self.frontier[self.frontier["is_best"] | (self.frontier.index == 0)]
+        columns = ("layers", "way", "path", "nll_nats", "delta_nll_nats", "delta_nll_low_nats", "delta_nll_high_nats")
+        return framed(paragraphs(f"{self.model}, {self.dataset}\n{self.summary()}"), frame_table(best, columns))
 
     def _read(self, table: Table) -> pd.DataFrame:
         frame: pd.DataFrame = self.directory.read_table(table).to_pandas()

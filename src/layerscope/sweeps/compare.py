@@ -20,6 +20,7 @@ from layerscope.results.directory import RunDirectory
 from layerscope.sweeps.analysis.comparison import Axis, ComparedModel, Measure, Unit, View, curves, often_everywhere
 from layerscope.sweeps.analysis.few_texts import few_texts
 from layerscope.sweeps.analysis.fragility import correlation_table, fragility_table
+from layerscope.sweeps.analysis.places import layer_families
 from layerscope.sweeps.comparable import (
     Difference,
     ScoredTexts,
@@ -29,7 +30,6 @@ from layerscope.sweeps.comparable import (
     find_differences,
 )
 from layerscope.sweeps.figures.comparison import Scored
-from layerscope.sweeps.figures.layers import layer_families
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.run_names import distinct_names
 from layerscope.sweeps.tables import FRAGILITY, POS, PROFILE_CORRELATION

@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from layerscope.bilingual import Language
 from layerscope.figures.files import FORMATS, Format, own_language, write_figures
 from layerscope.figures.style import Width
+from layerscope.sweeps.analysis.places import layer_families
 from layerscope.sweeps.compare import Comparison
 from layerscope.sweeps.figures.comparison import comparison_figures
-from layerscope.sweeps.figures.layers import layer_families, sweep_figures
+from layerscope.sweeps.figures.layers import sweep_figures
 from layerscope.sweeps.figures.parts_of_speech import pos_figures
 from layerscope.sweeps.figures.preference import preference_figures
 from layerscope.sweeps.finished import FinishedRun

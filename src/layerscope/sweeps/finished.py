@@ -14,11 +14,12 @@ from layerscope.corpora.catalogue import dataset_label
 from layerscope.results.opened import OpenedRun, open_finished
 from layerscope.sweeps.analysis.score_arrays import ScoreArrays, score_arrays
 from layerscope.sweeps.record import SweepRecord
-from layerscope.sweeps.tables import DOCUMENTS, LAYERS, SCORES, TOKENS
+from layerscope.sweeps.tables import DOCUMENTS, LAYERS, PREDICTION_DEPTH, PROXIES, SCORES, TOKENS
+from layerscope.sweeps.view import ShownSweep, SweepView
 
 
 @dataclass(frozen=True)
-class FinishedRun(OpenedRun[SweepRecord]):
+class FinishedRun(OpenedRun[SweepRecord], ShownSweep):
     """A sweep's run directory whose run is complete.
 
     Examples:
@@ -61,6 +62,21 @@ class FinishedRun(OpenedRun[SweepRecord]):
     def level(self) -> float:
         """Coverage of this run's intervals; above 0.95 where it looked at them before it stopped."""
         return 0.95 if self.record.precision is None else self.record.precision.level_of_each_look
+
+    def view(self) -> SweepView:
+        """What is shown of it."""
+        has_depths = self.directory.has_table(PREDICTION_DEPTH)
+        return SweepView(
+            layers=self.layers,
+            proxies=self.directory.read_table(PROXIES).to_pandas(),
+            documents=self.documents.to_pandas(),
+            tokens=self.tokens.to_pandas(),
+            shards=self.scores,
+            model=self.model,
+            dataset=self.dataset,
+            dtype=self.record.request.dtype,
+            depths=self.directory.read_table(PREDICTION_DEPTH).to_pandas() if has_depths else None,
+        )
 
     def scores(self) -> Iterator[ScoreArrays]:
         """The scores, shard by shard, variants in the order of ``layers``."""

@@ -40,6 +40,8 @@ class SweepRequestRecord(RequestRecord):
     """Whether layers were to go through a compiler."""
     plain: bool = Field(default=False, validation_alias=AliasChoices("plain", "reference"))
     """Whether no fast path was used (``--plain``)."""
+    in_memory: bool = False
+    """Whether the texts were given in Python, so that no command asks for the same again; a loaded model has no fingerprint."""
 
 
 class SweptModelRecord(ModelRecord):

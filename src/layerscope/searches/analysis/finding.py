@@ -16,6 +16,7 @@ from layerscope.searches.analysis.gains_finding import best_paths, over_one_shot
 from layerscope.searches.analysis.layers_that_go import layers_that_go
 from layerscope.searches.analysis.ties import ties
 from layerscope.searches.analysis.wording import at_sizes, joined, size_name
+from layerscope.sweeps.analysis.few_texts import few_texts
 from layerscope.sweeps.analysis.findings import in_nats
 
 
@@ -44,6 +45,14 @@ def search_findings(
     found += [over_random(frontier, gains), layers_that_go(left_out, whole_size(frontier))]
     found.append(None if is_one_shot else ties(candidates))
     return [one for one in found if one is not None]
+
+
+def held_out_warning(n_texts: int) -> Bilingual | None:
+    """What is said beside numbers from few held-out texts; None from fifty on."""
+    warning = few_texts(n_texts)
+    if warning is None:
+        return None
+    return Bilingual(f"Held out: {warning.en[0].lower()}{warning.en[1:]}", f"評価用：{warning.ja}")
 
 
 def _rise(frontier: pd.DataFrame) -> Bilingual:

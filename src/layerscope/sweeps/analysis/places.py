@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from layerscope.paths.families import DEPTHS
+from layerscope.paths.families import DEPTHS, HEAD_REMOVAL
 
 
 def stands_at(variants: pd.DataFrame, column: str) -> Float[np.ndarray, " variant"]:
@@ -31,3 +31,13 @@ def stands_at(variants: pd.DataFrame, column: str) -> Float[np.ndarray, " varian
 def head_of(variants: pd.DataFrame) -> Int[np.ndarray, " variant"]:
     """The key-value groups of heads that variants of the family ``head-removal`` leave out, by their number in the layer."""
     return variants["variant"].astype(str).str.rpartition("-")[2].to_numpy(dtype=np.int64)
+
+
+def layer_families(layers: pd.DataFrame) -> list[str]:
+    """Families with one variant for every layer, pair or window, which can stand over a layer axis; not those of heads."""
+    return [
+        family
+        for family in dict.fromkeys(layers["family"])
+        if family.split(":")[0] not in ("intact", "path", "reversal", "shuffle", HEAD_REMOVAL)
+        and layers.loc[layers["family"] == family, "span_first"].nunique() > 1
+    ]

@@ -27,9 +27,9 @@ from layerscope.figures.style import (
     note_below,
     zero_line,
 )
-from layerscope.paths.families import DEPTH, DEPTHS, HEAD_REMOVAL, is_of_heads
+from layerscope.paths.families import DEPTH, DEPTHS, is_of_heads
 from layerscope.sweeps.analysis.layers import PROXY_NAMES
-from layerscope.sweeps.analysis.places import stands_at
+from layerscope.sweeps.analysis.places import layer_families, stands_at
 from layerscope.sweeps.figures.depth import depth_figure
 from layerscope.sweeps.figures.heads import heads_figure
 
@@ -81,16 +81,6 @@ def sweep_figures(
         if len(single):
             figures["variants"] = effect_by_variant(single, caption, language)
     return figures
-
-
-def layer_families(layers: pd.DataFrame) -> list[str]:
-    """Families with one variant for every layer, pair or window, which can stand over a layer axis; not those of heads."""
-    return [
-        family
-        for family in dict.fromkeys(layers["family"])
-        if family.split(":")[0] not in ("intact", "path", "reversal", "shuffle", HEAD_REMOVAL)
-        and layers.loc[layers["family"] == family, "span_first"].nunique() > 1
-    ]
 
 
 def effect_by_layer(layers: pd.DataFrame, families: list[str], caption: str, language: Language) -> Figure:

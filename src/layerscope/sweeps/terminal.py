@@ -1,0 +1,58 @@
+"""The layers table as a terminal shows it."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+_WIDE = 100
+"""Columns from which on KL and block influence have room."""
+
+
+def layers_in_terminal(layers: pd.DataFrame, *, model: str, dataset: str, width: int) -> Table:
+    """The table, a line a variant.
+
+    Args:
+        layers: layers.parquet.
+        model: its name.
+        dataset: its name.
+        width: of the terminal, in columns.
+    """
+    is_wide, n_texts = width >= _WIDE, int(layers["documents"].iloc[0])
+    table = Table(
+        title=Text(
+            f"{model} on {dataset}: {int(layers['tokens_scored'].iloc[0]):,} tokens of "
+            f"{n_texts:,} {'text' if n_texts == 1 else 'texts'}"
+        ),
+        caption="ΔNLL: variant − intact, nats per token; interval over texts",
+        box=box.SIMPLE_HEAD,
+    )
+    table.add_column("variant", overflow="fold")
+    for name in ("perplexity", "ΔNLL", "95% interval", "top-1", "agree", *(("KL", "block influence") if is_wide else ())):
+        table.add_column(name, justify="right", no_wrap=True)
+    family = layers["family"].iloc[0]
+    for row in layers.to_dict("records"):
+        if row["family"] != family:
+            table.add_section()
+            family = row["family"]
+        is_intact = row["family"] == "intact"
+        if row["tokens_not_finite"]:
+            table.add_row(row["variant"], "not finite", *["-"] * (len(table.columns) - 2))
+            continue
+        low, high = row["delta_nll_low_nats"], row["delta_nll_high_nats"]
+        cells = [
+            row["variant"],
+            f"{row['ppl']:,.2f}" if row["ppl"] < 1e6 else f"{row['ppl']:.2e}",
+            "-" if is_intact else f"{row['delta_nll_nats']:+.3f}",
+            "-" if is_intact or not math.isfinite(low) else f"{low:+.3f} {high:+.3f}",
+            f"{row['top1_accuracy']:.3f}",
+            f"{row['agreement']:.3f}",
+        ]
+        if is_wide:
+            cells += [f"{row['kl_nats']:.4f}", "-" if is_intact else f"{row['block_influence']:.3f}"]
+        table.add_row(*cells)
+    return table

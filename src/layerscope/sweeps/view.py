@@ -1,0 +1,203 @@
+"""A sweep for whoever works in Python: sentences, table, figures and HTML, from its tables; of a finished run or in memory."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from io import StringIO
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from layerscope.bilingual import Language
+from layerscope.errors import PathError, RunError, did_you_mean
+from layerscope.notebook import show_html
+from layerscope.results.inline import cell, escaped, framed, paragraphs, table
+from layerscope.results.shown import Shown
+from layerscope.sweeps.analysis.score_arrays import ScoreArrays
+from layerscope.sweeps.analysis.sentences import whole_summary
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_FIRST_LAYERS = 2
+"""Without them nothing works in most models and every token is as bad as can be, so the text opens on the layers after them."""
+_SHOWN = 3
+"""Variants after them at which the text is shown."""
+
+
+@dataclass(frozen=True)
+class SweepView:
+    """What is shown of a sweep."""
+
+    layers: pd.DataFrame
+    """layers.parquet, the intact model first."""
+    proxies: pd.DataFrame
+    """proxies.parquet."""
+    documents: pd.DataFrame
+    """documents.parquet."""
+    tokens: pd.DataFrame
+    """tokens.parquet."""
+    shards: Callable[[], Iterator[ScoreArrays]]
+    """The scores, variants in the order of ``layers``."""
+    model: str
+    """Its short name."""
+    dataset: str
+    """Its name."""
+    dtype: str
+    """Of the model."""
+    depths: pd.DataFrame | None = None
+    """prediction_depth.parquet, where there is one."""
+
+
+class ShownSweep(Shown):
+    """A sweep that shows itself."""
+
+    @abstractmethod
+    def view(self) -> SweepView:
+        """What is shown of it."""
+
+    def summary(self, *, language: Language = "en") -> str:
+        """What was measured and found, in sentences that say no more than the tables.
+
+        Args:
+            language: en or ja.
+        """
+        view = self.view()
+        lines = whole_summary(view.layers, view.proxies, view.dtype, model=view.model, dataset=view.dataset)
+        return "\n".join(line.of(language) for line in lines)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The layers table, one row a variant; columns as in layers.parquet."""
+        return self.view().layers
+
+    def plot(self, name: str | None = None, *, language: Language = "en") -> Figure:
+        """A figure of the sweep, as ``layerscope figures`` draws it.
+
+        Args:
+            name: of the figure, such as ``removal``, ``accuracy`` or ``proxies``; the first if None.
+            language: of its words.
+
+        Raises:
+            RunError: there is none of that name.
+        """
+        from layerscope.sweeps.figures.layers import sweep_figures
+
+        view = self.view()
+        figures = sweep_figures(
+            view.layers, view.proxies, view.depths, model=view.model, dataset=view.dataset, language=language
+        )
+        if name is None and figures:
+            return next(iter(figures.values()))
+        if name not in figures:
+            near = did_you_mean(name or "", figures)
+            raise RunError(f"Figures of this sweep are {', '.join(figures) or 'none'}; got '{name}'.{near}")
+        return figures[name]
+
+    def show(self, variant: str | None = None) -> None:
+        """In a notebook the sentences, the chart and the coloured text; elsewhere the table and the sentences.
+
+        Args:
+            variant: whose effect colours the text; those that cost most if None.
+
+        Raises:
+            PathError: the sweep has no variant of that name.
+        """
+        if not show_html(sweep_html(self.view(), variant)):
+            super().show()
+
+    def as_text(self) -> str:
+        """The table and the sentences."""
+        from rich.console import Console
+
+        from layerscope.sweeps.terminal import layers_in_terminal
+
+        view = self.view()
+        own = Console()
+        console = Console(file=StringIO(), width=own.width, markup=False)
+        console.print(layers_in_terminal(view.layers, model=view.model, dataset=view.dataset, width=own.width))
+        assert isinstance(console.file, StringIO)
+        return f"{console.file.getvalue()}{self.summary()}"
+
+    def _repr_html_(self) -> str:
+        return sweep_html(self.view())
+
+
+def sweep_html(view: SweepView, variant: str | None = None) -> str:
+    """Sentences, chart, text and table in one piece of HTML that needs nothing else.
+
+    Args:
+        view: of the sweep.
+        variant: whose effect colours the text; if None, those that cost most after the first two layers, and the one
+            that costs most.
+
+    Raises:
+        PathError: the sweep has no variant of that name.
+    """
+    from layerscope.sweeps.inline_chart import effect_chart
+    from layerscope.sweeps.inline_text import STYLE
+
+    said = whole_summary(view.layers, view.proxies, view.dtype, model=view.model, dataset=view.dataset)
+    return framed(
+        paragraphs("\n".join(line.en for line in said)),
+        effect_chart(view.layers),
+        *_texts(view, shown_variants(view.layers, variant)),
+        f"<details><summary>All {len(view.layers)} variants</summary>{_table(view.layers)}</details>",
+        style=STYLE,
+    )
+
+
+def shown_variants(layers: pd.DataFrame, variant: str | None) -> list[str]:
+    """The variants at which the text is shown, the first of them open.
+
+    Args:
+        layers: layers.parquet.
+        variant: the one that was chosen.
+
+    Raises:
+        PathError: the sweep has no variant of that name.
+    """
+    if variant is not None:
+        names = layers["variant"].tolist()
+        if variant not in names:
+            raise PathError(f"A text is coloured by a variant of the sweep; got '{variant}'.{did_you_mean(variant, names)}")
+        return [variant]
+    ranked = layers[(layers["family"] != "intact") & np.isfinite(layers["delta_nll_nats"])]
+    ranked = ranked.sort_values("delta_nll_nats", ascending=False, kind="stable")
+    later = ranked[ranked["span_first"] >= _FIRST_LAYERS]
+    return list(dict.fromkeys([*later["variant"].head(_SHOWN), *ranked["variant"].head(1)]))
+
+
+def _texts(view: SweepView, variants: list[str]) -> list[str]:
+    from layerscope.sweeps.inline_text import coloured_text, token_pieces
+
+    if not variants:
+        return []
+    names = view.layers["variant"].tolist()
+    rows = [0, *(names.index(variant) for variant in variants)]
+    pieces, n_left = token_pieces(view.documents, view.tokens, view.shards(), rows)
+    parts = []
+    for place, variant in enumerate(variants, start=1):
+        delta = float(view.layers["delta_nll_nats"].iloc[rows[place]])
+        parts.append(
+            f"<details{' open' if place == 1 else ''}><summary>The text at <b>{escaped(variant)}</b> (ΔNLL {delta:+.3g} nats "
+            f"per token)</summary>{coloured_text(pieces, view.documents, place, variant)}</details>"
+        )
+    more = f" The first {len(pieces):,} pieces are shown; {n_left:,} tokens more are in the tables." if n_left else ""
+    parts.append(
+        '<p class="note">Orange: the token is predicted worse than by the intact model; blue and underlined: better. Full '
+        f"colour from 6 nats on. Point at a token, or tap it, for its numbers.{more}</p>"
+    )
+    return parts
+
+
+def _table(layers: pd.DataFrame) -> str:
+    rows = []
+    for row in layers.to_dict("records"):
+        low, high = row["delta_nll_low_nats"], row["delta_nll_high_nats"]
+        interval = f"{low:+.3f} {high:+.3f}" if np.isfinite(low) and row["family"] != "intact" else "–"
+        delta = "–" if row["family"] == "intact" else f"{row['delta_nll_nats']:+.3f}"
+        rows.append([row["variant"], cell(row["ppl"]), delta, interval, cell(row["top1_accuracy"]), cell(row["agreement"])])
+    return table(["variant", "perplexity", "ΔNLL (nats)", "95% interval", "top-1", "agree"], rows)

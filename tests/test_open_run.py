@@ -1,0 +1,95 @@
+"""Any run directory opened in Python: by its kind, with its sentences, its table and its HTML."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+import layerscope as ls
+from layerscope.errors import RunError
+from layerscope.results.shown import Shown
+from tests.made_up_searches import made_up_search, write_tasks
+from tests.tiny_runs import TinyRuns
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made_up_search().write(tmp_path_factory.mktemp("search") / "run")
+
+
+@pytest.fixture(scope="module")
+def evaluated(searched: Path) -> Path:
+    found = ls.FinishedSearch.open(searched).frontier
+    best = found[found["is_best"] & (found["way"] == "search")]["path"].tolist()
+    return write_tasks(searched, ["0-11", *best], {"blimp": "group"})
+
+
+@pytest.fixture(scope="module")
+def opened(runs: TinyRuns, searched: Path, evaluated: Path) -> dict[str, Shown]:
+    folders = {"sweep": runs.tagged, "contrast": runs.contrast, "search": searched, "evaluation": evaluated}
+    return {name: ls.open_run(folder) for name, folder in folders.items()}
+
+
+def test_each_is_of_its_kind(opened: dict[str, Shown]) -> None:
+    kinds = {name: type(run).__name__ for name, run in opened.items()}
+    assert kinds == {
+        "sweep": "FinishedRun",
+        "contrast": "FinishedContrast",
+        "search": "FinishedSearch",
+        "evaluation": "FinishedEvaluation",
+    }
+
+
+def test_a_path_may_be_text(runs: TinyRuns) -> None:
+    assert ls.open_run(str(runs.tagged)).directory.path == runs.tagged
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"holds manifest.json; '.*' has none: name the folder that 'layerscope sweep'"):
+        ls.open_run(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["sweep", "contrast", "search", "evaluation"])
+def test_it_says_shows_and_gives_its_table(opened: dict[str, Shown], name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run = opened[name]
+    assert run.summary() != run.summary(language="ja")
+    assert len(run.to_pandas()) > 1
+    run.show()
+    assert run.summary() in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["sweep", "contrast", "search", "evaluation"])
+def test_its_html_has_no_script_and_nothing_from_elsewhere(opened: dict[str, Shown], name: str) -> None:
+    tags: list[str] = []
+    attributes: list[str] = []
+
+    class Read(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            tags.append(tag)
+            attributes.extend(name for name, _ in attrs)
+
+    html = opened[name]._repr_html_()
+    Read().feed(html)
+    assert "table" in tags
+    assert not set(tags) & {"script", "img", "b onclick", "link", "iframe"}
+    assert not [one for one in attributes if one.startswith("on") or one in ("src", "href")]
+
+
+def test_a_search_says_what_its_command_prints(opened: dict[str, Shown]) -> None:
+    from layerscope.searches.analysis.finding import search_findings
+
+    run = opened["search"]
+    assert isinstance(run, ls.FinishedSearch)
+    found = [line.en for line in search_findings(run.frontier, run.gains, run.left_out, run.candidates)]
+    assert run.summary().splitlines()[:-1] == found
+    assert run.summary().splitlines()[-1].startswith("Held out: only 12 texts:")
+
+
+def test_a_contrast_has_the_reading_that_stability_wrote(runs: TinyRuns, opened: dict[str, Shown]) -> None:
+    reading = (runs.contrast / "stability_ja.md").read_text(encoding="utf-8")
+    assert reading in opened["contrast"].summary(language="ja")
+    bare = ls.open_run(runs.bare).summary()
+    assert "Pairs with a placebo: " in bare
+    assert "\n#" not in bare
