@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from layerscope.bilingual import Bilingual
+from layerscope.bilingual import Bilingual, Language
 
 MOST = 5
-"""Of a summary: more are not read."""
+"""Sentences of a summary: more are not read."""
 
 
 @dataclass(frozen=True)
@@ -18,4 +18,17 @@ class Finding:
     said: Bilingual
     """With a full stop."""
     where: Mapping[str, str] = field(default_factory=dict)
-    """Where its evidence is, as the page names it: family, layer, tag, site, position. Empty if it is of the whole run."""
+    """Where its evidence is: family, variant, layer, tag, site, position, and the page's section where that does not follow
+    from the kind of run. Empty if it is of the whole run."""
+    is_warning: bool = False
+    """Whether it is of the measurement, not of the model."""
+
+
+def in_lines(found: Iterable[Finding], language: Language) -> str:
+    """A list in Markdown, a line a finding.
+
+    Args:
+        found: in their order.
+        language: en or ja.
+    """
+    return "".join(f"- {finding.said.of(language)}\n" for finding in found)

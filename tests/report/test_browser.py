@@ -12,7 +12,7 @@ import pytest
 from layerscope.contrasts.finished import FinishedContrast
 from layerscope.contrasts.tables import CONSISTENCY, INTERVENTION, RANKING
 from layerscope.report.write import open_drawn_run, write_report
-from layerscope.sweeps.analysis.findings import family_finding
+from layerscope.sweeps.analysis.headlines import family_headline
 from layerscope.sweeps.analysis.tag_findings import tag_finding
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.tables import POS, SCORES, TOKEN_WORDS, VOCABULARY
@@ -374,7 +374,7 @@ def test_numbers_and_sentences_are_those_of_the_run(page: Opened, runs: TinyRuns
     assert [row[1:] for row in rows] == expected
     for path in (runs.tagged, runs.plain):
         of_run = FinishedRun.open(path).layers
-        assert family_finding(of_run[of_run["family"] == "removal"]).en in page.page.inner_text("#sweep")
+        assert family_headline(of_run[of_run["family"] == "removal"]).said.en in page.page.inner_text("#sweep")
 
 
 def test_pointing_at_a_variant_shows_its_numbers_and_its_path(page: Opened, runs: TinyRuns) -> None:

@@ -180,11 +180,19 @@ def test_a_hostile_address_is_text_or_nothing(browser, file: Path, hostile: str)
 def test_findings_on_top_lead_to_what_they_speak_of(browser, file: Path) -> None:
     with opened(browser, file) as one:
         links = one.page.locator("#findings a")
-        assert 1 <= links.count() <= 5
-        links.nth(1).click()
-        found = address(one)
-        assert found["family"] == "exchange"
-        assert variant_of_text(one) == f"exchange-{found['layer']}-{int(found['layer']) + 1}"
+        findings = one.page.evaluate("page.findings")
+        assert links.all_inner_texts() == [finding["en"] for finding in findings]
+        assert 3 <= len(findings) <= 5
+        for number, finding in enumerate(findings):
+            links.nth(number).click()
+            one.wait(200)
+            assert address(one).items() >= finding["state"].items()
+            if finding["at"] == "sweep" and "layer" in finding["state"]:
+                family, layer = finding["state"]["family"], finding["state"]["layer"]
+                assert variant_of_text(one) == (
+                    f"exchange-{layer}-{int(layer) + 1}" if family == "exchange" else f"removal-{layer}"
+                )
+        assert {finding["at"] for finding in findings} >= {"sweep", "contrast"}
 
 
 # what is taken away

@@ -7,7 +7,8 @@ import pytest
 
 from layerscope.report.packing import Packing
 from layerscope.report.sweep_data import sweep_data
-from layerscope.sweeps.analysis.findings import family_finding, with_warning
+from layerscope.sweeps.analysis.few_texts import with_warning
+from layerscope.sweeps.analysis.headlines import family_headline
 from layerscope.sweeps.analysis.tag_findings import tag_finding
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.tables import POS, PROXIES
@@ -86,7 +87,8 @@ def test_what_a_family_comes_to_stands_with_it(runs: TinyRuns) -> None:
     run, data, _ = data_of(runs.tagged)
     pos, n_texts = run.directory.read_table(POS).to_pandas(), len(run.documents)
     for name in data["families"]:
-        assert data["needs"][name] == with_warning(family_finding(run.layers[run.layers["family"] == name]), n_texts)._asdict()
+        said = family_headline(run.layers[run.layers["family"] == name]).said
+        assert data["needs"][name] == with_warning(said, n_texts)._asdict()
         assert data["tags_found"][name] == with_warning(tag_finding(pos[pos["family"] == name]), n_texts)._asdict()
     _, data, _ = data_of(runs.plain)
     assert data["tags_found"] == {}

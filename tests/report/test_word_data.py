@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from layerscope.report.first_findings import MOST, first_findings
 from layerscope.report.packing import Packing
 from layerscope.report.sweep_data import opening_key, variant_keys
 from layerscope.report.word_data import word_data
@@ -107,17 +106,3 @@ def test_the_page_opens_on_the_largest_effect_outside_the_first_two_layers(famil
 def test_where_all_variants_stand_in_the_first_layers_the_largest_is_opened() -> None:
     early = VARIANTS.iloc[:3]
     assert opening_key(early, variant_keys(early), "removal") == "0"
-
-
-def test_at_most_five_findings_each_with_its_state() -> None:
-    said = {"en": "It hurts.", "ja": "悪化する。"}
-    sweep = {"name": "a run", "model": "a", "opens": dict.fromkeys("uvwxyz", "3"), "needs": dict.fromkeys("uvwxyz", said)}
-    sweep["needs"] = {"t": {"en": "", "ja": ""}, **sweep["needs"]}
-    one, *others = first_findings([sweep])
-    assert one == {
-        "en": "a: It hurts.",
-        "ja": "a：悪化する。",
-        "state": {"model": "a run", "family": "u", "layer": "3"},
-        "at": "sweep",
-    }
-    assert len(others) == MOST - 1

@@ -22,7 +22,7 @@ from layerscope.pairs.format import write_pairs
 from layerscope.paths.families import build_variants
 from layerscope.report.packing import Packing
 from layerscope.report.sweep_data import sweep_data
-from layerscope.sweeps.analysis.findings import family_finding
+from layerscope.sweeps.analysis.headlines import family_headline
 from layerscope.sweeps.analysis.places import head_of, layer_families, stands_at
 from layerscope.sweeps.compare import CompareRequest, compare_runs
 from layerscope.sweeps.figures.heads import heads_figure
@@ -265,9 +265,13 @@ def test_layers_with_fewer_heads_have_gaps() -> None:
 
 def test_the_reading_names_the_head_whose_loss_costs_most() -> None:
     rows = table(2, 2)
-    found = family_finding(rows[rows["family"] != "intact"])
-    assert found.en.startswith("head-removal-0-0 (+1 nats [+0.99, +1.01]), head-removal-1-0 (+0.607 nats")
-    assert found.ja.startswith("最も悪化させるのは head-removal-0-0（+1 [+0.99, +1.01] nat）、head-removal-1-0（+0.607")
+    found = family_headline(rows[rows["family"] != "intact"]).said
+    assert found.en.startswith(
+        "Removing head 0 of layer 0 raises the loss most, by +1 nats per token [+0.99, +1.01]; next come 1.h0 (+0.607)"
+    )
+    assert found.ja.startswith(
+        "損失が最も増えるのは層 0 のヘッド 0 を除くこと（1 トークンあたり +1 nat [+0.99, +1.01]）、続いて 1.h0（+0.607）"
+    )
 
 
 def test_paths_are_written_as_the_oracle_reads_them() -> None:

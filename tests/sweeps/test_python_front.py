@@ -273,7 +273,7 @@ def test_without_a_notebook_show_prints_table_and_sentences(swept: ls.SweepResul
 def test_a_figure_shows_itself(swept: ls.SweepResult) -> None:
     data, size = swept.plot()._repr_png_()
     assert data.startswith(b"\x89PNG")
-    assert size["width"] == 525
+    assert size["width"] == round(8.5 / 2.54 * 150)
     with pytest.raises(RunError, match=r"Figures of this sweep are removal, .*; got 'removl'. Did you mean removal"):
         swept.plot("removl")
 

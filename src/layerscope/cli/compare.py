@@ -11,7 +11,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from layerscope.cli.console import FIGURES, consoles, languages_of, one_of, say, say_output, split_names
+from layerscope.cli.console import FIGURES, consoles, languages_of, one_of, say, say_findings, say_output, split_names
 from layerscope.errors import DataError
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def show_comparison(comparison: Comparison, *, languages: Sequence[Language] | N
     for family in dict.fromkeys(comparison.fragility["family"]):
         out.print(_fragility(comparison, family))
         out.print(_correlation(comparison.correlation, family))
+    say_findings(out, comparison.findings())
     for note in comparison.notes:
         say(out, note)
     say_output(out, "Tables" if languages == () else "Figures and tables", comparison.folder)

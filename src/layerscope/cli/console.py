@@ -26,6 +26,7 @@ from layerscope.progress import Progress
 
 if TYPE_CHECKING:
     from layerscope.bilingual import Language
+    from layerscope.finding import Finding
 
 _LINE_EVERY = 60.0
 """Seconds between two lines of progress, where they go to a log."""
@@ -100,6 +101,22 @@ def say_output(console: Console, what: str, path: Path, note: str = "") -> None:
     """Where a file or folder is that was written, other than a run directory."""
     remember_place(path, is_run=False)
     say(console, f"{what}: {path}{note}")
+
+
+def say_findings(console: Console, found: Sequence[Finding], language: Language = "en") -> None:
+    """What a command's results come to, a line each; whole in JSON."""
+    if said().form == "json":
+        said().findings = [{**finding.said._asdict(), "where": dict(finding.where)} for finding in found]
+        return
+    for finding in found:
+        say(console, f"• {finding.said.of(language)}")
+
+
+def end_with_findings(console: Console, run: Path, language: Language = "en") -> None:
+    """What a run has found by now: written beside its tables, and said."""
+    from layerscope.summaries import write_summary
+
+    say_findings(console, write_summary(run), language)
 
 
 def say_next(console: Console, *commands: Sequence[str | Path], when: str = "Next") -> None:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from layerscope.cli.cluster import CLUSTER, CPUS_PER_WORKER, GPUS_PER_WORKER, WORKERS, asked_of_cluster, settled, told_size
-from layerscope.cli.console import consoles, progress_bar, say, say_next, say_resuming, say_run, split_names
+from layerscope.cli.console import consoles, end_with_findings, progress_bar, say, say_next, say_resuming, say_run, split_names
 from layerscope.cli.model_options import (
     BOS,
     DEVICE,
@@ -129,10 +129,8 @@ def show_contrast(
         force: replace whatever the run directory holds.
     """
     errors, out = consoles()
-    from layerscope.contrasts.enough import placebos_found
     from layerscope.contrasts.on_cluster import CONTRAST
     from layerscope.contrasts.run import run_contrast
-    from layerscope.contrasts.tables import GROUPS
     from layerscope.engine.allocator import keep_freed_memory
     from layerscope.models.quiet import quieten_transformers
 
@@ -150,9 +148,10 @@ def show_contrast(
         with progress_bar(errors, "Loading the model …", on_start=lambda: say_resuming(errors, path)) as progress:
             ran = run(progress=progress)
     if not ran:
+        end_with_findings(out, path)
         say_run(out, "Already finished", path, " (--force runs it again).")
         return
-    say(out, placebos_found(part.to_pylist()[0] for part in prepared.directory.parts(GROUPS)).en)
+    end_with_findings(out, path)
     say_run(out, "Results", path)
     say_next(out, ("stability", path))
 

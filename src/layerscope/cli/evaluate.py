@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from layerscope.cli.console import consoles, progress_bar, say, say_run, split_names
+from layerscope.cli.console import consoles, end_with_findings, progress_bar, say, say_run, split_names
 from layerscope.cli.model_options import (
     BOS,
     DEVICE,
@@ -137,7 +137,6 @@ def _left(new: int, total: int) -> str:
 
 def _show_result(console: Console, prepared: PreparedEvaluation) -> None:
     from layerscope.evaluations.finished import FinishedEvaluation
-    from layerscope.evaluations.reading import differences_finding
 
     run = FinishedEvaluation.open(prepared.directory.path)
     within = {task for group in prepared.groups.values() for task in group.tasks}
@@ -147,10 +146,9 @@ def _show_result(console: Console, prepared: PreparedEvaluation) -> None:
     rows = rows[rows["limit"].isna() if limit is None else rows["limit"] == limit]
     rows = rows.assign(order=rows["task"].map(asked.index)).sort_values(["order", "metric"], kind="stable")
     console.print(_table(rows, run.model, prepared.groups))
-    if (found := differences_finding(rows, run.record.intact)) is not None:
-        say(console, found.en)
     if within:
         say(console, f"Each of the {len(within)} tasks of {', '.join(prepared.groups)} by itself is in tasks.parquet.")
+    end_with_findings(console, prepared.directory.path)
     say_run(console, "Tables", prepared.directory.path)
 
 

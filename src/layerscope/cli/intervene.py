@@ -15,6 +15,7 @@ from layerscope.cli.console import (
     FIGURES,
     consoles,
     draw,
+    end_with_findings,
     languages_of,
     one_of,
     progress_bar,
@@ -110,11 +111,11 @@ def show_intervention(
     say(out, f"Random sets: one of {found.n_alike + 1} units like each; the set is off by (SD): {balance}.")
     for replace, verdict in found.verdicts.items():
         say(out, f"{replace}: {verdict.of(language)}")
-    say(out, found.joint.of(language))
     if found.beside_placebos is not None:
         say(out, read_apart(found.beside_placebos, found.apart).of(language))
     for statement in found.restored:
         say(out, statement.of(language))
+    end_with_findings(out, path, language)
     say_run(out, with_figures("Table", languages), run.directory.path)
     say_next(out, ("report", path))
 

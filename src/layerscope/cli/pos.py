@@ -12,7 +12,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from layerscope.cli.console import FIGURES, consoles, draw, languages_of, say, say_next, say_run, with_figures
+from layerscope.cli.console import (
+    FIGURES,
+    consoles,
+    draw,
+    end_with_findings,
+    languages_of,
+    say,
+    say_next,
+    say_run,
+    with_figures,
+)
 from layerscope.cli.runs_below import runs_in
 
 if TYPE_CHECKING:
@@ -43,7 +53,6 @@ def pos(
 def show_pos(path: Path, request: TagRequest, *, languages: Sequence[Language] | None = None) -> None:
     """Tag and add up a run, and print what breaks most."""
     errors, out = consoles()
-    from layerscope.sweeps.analysis.few_texts import few_texts
     from layerscope.sweeps.finished import FinishedRun
     from layerscope.sweeps.parts_of_speech import tag_run
     from layerscope.sweeps.tables import POS
@@ -54,9 +63,8 @@ def show_pos(path: Path, request: TagRequest, *, languages: Sequence[Language] |
     draw(errors, path, languages, of="parts of speech")
     table = run.directory.read_table(POS).to_pandas()
     _show_tags(out, table, run)
-    if (warning := few_texts(int(run.layers["documents"].iloc[0]))) is not None:
-        say(out, warning.en)
     _show_counts(out, tagged)
+    end_with_findings(out, path)
     say_run(out, with_figures("Tables", languages), run.directory.path)
     hurting = run.layers.sort_values("delta_nll_nats")["variant"].iloc[-1]
     say_next(out, ("words", path, "--variant", hurting), ("report", path))
@@ -64,8 +72,6 @@ def show_pos(path: Path, request: TagRequest, *, languages: Sequence[Language] |
 
 def _show_tags(out: Console, pos: pd.DataFrame, run: FinishedRun) -> None:
     """One line a part of speech: where it breaks most and least, by family."""
-    from layerscope.sweeps.analysis.tag_findings import tag_finding
-
     words = pos[pos["unit"] == "word"]
     for family in dict.fromkeys(run.layers["family"]):
         rows = words[words["family"] == family]
@@ -96,7 +102,6 @@ def _show_tags(out: Console, pos: pd.DataFrame, run: FinishedRun) -> None:
                 f"{differs} / {len(some)}" if some["kind"].iloc[0] == "tag" else "",
             )
         out.print(table)
-        say(out, tag_finding(rows).en)
     if bool(words["is_few"].any()):
         say(out, "*: fewer than 200 words.")
     broken = words.loc[words["not_finite"] > 0, "variant"].unique().tolist()

@@ -12,7 +12,18 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from layerscope.cli.console import FIGURES, consoles, draw, languages_of, one_of, say, say_next, say_run, with_figures
+from layerscope.cli.console import (
+    FIGURES,
+    consoles,
+    draw,
+    end_with_findings,
+    languages_of,
+    one_of,
+    say,
+    say_next,
+    say_run,
+    with_figures,
+)
 from layerscope.errors import DataError
 
 if TYPE_CHECKING:
@@ -54,6 +65,7 @@ def show_preference(
         out.print(_variants(run, found, family))
         if family in found.findings:
             say(out, found.findings[family].of(language))
+    end_with_findings(out, path, language)
     say_run(out, with_figures("Tables, reading", languages), run.directory.path)
     say_next(out, ("report", path))
 

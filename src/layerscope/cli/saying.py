@@ -33,6 +33,8 @@ class Said:
     """A line each."""
     tables: list[dict[str, Any]] = field(default_factory=list)
     """Title, columns, rows by column and note."""
+    findings: list[dict[str, Any]] = field(default_factory=list)
+    """What the results come to: ``en``, ``ja``, and ``where`` it is shown."""
     run: str | None = None
     """Run directory that holds the results."""
     output: str | None = None
@@ -48,6 +50,7 @@ class Said:
             "command": command,
             "run": self.run,
             "output": self.output,
+            "findings": self.findings,
             "sentences": self.sentences,
             "tables": self.tables,
             "next": self.next,

@@ -20,6 +20,7 @@ from layerscope.cli.console import (
     consoles,
     draw,
     draw_missing,
+    end_with_findings,
     languages_of,
     one_of,
     progress_bar,
@@ -189,6 +190,7 @@ def show_search(
             ran = run(progress=progress)
     if not ran:
         draw_missing(errors, path, languages, of="frontier")
+        end_with_findings(out, path)
         say_run(out, "Already finished", path, " (--force runs it again).")
         return
     draw(errors, path, languages, of="frontier")
@@ -221,13 +223,8 @@ def _plan(prepared: PreparedSearch) -> str:
 
 
 def _show_result(console: Console, run: FinishedSearch, what: str) -> None:
-    from layerscope.searches.analysis.finding import held_out_warning, search_findings
-
     console.print(_frontier_table(run, width=console.width))
-    for line in search_findings(run.frontier, run.gains, run.left_out, run.candidates):
-        say(console, line.en)
-    if (warning := held_out_warning(run.record.request.held_out)) is not None:
-        say(console, warning.en)
+    end_with_findings(console, run.directory.path)
     best = _best(run)
     if len(best):
         last = best["layers"].iloc[-1 if run.record.request.budget_layers < run.record.model.layers else 0]

@@ -15,6 +15,7 @@ from layerscope.cli.console import (
     FIGURES,
     consoles,
     draw,
+    end_with_findings,
     languages_of,
     one_of,
     progress_bar,
@@ -69,7 +70,8 @@ def show_stability(
         found = find_stability(run, request, progress)
     draw(errors, path, languages, of="stability")
     out.print(_ranking(run, found))
-    say(out, found.reading.of(language))
+    end_with_findings(out, path, language)
+    say(out, f"The whole reading: {path / f'stability_{language}.md'}")
     say_run(out, with_figures("Tables, reading", languages), run.directory.path)
     say_next(out, ("intervene", path), ("report", path))
 

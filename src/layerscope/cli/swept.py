@@ -15,6 +15,7 @@ from layerscope.cli.console import (
     consoles,
     draw,
     draw_missing,
+    end_with_findings,
     progress_bar,
     say,
     say_next,
@@ -85,6 +86,7 @@ def _show_run(prepared: PreparedSweep, run: Callable[..., bool], languages: Sequ
         ran = run(progress=progress)
     if not ran:
         draw_missing(errors, prepared.directory.path, languages, of="layers")
+        end_with_findings(out, prepared.directory.path)
         say_run(out, "Already finished", prepared.directory.path, " (--force runs it again).")
         return
     draw(errors, prepared.directory.path, languages, of="layers")
@@ -193,29 +195,23 @@ def _until(prepared: PreparedSweep) -> str:
 
 
 def _show_result(console: Console, prepared: PreparedSweep, what: str) -> None:
-    from layerscope.sweeps.analysis.few_texts import few_texts
-    from layerscope.sweeps.analysis.sentences import sweep_sentences
-    from layerscope.sweeps.tables import LAYERS, PROXIES
+    from layerscope.sweeps.tables import LAYERS
     from layerscope.sweeps.terminal import layers_in_terminal
 
     layers = prepared.directory.read_table(LAYERS).to_pandas()
-    proxies = prepared.directory.read_table(PROXIES).to_pandas()
     console.print(layers_in_terminal(layers, model=prepared.source.name, dataset=prepared.request.dataset, width=console.width))
     if prepared.request.until_ci is not None:
         say(console, _precision(prepared, prepared.request.until_ci))
-    for line in sweep_sentences(layers, proxies, prepared.record.dtype):
-        say(console, line.en)
     if prepared.lens is not None and prepared.lens.unembed_hash is None:
         say(
             console,
             "The tuned lens has no hash of an unembedding: that it belongs to this model is told by its size alone.",
         )
-    if (warning := few_texts(int(layers["documents"].iloc[0]))) is not None:
-        say(console, warning.en)
     if prepared.pairs is not None:
         say(console, _preferred(prepared))
     _show_unscored(console, prepared)
     path = prepared.directory.path
+    end_with_findings(console, path)
     say_run(console, what, path)
     preference = () if prepared.pairs is None else (("preference", path),)
     say_next(console, ("pos", path), *preference, ("report", path))

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from layerscope.bilingual import Bilingual, Language
+from layerscope.bilingual import Bilingual
 from layerscope.contrasts.analysis.group_scores import GroupScores, MatchedScores, Role
 from layerscope.contrasts.analysis.place import WITH_BLOCKS, Place
 from layerscope.contrasts.blocks import GroupBlocks, group_blocks
 from layerscope.contrasts.enough import placebos_found, refusal
 from layerscope.contrasts.record import ContrastRecord
 from layerscope.contrasts.tables import BLOCKS, DIFFERENCES, GROUPS, MOVEMENT, PAIRS, PREDICTIONS, REFERENCE
+from layerscope.finding import MOST, Finding
 from layerscope.results.inline import frame_table, framed, paragraphs
 from layerscope.results.opened import OpenedRun, open_finished
 from layerscope.results.schema import Table
@@ -81,21 +84,29 @@ class FinishedContrast(OpenedRun[ContrastRecord], Shown):
         reference: pd.DataFrame = self.directory.read_table(REFERENCE).to_pandas()
         return reference
 
-    def summary(self, *, language: Language = "en") -> str:
-        """What was compared, and what ``stability`` said of it, if it ran.
-
-        Args:
-            language: en or ja.
-        """
-        rows = [part.to_pylist()[0] for part in self.directory.parts(GROUPS)]
-        n_pairs = sum(row["pairs"] for row in rows if row["role"] in ("meaning", "grammar"))
-        head = Bilingual(
+    def heading(self) -> Bilingual:
+        """What was compared, in a sentence."""
+        n_pairs = int(self.groups["pairs"][self.groups["role"].isin(("meaning", "grammar"))].sum())
+        return Bilingual(
             f"{self.model}: {n_pairs:,} pairs of meaning and grammar, at {', '.join(self.sites)}; {', '.join(self.positions)}.",
             f"{self.model}：意味と文法の組 {n_pairs:,}、箇所 {'、'.join(self.sites)}、位置 {'、'.join(self.positions)}。",
         )
-        lines = [head.of(language), placebos_found(rows).of(language)]
-        reading = self.directory.read_json("stability.json", made_by="layerscope stability", needs=["reading"])
-        return "\n".join([*lines, *([] if reading is None else [str(reading["reading"][language])])])
+
+    def findings(self) -> tuple[Finding, ...]:
+        """What was found, the verdict of an intervention first; before any analysis, for how many pairs there is a placebo."""
+        found = []
+        intervention = self.directory.read_json("intervention.json", made_by="layerscope intervene")
+        if intervention is not None:
+            verdicts = intervention["verdict"]
+            found.append(_said(verdicts["both"] if "both" in verdicts else next(iter(verdicts.values()))))
+        stability = self.directory.read_json("stability.json", made_by="layerscope stability")
+        if stability is not None:
+            where = {"site": str(stability["site"]), "position": str(stability["position"])}
+            found += [_said(one, where) for one in stability.get("findings", ())]
+        if not found:
+            rows = [part.to_pylist()[0] for part in self.directory.parts(GROUPS)]
+            found = [Finding(placebos_found(rows))]
+        return tuple(found[:MOST])
 
     def to_pandas(self) -> pd.DataFrame:
         """One row a group, in the order in which they were run."""
@@ -176,6 +187,11 @@ class FinishedContrast(OpenedRun[ContrastRecord], Shown):
         """A group's blocks at one place; None if none of its pairs has the position."""
         rows = self.directory.read_part(BLOCKS, index, site=site, position=position)
         return group_blocks(rows, self.n_layers) if rows.num_rows else None
+
+
+def _said(one: Mapping[str, Any], where: Mapping[str, str] | None = None) -> Finding:
+    """A sentence that an analysis wrote, and where on the page it is shown."""
+    return Finding(Bilingual(str(one["en"]), str(one["ja"])), where or {})
 
 
 def group_scores(

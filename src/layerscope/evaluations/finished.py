@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from layerscope.bilingual import Bilingual, Language
+from layerscope.bilingual import Bilingual
 from layerscope.evaluations.reading import differences_finding
 from layerscope.evaluations.record import EvaluationRecord
 from layerscope.evaluations.tables import TASK_SAMPLES, TASKS
+from layerscope.finding import Finding
 from layerscope.results.inline import frame_table, framed, paragraphs
 from layerscope.results.opened import OpenedRun, open_finished
 from layerscope.results.shown import Shown
@@ -43,19 +44,18 @@ class FinishedEvaluation(OpenedRun[EvaluationRecord], Shown):
         tasks: pd.DataFrame = self.directory.read_table(TASKS).to_pandas()
         return tasks
 
-    def summary(self, *, language: Language = "en") -> str:
-        """Which differences from the intact model are within noise.
-
-        Args:
-            language: en or ja.
-        """
+    def heading(self) -> Bilingual:
+        """What was evaluated, in a sentence."""
         n_paths, n_tasks = self.tasks["path"].nunique(), self.tasks["task"].nunique()
-        head = Bilingual(
+        return Bilingual(
             f"{self.model}: paths: {n_paths}, the intact model among them; tasks and groups: {n_tasks}.",
             f"{self.model}：パス {n_paths} 個（元のモデルを含む）、課題とその群 {n_tasks} 個。",
         )
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Which differences from the intact model are within noise."""
         found = differences_finding(self.tasks, self.record.intact)
-        return "\n".join(line.of(language) for line in (head, *(() if found is None else (found,))))
+        return () if found is None else (Finding(found),)
 
     def to_pandas(self) -> pd.DataFrame:
         """tasks.parquet; the intact model first of each task."""

@@ -10,7 +10,8 @@ import pandas as pd
 from layerscope.paths.families import DEPTHS
 from layerscope.report.packing import Packing, rounded
 from layerscope.sweeps.analysis.comparison import relative_depth
-from layerscope.sweeps.analysis.findings import family_finding, with_warning
+from layerscope.sweeps.analysis.few_texts import with_warning
+from layerscope.sweeps.analysis.headlines import family_headline
 from layerscope.sweeps.analysis.places import stands_at
 from layerscope.sweeps.analysis.tag_findings import tag_finding
 
@@ -155,7 +156,7 @@ def _finding(family: pd.DataFrame) -> dict[str, str]:
     """What a family comes to, by language; nothing of a single variant."""
     if len(family) < 2:
         return {"en": "", "ja": ""}
-    return with_warning(family_finding(family), int(family["documents"].iloc[0]))._asdict()
+    return with_warning(family_headline(family).said, int(family["documents"].iloc[0]))._asdict()
 
 
 def _tag_finding(pos: pd.DataFrame, family: str, n_texts: int) -> dict[str, str]:

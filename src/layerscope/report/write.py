@@ -21,7 +21,7 @@ from layerscope.evaluations.finished import FinishedEvaluation
 from layerscope.evaluations.record import EvaluationRecord
 from layerscope.progress import Progress, nobody_asks
 from layerscope.report.contrast_data import INTERVENTION_SHOWN, ContrastTables, contrast_data
-from layerscope.report.first_findings import first_findings
+from layerscope.report.first_findings import FoundOf, first_findings
 from layerscope.report.packing import Packing
 from layerscope.report.page import page
 from layerscope.report.preference_data import WRITTEN, preference_data
@@ -87,22 +87,26 @@ def write_report(
     opened = [open_drawn_run(path) for path in given]
     names, kinds = _names(opened), [type(run) for run in opened]
     packing, sweeps, searches, contrasts, missing = Packing(), [], [], [], list[str]()
+    found: list[FoundOf] = []
     for done, (run, name) in enumerate(zip(opened, names, strict=True)):
         progress("Reading runs", done, len(opened))
         common = {"name": name, "folder": str(run.directory.path), "provenance": provenance(run.record, _folder(run))}
         if isinstance(run, FinishedContrast):
             contrasts.append({**common, **_contrast(run, packing, share=1.0 / kinds.count(FinishedContrast))})
             missing += _missing_of_contrast(run)
+            found.append(FoundOf(run.findings(), "contrast", name, run.model, {}))
         elif isinstance(run, FinishedSearch):
             searches.append({**common, **_search(run, packing)})
+            found.append(FoundOf(run.findings(), "search", name, run.model, {}))
         else:
             sweeps.append({**common, **_sweep(run, packing, share=1.0 / kinds.count(FinishedRun))})
             missing += _missing_of_sweep(run, sweeps[-1])
+            found.append(FoundOf(run.findings(), "sweep", name, run.model, sweeps[-1]["key_of"]))
     progress("Reading runs", len(opened), len(opened))
     data = {
         "version": importlib.metadata.version("layerscope"),
         "date": datetime.now(tz=UTC).date().isoformat(),
-        "findings": first_findings(sweeps),
+        "findings": first_findings(found),
         "sweeps": sweeps,
         "searches": searches,
         "contrasts": contrasts,

@@ -7,7 +7,8 @@ from abc import ABC, abstractmethod
 
 import pandas as pd
 
-from layerscope.bilingual import Language
+from layerscope.bilingual import Bilingual, Language
+from layerscope.finding import Finding
 from layerscope.notebook import show_html
 
 
@@ -15,8 +16,20 @@ class Shown(ABC):
     """A result that shows itself: as HTML in a notebook, as text elsewhere."""
 
     @abstractmethod
+    def heading(self) -> Bilingual:
+        """What was measured, in a sentence."""
+
+    @abstractmethod
+    def findings(self) -> tuple[Finding, ...]:
+        """What was found, as far as the tables go: five sentences at most, the most important first."""
+
     def summary(self, *, language: Language = "en") -> str:
-        """What was found, in sentences that say no more than the tables."""
+        """What was measured and found, in sentences that say no more than the tables.
+
+        Args:
+            language: en or ja.
+        """
+        return "\n".join([self.heading().of(language), *(finding.said.of(language) for finding in self.findings())])
 
     @abstractmethod
     def to_pandas(self) -> pd.DataFrame:

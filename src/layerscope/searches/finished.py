@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from layerscope.bilingual import Language
+from layerscope.bilingual import Bilingual
 from layerscope.corpora.catalogue import dataset_label
+from layerscope.finding import MOST, Finding
 from layerscope.results.inline import frame_table, framed, paragraphs
 from layerscope.results.opened import OpenedRun, open_finished
 from layerscope.results.schema import Table
 from layerscope.results.shown import Shown
 from layerscope.searches.analysis.finding import held_out_warning, search_findings
+from layerscope.searches.analysis.wording import size_name
 from layerscope.searches.record import SearchRecord
 from layerscope.searches.tables import CANDIDATES, FRONTIER, GAINS, LEFT_OUT, SPEED
 
@@ -70,15 +72,22 @@ class FinishedSearch(OpenedRun[SearchRecord], Shown):
         """speed.parquet."""
         return self._read(SPEED)
 
-    def summary(self, *, language: Language = "en") -> str:
-        """What was found, in the sentences that the command prints.
+    def heading(self) -> Bilingual:
+        """What was searched, in a sentence."""
+        request, n_layers = self.record.request, self.record.model.layers
+        return Bilingual(
+            f"{self.model} on {self.dataset}: from {n_layers} to {size_name(request.budget_layers)} layers, measured on "
+            f"{request.held_out:,} held-out texts.",
+            f"{self.model}、{self.dataset}：{n_layers} 層から {size_name(request.budget_layers)} 層へ、評価用テキスト "
+            f"{request.held_out:,} 本で測定。",
+        )
 
-        Args:
-            language: en or ja.
-        """
+    def findings(self) -> tuple[Finding, ...]:
+        """What was found: five sentences at most, the most important first."""
         found = search_findings(self.frontier, self.gains, self.left_out, self.candidates)
         warning = held_out_warning(self.record.request.held_out)
-        return "\n".join(line.of(language) for line in (*found, *(() if warning is None else (warning,))))
+        warnings = () if warning is None else (Finding(warning, is_warning=True),)
+        return (*(Finding(said) for said in found[: MOST - len(warnings)]), *warnings)
 
     def to_pandas(self) -> pd.DataFrame:
         """frontier.parquet; the intact model first."""
@@ -87,7 +96,7 @@ class FinishedSearch(OpenedRun[SearchRecord], Shown):
     def _repr_html_(self) -> str:
         best = self.frontier[self.frontier["is_best"] | (self.frontier.index == 0)]
         columns = ("layers", "way", "path", "nll_nats", "delta_nll_nats", "delta_nll_low_nats", "delta_nll_high_nats")
-        return framed(paragraphs(f"{self.model}, {self.dataset}\n{self.summary()}"), frame_table(best, columns))
+        return framed(paragraphs(self.summary()), frame_table(best, columns))
 
     def _read(self, table: Table) -> pd.DataFrame:
         frame: pd.DataFrame = self.directory.read_table(table).to_pandas()

@@ -13,11 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from layerscope.atomic import check_place, whole_file, write_json
+from layerscope.bilingual import LANGUAGES
 from layerscope.errors import RunError
+from layerscope.finding import Finding, in_lines
 from layerscope.lock import alone
 from layerscope.paths.families import DEPTHS, is_of_heads
 from layerscope.results.directory import RunDirectory
 from layerscope.sweeps.analysis.comparison import Axis, ComparedModel, Measure, Unit, View, curves, often_everywhere
+from layerscope.sweeps.analysis.comparison_finding import comparison_findings
 from layerscope.sweeps.analysis.few_texts import few_texts
 from layerscope.sweeps.analysis.fragility import correlation_table, fragility_table
 from layerscope.sweeps.analysis.places import layer_families
@@ -76,6 +79,10 @@ class Comparison:
     """What was chosen or left out, in sentences."""
     folder: Path
     """Where figures and tables are."""
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Where each model is most fragile and how alike they rank, a sentence a family, five at most."""
+        return comparison_findings(self.fragility, self.correlation, self.view)
 
 
 def compare_runs(paths: Sequence[Path], request: CompareRequest) -> Comparison:
@@ -255,7 +262,7 @@ def _write_comparison(
         "notes": list(notes),
     }
     write_json(folder / "comparison.json", record)
-    return Comparison(
+    found = Comparison(
         tuple(models),
         view,
         fragility.to_pandas(),
@@ -265,6 +272,10 @@ def _write_comparison(
         tuple(notes),
         folder,
     )
+    for language in LANGUAGES:
+        with whole_file(folder / f"summary_{language}.md") as unfinished:
+            unfinished.write_text(in_lines(found.findings(), language), encoding="utf-8")
+    return found
 
 
 def _check_heads(runs: Sequence[FinishedRun], names: Sequence[str], asked: Sequence[str]) -> list[str]:

@@ -10,11 +10,14 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
+from layerscope.bilingual import Bilingual
 from layerscope.corpora.catalogue import dataset_label
+from layerscope.finding import Finding
 from layerscope.results.opened import OpenedRun, open_finished
+from layerscope.sweeps.analysis.headlines import sweep_findings, sweep_heading
 from layerscope.sweeps.analysis.score_arrays import ScoreArrays, score_arrays
 from layerscope.sweeps.record import SweepRecord
-from layerscope.sweeps.tables import DOCUMENTS, LAYERS, PREDICTION_DEPTH, PROXIES, SCORES, TOKENS
+from layerscope.sweeps.tables import DOCUMENTS, LAYERS, POS, PREDICTION_DEPTH, PROXIES, SCORES, TOKENS
 from layerscope.sweeps.view import ShownSweep, SweepView
 
 
@@ -62,6 +65,16 @@ class FinishedRun(OpenedRun[SweepRecord], ShownSweep):
     def level(self) -> float:
         """Coverage of this run's intervals; above 0.95 where it looked at them before it stopped."""
         return 0.95 if self.record.precision is None else self.record.precision.level_of_each_look
+
+    def heading(self) -> Bilingual:
+        """What was measured, in a sentence."""
+        return sweep_heading(self.layers, model=self.model, dataset=self.dataset)
+
+    def findings(self) -> tuple[Finding, ...]:
+        """What was found, as far as the tables go, parts of speech and preference among them if they were analysed."""
+        pos = self.directory.read_table(POS).to_pandas() if self.directory.has_table(POS) else None
+        preference = self.directory.read_json("preference.json", made_by="layerscope preference") or {}
+        return sweep_findings(self.layers, self.record.request.dtype, pos, preference.get("findings"))
 
     def view(self) -> SweepView:
         """What is shown of it."""

@@ -10,9 +10,12 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
+from layerscope.bilingual import Bilingual
 from layerscope.errors import RunError
+from layerscope.finding import Finding
 from layerscope.paths.families import DEPTHS
 from layerscope.results.directory import RunDirectory
+from layerscope.sweeps.analysis.headlines import sweep_findings, sweep_heading
 from layerscope.sweeps.analysis.prediction_depth import prediction_depth_table
 from layerscope.sweeps.analysis.score_arrays import ScoreArrays, score_arrays
 from layerscope.sweeps.analysis.summary import ppl_summary
@@ -89,6 +92,14 @@ class SweepResult(ShownSweep):
     def _depths(self) -> pa.Table | None:
         families = self.layers["family"].tolist()
         return prediction_depth_table(self._shards(), families) if set(families) & set(DEPTHS) else None
+
+    def heading(self) -> Bilingual:
+        """What was measured, in a sentence."""
+        return sweep_heading(self.layers, model=self.model, dataset=self.record.request.dataset)
+
+    def findings(self) -> tuple[Finding, ...]:
+        """What was found: five sentences at most, the most important first."""
+        return sweep_findings(self.layers, self.record.request.dtype)
 
     def view(self) -> SweepView:
         """What is shown of it."""

@@ -17,7 +17,6 @@ from layerscope.notebook import show_html
 from layerscope.results.inline import cell, escaped, framed, paragraphs, table
 from layerscope.results.shown import Shown
 from layerscope.sweeps.analysis.score_arrays import ScoreArrays
-from layerscope.sweeps.analysis.sentences import whole_summary
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,16 +58,6 @@ class ShownSweep(Shown):
     def view(self) -> SweepView:
         """What is shown of it."""
 
-    def summary(self, *, language: Language = "en") -> str:
-        """What was measured and found, in sentences that say no more than the tables.
-
-        Args:
-            language: en or ja.
-        """
-        view = self.view()
-        lines = whole_summary(view.layers, view.proxies, view.dtype, model=view.model, dataset=view.dataset)
-        return "\n".join(line.of(language) for line in lines)
-
     def to_pandas(self) -> pd.DataFrame:
         """The layers table, one row a variant; columns as in layers.parquet."""
         return self.view().layers
@@ -105,7 +94,7 @@ class ShownSweep(Shown):
         Raises:
             PathError: the sweep has no variant of that name.
         """
-        if not show_html(sweep_html(self.view(), variant)):
+        if not show_html(sweep_html(self.view(), self.summary(), variant)):
             super().show()
 
     def as_text(self) -> str:
@@ -122,14 +111,15 @@ class ShownSweep(Shown):
         return f"{console.file.getvalue()}{self.summary()}"
 
     def _repr_html_(self) -> str:
-        return sweep_html(self.view())
+        return sweep_html(self.view(), self.summary())
 
 
-def sweep_html(view: SweepView, variant: str | None = None) -> str:
+def sweep_html(view: SweepView, said: str, variant: str | None = None) -> str:
     """Sentences, chart, text and table in one piece of HTML that needs nothing else.
 
     Args:
         view: of the sweep.
+        said: the sentences, a line each.
         variant: whose effect colours the text; if None, those that cost most after the first two layers, and the one
             that costs most.
 
@@ -139,9 +129,8 @@ def sweep_html(view: SweepView, variant: str | None = None) -> str:
     from layerscope.sweeps.inline_chart import effect_chart
     from layerscope.sweeps.inline_text import STYLE
 
-    said = whole_summary(view.layers, view.proxies, view.dtype, model=view.model, dataset=view.dataset)
     return framed(
-        paragraphs("\n".join(line.en for line in said)),
+        paragraphs(said),
         effect_chart(view.layers),
         *_texts(view, shown_variants(view.layers, variant)),
         f"<details><summary>All {len(view.layers)} variants</summary>{_table(view.layers)}</details>",

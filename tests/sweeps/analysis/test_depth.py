@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from layerscope.sweeps.analysis.findings import family_finding
+from layerscope.sweeps.analysis.headlines import family_headline
 from layerscope.sweeps.analysis.places import stands_at
 from layerscope.sweeps.analysis.prediction_depth import prediction_depth_table, prediction_depths
 from layerscope.sweeps.analysis.score_arrays import ScoreArrays
@@ -107,7 +107,7 @@ def test_depths_stand_at_the_last_layer_that_runs_and_others_where_they_change_s
 def test_what_is_said(
     agreement: list[float], delta: list[float], half: str, most: str, near: str, family: str, lens: tuple[str, str]
 ) -> None:
-    said = family_finding(depths(agreement, delta, family))
+    said = family_headline(depths(agreement, delta, family)).said
     last = len(agreement) - 2
     assert said.en == (
         f"By the {lens[0]}, the likeliest token is the whole model's for half of the tokens {half}, for 90% {most}; the NLL is "

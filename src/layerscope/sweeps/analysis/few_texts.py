@@ -32,3 +32,9 @@ def few_texts(n_texts: int) -> Bilingual | None:
         f"テキストが {n_texts} 本のみ：{FEW_DOCUMENTS} 本未満では、効果の分布が歪んでいると、"
         "区間と p 値は表示した水準より多く外れる。",
     )
+
+
+def with_warning(said: Bilingual, n_texts: int) -> Bilingual:
+    """A finding, and what is said of few texts."""
+    warning = few_texts(n_texts)
+    return said if warning is None else Bilingual(f"{said.en} {warning.en}", f"{said.ja}{warning.ja}")

@@ -6,27 +6,81 @@ if its interval leaves out 0; of one text there is no interval, and the sentence
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from layerscope.bilingual import Bilingual
-from layerscope.finding import Finding
+from layerscope.bilingual import Bilingual, Language
+from layerscope.finding import MOST, Finding
 from layerscope.paths.families import DEPTHS
 from layerscope.sweeps.analysis.depth_finding import depth_finding
+from layerscope.sweeps.analysis.few_texts import few_texts
 from layerscope.sweeps.analysis.findings import in_nats, told_from_zero
+from layerscope.sweeps.analysis.variant_words import VariantWords, variant_words
 
 NAMED = 5
 """Variants of a sentence."""
 FEWEST_WORDS = 20
 """Of a part of speech that is named."""
+_FAMILIES = 3
+"""With a sentence each."""
+_OVERFLOWED = 5
+"""Variants that are named."""
+
+
+def sweep_heading(layers: pd.DataFrame, *, model: str, dataset: str) -> Bilingual:
+    """What was measured.
+
+    Args:
+        layers: layers.parquet, the intact model first.
+        model: its name.
+        dataset: its name.
+    """
+    intact = layers.to_dict("records")[0]
+    n_texts, n_tokens = int(intact["documents"]), int(intact["tokens_scored"])
+    value = f"{intact['nll_nats']:.3f}"
+    return Bilingual(
+        f"{model} on {dataset}: {n_tokens:,} scored tokens of {n_texts:,} {'text' if n_texts == 1 else 'texts'}; NLL of the "
+        f"intact model {value} nats per token (perplexity {intact['ppl']:,.4g}).",
+        f"{model}、{dataset}：テキスト {n_texts:,} 本、評価対象 {n_tokens:,} トークン。元のモデルの NLL は 1 トークンあたり "
+        f"{value} nat（パープレキシティ {intact['ppl']:,.4g}）。",
+    )
+
+
+def sweep_findings(
+    layers: pd.DataFrame,
+    dtype: str,
+    pos: pd.DataFrame | None = None,
+    preference: Mapping[str, Mapping[str, str]] | None = None,
+) -> tuple[Finding, ...]:
+    """What a sweep found, five sentences at most, the most important first; warnings come last, and have their place.
+
+    Args:
+        layers: layers.parquet.
+        dtype: of the model.
+        pos: pos.parquet, if the run has it.
+        preference: what ``layerscope preference`` says of each family, by language.
+    """
+    families = [str(name) for name in dict.fromkeys(layers["family"]) if name != "intact"]
+    found = [family_headline(layers[layers["family"] == name]) for name in families[:_FAMILIES]]
+    if pos is not None:
+        tags = (tag_headline(rows) for name in families if len(rows := pos[pos["family"] == name]))
+        found += [finding for finding in tags if finding is not None][:1]
+    for name, said in (preference or {}).items():
+        found.append(Finding(Bilingual(said["en"], said["ja"]), {"family": name, "section": "preference"}))
+        break
+    warnings = [
+        Finding(said, is_warning=True)
+        for said in (_overflowed(layers, dtype), few_texts(int(layers["documents"].iloc[0])))
+        if said
+    ]
+    return (*found[: MOST - len(warnings)], *warnings)
 
 
 def family_headline(family: pd.DataFrame) -> Finding:
-    """Which variants of a family cost most.
+    """Which variants of a family cost most, and how many effects are not resolved.
 
     Args:
         family: rows of layers.parquet, of one family, one or more.
@@ -39,41 +93,25 @@ def family_headline(family: pd.DataFrame) -> Finding:
         said = Bilingual(f"No variant of {name} has a finite loss.", f"{name} には損失が有限な変種がない。")
         return Finding(said, {"family": name})
     hurts, helps, is_tested = told_from_zero(ranked, "delta_nll", "q_value")
-    where = {"family": name, **_layer(ranked.iloc[0])}
+    rows = [row for _, row in ranked.iterrows()]
     if is_tested is None:
-        most, least = ranked.iloc[0], ranked.iloc[-1]
-        said = Bilingual(
-            f"{_done(most).en} raises the loss most ({_size(most, 'en')}) and {_done(least, at_start=False).en} least "
-            f"({_size(least, 'en')}); one text gives no interval.",
-            f"損失が最も増えるのは{_done(most).ja}こと（{_size(most, 'ja')}）、最も増えないのは{_done(least).ja}こと"
-            f"（{_size(least, 'ja')}）。テキストが 1 つなので区間はない。",
-        )
-        return Finding(said, where)
-    open_ = _not_resolved(int((~hurts & ~helps).sum()), len(ranked), is_tested=is_tested)
-    if not hurts.any():
-        most = ranked.iloc[0]
-        said = Bilingual(
-            f"No variant of {name} is known to raise the loss; the largest change is {_size(most, 'en')}, from "
-            f"{_done(most, at_start=False).en}.{open_.en}",
-            f"{name} に損失を増やすと言える変種はない。最大の変化は{_done(most).ja}ことによる {_size(most, 'ja')}。{open_.ja}",
-        )
-        return Finding(said, where)
-    first, *others = (row for _, row in ranked[hurts].head(NAMED).iterrows())
-    where = {"family": name, **_layer(first)}
-    then = Bilingual("", "")
-    if others:
-        listed = [f"{_short(row)} ({row['delta_nll_nats']:+.3g})" for row in others]
-        one = Bilingual("", "") if _layers(first)[1] is None else Bilingual("layer ", "層 ")
-        what = f"{one.en.strip()}s " if one.en and len(others) > 1 else one.en
-        then = Bilingual(
-            f"; next {'comes' if len(others) == 1 else 'come'} {what}{_and(listed)}",
-            f"、続いて{one.ja}" + "、".join(listed).replace(" (", "（").replace(")", "）"),
-        )
-    said = Bilingual(
-        f"{_done(first).en} raises the loss most, by {_size(first, 'en')}{then.en}.{open_.en}",
-        f"損失が最も増えるのは{_done(first).ja}こと（{_size(first, 'ja')}）{then.ja}。{open_.ja}",
-    )
-    return Finding(said, where)
+        said = _of_one_text(rows)
+    elif len(rows) == 1:
+        said = _alone(rows[0], is_resolved=bool(hurts[0] or helps[0]), is_tested=is_tested)
+    else:
+        counts = _counts(int((~hurts & ~helps).sum()), int(helps.sum()), len(ranked), is_tested=is_tested)
+        if hurts.any():
+            rows = [row for _, row in ranked[hurts].head(NAMED).iterrows()]
+            most = _most(rows)
+        else:
+            most = Bilingual(
+                f"No variant of {name} is known to raise the loss; the largest change is {_size(rows[0], 'en')}, from "
+                f"{_words(rows[0]).done.en}.",
+                f"{name} に損失を増やすと言える変種はない。最大の変化は{_words(rows[0]).done.ja}ことによる "
+                f"{_size(rows[0], 'ja')}。",
+            )
+        said = Bilingual(f"{most.en}{counts.en}", f"{most.ja}{counts.ja}")
+    return Finding(said, {"family": name, **_where(rows[0])})
 
 
 def tag_headline(rows: pd.DataFrame) -> Finding | None:
@@ -101,74 +139,120 @@ def tag_headline(rows: pd.DataFrame) -> Finding | None:
         return Finding(said, {"family": family})
     row = tags[more].iloc[0]
     size = {language: in_nats(row.to_dict(), "contrast", language) for language in ("en", "ja")}
-    by = "q ≥ 0.05" if is_tested else "0 lies in the interval"
+    counts = _not_resolved(n_open, n_all, Bilingual("such contrasts", "対比"), is_tested=is_tested)
     said = Bilingual(
-        f"By part of speech, {row['tag']} stands out most: {_done(row, at_start=False).en} costs it {size['en']} per word more "
-        f"than other words ({int(row['items']):,} words). {n_open} of {n_all} such contrasts are not resolved ({by}).",
-        f"品詞では {row['tag']} が最も目立つ。{_done(row).ja}と、他の語より 1 語あたり {size['ja']} 多く悪化する"
-        f"（{int(row['items']):,} 語）。対比 {n_all} 件のうち {n_open} 件は判定できない。",
+        f"By part of speech, {row['tag']} stands out most: {_words(row).done.en} costs it {size['en']} per word more "
+        f"than other words ({int(row['items']):,} words).{counts.en}",
+        f"品詞では {row['tag']} が最も目立つ。{_words(row).done.ja}と、他の語より 1 語あたり {size['ja']} 多く悪化する"
+        f"（{int(row['items']):,} 語）。{counts.ja}",
     )
-    return Finding(said, {"family": family, "tag": str(row["tag"]), **_layer(row)})
+    return Finding(said, {"family": family, "tag": str(row["tag"]), **_where(row)})
 
 
-def _not_resolved(n_open: int, n_all: int, *, is_tested: bool) -> Bilingual:
+def _most(rows: list[pd.Series[Any]]) -> Bilingual:
+    """The variant that costs most, with its interval, and those after it."""
+    first, *others = rows
+    then = Bilingual("", "")
+    if others:
+        listed = [f"{_words(row).short} ({row['delta_nll_nats']:+.3g})" for row in others]
+        listed_ja = [one.replace(" (", "（").replace(")", "）") for one in listed]
+        of = Bilingual("", " ")
+        if _words(first).is_layer:
+            of = Bilingual("layer " if len(others) == 1 else "layers ", "層 ")
+        then = Bilingual(
+            f"; next {'comes' if len(others) == 1 else 'come'} {of.en}{_and(listed)}", f"、続いて{of.ja}{'、'.join(listed_ja)}"
+        )
+    return Bilingual(
+        f"{_capital(_words(first).done.en)} raises the loss most, by {_size(first, 'en')}{then.en}.",
+        f"損失が最も増えるのは{_words(first).done.ja}こと（{_size(first, 'ja')}）{then.ja}。",
+    )
+
+
+def _alone(row: pd.Series[Any], *, is_resolved: bool, is_tested: bool) -> Bilingual:
+    """Of a family of one variant."""
+    said = Bilingual(
+        f"{_capital(_words(row).done.en)} changes the loss by {_size(row, 'en')}",
+        f"{_words(row).done.ja}と、損失は {_size(row, 'ja')} 変化する",
+    )
+    if is_resolved:
+        return Bilingual(f"{said.en}.", f"{said.ja}。")
+    by = _unresolved_by(is_tested=is_tested)
+    return Bilingual(f"{said.en}, which is not resolved from 0 ({by.en}).", f"{said.ja}が、0 と区別できない（{by.ja}）。")
+
+
+def _of_one_text(rows: list[pd.Series[Any]]) -> Bilingual:
+    most, least = _words(rows[0]), _words(rows[-1])
+    if len(rows) == 1:
+        return Bilingual(
+            f"{_capital(most.done.en)} changes the loss by {_size(rows[0], 'en')}; one text gives no interval.",
+            f"{most.done.ja}と、損失は {_size(rows[0], 'ja')} 変化する。テキストが 1 つなので区間はない。",
+        )
+    return Bilingual(
+        f"{_capital(most.done.en)} raises the loss most ({_size(rows[0], 'en')}) and {least.done.en} least "
+        f"({_size(rows[-1], 'en')}); one text gives no interval.",
+        f"損失が最も増えるのは{most.done.ja}こと（{_size(rows[0], 'ja')}）、最も増えないのは{least.done.ja}こと"
+        f"（{_size(rows[-1], 'ja')}）。テキストが 1 つなので区間はない。",
+    )
+
+
+def _counts(n_open: int, n_lower: int, n_all: int, *, is_tested: bool) -> Bilingual:
+    """Effects that are not resolved, and those that are below 0."""
+    said = _not_resolved(n_open, n_all, Bilingual("effects", "効果"), is_tested=is_tested)
+    if not n_lower:
+        return said
+    return Bilingual(
+        f"{said.en} {n_lower} of {n_all} {'lowers' if n_lower == 1 else 'lower'} the loss.",
+        f"{said.ja}{n_all} 件のうち {n_lower} 件は損失を減らす。",
+    )
+
+
+def _not_resolved(n_open: int, n_all: int, things: Bilingual, *, is_tested: bool | None) -> Bilingual:
     if not n_open:
         return Bilingual("", "")
-    by = Bilingual("q ≥ 0.05", "q ≥ 0.05") if is_tested else Bilingual("the 95% interval holds 0", "95 % 区間が 0 を含む")
+    by = _unresolved_by(is_tested=is_tested)
     return Bilingual(
-        f" {n_open} of {n_all} effects {'is' if n_open == 1 else 'are'} not resolved from 0 ({by.en}).",
-        f"{n_all} 件のうち {n_open} 件は 0 と区別できない（{by.ja}）。",
+        f" {n_open} of {n_all} {things.en} {'is' if n_open == 1 else 'are'} not resolved from 0 ({by.en}).",
+        f"{things.ja} {n_all} 件のうち {n_open} 件は 0 と区別できない（{by.ja}）。",
     )
 
 
-def _size(row: pd.Series[Any], language: str) -> str:
+def _unresolved_by(*, is_tested: bool | None) -> Bilingual:
+    return Bilingual("q ≥ 0.05", "q ≥ 0.05") if is_tested else Bilingual("the 95% interval holds 0", "95 % 区間が 0 を含む")
+
+
+def _overflowed(layers: pd.DataFrame, dtype: str) -> Bilingual | None:
+    """Variants with tokens whose loss is not finite."""
+    broken = layers[layers["tokens_not_finite"] > 0]
+    if broken.empty:
+        return None
+    n_tokens, rows = int(broken["tokens_scored"].iloc[0]), broken.head(_OVERFLOWED).to_dict("records")
+    rest = len(broken) - len(rows)
+    named = ", ".join(f"{row['variant']} ({row['tokens_not_finite']:,} of {n_tokens:,} tokens)" for row in rows)
+    named_ja = "、".join(f"{row['variant']}（{n_tokens:,} トークン中 {row['tokens_not_finite']:,}）" for row in rows)
+    return Bilingual(
+        f"Not finite in {dtype}: {named}{f' and {rest} more' if rest else ''}; a wider --dtype may have numbers for them.",
+        f"{dtype} で有限でない：{named_ja}{f'、ほか {rest} 件' if rest else ''}。より広い --dtype なら値が得られることがある。",
+    )
+
+
+def _size(row: pd.Series[Any], language: Language) -> str:
     low, high = row["delta_nll_low_nats"], row["delta_nll_high_nats"]
     interval = f" [{low:+.3g}, {high:+.3g}]" if np.isfinite(low) else ""
     value = f"{row['delta_nll_nats']:+.3g}"
     return f"{value} nats per token{interval}" if language == "en" else f"1 トークンあたり {value} nat{interval}"
 
 
-def _layers(row: pd.Series[Any]) -> tuple[str, str | None, str | None]:
-    """What is done and to which layer or two; the variant's name and none of other families."""
-    variant = str(row["variant"])
-    exchanged = re.fullmatch(r"exchange-(\d+)-(\d+)", variant, re.ASCII)
-    if exchanged is not None:
-        return "exchange", exchanged[1], exchanged[2]
-    family, _, layer = variant.rpartition("-")
-    return (family, layer, None) if family in _DONE and layer.isdecimal() else (variant, None, None)
+def _words(row: pd.Series[Any]) -> VariantWords:
+    return variant_words(str(row["variant"]))
 
 
-_DONE: dict[str, Callable[[str], Bilingual]] = {
-    "removal": lambda layer: Bilingual(f"removing layer {layer}", f"層 {layer} を除く"),
-    "attention-removal": lambda layer: Bilingual(
-        f"silencing the attention of layer {layer}", f"層 {layer} のアテンションを止める"
-    ),
-    "mlp-removal": lambda layer: Bilingual(f"silencing the MLP of layer {layer}", f"層 {layer} の MLP を止める"),
-    "repetition": lambda layer: Bilingual(f"running layer {layer} twice", f"層 {layer} を 2 回通す"),
-}
-
-
-def _done(row: pd.Series[Any], *, at_start: bool = True) -> Bilingual:
-    """What a variant does, as the subject of a sentence."""
-    family, layer, second = _layers(row)
-    if layer is None:
-        said = Bilingual(f"the path {family}", f"パス {family} にする")
-    elif second is not None:
-        said = Bilingual(f"exchanging layers {layer} and {second}", f"層 {layer} と {second} を入れ替える")
-    else:
-        said = _DONE[family](layer)
-    return Bilingual(f"{said.en[0].upper()}{said.en[1:]}" if at_start else said.en, said.ja)
-
-
-def _short(row: pd.Series[Any]) -> str:
-    """A variant among others of its family."""
-    name, layer, second = _layers(row)
-    return name if layer is None else layer if second is None else f"{layer}↔{second}"
-
-
-def _layer(row: pd.Series[Any]) -> dict[str, str]:
-    layer = _layers(row)[1]
+def _where(row: pd.Series[Any]) -> dict[str, str]:
+    layer = _words(row).layer
     return {"variant": str(row["variant"])} | ({} if layer is None else {"layer": layer})
+
+
+def _capital(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}"
 
 
 def _and(names: list[str]) -> str:
