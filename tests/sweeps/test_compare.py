@@ -12,7 +12,9 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from layerscope.errors import DataError, RunError
-from layerscope.models.loading import LoadOptions
+from layerscope.models.export import export_path
+from layerscope.models.loading import LoadOptions, load_decoder
+from layerscope.paths.path import LayerPath
 from layerscope.results.directory import RunDirectory
 from layerscope.sweeps.compare import CompareRequest, compare_runs
 from layerscope.sweeps.compare_summaries import compare_summaries
@@ -367,3 +369,36 @@ def test_a_foreign_summary_beside_ours_is_compared_by_means_over_texts(run, tmp_
     assert set(compared.fragility["measured_on"]) == {"text means"}
     assert compared.notes[1] == "Means over texts of each text's perplexity: no other stands in the ppl.json of llama_wiki."
     assert compared.correlation["layers_compared"].tolist() == [4]
+
+
+# models that were exported from each other
+
+
+def test_an_exported_model_stands_at_the_numbers_of_its_origin(place: Path, run, request_for) -> None:
+    export_path(load_decoder(str(place / "six")), LayerPath.parse("0-1,3,5"), folder=place / "child")
+    parent, child = run("six"), run("child")
+    found = compare_runs([parent, child], request_for())
+    assert found.view.axis == "layer"
+    of_child = found.curves[(found.curves["model"] == "child") & (found.curves["tag"] == "all")]
+    assert of_child.loc[of_child["family"] == "removal", "layer"].tolist() == [0, 1, 3, 5]
+    assert of_child.loc[of_child["family"] == "exchange", "depth"].tolist() == [0.1, 0.4, 0.8]
+    assert "Layers of child stand at their numbers in six, from which it was exported (0-1,3,5)." in found.notes
+    removal = found.correlation[(found.correlation["family"] == "removal") & (found.correlation["tag"] == "all")].iloc[0]
+    assert (removal["alignment"], removal["layers_compared"]) == ("layer by layer", 4)
+    exchange = found.correlation[(found.correlation["family"] == "exchange") & (found.correlation["tag"] == "all")].iloc[0]
+    assert exchange["layers_compared"] == 1, "of the neighbours in the child only 0 and 1 are neighbours in the parent"
+    effects = [FinishedRun.open(one).layers.set_index("variant")["delta_nll_nats"] for one in (parent, child)]
+    by_hand = (
+        effects[0][[f"removal-{layer}" for layer in (0, 1, 3, 5)]].rank(),
+        effects[1][[f"removal-{n}" for n in range(4)]].rank(),
+    )
+    assert removal["spearman"] == pytest.approx(1 - 6 * ((by_hand[0].to_numpy() - by_hand[1].to_numpy()) ** 2).sum() / (4 * 15))
+
+
+def test_an_exported_model_beside_others_has_its_own_numbers(run, request_for, place: Path) -> None:
+    if not (place / "child").exists():
+        export_path(load_decoder(str(place / "six")), LayerPath.parse("0-1,3,5"), folder=place / "child")
+    found = compare_runs([run("child"), run("four")], request_for())
+    of_child = found.curves[(found.curves["model"] == "child") & (found.curves["family"] == "removal")]
+    assert sorted(set(of_child["layer"])) == [0, 1, 2, 3]
+    assert not any("stand at their numbers" in note for note in found.notes)

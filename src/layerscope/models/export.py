@@ -21,6 +21,7 @@ from layerscope.errors import ModelError, RunError
 from layerscope.lock import alone
 from layerscope.models.decoder import Decoder
 from layerscope.models.layers import find_layers
+from layerscope.models.origin import EXPORT_FILE
 from layerscope.models.rearranging import rearranged_config
 from layerscope.models.reloading import Agreement, check_reloaded
 from layerscope.models.silent_weights import find_silent_weights
@@ -31,7 +32,6 @@ from layerscope.paths.sequential import sequential_steps
 from layerscope.paths.steps import LayerStep
 from layerscope.whole_folder import whole_folder
 
-_PROVENANCE = "layerscope.json"
 _RECIPE = "mergekit.yaml"
 _PACKAGES = ("layerscope", "torch", "transformers", "safetensors")
 
@@ -119,9 +119,9 @@ def _check_replaceable(folder: Path, *, force: bool) -> None:
             f"An export goes into a new or empty folder; '{folder}' holds {held[0]}: name another --output-dir, or use --force "
             "to replace an earlier export."
         )
-    if held and _PROVENANCE not in held:
+    if held and EXPORT_FILE not in held:
         raise RunError(
-            f"--force replaces an earlier export, which holds {_PROVENANCE}; '{folder}' holds {held[0]} and no such file: name "
+            f"--force replaces an earlier export, which holds {EXPORT_FILE}; '{folder}' holds {held[0]} and no such file: name "
             "another --output-dir."
         )
 
@@ -222,7 +222,7 @@ def _describe(
         },
         "packages": {name: _version(name) for name in _PACKAGES},
     }
-    (folder / _PROVENANCE).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / EXPORT_FILE).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     modules = {step: modules_of(names) for step, names in silent.items()}
     recipe = mergekit_recipe(report.path, model, dtype=report.dtype, silent=modules)
     (folder / _RECIPE).write_text(recipe, encoding="utf-8")

@@ -14,6 +14,7 @@ from layerscope.sweeps.analysis.few_texts import with_warning
 from layerscope.sweeps.analysis.headlines import family_headline
 from layerscope.sweeps.analysis.places import stands_at
 from layerscope.sweeps.analysis.tag_findings import tag_finding
+from layerscope.sweeps.record import OriginRecord
 
 _FIRST_LAYERS = 2
 """Layers without which a model always breaks: the page does not open on them."""
@@ -72,6 +73,7 @@ def sweep_data(
     pos: pd.DataFrame | None,
     *,
     n_layers: int,
+    origin: OriginRecord | None = None,
     packing: Packing,
     depths: pd.DataFrame | None = None,
     depth_by_tag: pd.DataFrame | None = None,
@@ -83,6 +85,7 @@ def sweep_data(
         proxies: proxies.parquet.
         pos: pos.parquet; None where the run was not tagged.
         n_layers: of the model.
+        origin: what it was exported from.
         packing: takes what is large.
         depths: prediction_depth.parquet; None without a family of depths.
         depth_by_tag: depth_by_tag.parquet; None where that was not made.
@@ -102,6 +105,7 @@ def sweep_data(
     keys = variant_keys(variants)
     return {
         "layers": n_layers,
+        "origin": _origin(origin),
         "families": families,
         "keys": {family: keys[(variants["family"] == family).to_numpy()].tolist() for family in families},
         "key_of": dict(zip(variants["name"].astype(str), keys, strict=True)),
@@ -136,6 +140,14 @@ def opening_key(variants: pd.DataFrame, keys: np.ndarray, family: str) -> str:
     effects = np.where(np.isfinite(effects), effects, -np.inf)
     later = np.where(first >= _FIRST_LAYERS, effects, -np.inf)
     return str(keys[rows[int(np.argmax(later if np.isfinite(later).any() else effects))]])
+
+
+def _origin(origin: OriginRecord | None) -> dict[str, Any] | None:
+    """Numbers of an exported model's layers in the model that it comes from, where they kept their order."""
+    places = None if origin is None else origin.places()
+    return (
+        None if origin is None or places is None else {"model": origin.model, "layers": origin.layers, "places": list(places)}
+    )
 
 
 def _tags(pos: pd.DataFrame) -> pd.DataFrame:

@@ -147,6 +147,7 @@ def _sweep(run: FinishedRun, packing: Packing, *, share: float) -> dict[str, Any
         proxies,
         pos,
         n_layers=run.record.model.layers,
+        origin=run.record.model.origin,
         packing=packing,
         depths=depths,
         depth_by_tag=depth_by_tag,

@@ -34,6 +34,7 @@ from layerscope.sweeps.comparable import (
 )
 from layerscope.sweeps.figures.comparison import Scored
 from layerscope.sweeps.finished import FinishedRun
+from layerscope.sweeps.record import OriginRecord, SweptModelRecord
 from layerscope.sweeps.run_names import distinct_names
 from layerscope.sweeps.tables import FRAGILITY, POS, PROFILE_CORRELATION
 
@@ -112,6 +113,7 @@ def compare_runs(paths: Sequence[Path], request: CompareRequest) -> Comparison:
     words, untagged, notes = _words(runs, anyway=request.anyway)
     notes = [*of_heads, *notes]
     differences += untagged
+    origins = [origin_beside(run.record.model, [other.record.model for other in runs]) for run in runs]
     models = [
         ComparedModel(
             name=name,
@@ -121,8 +123,15 @@ def compare_runs(paths: Sequence[Path], request: CompareRequest) -> Comparison:
             tokens_scored=int(run.layers["tokens_scored"].iloc[0]),
             bytes_scored=float(sum(run.documents["bytes_scored"].to_pylist())),
             words=of_run,
+            places=None if origin is None else origin.places(),
+            of_layers=None if origin is None else origin.layers,
         )
-        for run, name, path, of_run in zip(runs, names, paths, words, strict=True)
+        for run, name, path, of_run, origin in zip(runs, names, paths, words, origins, strict=True)
+    ]
+    notes += [
+        f"Layers of {name} stand at their numbers in {origin.model}, from which it was exported ({origin.path})."
+        for name, origin in zip(names, origins, strict=True)
+        if origin is not None
     ]
     own_bos = differing_models(runs, names)
     if tokens is not None and unit == "bits":
@@ -164,9 +173,24 @@ def few_texts_notes(names: Sequence[str], n_texts: Sequence[int | None]) -> list
     return notes
 
 
+def origin_beside(model: SweptModelRecord, models: Sequence[SweptModelRecord]) -> OriginRecord | None:
+    """What numbers an exported model's layers: its origin, if layers kept their order and another model has that many.
+
+    Args:
+        model: of a run.
+        models: of all runs, this one among them.
+    """
+    origin = model.origin
+    if origin is None or origin.places() is None:
+        return None
+    others = [other for other in models if other is not model]
+    of_others = {other.layers if other.origin is None else other.origin.layers for other in others}
+    return origin if origin.layers in of_others else None
+
+
 def common_axis(models: Sequence[ComparedModel]) -> Axis:
     """Layer numbers where all models have as many, else relative depth."""
-    return "layer" if len({model.n_layers for model in models}) == 1 else "depth"
+    return "layer" if len({model.axis_layers for model in models}) == 1 else "depth"
 
 
 def shared_families(of_each: Sequence[Sequence[str]], names: Sequence[str], asked: Sequence[str]) -> list[str]:

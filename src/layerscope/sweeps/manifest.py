@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from layerscope.models.decoder import context_length
+from layerscope.models.origin import find_origin
 from layerscope.results.record import EnvironmentRecord
 from layerscope.results.schema import SCHEMA_VERSION
 from layerscope.sweeps.prepare import PreparedSweep
-from layerscope.sweeps.record import PairsRecord, PlanRecord, SweepRecord, SweptModelRecord, TunedLensRecord
+from layerscope.sweeps.record import OriginRecord, PairsRecord, PlanRecord, SweepRecord, SweptModelRecord, TunedLensRecord
 from layerscope.sweeps.tabulating import data_record
 
 
@@ -31,6 +34,7 @@ def sweep_record(prepared: PreparedSweep, environment: EnvironmentRecord, lens: 
             dtype=prepared.record.dtype,
             layers=plan.n_layers,
             context_length=context_length(config),
+            origin=_origin(prepared),
         ),
         data=data_record(prepared),
         plan=PlanRecord(
@@ -44,6 +48,13 @@ def sweep_record(prepared: PreparedSweep, environment: EnvironmentRecord, lens: 
         environment=environment,
         data_dir=None if prepared.request.data_dir is None else str(prepared.request.data_dir),
     )
+
+
+def _origin(prepared: PreparedSweep) -> OriginRecord | None:
+    if not prepared.source.is_local:
+        return None
+    found = find_origin(Path(prepared.source.location), prepared.plan.n_layers)
+    return None if found is None else OriginRecord(model=found.model, layers=found.layers, path=found.path)
 
 
 def _pairs(prepared: PreparedSweep) -> PairsRecord | None:

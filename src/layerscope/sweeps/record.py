@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import ClassVar, Literal
 
 from pydantic import AliasChoices, Field
 
+from layerscope.paths.path import LayerPath
 from layerscope.results.record import ModelRecord, RecordPart, RequestRecord, RunRecord
 
 
@@ -44,11 +46,29 @@ class SweepRequestRecord(RequestRecord):
     """Whether the texts were given in Python, so that no command asks for the same again; a loaded model has no fingerprint."""
 
 
+class OriginRecord(RecordPart):
+    """The model that an exported checkpoint comes from."""
+
+    model: str
+    """Its name."""
+    layers: int
+    """How many it has."""
+    path: str
+    """Through it, a step for each layer of the checkpoint."""
+
+    def places(self) -> tuple[int, ...] | None:
+        """The original number of each layer; None where layers were put into another order or run twice."""
+        found = tuple(layer for step in LayerPath.parse(self.path).steps for layer in step.layers)
+        return found if all(one < other for one, other in pairwise(found)) else None
+
+
 class SweptModelRecord(ModelRecord):
     """The model of a sweep."""
 
     context_length: int | None
     """Positions that it can see; null without a limit."""
+    origin: OriginRecord | None = None
+    """The model that ``layerscope export`` made it from; null if it did not."""
 
 
 class UnscoredRecord(RecordPart):

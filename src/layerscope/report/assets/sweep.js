@@ -8,7 +8,7 @@ function sweepSection() {
   const families = [...new Set(page.sweeps.flatMap((sweep) => sweep.families))];
   const chosen = chosenIn("sweep", {
     measure: "delta",
-    axis: new Set(page.sweeps.map((sweep) => sweep.layers)).size > 1 ? "depth" : "layer",
+    axis: firstAxis(),
     models: new Set(page.sweeps.map((sweep) => sweep.name)),
     proxy: "block_influence",
   });
@@ -46,6 +46,7 @@ function sweepSection() {
         t("axis"),
         [
           ["layer", byLayer],
+          ...(page.sweeps.some((sweep) => sweep.origin) ? [["original", t("axis:original")]] : []),
           ["depth", t("axis:depth")],
         ],
         chosen.axis,
@@ -110,6 +111,18 @@ function sweepSection() {
   return section;
 }
 
+// Layer numbers where all models have as many; where some were exported from another, the numbers that they had there.
+function firstAxis() {
+  const sizes = (of) => new Set(page.sweeps.map(of)).size;
+  if (sizes((sweep) => sweep.layers) === 1) return "layer";
+  return sizes((sweep) => sweep.origin?.layers ?? sweep.layers) === 1 ? "original" : "depth";
+}
+
+function placeOnAxis(axis, sweep, row) {
+  if (axis === "depth") return row.depth;
+  return axis === "original" && sweep.origin && row.first >= 0 ? sweep.origin.places[row.first] ?? null : row.first;
+}
+
 function colourOf(number) {
   return COLOURS[number % COLOURS.length];
 }
@@ -124,7 +137,7 @@ async function pointsOf(chosen, y) {
   for (const sweep of chosenSweeps(chosen)) {
     for (const row of await rowsOf(sweep.variants)) {
       if (row.family !== chosen.family || (row[y] ?? null) === null) continue;
-      const x = chosen.axis === "depth" ? row.depth : row.first;
+      const x = placeOnAxis(chosen.axis, sweep, row);
       found.push({ ...row, run: sweep.name, sweep, x, y: row[y] });
     }
   }
@@ -179,7 +192,7 @@ async function effectsChart(chosen, width) {
     ...(measure === "delta"
       ? testedDots(points, { q: (point) => point.q, x: "x", y: "y", stroke: "run", symbol: "run", r: 3 })
       : [Plot.dot(points, { x: "x", y: "y", stroke: "run", fill: "run", symbol: "run", r: 3 })]),
-    peakLabels(points, measure),
+    peakLabels(points, measure, chosen.axis === "original"),
     tip(points, { x: "x", y: "y" }, (point) => pointLines(point, measure)),
   ];
   const made = chart(
@@ -187,7 +200,7 @@ async function effectsChart(chosen, width) {
       width,
       height: 360,
       x: {
-        label: chosen.axis === "depth" ? t("axis:depth") : layerAxis(chosen.family),
+        label: chosen.axis === "layer" ? layerAxis(chosen.family) : t(`axis:${chosen.axis}`),
         tickFormat: chosen.axis === "depth" ? (one) => shown(one, 2) : whole,
         ticks: Math.min(12, width / 60),
       },
@@ -230,14 +243,14 @@ function variantPoints(points) {
 }
 
 // The layers that stand out, numbered: higher than their neighbours, the largest few of each model.
-function peakLabels(points, measure) {
+function peakLabels(points, measure, isOriginal) {
   if (measure !== "delta" || !points.length || isOfHeads(points[0].family) || isDepth(points[0].family)) return null;
   const peaks = d3.groups(points, (point) => point.run).flatMap(([, some]) => {
     const ordered = d3.sort(some, (point) => point.x);
     const isPeak = (point, i) => (ordered[i - 1]?.y ?? -Infinity) < point.y && point.y > (ordered[i + 1]?.y ?? -Infinity);
     return d3.sort(ordered.filter(isPeak), (point) => -point.y).slice(0, PEAKS);
   });
-  const number = (point) => (point.first === null ? "" : String(point.first));
+  const number = (point) => (point.first === null ? "" : String(isOriginal ? point.x : point.first));
   return Plot.text(peaks, { x: "x", y: "y", text: number, fill: "run", dy: -12, fontSize: 11, fontWeight: 600 });
 }
 

@@ -47,6 +47,15 @@ class ComparedModel:
     """UTF-8 bytes that they cover; None where it is not known."""
     words: pd.DataFrame | None = None
     """The rows of pos.parquet for words and single parts of speech; None where the run is not tagged."""
+    places: tuple[int, ...] | None = None
+    """Number of each layer in the model that this one was exported from; None where layers stand by their own numbers."""
+    of_layers: int | None = None
+    """Layers of that model."""
+
+    @property
+    def axis_layers(self) -> int:
+        """Layers of the model whose numbers stand on the axis."""
+        return self.n_layers if self.of_layers is None else self.of_layers
 
 
 @dataclass(frozen=True)
@@ -101,7 +110,7 @@ def profile(model: ComparedModel, family: str, *, tag: str = OVERALL) -> pd.Data
         chosen = model.words[(model.words["family"] == family) & (model.words["tag"] == tag)]
         spans = layers.set_index("variant")["span_last"]
         rows = chosen.assign(span_last=spans.loc[chosen["variant"].astype(str)].to_numpy())
-    first, last = (stands_at(rows, name) for name in ("span_first", "span_last"))
+    first, last = (_on_axis(stands_at(rows, name), model) for name in ("span_first", "span_last"))
     numbers = {
         "intact_nll_nats": "intact_nll_nats",
         "nll_nats": "nll_nats",
@@ -114,7 +123,7 @@ def profile(model: ComparedModel, family: str, *, tag: str = OVERALL) -> pd.Data
             {
                 "variant": rows["variant"].astype(str).to_numpy(),
                 "layer": first.astype(int),
-                "depth": relative_depth(first, last, model.n_layers),
+                "depth": relative_depth(first, last, model.axis_layers),
                 **{name: rows[column].to_numpy(dtype=float) for name, column in numbers.items()},
             }
         )
@@ -162,6 +171,13 @@ def often_everywhere(models: Sequence[ComparedModel]) -> list[str]:
         for model in models
     ]
     return [tag for tag in UPOS_TAGS if all(tag in tags for tags in often)]
+
+
+def _on_axis(at: Float[np.ndarray, " variant"], model: ComparedModel) -> Float[np.ndarray, " variant"]:
+    """Layers by the numbers of the axis; the embeddings, −1, stay before them."""
+    if model.places is None:
+        return at
+    return np.where(at < 0, at, np.take(np.array(model.places, dtype=float), np.maximum(at, 0).astype(int)))
 
 
 def _in_unit(rows: pd.DataFrame, view: View, *, bits: float | None) -> pd.DataFrame:

@@ -86,14 +86,14 @@ def correlation_table(
     pairs = list(itertools.combinations(models, 2))
     for family, tag, (one, other) in itertools.product(families, (OVERALL, *tags), pairs):
         first, second = profile(one, family, tag=tag), profile(other, family, tag=tag)
-        if one.n_layers == other.n_layers:
+        if one.axis_layers == other.axis_layers:
             both = first.merge(second, on=["layer", "depth"])
             aligned = both["delta_nll_nats_x"].to_numpy(), both["delta_nll_nats_y"].to_numpy()
             alignment = "layer by layer"
         else:
-            depths = (first if one.n_layers < other.n_layers else second)["depth"].to_numpy()
+            depths = (first if one.axis_layers < other.axis_layers else second)["depth"].to_numpy()
             aligned = _effects_at(first, depths), _effects_at(second, depths)
-            fewer = one if one.n_layers < other.n_layers else other
+            fewer = one if one.axis_layers < other.axis_layers else other
             alignment = f"interpolated onto the relative depths of {fewer.name}"
         known = ~np.isnan(aligned[0]) & ~np.isnan(aligned[1])
         rho = rank_correlation(aligned[0][known], aligned[1][known])
