@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -83,13 +84,19 @@ def test_a_search_says_what_its_command_prints(opened: dict[str, Shown]) -> None
     run = opened["search"]
     assert isinstance(run, ls.FinishedSearch)
     found = [line.en for line in search_findings(run.frontier, run.gains, run.left_out, run.candidates)]
-    assert run.summary().splitlines()[:-1] == found
-    assert run.summary().splitlines()[-1].startswith("Held out: only 12 texts:")
+    head, *said, warning = run.summary().splitlines()
+    assert head == "made-up on lee: from 12 to 8 layers, measured on 12 held-out texts."
+    assert said == found[:4], "four and the warning"
+    assert warning.startswith("Held out: only 12 texts:")
 
 
-def test_a_contrast_has_the_reading_that_stability_wrote(runs: TinyRuns, opened: dict[str, Shown]) -> None:
-    reading = (runs.contrast / "stability_ja.md").read_text(encoding="utf-8")
-    assert reading in opened["contrast"].summary(language="ja")
+def test_a_contrast_says_the_verdict_first_and_then_what_stability_found(runs: TinyRuns, opened: dict[str, Shown]) -> None:
+    intervention = json.loads((runs.contrast / "intervention.json").read_text(encoding="utf-8"))
+    stability = json.loads((runs.contrast / "stability.json").read_text(encoding="utf-8"))
+    _, verdict, *said = opened["contrast"].summary(language="ja").splitlines()
+    assert verdict in [one["ja"] for one in intervention["verdict"].values()]
+    assert said == [one["ja"] for one in stability["findings"]][:4]
+    assert said
     bare = ls.open_run(runs.bare).summary()
     assert "Pairs with a placebo: " in bare
     assert "\n#" not in bare

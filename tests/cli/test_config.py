@@ -23,6 +23,7 @@ from layerscope.models.loading import LoadOptions
 from layerscope.pairs.format import write_pairs
 from layerscope.searches.prepare import SearchRequest, prepare_search
 from layerscope.searches.run import run_search
+from layerscope.summaries import summarise
 from layerscope.sweeps.prepare import SweepRequest, prepare_sweep
 from layerscope.sweeps.run import run_sweep
 from tests.checkpoints import save_tiny_llama
@@ -171,7 +172,9 @@ def test_a_whole_run_from_its_file_is_there_already(
     ends(["config", str(run), "-o", str(tmp_path / "run.yaml")], 0)
     capsys.readouterr()
     ends(["sweep", "--config", str(tmp_path / "run.yaml"), "--figures", "none"], 0)
-    assert capsys.readouterr().out == f"Already finished: {run} (--force runs it again).\n"
+    said = capsys.readouterr().out.splitlines()
+    assert said[-1] == f"Already finished: {run} (--force runs it again)."
+    assert [line.removeprefix("• ") for line in said[:-1]] == [finding.said.en for finding in summarise(run)]
 
 
 def ends(arguments: list[str], code: int) -> None:

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from layerscope.cli.main import main
 from layerscope.cli.saying import command_line, table_of
+from layerscope.summaries import summarise
 from layerscope.sweeps.prepare import SweepRequest, prepare_sweep
 from layerscope.sweeps.run import run_sweep
 
@@ -36,12 +37,13 @@ def test_json_is_one_object_and_nothing_else(
     found = json.loads(out)
     assert out.count("\n") == 1
     assert "Sweeping" in err or "100%" in err or err == ""
-    assert list(found) == ["command", "run", "output", "sentences", "tables", "next"]
+    assert list(found) == ["command", "run", "output", "findings", "sentences", "tables", "next"]
     run = Path(found["run"])
     assert (found["command"], found["output"]) == ("sweep", None)
     assert (run / "manifest.json").is_file()
     assert run.is_relative_to(tmp_path / "some results")
-    assert any(line.startswith("removal: None hurts") for line in found["sentences"])
+    assert [finding["en"] for finding in found["findings"]] == [finding.said.en for finding in summarise(run)]
+    assert found["findings"][0]["where"]["family"] == "removal"
     (table,) = found["tables"]
     assert table["columns"][0] == "variant"
     assert "block influence" in table["columns"], "room for every column, whatever the terminal"

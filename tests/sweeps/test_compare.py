@@ -114,7 +114,7 @@ def test_two_models_with_parts_of_speech(run, tmp_path: Path) -> None:
     }
     tables = {f"{table.name.removesuffix('.parquet')}.{suffix}" for table in (FRAGILITY, PROFILE_CORRELATION)
               for suffix in ("csv", "parquet")}  # fmt: skip
-    assert names == {*tables, "comparison.json"}
+    assert names == {*tables, "comparison.json", "summary_en.md", "summary_ja.md"}
     assert {path.name for path in draw_comparison(compared, ("en", "ja"))} == figures
     assert compared.view.axis == "depth"  # 4 and 6 layers
     assert compared.view.unit == "nats"

@@ -206,7 +206,7 @@ def test_every_token_is_there_with_both_losses(tiny_decoder) -> None:
 def ls_html(result: ls.SweepResult, variant: str) -> str:
     from layerscope.sweeps.view import sweep_html
 
-    return sweep_html(result.view(), variant)
+    return sweep_html(result.view(), result.summary(), variant)
 
 
 def test_tokens_of_one_character_are_one_piece(tiny_decoder) -> None:
@@ -221,7 +221,7 @@ def test_tokens_of_one_character_are_one_piece(tiny_decoder) -> None:
 def test_the_sentence_is_no_stronger_than_its_table(tiny_decoder) -> None:
     one, three = ls.sweep(tiny_decoder, TEXTS[0]), ls.sweep(tiny_decoder, TEXTS)
     assert "Only one text: no interval, no p and no q." in one.summary()
-    assert "without intervals" in one.summary()
+    assert "without intervals." in one.summary()
     assert "[" not in one.summary()
     assert "no p and no q with fewer than 8" in three.summary()
     assert "テキストが 1 本のみ" in one.summary(language="ja")

@@ -76,9 +76,9 @@ def family(deltas: list[float], half_width: float | list[float] = 0.1, *, q: lis
         pytest.param(
             family([1.0, 0.5], np.nan),
             "Exchanging layers 0 and 1 raises the loss most (+1 nats per token) and exchanging layers 1 and 2 least (+0.5 nats "
-            "per token); one text gives no interval.",
+            "per token), without intervals.",
             "損失が最も増えるのは層 0 と 1 を入れ替えること（1 トークンあたり +1 nat）、"
-            "最も増えないのは層 1 と 2 を入れ替えること（1 トークンあたり +0.5 nat）。テキストが 1 つなので区間はない。",
+            "最も増えないのは層 1 と 2 を入れ替えること（1 トークンあたり +0.5 nat）、区間なし。",
             id="one text",
         ),
         pytest.param(
@@ -96,7 +96,7 @@ def family(deltas: list[float], half_width: float | list[float] = 0.1, *, q: lis
         ),
         pytest.param(
             family([-1.0], np.nan),
-            "Exchanging layers 0 and 1 changes the loss by -1 nats per token; one text gives no interval.",
+            "Exchanging layers 0 and 1 changes the loss by -1 nats per token, without an interval.",
             None,
             id="one variant, one text",
         ),
