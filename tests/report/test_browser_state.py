@@ -6,17 +6,22 @@ import csv
 import io
 import re
 from pathlib import Path
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qs, parse_qsl, quote
 from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
 
+from layerscope.models.export import export_path
+from layerscope.models.loading import load_decoder
+from layerscope.paths.path import LayerPath
 from layerscope.report.write import write_report
+from layerscope.summaries import summarise
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.tables import POS, SCORES, TOKEN_WORDS
+from tests.checkpoints import save_tiny_llama
 from tests.report.in_browser import CHROMIUM, Opened, opened, signed
-from tests.tiny_runs import IMAGE, SCRIPT, TinyRuns
+from tests.tiny_runs import IMAGE, SCRIPT, TEXTS, TinyRuns, sweep
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")
 pytestmark = [
@@ -177,22 +182,51 @@ def test_a_hostile_address_is_text_or_nothing(browser, file: Path, hostile: str)
         assert one.select("sweep", "family").input_value() == "removal"
 
 
-def test_findings_on_top_lead_to_what_they_speak_of(browser, file: Path) -> None:
+def test_findings_on_top_lead_to_what_they_speak_of(browser, file: Path, runs: TinyRuns) -> None:
+    known = {finding.said.en for path in runs.all for finding in summarise(path)}
     with opened(browser, file) as one:
         links = one.page.locator("#findings a")
-        findings = one.page.evaluate("page.findings")
-        assert links.all_inner_texts() == [finding["en"] for finding in findings]
-        assert 3 <= len(findings) <= 5
-        for number, finding in enumerate(findings):
+        assert 3 <= links.count() <= 5
+        sections = set()
+        for number in range(links.count()):
+            said, led = links.nth(number).inner_text(), links.nth(number).get_attribute("href") or ""
+            assert any(said.endswith(f": {sentence}") for sentence in known), said
+            state = dict(parse_qsl(led.removeprefix("#")))
+            section = state.pop("at")
+            sections.add(section)
             links.nth(number).click()
             one.wait(200)
-            assert address(one).items() >= finding["state"].items()
-            if finding["at"] == "sweep" and "layer" in finding["state"]:
-                family, layer = finding["state"]["family"], finding["state"]["layer"]
+            assert address(one).items() >= state.items()
+            assert one.page.evaluate("document.activeElement.id") == section
+            if section == "sweep" and state.get("family") in ("removal", "exchange"):
+                family, layer = state["family"], state["layer"]
                 assert variant_of_text(one) == (
                     f"exchange-{layer}-{int(layer) + 1}" if family == "exchange" else f"removal-{layer}"
                 )
-        assert {finding["at"] for finding in findings} >= {"sweep", "contrast"}
+        assert sections >= {"sweep", "contrast"}
+
+
+def test_an_exported_model_stands_at_the_numbers_of_its_origin(browser, tmp_path: Path) -> None:
+    parent = save_tiny_llama(tmp_path / "parent", n_layers=5)
+    child = tmp_path / "child"
+    export_path(load_decoder(str(parent)), LayerPath.parse("0,2,4"), folder=child)
+    runs = [sweep(model, TEXTS, tmp_path, name=model.name, experiments=("removal",)) for model in (parent, child)]
+    write_report(runs, tmp_path / "page.html")
+    with opened(browser, tmp_path / "page.html") as one:
+        assert one.values("sweep", "axis") == ["layer", "original", "depth"]
+        assert one.select("sweep", "axis").input_value() == "original", "where it lines the models up"
+        chart = one.page.locator("#sweep figure").first
+        assert "layer of the original model" in chart.inner_text()
+        one.choose("sweep", "axis", "layer")
+        assert "layer of the original model" not in chart.inner_text()
+        at = {}
+        for axis in ("original", "layer"):
+            one.choose("sweep", "axis", axis)
+            dots = chart.locator("svg g[aria-label=dot] path, svg g[aria-label=dot] circle")
+            boxes = [dots.nth(number).bounding_box() for number in range(dots.count())]
+            middles = pd.Series([box["x"] + box["width"] / 2 for box in boxes]).div(20).round()  # layers lie 230 px apart
+            at[axis] = middles.value_counts().sort_index().tolist()
+        assert at == {"original": [2, 1, 2, 1, 2], "layer": [2, 2, 2, 1, 1]}, "dots over each layer, both models together"
 
 
 # what is taken away
