@@ -270,7 +270,7 @@ def test_the_reading_names_the_head_whose_loss_costs_most() -> None:
         "Removing head 0 of layer 0 raises the loss most, by +1 nats per token [+0.99, +1.01]; next come 1.h0 (+0.607)"
     )
     assert found.ja.startswith(
-        "損失が最も増えるのは層 0 のヘッド 0 を除くこと（1 トークンあたり +1 nat [+0.99, +1.01]）、続いて 1.h0（+0.607）"
+        "損失が最も増えるのは層 0 のヘッド 0 を除去する場合（1 トークンあたり +1 nat [+0.99, +1.01]）、続いて 1.h0（+0.607）"
     )
 
 
