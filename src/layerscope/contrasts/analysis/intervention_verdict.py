@@ -202,8 +202,10 @@ def _verdict_ja(effects: InterventionEffects) -> str:
                 f"無作為な集合が {FEWEST_SETS} 個以上必要だが、{did.n_items} ペア、{did.n_groups} 種、{n_sets} 個しかない。"
             )
         case "not matched":
-            return f"対応する集合なし：すべての共変量が標準偏差の 0.1 倍以内で一致する"
+            return (
+                "対応する集合なし：すべての共変量が標準偏差の 0.1 倍以内で一致する"
                 f"無作為な集合がないため、p 値は求めない（{found}）。"
+            )
         case "damage not excluded":
             return (
                 f"損傷を除外できない：{above}が、{harm}であり、無作為な集合を超える損傷は"
