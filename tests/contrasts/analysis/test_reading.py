@@ -455,8 +455,8 @@ def test_too_few_swaps_are_said_of_layers_and_types_too(start: str, n_resamples:
 def test_the_check_of_placebos_has_its_numbers_and_no_verdict() -> None:
     said = reading(tables(check_p=0.01), n_resamples=999)
     en, ja = sentences(said.en, "second placebos"), sentences(said.ja, "第 2 のプラセボ")
-    for line in (en, ja):
-        assert "Jaccard +0.011 [-0.001, +0.046], p = 0.01" in line
+    for line, measure in ((en, "Jaccard"), (ja, "Jaccard 係数")):
+        assert f"{measure} +0.011 [-0.001, +0.046], p = 0.01" in line
         assert "alike" not in line
         assert "似て" not in line
     untested = sentences(reading(tables(check_p=NAN)).en, "second placebos")
