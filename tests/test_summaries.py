@@ -88,8 +88,8 @@ def test_without_a_test_intervals_decide_and_the_sentence_says_so() -> None:
         "1 of 4 effects is not resolved from 0 (the 95% interval holds 0). 1 of 4 lowers the loss."
     )
     assert finding.said.ja == (
-        "損失が最も増えるのは層 0 と 1 を入れ替えること（1 トークンあたり +2 nat [+1.9, +2.1]）、続いて 3↔4（+0.3）。"
-        "効果 4 件のうち 1 件は 0 と区別できない（95 % 区間が 0 を含む）。4 件のうち 1 件は損失を減らす。"
+        "損失が最も増えるのは層 0 と 1 を交換する場合（1 トークンあたり +2 nat [+1.9, +2.1]）、続いて 3↔4（+0.3）。"
+        "効果 4 件のうち 1 件は 0 と区別できない（95% 信頼区間が 0 を含む）。4 件のうち 1 件は損失を減らす。"
     )
 
 

@@ -202,7 +202,7 @@ def test_the_page_has_every_head_at_its_layer(run: FinishedRun) -> None:
     data = sweep_data(run.layers, proxies, None, n_layers=4, packing=Packing())
     assert HEADS in data["families"]
     assert re.match(r"Removing head \d of layer \d raises the loss most", data["needs"][HEADS]["en"])
-    assert re.match(r"損失が最も増えるのは層 \d のヘッド \d を除くこと", data["needs"][HEADS]["ja"])
+    assert re.match(r"損失が最も増えるのは層 \d のヘッド \d を除去する場合", data["needs"][HEADS]["ja"])
 
 
 def table(layers: int, heads: int, *, n_tested: int = 40) -> pd.DataFrame:
@@ -270,7 +270,7 @@ def test_the_reading_names_the_head_whose_loss_costs_most() -> None:
         "Removing head 0 of layer 0 raises the loss most, by +1 nats per token [+0.99, +1.01]; next comes 1.h0 (+0.607)"
     )
     assert found.ja.startswith(
-        "損失が最も増えるのは層 0 のヘッド 0 を除くこと（1 トークンあたり +1 nat [+0.99, +1.01]）、続いて 1.h0（+0.607）"
+        "損失が最も増えるのは層 0 のヘッド 0 を除去する場合（1 トークンあたり +1 nat [+0.99, +1.01]）、続いて 1.h0（+0.607）"
     )
 
 

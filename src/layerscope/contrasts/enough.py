@@ -70,8 +70,8 @@ def placebos_found(groups: Iterable[dict[Any, Any]]) -> Bilingual:
         if row["without_placebo"] is not None
     ]
     told = ", ".join(f"{name} {n:,} of {n_pairs:,}" for name, n, n_pairs in counts)
-    told_ja = "、".join(f"{name} {n_pairs:,} 組中 {n:,} 組" for name, n, n_pairs in counts)
+    told_ja = "、".join(f"{name} {n_pairs:,} ペア中 {n:,} ペア" for name, n, n_pairs in counts)
     few = [name for name, n, _ in counts if n < FEWEST_PAIRS]
     more = f" Fewer than {FEWEST_PAIRS}, so without inference: {', '.join(few)}." if few else ""
-    more_ja = f"{FEWEST_PAIRS} 組未満のため推測を行わない：{'、'.join(few)}。" if few else ""
-    return Bilingual(f"Pairs with a placebo: {told or 'none'}.{more}", f"プラセボのある組：{told_ja or 'なし'}。{more_ja}")
+    more_ja = f"{FEWEST_PAIRS} ペア未満のため検定なし：{'、'.join(few)}。" if few else ""
+    return Bilingual(f"Pairs with a placebo: {told or 'none'}.{more}", f"プラセボのあるペア：{told_ja or 'なし'}。{more_ja}")

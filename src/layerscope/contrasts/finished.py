@@ -89,7 +89,8 @@ class FinishedContrast(OpenedRun[ContrastRecord], Shown):
         n_pairs = int(self.groups["pairs"][self.groups["role"].isin(("meaning", "grammar"))].sum())
         return Bilingual(
             f"{self.model}: {n_pairs:,} pairs of meaning and grammar, at {', '.join(self.sites)}; {', '.join(self.positions)}.",
-            f"{self.model}：意味と文法の組 {n_pairs:,}、箇所 {'、'.join(self.sites)}、位置 {'、'.join(self.positions)}。",
+            f"{self.model}：意味と文法の {n_pairs:,} ペア、観測箇所 {'、'.join(self.sites)}、"
+            f"位置 {'、'.join(self.positions)}。",
         )
 
     def findings(self) -> tuple[Finding, ...]:

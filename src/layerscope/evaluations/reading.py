@@ -22,12 +22,12 @@ def differences_finding(tasks: pd.DataFrame, intact: str) -> Bilingual | None:
         return None
     tied = rows[rows["tied"].astype(bool)]
     named = [f"{row['path']} on {row['task']} ({row['metric']})" for row in tied.head(5).to_dict("records")]
-    named_ja = [f"{row['task']}({row['metric']})での {row['path']}" for row in tied.head(5).to_dict("records")]
+    named_ja = [f"{row['task']}（{row['metric']}）での {row['path']}" for row in tied.head(5).to_dict("records")]
     more, more_ja = (f" and {len(tied) - 5} more", f"ほか {len(tied) - 5} 件") if len(tied) > 5 else ("", "")
     if tied.empty:
         return Bilingual(
             en=f"None of {len(rows)} differences from the intact model is within noise (every 95% interval leaves 0 out).",
-            ja=f"元のモデルとの差 {len(rows)} 件のうち、誤差の範囲に収まるものはない(95% 区間はどれも 0 を含まない)。",
+            ja=f"元のモデルとの差 {len(rows)} 件のうち、誤差の範囲に収まるものはない（95% 信頼区間はどれも 0 を含まない）。",
         )
     return Bilingual(
         en=(
@@ -35,7 +35,7 @@ def differences_finding(tasks: pd.DataFrame, intact: str) -> Bilingual | None:
             f"{'; '.join(named)}{more}."
         ),
         ja=(
-            f"元のモデルとの差 {len(rows)} 件のうち {len(tied)} 件は誤差の範囲にある(95% 区間が 0 を含む):"
+            f"元のモデルとの差 {len(rows)} 件のうち {len(tied)} 件は誤差の範囲にある（95% 信頼区間が 0 を含む）："
             f"{'、'.join(named_ja)}{more_ja}。"
         ),
     )

@@ -156,10 +156,10 @@ SAID = {
         r"Damage is not excluded: .*known only to be below \+0\.0321 \(margin 0\.02\)",
         "損傷を除外できない",
     ),
-    "not matched": (r"Not matched: .*there is no p; ablating", "対応なし"),
+    "not matched": (r"Not matched: .*there is no p; ablating", "対応する集合なし"),
     "null": (r"No effect beyond .*p = 0\.3\).*no proof that there is none", "自己修復"),
     "below": (r"opposite of the hypothesis: .*-0\.3125.*two-sided p = 0\.002", "逆"),
-    "too few": (r"needs 20 pairs .* 5 templates and 200 random sets.*are 19 pairs from 8 templates and 200 sets", "19 組"),
+    "too few": (r"needs 20 pairs .* 5 templates and 200 random sets.*are 19 pairs from 8 templates and 200 sets", "19 ペア"),
     "not finite": (r"not finite numbers", "有限でない"),
 }
 

@@ -202,7 +202,7 @@ def test_every_number_is_that_of_the_table() -> None:
 
 UNTESTED = {"p": NAN, "q": (NAN,) * 3, "subtype_p": NAN, "type_p": NAN, "distance_p": NAN, "check_p": NAN}
 FEW_SWAPS = {"p": 0.1, "q": (0.3,) * 3, "subtype_p": 0.1, "type_p": 0.3, "distance_p": 0.1}
-IN_WORDS = r"2 種類（|の 2 つの間|3 トークン|1 層(?= \d|あたり|ずつ)|第 2 の|(?<=--resamples )\d+"
+IN_WORDS = r"2 つの下位分類（|の 2 つの間|3 トークン|1 層(?= \d|あたり|ずつ)|第 2 の|(?<=--resamples )\d+"
 """Numbers of Japanese that English says in words (two of a set, three tokens, a layer)."""
 
 
@@ -236,7 +236,7 @@ MORE, LESS, NEITHER, TOO_FEW, UNSAID = "more", "less", "neither", "too few swaps
 VERDICTS = {
     MORE: ("They are more alike than placebos", "プラセボどうしより互いに似ている"),
     LESS: ("They are less alike than placebos", "プラセボどうしほど似ていない"),
-    NEITHER: ("No difference is resolved", "差があるとはいえない"),
+    NEITHER: ("No difference is resolved", "差があるとは言えない"),
     TOO_FEW: ("cannot resolve anything", "何も判定できない"),
     UNSAID: ("Not tested", "検定なし"),
 }
@@ -256,7 +256,7 @@ def allowed(value: float, placebo: float, p: float, n_resamples: int) -> str:
 def check_the_verdict(value: float, placebo: float, p: float, n_resamples: int) -> None:
     expected = allowed(value, placebo, p, n_resamples)
     said = reading(tables(value=value, placebo=placebo, p=p), n_resamples=n_resamples)
-    lines = sentences(said.en, "two subtypes"), sentences(said.ja, "、任意の 2 種類（")
+    lines = sentences(said.en, "two subtypes"), sentences(said.ja, "、任意の 2 つの下位分類（")
     for verdict, both in VERDICTS.items():
         for phrase, line in zip(both, lines, strict=True):
             assert (phrase in line) is (verdict == expected), (phrase, line)
@@ -313,7 +313,7 @@ def test_layers_are_counted_on_the_side_that_they_are_on(q: tuple[float, ...], e
     said = reading(tables(value=0.3 + excess, placebo=0.3, q=q), n_resamples=99)
     assert f"above its placebos in {above} of 3 and below in {below} (q < 0.05)" in sentences(said.en, "two subtypes")
     expected = f"単独の層でプラセボを上回るのは 3 層中 {above} 層、下回るのは {below} 層（q < 0.05）"
-    assert expected in sentences(said.ja, "、任意の 2 種類（")
+    assert expected in sentences(said.ja, "、任意の 2 つの下位分類（")
 
 
 @pytest.mark.parametrize("n_resamples", [25, 58])
@@ -324,7 +324,9 @@ def test_too_few_swaps_for_a_single_layer_are_said_instead_of_a_count(n_resample
     line = sentences(said.en, "two subtypes")
     assert f"{n_resamples} swaps cannot resolve one layer of 3 by itself (--resamples" in line
     assert "in 0 of 3" not in line
-    assert f"{n_resamples} 回の入れ替えでは 3 層を 1 層ずつ判定することはできない" in sentences(said.ja, "、任意の 2 種類（")
+    assert f"{n_resamples} 回の入れ替えでは 3 層を 1 層ずつ判定することはできない" in sentences(
+        said.ja, "、任意の 2 つの下位分類（"
+    )
     line = sentences(said.en, "toward the right one more than")
     assert f"but {n_resamples} draws cannot resolve a layer by itself" in line
     assert "単独の層を判定できない" in said.ja
@@ -363,7 +365,7 @@ def test_layers_turn_at_the_level(distance_p: float, is_more: bool) -> None:
     assert (f"That is more than swapping gives (p = {distance_p:.2g})" in en) is is_more
     assert (f"gives as much (p = {distance_p:.2g}): no difference is resolved" in en) is not is_more
     assert (f"入れ替えで生じる以上の差である（p = {distance_p:.2g}）" in ja) is is_more
-    assert (f"同程度は生じる（p = {distance_p:.2g}）ので、差があるとはいえない" in ja) is not is_more
+    assert (f"同程度は生じる（p = {distance_p:.2g}）ので、差があるとは言えない" in ja) is not is_more
 
 
 def test_layers_that_are_below_their_placebos_are_not_named_as_above_them() -> None:
@@ -382,17 +384,17 @@ def test_layers_that_are_below_their_placebos_are_not_named_as_above_them() -> N
 def test_subtypes_have_profiles_only_beyond_their_placebos(own: tuple[float, float], subtype_p: float) -> None:
     """Halves of placebos agree by 0.24 more than halves of different ones."""
     said = reading(tables(own=own, subtype_p=subtype_p), n_resamples=999)
-    en, ja = sentences(said.en, "Halves of one subtype"), sentences(said.ja, "同じ種類の半分どうし")
+    en, ja = sentences(said.en, "Halves of one subtype"), sentences(said.ja, "同じ下位分類の半分どうし")
     assert en.startswith(f"- Halves of one subtype agree by {own[0] - own[1]:.3f} more than")
     assert f"r = {own[0]:.3f} against {own[1]:.3f}), and placebos of the same sentences by 0.240." in en
     is_found = subtype_p < LEVEL
     is_more = own[0] - own[1] > 0.24
     phrases = {
-        ("Subtypes have profiles of their own, beyond", "文の性質を超える、種類ごとに固有のプロファイルがある"): is_found
+        ("Subtypes have profiles of their own, beyond", "文の性質を超える、下位分類ごとに固有のプロファイルがある"): is_found
         and is_more,
         ("told apart less than their placebos are", "プラセボどうしの区別より弱い"): is_found and not is_more,
         ("The difference is not resolved", "両者の差は確認できない"): subtype_p >= LEVEL,
-        ("no profile of a subtype's own", "種類に固有のプロファイルは示されていない"): subtype_p >= LEVEL,
+        ("no profile of a subtype's own", "下位分類に固有のプロファイルは示されていない"): subtype_p >= LEVEL,
         ("Not tested.", "検定なし。"): np.isnan(subtype_p),
     }
     for (one, other), is_said in phrases.items():
@@ -410,13 +412,13 @@ def test_types_turn_at_the_level(type_p: float, is_apart: bool | None) -> None:
     assert en.startswith(
         "- Beyond their placebos, the agreement of subtypes of one type less that of subtypes of different types is +0.222: "
     )
-    assert ja.startswith("- プラセボを差し引いた一致度の差（同じ大分類の種類どうし − 異なる大分類の種類どうし）は +0.222：")
+    assert ja.startswith("- プラセボを差し引いた一致度の差（同じ分類の下位分類どうし − 異なる分類の下位分類どうし）は +0.222：")
     assert (": meaning and grammar differ as types (p" in en) is (is_apart is True)
-    assert ("意味と文法は大分類として異なる" in ja) is (is_apart is True)
+    assert ("意味と文法は分類として異なる" in ja) is (is_apart is True)
     assert ("meaning and grammar are not told apart as types" in en) is (is_apart is False)
-    assert ("意味と文法は大分類として区別されない" in ja) is (is_apart is False)
+    assert ("意味と文法は分類として区別されない" in ja) is (is_apart is False)
     assert ("too few subtypes to test" in en) is (is_apart is None)
-    assert ("大分類として異なるかを検定するには種類の数が足りない" in ja) is (is_apart is None)
+    assert ("分類として異なるかを検定するには下位分類の数が足りない" in ja) is (is_apart is None)
     assert (f"(p = {type_p:.2g} over 1,716 labellings)" in en) is (is_apart is not None)
     assert (f"（p = {type_p:.2g}、1,716 通りの割り当て）" in ja) is (is_apart is not None)
 
@@ -426,11 +428,11 @@ def test_of_one_type_alone_nothing_is_said_of_types() -> None:
     frames["type_specificity.parquet"][["between_types", "type_p"]] = NAN
     said = reading(frames)
     assert "Halves of one subtype" in said.en
-    assert "同じ種類の半分どうし" in said.ja
+    assert "同じ下位分類の半分どうし" in said.ja
     for of_types in ("subtypes of one type", "as types", "labellings"):
         assert of_types in reading().en
         assert of_types not in said.en
-    for of_types in ("大分類", "通りの割り当て"):
+    for of_types in ("分類として", "通りの割り当て"):
         assert of_types in reading().ja
         assert of_types not in said.ja
     assert "nan" not in "".join(said)
@@ -453,8 +455,8 @@ def test_too_few_swaps_are_said_of_layers_and_types_too(start: str, n_resamples:
 def test_the_check_of_placebos_has_its_numbers_and_no_verdict() -> None:
     said = reading(tables(check_p=0.01), n_resamples=999)
     en, ja = sentences(said.en, "second placebos"), sentences(said.ja, "第 2 のプラセボ")
-    for line in (en, ja):
-        assert "Jaccard +0.011 [-0.001, +0.046], p = 0.01" in line
+    for line, measure in ((en, "Jaccard"), (ja, "Jaccard 係数")):
+        assert f"{measure} +0.011 [-0.001, +0.046], p = 0.01" in line
         assert "alike" not in line
         assert "似て" not in line
     untested = sentences(reading(tables(check_p=NAN)).en, "second placebos")
@@ -524,7 +526,7 @@ def test_every_refused_group_is_named() -> None:
 def test_pairs_drawn_in_the_place_of_templates_are_said() -> None:
     said = reading(groups=GROUPS.assign(blocks_of=["template"] * 5 + ["pair"] * 2))
     assert "Too few templates to draw again in number, tense: pairs were drawn" in said.en
-    assert "ペアを単位に再標本化した種類：number, tense。" in said.ja
+    assert "ペアを単位に再標本化した下位分類：number, tense。" in said.ja
     assert "Too few templates" not in reading().en
 
 
@@ -542,7 +544,7 @@ def test_what_there_is_no_table_of_is_left_out() -> None:
     frames["preferences.parquet"] = frames["preferences.parquet"].iloc[:0]
     said = reading(frames)
     assert "Consistency needs two subtypes with placebos at this position; there are fewer." in said.en
-    assert "この位置でプラセボをもつ種類が 2 つ以上必要だが、足りない。" in said.ja
+    assert "この位置でプラセボをもつ下位分類が 2 つ以上必要だが、足りない。" in said.ja
     for heading in ("special to some layers", "special to some types", "correct errors", "stand out", "wrong side"):
         assert heading not in said.en
     assert said.en.count("## ") == said.ja.count("## ") == 3

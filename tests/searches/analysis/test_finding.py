@@ -177,7 +177,7 @@ def test_layers_by_how_often_they_go() -> None:
         "At 5.5 layers, over 3 draws of calibration texts, layer 2 goes in every draw; layers 5-7 and the attention of layer 3 "
         "in 2 of 3; layer 3 and the MLP of layer 4 in 1 of 3.",
         "較正用テキスト 3 組での 5.5 層のパス：層 2 はすべての組で、層 5-7、層 3 のアテンションは 3 組中 2 組で、"
-        "層 3、層 4 の MLP は 3 組中 1 組で除かれる。",
+        "層 3、層 4 の MLP は 3 組中 1 組で除去される。",
     )
     assert layers_that_go(left_out(8, 1, {}), WHOLE) is None
 

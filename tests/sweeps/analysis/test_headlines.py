@@ -34,7 +34,7 @@ def family(deltas: list[float], half_width: float | list[float] = 0.1, *, q: lis
             family([0.5, 2.0, 1.0], q=[0.01, 0.01, 0.01]),
             "Exchanging layers 1 and 2 raises the loss most, by +2 nats per token [+1.9, +2.1]; next come 2↔3 (+1) and 0↔1 "
             "(+0.5).",
-            "損失が最も増えるのは層 1 と 2 を入れ替えること（1 トークンあたり +2 nat [+1.9, +2.1]）、"
+            "損失が最も増えるのは層 1 と 2 を交換する場合（1 トークンあたり +2 nat [+1.9, +2.1]）、"
             "続いて 2↔3（+1）、0↔1（+0.5）。",
             id="all hurt",
         ),
@@ -42,7 +42,7 @@ def family(deltas: list[float], half_width: float | list[float] = 0.1, *, q: lis
             family([0.05, -0.5, 0.09], q=[0.3, 0.01, 0.2]),
             "No variant of exchange is known to raise the loss; the largest change is +0.09 nats per token [-0.01, +0.19], "
             "from exchanging layers 2 and 3. 2 of 3 effects are not resolved from 0 (q ≥ 0.05). 1 of 3 lowers the loss.",
-            "exchange に損失を増やすと言える変種はない。最大の変化は層 2 と 3 を入れ替えることによる 1 トークンあたり "
+            "exchange に損失を増やすと言える変種はない。最大の変化は層 2 と 3 を交換する場合の 1 トークンあたり "
             "+0.09 nat [-0.01, +0.19]。効果 3 件のうち 2 件は 0 と区別できない（q ≥ 0.05）。3 件のうち 1 件は損失を減らす。",
             id="none hurts",
         ),
@@ -77,14 +77,14 @@ def family(deltas: list[float], half_width: float | list[float] = 0.1, *, q: lis
             family([1.0, 0.5], np.nan),
             "Exchanging layers 0 and 1 raises the loss most (+1 nats per token) and exchanging layers 1 and 2 least (+0.5 nats "
             "per token), without intervals.",
-            "損失が最も増えるのは層 0 と 1 を入れ替えること（1 トークンあたり +1 nat）、"
-            "最も増えないのは層 1 と 2 を入れ替えること（1 トークンあたり +0.5 nat）、区間なし。",
+            "損失が最も増えるのは層 0 と 1 を交換する場合（1 トークンあたり +1 nat）、"
+            "最も増えないのは層 1 と 2 を交換する場合（1 トークンあたり +0.5 nat）、信頼区間なし。",
             id="one text",
         ),
         pytest.param(
             family([1.0], q=[0.01]),
             "Exchanging layers 0 and 1 changes the loss by +1 nats per token [+0.9, +1.1].",
-            "層 0 と 1 を入れ替えると、損失は 1 トークンあたり +1 nat [+0.9, +1.1] 変化する。",
+            "層 0 と 1 を交換すると、損失は 1 トークンあたり +1 nat [+0.9, +1.1] 変化する。",
             id="one variant",
         ),
         pytest.param(

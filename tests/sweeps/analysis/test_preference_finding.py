@@ -44,7 +44,7 @@ def test_groups_have_their_own_sentence() -> None:
         "In 2 groups of pairs by themselves, 2 of 4 effects are outside (q < 0.05), the surest: removal-1 of tense (-1.5 ± "
         "0.25 nats), removal-0 of typo (+2.5 ± 0.25 nats)."
     )
-    assert "4 の効果のうち 2" in said.ja
+    assert "効果 4 件のうち 2 件" in said.ja
     assert "typo の removal-0（+2.5 ± 0.25 nat）" in said.ja
 
 

@@ -124,7 +124,7 @@ def test_panels_are_titled_with_their_tags_and_share_axes() -> None:
     panels = figure.get_axes()
     assert [axes.get_title() for axes in panels] == ["形容詞 ADJ", "副詞 ADV", "間投詞 INTJ", "名詞 NOUN", "固有名詞 PROPN"]
     assert {axes.get_ylim() for axes in panels} == {panels[0].get_ylim()}
-    assert figure.subfigs[0].get_supylabel() == "語あたりのパープレキシティ（対数）"
+    assert figure.subfigs[0].get_supylabel() == "1 語あたりのパープレキシティ（対数）"
     assert [text.get_text() for text in figure.subfigs[1].legends[0].get_texts()][:2] == list(NAMES)
 
 

@@ -90,7 +90,7 @@ def test_japanese_figures_are_in_japanese(figures: dict[str, Figure]) -> None:
     assert axes.get_ylabel() == "ΔNLL（nat／トークン）\n（対数目盛）"
     assert "交換" in axes.get_xlabel()
     caption = figures["exchange_ja"].get_suptitle()
-    assert caption == "smollm2-135m · wiki-text-2 · 12,345 トークン\nテキスト 40 本のみ · 元のパープレキシティ 20"
+    assert caption == "smollm2-135m · wiki-text-2 · 12,345 トークン\nテキスト 40 本のみ · 元のモデルのパープレキシティ 20"
 
 
 def test_peaks_have_the_number_of_their_layer() -> None:

@@ -69,7 +69,7 @@ def _asymmetry(rows: pd.DataFrame, n_resamples: int) -> list[Bilingual]:
             f"{counted.en}. Taken by itself it is above 0 in {above} of {len(by_subtype)} subtypes with a wrong side.",
             "訂正があるなら、ペアの誤りの側が正しい側へ動く量は、正しい側が誤りの側へ動く量より大きいはずである。"
             f"その差は 1 層あたり {middle:+.4f}（ペア、次いで層の中央値。平均は {mean:+.4f}）。{counted.ja}。"
-            f"誤りの側をもつ {len(by_subtype)} 種類のうち、中央値が 0 を上回るのは {above} 種類。",
+            f"誤りの側をもつ下位分類 {len(by_subtype)} 個のうち、中央値が 0 を上回るのは {above} 個。",
         )
     ]
 
@@ -87,13 +87,13 @@ def _against_meaning(some: pd.DataFrame, wanted: int, rows: pd.DataFrame, facts:
             f"so in {as_wanted} of {len(some)} layers and the reverse in {against} (q < 0.05, over the ways to call {n_error} "
             f"of {n_error + n_meaning} subtypes errors)",
             f"そうなるのは {len(some)} 層中 {as_wanted} 層、逆が {against} 層"
-            f"（{n_error + n_meaning} 種類のうち {n_error} 種類を誤りとするすべての割り当てに対して q < 0.05）",
+            f"（下位分類 {n_error + n_meaning} 個のうち {n_error} 個を誤りとするすべての割り当てに対して q < 0.05）",
         )
     else:
         counted = Bilingual(
             f"no test, as {n_error} subtypes of errors and {n_meaning} of meaning are too few to tell types apart, or have too "
             "few pairs",
-            f"検定なし：誤り {n_error} 種類、意味 {n_meaning} 種類では、種類またはペアの数が足りない",
+            f"検定なし：下位分類が誤り {n_error} 個、意味 {n_meaning} 個では分類を区別するには少なすぎるか、ペアの数が足りない",
         )
     if wanted < 0:
         return Bilingual(
@@ -101,7 +101,7 @@ def _against_meaning(some: pd.DataFrame, wanted: int, rows: pd.DataFrame, facts:
             f"{counted.en}; the difference of ln(R out / R in) is {middle:+.3f} in the median over layers, {mean:+.3f} in the "
             "mean.",
             f"また、誤りのペアは同じ大きさの意味のペアより速く近づくはずである。{counted.ja}。"
-            f"ln(R出/R入) の差の層にわたる中央値は {middle:+.3f}、平均は {mean:+.3f}。",
+            f"ln（R 出力／R 入力）の差の層にわたる中央値は {middle:+.3f}、平均は {mean:+.3f}。",
         )
     return Bilingual(
         f"And it would move the wrong side farther than the sides of such a meaning pair move: {counted.en}; the "
@@ -130,6 +130,6 @@ def _falls(frames: Mapping[str, pd.DataFrame]) -> list[Bilingual]:
             f"Median KL between the two sides' predictions, from the edit to three tokens after it (nats): {'; '.join(en)}. "
             "The types differ in size, so their falls are not compared.",
             f"両側の予測の KL の中央値、編集位置から 3 トークン後まで（nat）：{'、'.join(ja)}。"
-            "種類によって大きさが違うため、比較はしない。",
+            "分類によって差の大きさが違うため、下がり方は比較しない。",
         )
     ]

@@ -61,15 +61,13 @@ def joint_conclusion(effects: Mapping[str, InterventionEffects]) -> Joint:
 
 _IN_SHORT: dict[Conclusion, Bilingual] = {
     "too few": Bilingual(
-        "no inference, for want of pairs, templates or sets", "ペア、テンプレート、または集合が足りず、推論しない"
+        "no inference, for want of pairs, templates or sets", "ペア、テンプレート、または集合が足りず、検定なし"
     ),
-    "not matched": Bilingual(
-        "no inference, as no random sets are like the stable one", "対応する無作為な集合がなく、推論しない"
-    ),
-    "not finite": Bilingual("no inference, for want of finite numbers", "有限でない値があり、推論しない"),
+    "not matched": Bilingual("no inference, as no random sets are like the stable one", "対応する無作為な集合がなく、検定なし"),
+    "not finite": Bilingual("no inference, for want of finite numbers", "有限でない値があり、検定なし"),
     "supports": Bilingual("the hypothesis is supported", "仮説は支持される"),
     "not established": Bilingual(
-        "above the random sets, but not established over templates", "無作為な集合を超えるが、テンプレートに関して確立されない"
+        "above the random sets, but not established over templates", "無作為な集合を超えるが、テンプレート単位では確立されない"
     ),
     "general damage": Bilingual("not to be told from general damage", "全般的な損傷と区別できない"),
     "damage not excluded": Bilingual("damage is not shown to be small", "損傷が小さいとは示されていない"),
@@ -104,7 +102,7 @@ def read_apart(beside: AgainstPlacebos, apart: Mapping[str, PlaceboSetEffect]) -
     if not beside.is_matched:
         off = ", ".join(f"{name} {value:+.2f}" for name, value in beside.balance.items())
         said = Bilingual(
-            f"not matched (SD: {off}), so that nothing is inferred", f"共変量が揃わず（標準偏差：{off}）、推論しない"
+            f"not matched (SD: {off}), so that nothing is inferred", f"共変量が揃わず（標準偏差：{off}）、検定なし"
         )
     elif any(np.isnan(one.p_value) for one in apart.values()):
         said = Bilingual("too few templates to tell", "テンプレートが足りず、判定できない")
@@ -120,8 +118,8 @@ def read_apart(beside: AgainstPlacebos, apart: Mapping[str, PlaceboSetEffect]) -
     return Bilingual(
         f"Of the stable set {n} units are not among the stillest under placebos; ablating them, less ablating the {n} that are "
         f"so under placebos alone, changes the wrong form's disadvantage by (nats a pair) {'; '.join(en)}: {said.en}.",
-        f"安定な集合のうち {n} ユニットは、プラセボでは最も変化しない集合に入らない。これらの除去と、プラセボでのみ入る {n} "
-        f"ユニットの除去との差は、誤った形の不利の変化にして（1 ペアあたり nats）{'、'.join(ja)}。{said.ja}。",
+        f"安定な集合のうち {n} ユニットは、プラセボでは最も変化しない集合に入らない。これらの切除と、プラセボでのみ入る {n} "
+        f"ユニットの切除との差は、誤った形の不利の変化にして（nat／ペア）{'、'.join(ja)}。{said.ja}。",
     )
 
 
@@ -187,25 +185,26 @@ def _verdict_en(effects: InterventionEffects) -> str:
 def _verdict_ja(effects: InterventionEffects) -> str:
     did, damage, n_sets = effects.did, effects.damage, len(effects.did.random_effects)
     found = (
-        f"安定な次元の集合を除去すると、誤った形の後に続く部分の不利が1ペアあたり {did.effect:+.4f} nats 変化し"
-        f"（95 % 区間 {did.low:+.4f} から {did.high:+.4f}）、対応づけた {n_sets} 個の無作為な集合では"
+        f"安定な集合を切除すると、誤った形の後に続く部分の不利が 1 ペアあたり {did.effect:+.4f} nat 変化し"
+        f"（95% 信頼区間 {did.low:+.4f} から {did.high:+.4f}）、対応づけた {n_sets} 個の無作為な集合では"
         f"平均 {did.random_mean:+.4f} だった"
     )
     harm = (
-        f"中立な文章の NLL の変化は1トークンあたり {damage.effect:+.4f} nats"
+        f"中立なテキストの NLL の変化は 1 トークンあたり {damage.effect:+.4f} nat"
         f"（無作為な集合では {damage.random_mean:+.4f}、p = {damage.p_greater:.3g}）"
     )
     above = f"{found}（p = {did.p_greater:.3g}）"
     match conclusion(effects):
         case "too few":
             return (
-                f"推論は行わない：正しい側のあるペアが {FEWEST_SCORED_PAIRS} 組以上、"
+                f"検定なし：正しい側のあるペアが {FEWEST_SCORED_PAIRS} ペア以上、"
                 f"テンプレートが {FEWEST_SCORED_TEMPLATES} 種以上、"
-                f"無作為な集合が {FEWEST_SETS} 個以上必要だが、{did.n_items} 組、{did.n_groups} 種、{n_sets} 個しかない。"
+                f"無作為な集合が {FEWEST_SETS} 個以上必要だが、{did.n_items} ペア、{did.n_groups} 種、{n_sets} 個しかない。"
             )
         case "not matched":
             return (
-                f"対応なし：すべての共変量が標準偏差の 0.1 倍以内で一致する無作為な集合がないため、p 値は求めない（{found}）。"
+                "対応する集合なし：すべての共変量が標準偏差の 0.1 倍以内で一致する"
+                f"無作為な集合がないため、p 値は求めない（{found}）。"
             )
         case "damage not excluded":
             return (
@@ -214,14 +213,14 @@ def _verdict_ja(effects: InterventionEffects) -> str:
                 "--text-tokens を増やすこと。"
             )
         case "not finite":
-            return "推論は行わない：効果またはその比較対象に有限でない値がある。"
+            return "検定なし：効果またはその比較対象に有限でない値がある。"
         case "supports":
             return (
                 f"仮説は支持される：{above}が、{harm}であり、これでは説明できず、無作為な集合を超える損傷は大きくても"
                 f" {effects.damage_excess.high:+.4f} である（許容限界 {effects.damage_margin:g}）。"
             )
         case "not established":
-            return f"確立されていない：{above}が、テンプレートに関する区間が 0 より上にない（{harm}）。"
+            return f"確立されていない：{above}が、テンプレート単位の信頼区間が 0 より上にない（{harm}）。"
         case "general damage":
             return (
                 f"全般的な損傷と区別できない：{above}が、{harm}であり、その損傷を考慮すると p = "

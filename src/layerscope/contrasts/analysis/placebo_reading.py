@@ -15,9 +15,9 @@ from layerscope.bilingual import Bilingual
 
 LEVEL = 0.05
 _SETS = {
-    "all": Bilingual("subtypes", "の 2 種類"),
-    "meaning": Bilingual("meaning subtypes", "の意味の 2 種類"),
-    "grammar": Bilingual("grammar subtypes", "の文法の 2 種類"),
+    "all": Bilingual("subtypes", "任意の 2 つの下位分類"),
+    "meaning": Bilingual("meaning subtypes", "意味に属する任意の 2 つの下位分類"),
+    "grammar": Bilingual("grammar subtypes", "文法に属する任意の 2 つの下位分類"),
 }
 
 
@@ -32,7 +32,7 @@ def read_consistency(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame
         return [
             Bilingual(
                 "Consistency needs two subtypes with placebos at this position; there are fewer.",
-                "一貫性の検討には、この位置でプラセボをもつ種類が 2 つ以上必要だが、足りない。",
+                "一貫性の検討には、この位置でプラセボをもつ下位分類が 2 つ以上必要だが、足りない。",
             )
         ]
     layers = _here(frames["layer_agreement.parquet"], facts)
@@ -50,7 +50,7 @@ def read_consistency(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame
             Bilingual(
                 f"Of the {k} dimensions of a layer that change least, two {en} ({n} compared) share {own:.1f}, and their "
                 f"placebos {beside:.1f} (chance {chance:.1f}): {own - beside:+.1f} of {k}. {verdict.en}{by_layer.en}",
-                f"各層で最も変化しない {k} 次元のうち、任意{ja}（全 {n} 種類の平均）に共通するのは {own:.1f} 個、"
+                f"各層で最も変化しない {k} 次元のうち、{ja}（全 {n} 個の平均）に共通するのは {own:.1f} 個、"
                 f"プラセボどうしでは {beside:.1f} 個（偶然の期待値は {chance:.1f} 個）。"
                 f"差は {k} 個あたり {own - beside:+.1f} 個。{verdict.ja}{by_layer.ja}",
             )
@@ -67,7 +67,7 @@ def read_consistency(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame
                     f"{w['placebo']:.3f}, chance {w['chance']:.3f}).",
                     f"つねに小さい次元が先頭に来る生の尺度では {raws[0]:.1f} 個、"
                     f"プラセボどうしでは {raws[1]:.1f} 個を共有する。"
-                    f"全次元にわたる Kendall の W は {w['value']:.3f}"
+                    f"全次元にわたるケンドールの W は {w['value']:.3f}"
                     f"（プラセボ {w['placebo']:.3f}、偶然 {w['chance']:.3f}）。",
                 )
             )
@@ -84,11 +84,11 @@ def read_layers(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) ->
     p = _number(first["distance_p"])
     most = rows[rows["excess"] > 0].sort_values("excess", ascending=False, kind="stable").head(3).to_dict("records")
     where = [f"{int(row['layer'])} ({row['share']:.1%}, placebos {row['placebo']:.1%})" for row in most]
-    where_ja = [f"第 {int(row['layer'])} 層（{row['share']:.1%}、プラセボ {row['placebo']:.1%}）" for row in most]
+    where_ja = [f"層 {int(row['layer'])}（{row['share']:.1%}、プラセボ {row['placebo']:.1%}）" for row in most]
     farthest = Bilingual("", "")
     if most:
         farthest = Bilingual(
-            f" Most above their placebos are layers {', '.join(where)}.", f"プラセボを最も上回るのは{'、'.join(where_ja)}。"
+            f" Most above their placebos are layers {', '.join(where)}.", f"プラセボを最も上回るのは、{'、'.join(where_ja)}。"
         )
     if math.isnan(p):
         verdict = Bilingual("Not tested.", "検定なし。")
@@ -101,7 +101,7 @@ def read_layers(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) ->
     else:
         verdict = Bilingual(
             f"Swapping pairs with their placebos gives as much (p = {p:.2g}): no difference is resolved.",
-            f"ペアとプラセボの入れ替えでも同程度は生じる（p = {p:.2g}）ので、差があるとはいえない。",
+            f"ペアとプラセボの入れ替えでも同程度は生じる（p = {p:.2g}）ので、差があるとは言えない。",
         )
     alone = _single_layers(rows, facts)
     return [
@@ -110,7 +110,7 @@ def read_layers(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) ->
             f"of placebos (total variation). {verdict.en}{alone.en}{farthest.en} An even spread would be {1 / len(rows):.1%} a "
             "layer.",
             f"全層で最も変化しない {n_units:,} ユニットの層への分布は、プラセボの分布と {first['distance']:.0%} ずれている"
-            f"（全変動距離）。{verdict.ja}{alone.ja}{farthest.ja}均等なら 1 層 {1 / len(rows):.1%}。",
+            f"（全変動距離）。{verdict.ja}{alone.ja}{farthest.ja}均等なら 1 層あたり {1 / len(rows):.1%}。",
         )
     ]
 
@@ -130,23 +130,23 @@ def read_types(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> 
     elif p >= LEVEL:
         verdict = Bilingual(
             f"The difference is not resolved (p = {p:.2g}): no profile of a subtype's own, beyond its sentences', is shown.",
-            f"両者の差は確認できない（p = {p:.2g}）。文の性質を超える、種類に固有のプロファイルは示されていない。",
+            f"両者の差は確認できない（p = {p:.2g}）。文の性質を超える、下位分類に固有のプロファイルは示されていない。",
         )
     elif own > beside:
         verdict = Bilingual(
             f"Subtypes have profiles of their own, beyond what their sentences give (p = {p:.2g}).",
-            f"文の性質を超える、種類ごとに固有のプロファイルがある（p = {p:.2g}）。",
+            f"文の性質を超える、下位分類ごとに固有のプロファイルがある（p = {p:.2g}）。",
         )
     else:
         verdict = Bilingual(
             f"Subtypes are told apart less than their placebos are (p = {p:.2g}).",
-            f"種類どうしの区別は、プラセボどうしの区別より弱い（p = {p:.2g}）。",
+            f"下位分類どうしの区別は、プラセボどうしの区別より弱い（p = {p:.2g}）。",
         )
     said = [
         Bilingual(
             f"Halves of one subtype agree by {own:.3f} more than halves of different ones (r = {row['within_subtype']:.3f} "
             f"against {row['between_subtypes']:.3f}), and placebos of the same sentences by {beside:.3f}. {verdict.en}",
-            f"同じ種類の半分どうしの相関は、異なる種類の半分どうしより {own:.3f} 高い"
+            f"同じ下位分類の半分どうしの相関は、異なる下位分類の半分どうしより {own:.3f} 高い"
             f"（r = {row['within_subtype']:.3f} と {row['between_subtypes']:.3f}）。同じ文のプラセボではこの差は {beside:.3f}。"
             f"{verdict.ja}",
         )
@@ -157,23 +157,23 @@ def read_types(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> 
         if math.isnan(types):
             tested = Bilingual(
                 "too few subtypes to test whether meaning and grammar differ as types",
-                "意味と文法が大分類として異なるかを検定するには種類の数が足りない",
+                "意味と文法が分類として異なるかを検定するには下位分類の数が足りない",
             )
         elif types < LEVEL:
             tested = Bilingual(
                 f"meaning and grammar differ as types (p = {types:.2g} over {int(row['labellings']):,} labellings)",
-                f"意味と文法は大分類として異なる（p = {types:.2g}、{int(row['labellings']):,} 通りの割り当て）",
+                f"意味と文法は分類として異なる（p = {types:.2g}、{int(row['labellings']):,} 通りの割り当て）",
             )
         else:
             tested = Bilingual(
                 f"meaning and grammar are not told apart as types (p = {types:.2g} over {int(row['labellings']):,} labellings)",
-                f"意味と文法は大分類として区別されない（p = {types:.2g}、{int(row['labellings']):,} 通りの割り当て）",
+                f"意味と文法は分類として区別されない（p = {types:.2g}、{int(row['labellings']):,} 通りの割り当て）",
             )
         said.append(
             Bilingual(
                 f"Beyond their placebos, the agreement of subtypes of one type less that of subtypes of different types is "
                 f"{gap:+.3f}: {tested.en}.",
-                f"プラセボを差し引いた一致度の差（同じ大分類の種類どうし − 異なる大分類の種類どうし）は {gap:+.3f}："
+                f"プラセボを差し引いた一致度の差（同じ分類の下位分類どうし − 異なる分類の下位分類どうし）は {gap:+.3f}："
                 f"{tested.ja}。",
             )
         )
@@ -199,11 +199,11 @@ def _resolved(row: pd.Series[Any], facts: Mapping[str, Any]) -> Bilingual:
         return _too_few_swaps(n_swaps)
     interval = f"Jaccard {row['excess']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}], p = {p:.2g}"
     if p >= LEVEL:
-        said = Bilingual("No difference is resolved", "差があるとはいえない")
+        said = Bilingual("No difference is resolved", "差があるとは言えない")
     elif row["excess"] > 0:
-        said = Bilingual("They are more alike than placebos", "種類どうしはプラセボどうしより互いに似ている")
+        said = Bilingual("They are more alike than placebos", "下位分類どうしはプラセボどうしより互いに似ている")
     else:
-        said = Bilingual("They are less alike than placebos", "種類どうしはプラセボどうしほど似ていない")
+        said = Bilingual("They are less alike than placebos", "下位分類どうしはプラセボどうしほど似ていない")
     return Bilingual(f"{said.en} ({interval}).", f"{said.ja}（{interval}）。")
 
 
@@ -248,7 +248,7 @@ def _check(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> list
     return [
         Bilingual(
             f"The same of placebos against second placebos, which should give nothing: Jaccard {found}.",
-            f"第 2 のプラセボに対する同じ検定（差はないはずである）：Jaccard {found}。",
+            f"第 2 のプラセボに対する同じ検定（差はないはずである）：Jaccard 係数 {found}。",
         )
     ]
 

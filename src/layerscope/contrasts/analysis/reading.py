@@ -30,7 +30,7 @@ def read_stability(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame])
     """
     parts = [
         (
-            Bilingual("Is it the same in every type of pair? (consistency)", "どの種類のペアでも同じか（一貫性）"),
+            Bilingual("Is it the same in every type of pair? (consistency)", "どの分類のペアでも同じか（一貫性）"),
             read_consistency(facts, frames),
         ),
         (
@@ -38,7 +38,7 @@ def read_stability(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame])
             read_layers(facts, frames),
         ),
         (
-            Bilingual("Is it special to some types? (type specificity)", "特定の種類に偏るか（種類特異性）"),
+            Bilingual("Is it special to some types? (type specificity)", "特定の分類に偏るか（分類特異性）"),
             read_types(facts, frames),
         ),
         (Bilingual("Do the layers correct errors?", "層は誤りを訂正しているか"), read_correction(facts, frames)),
@@ -47,13 +47,13 @@ def read_stability(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame])
     ]
     title = Bilingual(
         f"What stays still in {facts['model']} ({facts['pairs']})",
-        f"{facts['model']} で変化しないもの（{facts['pairs']}）",
+        f"{facts['model']} で変化しない次元（{facts['pairs']}）",
     )
     place = Bilingual(
         f"Site {facts['site']}, position {facts['position']}, the {facts['k']} dimensions of {facts['width']} a layer that "
         f"change least; {_n_pairs(facts):,} pairs of {_n_subtypes(facts)} subtypes.",
-        f"観測箇所 {facts['site']}、位置 {facts['position']}、各層 {facts['width']} 次元のうち変化の小さい {facts['k']} 次元。"
-        f"{_n_subtypes(facts)} 種類、{_n_pairs(facts):,} ペア。",
+        f"観測箇所 {facts['site']}、位置 {facts['position']}、各層 {facts['width']} 次元のうち"
+        f"最も変化しない {facts['k']} 次元。下位分類 {_n_subtypes(facts)} 個、{_n_pairs(facts):,} ペア。",
     )
 
     def written(language: Language) -> str:
@@ -80,7 +80,7 @@ def _scale(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> list
         Bilingual(
             f"Over all layers the raw ranking follows the dimensions' own spread over ordinary text with ρ = "
             f"{spread['raw']:.2f}; the ranking by percentile among changes of like size with ρ = {spread['percentile']:.2f}.",
-            f"全層を通じて、生の差の順位は通常の文章における次元自身のばらつきと ρ = {spread['raw']:.2f} で対応し、"
+            f"全層を通じて、生の差の順位は通常のテキストにおける次元自身の標準偏差と ρ = {spread['raw']:.2f} で対応し、"
             f"同程度の大きさの変化の中でのパーセンタイルの順位では ρ = {spread['percentile']:.2f} である。",
         ),
         Bilingual(
@@ -96,7 +96,7 @@ def _caveats(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> li
     said = [
         Bilingual(
             "All this is correlation: whether the dimensions that stay still do anything is for 'layerscope intervene'.",
-            "以上は相関である。変化しない次元が何かをしているかどうかは layerscope intervene で調べる。",
+            "以上は相関である。変化しない次元が何かをしているかどうかは「layerscope intervene」で調べる。",
         ),
         Bilingual(
             "The units at the head of a ranking were chosen for being smallest: in new pairs they will be less so.",
@@ -121,7 +121,7 @@ def _caveats(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> li
             Bilingual(
                 f"In {wrong:,} of {n:,} pairs with a wrong side the model finds the wrong one likelier; they are listed in "
                 "preferences.parquet and were kept.",
-                f"誤りの側をもつ {n:,} ペアのうち {wrong:,} ペアでは、モデルは誤りの側をより確からしいとする"
+                f"誤りの側をもつ {n:,} ペアのうち {wrong:,} ペアでは、モデルは誤りの側により高い確率を与える"
                 "（preferences.parquet に一覧、分析には含む）。",
             )
         )
@@ -134,7 +134,8 @@ def _caveats(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> li
             Bilingual(
                 f"Too few templates to draw again in {names}: pairs were drawn; these intervals and p-values say nothing about "
                 "other templates.",
-                f"テンプレートが少ないためペアを単位に再標本化した種類：{names}。区間と p 値は他のテンプレートには及ばない。",
+                f"テンプレートが少ないためペアを単位に再標本化した下位分類：{names}。"
+                "信頼区間と p 値は他のテンプレートには及ばない。",
             )
         )
     said += [Bilingual(f"Inference refused: {line}.", f"検定なし：{line}。") for line in facts["refused"]]

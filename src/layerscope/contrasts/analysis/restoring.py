@@ -90,9 +90,9 @@ def read_restoring(table: pd.DataFrame, k: int, positions: Sequence[str]) -> lis
                     f"At {position} a patch of the whole residual stream restores {first['share']:.0%} of the margin after "
                     f"layer {int(first['layer'])} and most after layer {int(best['layer'])}: {best['share']:.0%} "
                     f"({best['restored_nats']:+.3f} nats [{best['low']:+.3f}, {best['high']:+.3f}]).",
-                    f"{position} で残差ストリーム全体を差し替えると、第 {int(first['layer'])} 層の後では差の "
-                    f"{first['share']:.0%} が戻り、最大は第 {int(best['layer'])} 層の後の {best['share']:.0%}"
-                    f"（{best['restored_nats']:+.3f} nats [{best['low']:+.3f}, {best['high']:+.3f}]）。",
+                    f"{position} で残差ストリーム全体を差し替えると、層 {int(first['layer'])} の後ではマージンの "
+                    f"{first['share']:.0%} が回復し、最大は層 {int(best['layer'])} の後の {best['share']:.0%}"
+                    f"（{best['restored_nats']:+.3f} nat [{best['low']:+.3f}, {best['high']:+.3f}]）。",
                 )
             )
     carried = table[(table["set"] == CARRIED) & table["restored_nats"].notna()]
@@ -113,8 +113,8 @@ def read_restoring(table: pd.DataFrame, k: int, positions: Sequence[str]) -> lis
             Bilingual(
                 f"Leaving the {k} stillest dimensions of the layer out of the patch costs {middle:+.1%} of the margin more "
                 f"than leaving out {k} others like them (median over layers and positions): {verdict.en}.",
-                f"差し替えからその層の最も変化しない {k} 次元を除くと、似た別の {k} 次元を除く場合より、差の {middle:+.1%} だけ"
-                f"多く失われる（層と位置にわたる中央値）。{verdict.ja}。",
+                f"差し替えからその層の最も変化しない {k} 次元を除くと、似た別の {k} 次元を除く場合より、"
+                f"マージンの {middle:+.1%} だけ多く失われる（層と位置にわたる中央値）。{verdict.ja}。",
             )
         )
     return said

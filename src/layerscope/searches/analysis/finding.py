@@ -88,7 +88,7 @@ def _not_told(frontier: pd.DataFrame) -> Bilingual | None:
         at = at_sizes(open_, len(best), word="any")
         said.append(
             Bilingual(
-                f"no change can be told {at.en} (the interval holds 0)", f"{at.ja}変化があるとは言えない（区間が 0 を含む）"
+                f"no change can be told {at.en} (the interval holds 0)", f"{at.ja}変化があるとは言えない（信頼区間が 0 を含む）"
             )
         )
     if lower := best[high < 0]["layers"].tolist():
@@ -99,5 +99,5 @@ def _not_told(frontier: pd.DataFrame) -> Bilingual | None:
     both = joined(said)
     return Bilingual(
         f"Taking each interval by itself, {both.en}.",
-        f"区間を一つずつ見ると、{both.ja}。",
+        f"信頼区間を 1 つずつ見ると、{both.ja}。",
     )

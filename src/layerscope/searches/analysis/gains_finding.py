@@ -101,8 +101,10 @@ def _told(rows: pd.DataFrame, n_sizes: int) -> list[Bilingual]:
 
 def _why_open(is_tested: bool | None) -> Bilingual:
     if is_tested is None:
-        return Bilingual(" (no interval)", "（区間なし）")
-    return Bilingual(" (q ≥ 0.05)", "（q ≥ 0.05）") if is_tested else Bilingual(" (intervals hold 0)", "（区間が 0 を含む）")
+        return Bilingual(" (no interval)", "（信頼区間なし）")
+    return (
+        Bilingual(" (q ≥ 0.05)", "（q ≥ 0.05）") if is_tested else Bilingual(" (intervals hold 0)", "（信頼区間が 0 を含む）")
+    )
 
 
 def _number(row: dict[Any, Any], is_tested: bool | None) -> Bilingual:

@@ -53,7 +53,7 @@ def layers_that_go(left_out: pd.DataFrame, whole: float) -> Bilingual | None:
     ja = "、".join(f"{_spaced(_written(by_count[count]).ja)}は{_how_often_ja(count, n_draws)}" for count in counts)
     return Bilingual(
         f"At {name} layers, over {n_draws} draws of calibration texts, {en}.",
-        f"較正用テキスト {n_draws} 組での {name} 層のパス：{ja}除かれる。",
+        f"較正用テキスト {n_draws} 組での {name} 層のパス：{ja}除去される。",
     )
 
 

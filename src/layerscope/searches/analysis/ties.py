@@ -32,7 +32,7 @@ def ties(candidates: pd.DataFrame) -> Bilingual | None:
         f"At {len(tied)} of {total} {plural('step', total)}{over.en} the calibration texts do not tell the choice from other "
         f"candidates (median number: {median}): what was taken is one of several.",
         f"{total} ステップ{over.ja}のうち {len(tied)} では、選んだ候補と他の候補（中央値 {median} 個）を"
-        "較正用テキストで区別できない。選ばれたのはその一つにすぎない。",
+        "較正用テキストで区別できない。選ばれたのはその 1 つにすぎない。",
     )
 
 

@@ -75,9 +75,9 @@ def _alike(pairs: pd.DataFrame) -> Bilingual:
     of = (
         Bilingual("", "")
         if len(rows) == 1
-        else Bilingual(f" of {len(rows)} pairs of models", f"（モデルの組 {len(rows)} 通り）")
+        else Bilingual(f" of {len(rows)} pairs of models", f"（モデルのペア {len(rows)} 通り）")
     )
     return Bilingual(
         f" Rank correlation of the profiles{of.en}: {rho} over {over} places, without an interval.",
-        f"プロファイルの順位相関{of.ja}は {over} か所で {rho}（区間なし）。",
+        f"プロファイルの順位相関{of.ja}は {over} か所で {rho}（信頼区間なし）。",
     )

@@ -13,7 +13,7 @@ import pandas as pd
 from layerscope.bilingual import Bilingual, Language
 
 LEVEL = 0.05
-_INTERVALS = Bilingual("intervals", "区間")
+_INTERVALS = Bilingual("intervals", "信頼区間")
 
 
 def told_from_zero(rows: pd.DataFrame, name: str, q_name: str) -> tuple[np.ndarray, np.ndarray, bool | None]:

@@ -44,7 +44,7 @@ def sweep_heading(layers: pd.DataFrame, *, model: str, dataset: str) -> Bilingua
     return Bilingual(
         f"{model} on {dataset}: {n_tokens:,} scored tokens of {n_texts:,} {'text' if n_texts == 1 else 'texts'}; NLL of the "
         f"intact model {value} nats per token (perplexity {intact['ppl']:,.4g}).",
-        f"{model}、{dataset}：テキスト {n_texts:,} 本、評価対象 {n_tokens:,} トークン。元のモデルの NLL は 1 トークンあたり "
+        f"{model}、{dataset}：テキスト {n_texts:,} 本、採点したトークン {n_tokens:,} 個。元のモデルの NLL は 1 トークンあたり "
         f"{value} nat（パープレキシティ {intact['ppl']:,.4g}）。",
     )
 
@@ -107,7 +107,7 @@ def family_headline(family: pd.DataFrame) -> Finding:
             most = Bilingual(
                 f"No variant of {name} is known to raise the loss; the largest change is {_size(rows[0], 'en')}, from "
                 f"{_words(rows[0]).done.en}.",
-                f"{name} に損失を増やすと言える変種はない。最大の変化は{_words(rows[0]).done.ja}ことによる "
+                f"{name} に損失を増やすと言える変種はない。最大の変化は{_words(rows[0]).done.ja}場合の "
                 f"{_size(rows[0], 'ja')}。",
             )
         said = Bilingual(f"{most.en}{counts.en}", f"{most.ja}{counts.ja}")
@@ -164,7 +164,7 @@ def _most(rows: list[pd.Series[Any]]) -> Bilingual:
         )
     return Bilingual(
         f"{_capital(_words(first).done.en)} raises the loss most, by {_size(first, 'en')}{then.en}.",
-        f"損失が最も増えるのは{_words(first).done.ja}こと（{_size(first, 'ja')}）{then.ja}。",
+        f"損失が最も増えるのは{_words(first).done.ja}場合（{_size(first, 'ja')}）{then.ja}。",
     )
 
 
@@ -185,13 +185,13 @@ def _of_one_text(rows: list[pd.Series[Any]]) -> Bilingual:
     if len(rows) == 1:
         return Bilingual(
             f"{_capital(most.done.en)} changes the loss by {_size(rows[0], 'en')}, without an interval.",
-            f"{most.done.ja}と、損失は {_size(rows[0], 'ja')} 変化する（区間なし）。",
+            f"{most.done.ja}と、損失は {_size(rows[0], 'ja')} 変化する（信頼区間なし）。",
         )
     return Bilingual(
         f"{_capital(most.done.en)} raises the loss most ({_size(rows[0], 'en')}) and {least.done.en} least "
         f"({_size(rows[-1], 'en')}), without intervals.",
-        f"損失が最も増えるのは{most.done.ja}こと（{_size(rows[0], 'ja')}）、最も増えないのは{least.done.ja}こと"
-        f"（{_size(rows[-1], 'ja')}）、区間なし。",
+        f"損失が最も増えるのは{most.done.ja}場合（{_size(rows[0], 'ja')}）、最も増えないのは{least.done.ja}場合"
+        f"（{_size(rows[-1], 'ja')}）、信頼区間なし。",
     )
 
 
@@ -217,7 +217,7 @@ def _not_resolved(n_open: int, n_all: int, things: Bilingual, *, is_tested: bool
 
 
 def _unresolved_by(*, is_tested: bool | None) -> Bilingual:
-    return Bilingual("q ≥ 0.05", "q ≥ 0.05") if is_tested else Bilingual("the 95% interval holds 0", "95 % 区間が 0 を含む")
+    return Bilingual("q ≥ 0.05", "q ≥ 0.05") if is_tested else Bilingual("the 95% interval holds 0", "95% 信頼区間が 0 を含む")
 
 
 def _overflowed(layers: pd.DataFrame, dtype: str) -> Bilingual | None:

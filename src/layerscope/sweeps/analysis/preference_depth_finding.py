@@ -33,7 +33,7 @@ def preference_depth_finding(rows: pd.DataFrame, accuracy: Float[np.ndarray, " d
     if n_right == 0:
         return Bilingual(
             f"The whole model finds the right side likelier in none of {n_pairs:,} pairs.",
-            f"モデル全体が正しい側を選ぶペアは {n_pairs:,} 組中 1 組もない。",
+            f"モデル全体が正しい側を選ぶペアは {n_pairs:,} ペア中 1 つもない。",
         )
     lens = LENSES[str(everything["family"])]
     mean_en, mean_ja = _with_interval(everything, "mean_depth", "{:.1f}")
@@ -45,7 +45,7 @@ def preference_depth_finding(rows: pd.DataFrame, accuracy: Float[np.ndarray, " d
     )
     ja = (
         f"{lens.ja}による読み取り："
-        f"モデル全体が正しい側を選ぶ {n_right:,} 組（全 {n_pairs:,} 組）では、平均して層 {mean_ja}からその選好が続く"
+        f"モデル全体が正しい側を選ぶ {n_right:,} ペア（全 {n_pairs:,} ペア）では、平均して層 {mean_ja}からその選好が続く"
         f"（-1：埋め込み、最終層：{last}）。全ペアの {flips_ja}では、ある深さで正しい側が選ばれ、より後の深さで選ばれない。"
     )
     halfway_en, halfway_ja = _halfway(accuracy, int(everything["clusters"]))
@@ -58,7 +58,7 @@ def preference_depth_finding(rows: pd.DataFrame, accuracy: Float[np.ndarray, " d
     names = groups["group"].astype(str)
     return Bilingual(
         f"{en} By group, the mean lies between {first_en} ({names.iloc[0]}) and {last_en} ({names.iloc[-1]}).",
-        f"{ja}グループ別の平均は {first_ja}（{names.iloc[0]}）から {last_ja}（{names.iloc[-1]}）まで。",
+        f"{ja}群別の平均は {first_ja}（{names.iloc[0]}）から {last_ja}（{names.iloc[-1]}）まで。",
     )
 
 

@@ -41,13 +41,13 @@ def _of_groups(rows: pd.DataFrame) -> Bilingual:
     if found.empty:
         return Bilingual(
             f" In {n_groups} groups of pairs by themselves none of {n_tested:,} effects is outside (q < {LEVEL:g}).",
-            f"{n_groups} 群のペアを別々に見ると、{n_tested:,} の効果のうち範囲を外れるものはない（q < {LEVEL:g}）。",
+            f"{n_groups} 群のペアを別々に見ると、効果 {n_tested:,} 件のうち範囲を外れるものはない（q < {LEVEL:g}）。",
         )
     en, ja = (_listed(found, language, with_group=True) for language in ("en", "ja"))
     return Bilingual(
         f" In {n_groups} groups of pairs by themselves, {len(found)} of {n_tested:,} effects are outside (q < {LEVEL:g}), the "
         f"surest: {en}.",
-        f"{n_groups} 群のペアを別々に見ると、{n_tested:,} の効果のうち {len(found)} が範囲を外れる（q < {LEVEL:g}）。"
+        f"{n_groups} 群のペアを別々に見ると、効果 {n_tested:,} 件のうち {len(found)} 件が範囲を外れる（q < {LEVEL:g}）。"
         f"最も確かなもの：{ja}。",
     )
 
@@ -66,7 +66,7 @@ def _overall(rows: pd.DataFrame, intact: pd.Series[Any], explained: Sequence[Exp
     by_damage = Bilingual(
         f" Damage to neutral text explains {share:.0%} of what variants do to the margin (permuted variants: p = "
         f"{explained[0].p_value:.2g}).",
-        f"変種がマージンに与える効果の {share:.0%} は中立な文章の損傷で説明される"
+        f"変種がマージンに与える効果の {share:.0%} は中立なテキストの損傷で説明される"
         f"（変種の並べ替え：p = {explained[0].p_value:.2g}）。",
     )
     if np.isnan(share):
@@ -94,7 +94,7 @@ def _overall(rows: pd.DataFrame, intact: pd.Series[Any], explained: Sequence[Exp
     ja = "。".join(f"{words.ja} {_listed(some, 'ja')}" for words, some in parts if len(some))
     return Bilingual(
         f"{known.en}{by_damage.en} Beyond it (q < {LEVEL:g}, {len(found)} of {n_tested} variants): {en}.",
-        f"{known.ja}{by_damage.ja}それを超えるもの（q < {LEVEL:g}、{n_tested} 変種中 {len(found)}）：{ja}。",
+        f"{known.ja}{by_damage.ja}損傷で許される範囲の外（q < {LEVEL:g}、{n_tested} 変種中 {len(found)} 変種）：{ja}。",
     )
 
 
@@ -102,7 +102,7 @@ def _listed(rows: pd.DataFrame, language: Language, *, with_group: bool = False)
     named = [_named(row, language, with_group=with_group) for row in rows.head(_NAMED).to_dict("records")]
     more = len(rows) - len(named)
     if more:
-        named.append(f"and {more} more" if language == "en" else f"ほか {more}")
+        named.append(f"and {more} more" if language == "en" else f"ほか {more} 件")
     return (", " if language == "en" else "、").join(named)
 
 

@@ -74,7 +74,7 @@ def tag_finding(rows: pd.DataFrame) -> Bilingual:
         return Bilingual(
             f"Beside other words, {_listed(most, 'en')} {words.most.en} and {_listed(least, 'en')} {words.least.en}, without "
             "intervals.",
-            f"{words.most.ja} {_listed(most, 'ja')}、{words.least.ja} {_listed(least, 'ja')}（区間なし）。",
+            f"{words.most.ja} {_listed(most, 'ja')}、{words.least.ja} {_listed(least, 'ja')}（信頼区間なし）。",
         )
     parts = [(words.above, tags[more]), (words.below, tags[less].iloc[::-1])]
     named = [(said, some.drop_duplicates("tag").head(_NAMED)) for said, some in parts if len(some)]

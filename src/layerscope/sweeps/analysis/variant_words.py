@@ -13,7 +13,7 @@ class VariantWords:
     """How a variant is spoken of."""
 
     done: Bilingual
-    """Such as ``removing layer 3``; in Japanese a clause that 「こと」 follows."""
+    """Such as ``removing layer 3``; in Japanese a clause that 「場合」 or 「と」 follows."""
     short: str
     """Such as ``3``."""
     layer: str | None
@@ -23,18 +23,18 @@ class VariantWords:
 
 
 _ONE: dict[str, tuple[str, str]] = {
-    "removal": ("removing layer {0}", "層 {0} を除く"),
+    "removal": ("removing layer {0}", "層 {0} を除去する"),
     "attention-removal": ("silencing the attention of layer {0}", "層 {0} のアテンションを止める"),
     "mlp-removal": ("silencing the MLP of layer {0}", "層 {0} の MLP を止める"),
     "repetition": ("running layer {0} twice", "層 {0} を 2 回通す"),
 }
 """Families that touch one layer."""
 _TWO: dict[str, tuple[str, str, str]] = {
-    "exchange": ("exchanging layers {0} and {1}", "層 {0} と {1} を入れ替える", "{0}↔{1}"),
-    "block-removal": ("removing layers {0} to {1}", "層 {0} から {1} を除く", "{0}–{1}"),
+    "exchange": ("exchanging layers {0} and {1}", "層 {0} と {1} を交換する", "{0}↔{1}"),
+    "block-removal": ("removing layers {0} to {1}", "層 {0} から {1} を除去する", "{0}–{1}"),
     "reversal": ("running layers {0} to {1} in reverse", "層 {0} から {1} を逆順に通す", "{0}–{1}"),
     "parallel": ("running layers {0} to {1} side by side", "層 {0} から {1} を並列に通す", "{0}–{1}"),
-    "head-removal": ("removing head {1} of layer {0}", "層 {0} のヘッド {1} を除く", "{0}.h{1}"),
+    "head-removal": ("removing head {1} of layer {0}", "層 {0} のヘッド {1} を除去する", "{0}.h{1}"),
 }
 """Families that are named by two numbers."""
 
@@ -60,5 +60,5 @@ def variant_words(variant: str) -> VariantWords:
             *done, short = (form.format(first, second) for form in _TWO[family])
             return VariantWords(Bilingual(*done), short, first)
     if variant.startswith("shuffle-"):
-        return VariantWords(Bilingual(f"shuffling the layers ({variant})", f"層の順を混ぜる（{variant}）"), variant, None)
+        return VariantWords(Bilingual(f"shuffling the layers ({variant})", f"層をシャッフルする（{variant}）"), variant, None)
     return VariantWords(Bilingual(f"the path {variant}", f"パス {variant} にする"), variant, None)
