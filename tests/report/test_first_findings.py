@@ -42,11 +42,12 @@ def test_of_one_run_every_finding_has_its_state_and_section() -> None:
 
 def test_every_run_speaks_before_any_speaks_twice() -> None:
     found = first_findings([SWEEP, CONTRAST, SEARCH])
-    assert [one["en"] for one in found] == ["a: Number 1.", "a: Number 6.", "b: Number 8.", "a: Number 2.", "a: Number 7."]
-    assert found[1]["ja"] == "a：6 番。"
+    assert [one["en"] for one in found] == ["a: Number 1.", "b: Number 8.", "a: Number 6.", "a: Number 2.", "a: Number 7."]
+    assert found[2]["ja"] == "a：6 番。"
     assert found[4]["state"] == {"contrast": "a · pairs", "site": "resid_post", "position": "edit+1"}
-    assert found[2]["state"] == {}
-    assert found[2]["at"] == "search"
+    assert found[1]["state"] == {}
+    assert found[1]["at"] == "search"
+    assert first_findings([CONTRAST, SEARCH, SWEEP]) == found, "in the order of the page"
 
 
 def test_warnings_come_after_all_findings() -> None:

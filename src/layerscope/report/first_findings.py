@@ -8,6 +8,8 @@ from typing import Any
 
 from layerscope.finding import MOST, Finding
 
+_SECTIONS = ("sweep", "search", "contrast")
+
 
 @dataclass(frozen=True)
 class FoundOf:
@@ -29,11 +31,12 @@ def first_findings(runs: Sequence[FoundOf]) -> list[dict[str, Any]]:
     """The first finding of every run, then the second, as long as there is room; warnings only where there is nothing else.
 
     Args:
-        runs: in the order of the page.
+        runs: in the order in which they were given; sweeps speak first, then searches, then contrasts, as on the page.
 
     Returns:
         Both languages, the state that each leads to, and the section (``at``).
     """
+    runs = sorted(runs, key=lambda run: _SECTIONS.index(run.section))
     ranked = [
         (finding.is_warning, rank, number, finding)
         for number, run in enumerate(runs)

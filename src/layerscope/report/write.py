@@ -92,9 +92,11 @@ def write_report(
         progress("Reading runs", done, len(opened))
         common = {"name": name, "folder": str(run.directory.path), "provenance": provenance(run.record, _folder(run))}
         if isinstance(run, FinishedContrast):
-            contrasts.append({**common, **_contrast(run, packing, share=1.0 / kinds.count(FinishedContrast))})
-            missing += _missing_of_contrast(run)
             found.append(FoundOf(run.findings(), "contrast", name, run.model, {}))
+            said = [finding.said._asdict() for finding in found[-1].findings]
+            share = 1.0 / kinds.count(FinishedContrast)
+            contrasts.append({**common, "findings": said, **_contrast(run, packing, share=share)})
+            missing += _missing_of_contrast(run)
         elif isinstance(run, FinishedSearch):
             searches.append({**common, **_search(run, packing)})
             found.append(FoundOf(run.findings(), "search", name, run.model, {}))

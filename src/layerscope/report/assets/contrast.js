@@ -52,7 +52,7 @@ function contrastSection() {
     );
     section.append(el("div", { class: "controls" }, pick));
   }
-  section.append(el("p", {}, el("b", {}, run.name)), groupsTable(run));
+  section.append(el("p", {}, el("b", {}, run.name)), contrastFindings(run), groupsTable(run));
   const drawn = [];
   const [byPlace, byScale] = placeControls(run, mine);
   // each bar stands above what follows it, and ends with it

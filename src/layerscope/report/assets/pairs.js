@@ -138,6 +138,13 @@ function predictionsOf(predicted, pair) {
 }
 
 // The written reading: headings and lists, as text.
+// The sentences that its commands end with, before any chart: they are of the main place, whatever is chosen below.
+function contrastFindings(run) {
+  const said = run.findings.map((one) => el("li", {}, one[state.language]));
+  const main = `${named("site", run.main[0])}, ${positionName(run.main[1])}`;
+  return el("div", { class: "reading found" }, note(t("found:at", { place: main })), el("ul", {}, ...said));
+}
+
 function readingPart(run) {
   const made = el("div", { class: "reading" });
   let list = null;

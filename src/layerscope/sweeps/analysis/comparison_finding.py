@@ -34,6 +34,9 @@ def comparison_findings(fragility: pd.DataFrame, correlation: pd.DataFrame, view
     return (*found, *warnings)
 
 
+_NATS = Bilingual("nats per token", "1 トークンあたり {} nat")
+_BITS = Bilingual("bits per byte", "1 バイトあたり {} ビット")
+_TEXT_MEANS = Bilingual("in ln(perplexity ratio)", "ln（パープレキシティ比）{}")
 _NOT_COMPARABLE = Bilingual(
     "The runs are not comparable and stand over each other only because --anyway asked for it.",
     "これらの実行は本来比較できない。--anyway の指定により重ねている。",
@@ -44,23 +47,15 @@ def _family(family: str, models: pd.DataFrame, pairs: pd.DataFrame, view: View) 
     in_bits = view.unit == "bits" and models["most_delta_bits"].notna().all()
     column = "most_delta_bits" if in_bits else "most_delta_nll_nats"
     named = models.sort_values(column, ascending=False, kind="stable").head(_MODELS).to_dict("records")
-    unit = (
-        Bilingual("bits per byte", "1 バイトあたり {} ビット")
-        if in_bits
-        else Bilingual("nats per token", "1 トークンあたり {} nat")
-    )
-    if view.of_text_means:
-        unit = Bilingual("in ln(perplexity ratio)", "ln（パープレキシティ比）{}")
-    places = [f"{row['model']} at {variant_words(row['most_variant']).short} ({row[column]:+.3g} {unit.en})" for row in named]
-    places_ja = [
-        f"{row['model']} は {variant_words(row['most_variant']).short}（{unit.ja.format(f'{row[column]:+.3g}')}）"
-        for row in named
-    ]
+    unit = _BITS if in_bits else _TEXT_MEANS if view.of_text_means else _NATS
+    values = [f"{row[column]:+.3g}" for row in named]
+    at = [(row["model"], variant_words(row["most_variant"]).place) for row in named]
+    (model, place), *others = at
+    places = [f"{model} is most fragile at {place.en} ({values[0]} {unit.en})"]
+    places += [f"{other} at {there.en} ({value})" for (other, there), value in zip(others, values[1:], strict=True)]
+    places_ja = [f"{one} では{there.ja}（{unit.ja.format(value)}）" for (one, there), value in zip(at, values, strict=True)]
     alike = _alike(pairs)
-    return Bilingual(
-        f"{family}: most fragile is {'; '.join(places)}.{alike.en}",
-        f"{family}：最も脆いのは、{'、'.join(places_ja)}。{alike.ja}",
-    )
+    return Bilingual(f"{family}: {', '.join(places)}.{alike.en}", f"{family}：最も脆いのは、{'、'.join(places_ja)}。{alike.ja}")
 
 
 def _alike(pairs: pd.DataFrame) -> Bilingual:

@@ -64,10 +64,12 @@ def sweep_findings(
         preference: what ``layerscope preference`` says of each family, by language.
     """
     families = [str(name) for name in dict.fromkeys(layers["family"]) if name != "intact"]
-    found = [family_headline(layers[layers["family"] == name]) for name in families[:_FAMILIES]]
+    first, *others = [family_headline(layers[layers["family"] == name]) for name in families[:_FAMILIES]]
+    of_tags: list[Finding] = []
     if pos is not None:
         tags = (tag_headline(rows) for name in families if len(rows := pos[pos["family"] == name]))
-        found += [finding for finding in tags if finding is not None][:1]
+        of_tags = [finding for finding in tags if finding is not None][:1]
+    found = [first, *of_tags, *others]
     for name, said in (preference or {}).items():
         found.append(Finding(Bilingual(said["en"], said["ja"]), {"family": name, "section": "preference"}))
         break

@@ -21,6 +21,11 @@ class VariantWords:
     is_layer: bool = False
     """Whether ``short`` is the number of a layer and nothing else."""
 
+    @property
+    def place(self) -> Bilingual:
+        """Where it acts, such as ``layer 3``."""
+        return Bilingual(f"layer {self.short}", f"層 {self.short}") if self.is_layer else Bilingual(self.short, self.short)
+
 
 _ONE: dict[str, tuple[str, str]] = {
     "removal": ("removing layer {0}", "層 {0} を除去する"),
