@@ -49,7 +49,7 @@ def test_dry_runs_write_nothing(arguments: list[str], tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (("--tasks", "gsm8k"), "gsm8k generates text"),
+        pytest.param(("--tasks", "gsm8k"), "gsm8k generates text", marks=pytest.mark.slow),
         (("--tasks", "arc_esay"), "Did you mean arc_easy"),
         (("--tasks", ","), "--tasks names one task or more"),
         (("--tasks", "blimp", "--limit", "0"), "--limit is 1 or more; got 0"),

@@ -28,7 +28,9 @@ from tests.workers.two_nodes import two_nodes, worker_processes
 pytestmark = pytest.mark.cluster
 
 
-@pytest.mark.parametrize("kind", ["texts", pytest.param("pairs and depth", marks=pytest.mark.slow), "until-ci"])
+@pytest.mark.parametrize(
+    "kind", ["texts", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("pairs and depth", "until-ci"))]
+)
 def test_the_same_files_to_the_bit_as_one_process(make, cluster, tmp_path: Path, kind: str) -> None:
     pairs = tmp_path / "pairs.jsonl"
     write_pairs([pair for pair in pairs_of_names() if pair.right is not None], pairs)
@@ -124,6 +126,7 @@ def test_a_driver_that_is_killed_goes_on(make, cluster, tiny_checkpoint: Path, t
     assert (record_of(shared).shards_resumed or 0) >= n_before
 
 
+@pytest.mark.slow
 def test_what_a_cluster_cannot_do_is_said(make, cluster) -> None:
     with pytest.raises(DeviceError, match=r"A worker takes 0 GPU\(s\) and 9 CPU\(s\) of one node; no node of the cluster"):
         on_cluster(make("shared"), cluster, cpus=9)

@@ -66,7 +66,8 @@ def record_of(path: Path) -> ContrastRecord:
     return ContrastRecord.model_validate_json((path / "manifest.json").read_bytes())
 
 
-@pytest.mark.parametrize("changes", [{}, pytest.param({"placebos": 2, "values": (1, 3)}, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("changes", [{}, {"placebos": 2, "values": (1, 3)}])
 def test_the_same_files_to_the_bit_as_one_process(make, cluster, changes: dict[str, Any]) -> None:
     whole = in_one_process(make("whole", **changes))
     said: list[tuple[str, int, int]] = []

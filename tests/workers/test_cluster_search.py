@@ -60,7 +60,8 @@ def record_of(prepared: PreparedSearch) -> SearchRecord:
     return found
 
 
-@pytest.mark.parametrize("name", ["greedy", *(pytest.param(name, marks=pytest.mark.slow) for name in list(SETTINGS)[1:])])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(SETTINGS))
 def test_the_same_files_to_the_bit_as_one_process(name: str, cluster, tiny_checkpoint: Path, tmp_path: Path) -> None:
     whole = in_one_process(tmp_path, tiny_checkpoint, **SETTINGS[name])
     shared = prepared_in(tmp_path, tiny_checkpoint, **SETTINGS[name], output_dir=tmp_path / "shared")
