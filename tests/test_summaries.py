@@ -85,7 +85,7 @@ def test_without_a_test_intervals_decide_and_the_sentence_says_so() -> None:
     finding = family_headline(layers_of("exchange", [2.0, 0.05, -0.5, 0.3], None))
     assert finding.said.en == (
         "Exchanging layers 0 and 1 raises the loss most, by +2 nats per token [+1.9, +2.1]; next comes 3↔4 (+0.3). "
-        "1 of 4 effects is not resolved from 0 (the 95% interval holds 0)."
+        "1 of 4 effects cannot be distinguished from 0 (the 95% interval includes 0)."
     )
     assert finding.said.ja == (
         "損失が最も増えるのは層 0 と 1 を入れ替えること（1 トークンあたり +2 nat [+1.9, +2.1]）、続いて 3↔4（+0.3）。"

@@ -47,7 +47,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     except (OSError, SafetensorError) as error:
         number = getattr(error, "errno", None)
         reason = os.strerror(number) if number else error  # libraries put words of their own around it
-        raise RunError(f"'{path}' cannot be written ({reason}): make room, or name another place for it.") from error
+        raise RunError(f"'{path}' cannot be written ({reason}): free some space, or name another place for it.") from error
     finally:
         with contextlib.suppress(OSError):
             unfinished.unlink(missing_ok=True)

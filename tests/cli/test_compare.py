@@ -125,7 +125,7 @@ def test_the_published_command_takes_any_published_file(command, tmp_path: Path)
         files[-1].write_text(json.dumps({"original": {"avg_ppl": scale * 10}, "removed": removed}), encoding="utf-8")
     out = command("--json_files", *files, "--output_dir", tmp_path / "out", published=True)
     assert "Means over texts of each text's perplexity: no other stands in the ppl.json of llama and mistral." in out
-    assert "ln(perplexity / that of the intact model), at relative depth" in out
+    assert "ln(perplexity / perplexity of the intact model), with its relative depth" in out
     assert re.search(r"1\.00 +4 ", out)
 
 

@@ -101,7 +101,7 @@ def test_what_is_no_pair_is_refused_with_its_line(fields: dict, message: str, tm
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (b"{", "Line 1 of '.*' is no JSON"),
+        (b"{", "Line 1 of '.*' is not valid JSON"),
         (b"[]", "Line 1 of '.*' is no pair: a line is a JSON object; this is list"),
         (b"a\xff", "A text file is UTF-8; '.*' is not, at byte 1"),
         (b"[" * 1000 + b"]" * 1000, "Line 1 of '.*' is nested more than 100 deep"),

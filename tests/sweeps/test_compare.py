@@ -27,7 +27,7 @@ from layerscope.sweeps.run_names import distinct_names
 from layerscope.sweeps.tables import FRAGILITY, LAYERS, PROFILE_CORRELATION
 from tests.checkpoints import save_tiny_llama
 
-FEW = "Only 12 texts: with fewer than 50, intervals and p err more often than they say where effects are skewed."
+FEW = "Only 12 texts: with fewer than 50, intervals and p-values err more often than stated where effects are skewed."
 WORDS = [("so", "ADV"), ("the", "DET"), ("cat", "NOUN"), ("sat", "VERB"), ("by", "ADP"), ("a", "DET"), ("dog", "NOUN")]
 
 
@@ -341,7 +341,7 @@ def test_summaries_alone_are_refused_by_what_they_say(run, tmp_path: Path) -> No
     assert "documents is 12 in four and 13 in six" in refused(one, alone(six, tmp_path / "4", documents=13))
     (tmp_path / "text.json").write_text("no JSON", encoding="utf-8")
     assert "--json_files names ppl.json files that runs wrote. '" in refused(one, tmp_path / "text.json")
-    assert "text.json' is no JSON (Expecting value at character 1)" in refused(one, tmp_path / "text.json")
+    assert "text.json' is not valid JSON (Expecting value at character 1)" in refused(one, tmp_path / "text.json")
     (tmp_path / "huge.json").write_text(f'{{"original": {{"avg_ppl": 1{"0" * 400}}}}}', encoding="utf-8")
     assert "huge.json' has a number that no float holds" in refused(one, tmp_path / "huge.json")
     assert "missing.json' cannot be read (No such file or directory)" in refused(one, tmp_path / "missing.json")

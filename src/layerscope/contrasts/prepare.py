@@ -71,7 +71,7 @@ class ContrastRequest:
     seed: int = 42
     """Of template pairs and controls."""
     batch_tokens: int | None = None
-    """Positions a batch; by device if None."""
+    """Positions per batch; by device if None."""
     output_dir: Path = Path("results")
     """Where run directories go."""
 
@@ -95,7 +95,7 @@ class PreparedContrast:
     groups: tuple[PairGroup, ...]
     """In the order in which they run."""
     batch_tokens: int
-    """Positions a batch."""
+    """Positions per batch."""
     directory: RunDirectory
     """Where it goes."""
     record: ContrastRequestRecord

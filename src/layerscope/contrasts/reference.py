@@ -66,7 +66,7 @@ def find_reference(
         sites: of the decoder.
         text: what to measure on.
         fingerprint: of the model's weights.
-        batch_tokens: positions a batch.
+        batch_tokens: positions per batch.
         progress: told of the tokens measured, out of those wanted.
 
     Raises:

@@ -42,7 +42,7 @@ class StabilityRequest:
     """
 
     k: int = 50
-    """Dimensions a layer (and units over all layers) that count as those that change least."""
+    """Dimensions per layer (and units over all layers) that count as those that change least."""
     n_resamples: int = 999
     """Swaps with placebos, and bootstrap draws."""
     sites: tuple[str, ...] | None = None

@@ -52,7 +52,7 @@ class EvaluationRequest:
     include_path: Path | None = None
     """Folder with own tasks in the harness's form."""
     batch_size: int | None = None
-    """Requests a batch; as many as fit if None."""
+    """Requests per batch; as many as fit if None."""
     output_dir: Path = Path("results")
     """Where run directories go."""
     directory: Path | None = None

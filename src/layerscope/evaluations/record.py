@@ -17,7 +17,7 @@ class EvaluationRequestRecord(RequestRecord):
     softmax_dtype: str | None = None
     """Of log-probabilities and their sums; null where it was the model's, as in early runs."""
     batch_size: int | None = None
-    """Requests a batch; null where batches were as large as batch_tokens allow."""
+    """Requests per batch; null where batches were as large as batch_tokens allow."""
 
 
 class CellKey(NamedTuple):

@@ -47,7 +47,7 @@ def read_pairs(path: Path) -> Iterator[MinimalPair]:
 
     Raises:
         PairError: no such file, or a line that is no pair; its number is named.
-        DataError: a line that is no JSON, or no UTF-8.
+        DataError: a line that is not valid JSON, or no UTF-8.
     """
     if not path.is_file():
         raise PairError(f"Pairs are read from a JSON Lines file; there is none at '{path}'.")
@@ -71,7 +71,7 @@ def from_record(record: Any) -> MinimalPair:
     """The pair that one line says.
 
     Raises:
-        PairError: it is no JSON object, another version's, or a field is missing or of the wrong kind.
+        PairError: it is not a JSON object, another version's, or a field is missing or of the wrong kind.
     """
     if not isinstance(record, dict):
         raise PairError(f"a line is a JSON object; this is {type(record).__name__}")

@@ -33,7 +33,7 @@ def import_blimp(path: Path) -> Iterator[MinimalPair]:
 
     Raises:
         PairError: no such file, or a line without BLiMP's fields.
-        DataError: a line that is no JSON object, or no UTF-8.
+        DataError: a line that is not a JSON object, or no UTF-8.
 
     Source: Warstadt et al. 2020, "BLiMP: The Benchmark of Linguistic Minimal Pairs for English" (arXiv 1912.00582).
     """
@@ -133,7 +133,7 @@ def import_published(path: Path) -> Iterator[MinimalPair]:
 
     Raises:
         PairError: the file is not laid out so; the place is named.
-        DataError: it cannot be read, or is no JSON.
+        DataError: it cannot be read, or is not valid JSON.
     """
     content = read_json(path)
     types = _object(content, "diff_token_type", path, "the file")

@@ -82,7 +82,7 @@ def write_report(
     if output.is_dir():
         raise RunError(f"'{output}' is a folder: name another --output.")
     if output.exists() and not force:
-        raise RunError(f"'{output}' is there already: name another --output, or use --force to replace it.")
+        raise RunError(f"'{output}' already exists: name another --output, or use --force to replace it.")
     given = list({path.resolve(): Path(os.path.normpath(path)) for path in runs}.values())
     opened = [open_drawn_run(path) for path in given]
     names, kinds = _names(opened), [type(run) for run in opened]

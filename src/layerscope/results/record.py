@@ -37,7 +37,7 @@ class RequestRecord(RecordPart):
     seed: int
     """Of everything drawn."""
     batch_tokens: int
-    """Positions a batch, pads included."""
+    """Positions per batch, pads included."""
 
     def differing(self, other: RequestRecord) -> list[str]:
         """Each field that another request has otherwise, with both values."""

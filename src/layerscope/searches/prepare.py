@@ -93,7 +93,7 @@ class SearchRequest:
     seed: int = 42
     """Of the draw of texts and of random paths."""
     batch_tokens: int | None = None
-    """Positions a batch; by device if None."""
+    """Positions per batch; by device if None."""
     state_memory: float | None = None
     """GiB of hidden states to keep between steps; a quarter of what is free if None."""
     compile: Literal["on", "off"] = "off"

@@ -73,7 +73,7 @@ class Comparison:
     correlation: pd.DataFrame
     """profile_correlation.parquet."""
     curves: pd.DataFrame
-    """What is drawn: a row a model, variant and part of speech."""
+    """What is drawn: one row per model, variant and part of speech."""
     scored: Scored
     """What the models were scored on."""
     notes: tuple[str, ...]
@@ -82,7 +82,7 @@ class Comparison:
     """Where figures and tables are."""
 
     def findings(self) -> tuple[Finding, ...]:
-        """Where each model is most fragile and how alike they rank, a sentence a family, five at most."""
+        """Where each model is most fragile and how alike they rank, one sentence per family, five at most."""
         return comparison_findings(self.fragility, self.correlation, self.view)
 
 

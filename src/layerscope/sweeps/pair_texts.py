@@ -90,7 +90,7 @@ def prepare_pairs(
         encoder: the model's tokenizer.
         protocol: how a sentence is put to the model.
         context_length: positions that the model can see.
-        batch_tokens: positions a batch.
+        batch_tokens: positions per batch.
         first_index: of their batches.
 
     Raises:

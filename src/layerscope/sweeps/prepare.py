@@ -43,7 +43,7 @@ from layerscope.sweeps.pair_texts import PairTexts, prepare_pairs
 from layerscope.sweeps.record import SweepRequestRecord
 
 BATCH_TOKENS = {"cpu": 4096, "mps": 4096, "cuda": 8192}
-"""Default positions a shard, by kind of device."""
+"""Default positions per shard, by kind of device."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class SweepRequest:
     tuned_lens: Path | None = None
     """Folder of the lens that ``tuned-depth`` reads the model through, as the package tuned-lens saves it."""
     batch_tokens: int | None = None
-    """Positions a shard; by device if None."""
+    """Positions per shard; by device if None."""
     until_ci: float | None = None
     """Stop as soon as every variant's interval is narrower than this half-width, in nats; None to score all samples."""
     compile: Literal["auto", "on", "off"] = "auto"

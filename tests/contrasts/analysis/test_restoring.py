@@ -72,7 +72,7 @@ def table(shares: list[float], carried: list[float], q: list[float]) -> pd.DataF
 )
 def test_the_reading_says_where_the_margin_is_and_what_the_stillest_carry(carried, q, said) -> None:
     first, last = read_restoring(table([0.2, 0.9, 0.4], carried, q), 50, ["edit"])
-    assert "restores 20% of the margin after layer 0 and most after layer 1: 90% (+1.800 nats [+1.700, +1.900])" in first.en
+    assert "restores 20% of the margin after layer 0, and most after layer 1: 90% (+1.800 nats [+1.700, +1.900])" in first.en
     assert "第 1 層の後の 90%" in first.ja
     assert said in last.en
     assert f"costs {np.median(carried):+.1%} of the margin more" in last.en

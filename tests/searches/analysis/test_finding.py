@@ -71,7 +71,7 @@ def test_one_draw_from_end_to_end() -> None:
     )
     assert [one.en for one in said] == [
         "With 6 layers in place of 8 the held-out NLL changes by +0.41 nats [+0.35, +0.48] per token (path path of 6).",
-        "Taking each interval by itself, no change can be told at 7 layers (the interval holds 0).",
+        "Taking each interval separately, no change is established at 7 layers (the interval includes 0).",
         "Against one-shot: better at 6 layers (6: +0.05 nats [+0.02, +0.09], q = 0.01); no gain or loss can be told at 7 "
         "layers (q ≥ 0.05).",
         "Of 5 random paths of each size none has as low a held-out NLL as the search; at 6 layers the mean of random paths is "
@@ -149,7 +149,7 @@ def test_the_baseline_is_not_compared_with_itself() -> None:
         candidates((0, 1, [True, True]), way="one-shot"),
     )
     assert [one.en for one in said][1:] == [
-        "The method is one-shot itself: there is no gain over it to tell.",
+        "The method is one-shot itself, so there is no gain over it to report.",
         "The path of 7 layers does without layer 2; with one draw of calibration texts it is not told how far that depends on "
         "the texts.",
     ]
@@ -165,7 +165,7 @@ def test_random_paths_that_are_as_good() -> None:
     assert said is not None
     assert said.en == (
         "Some random paths have as low a held-out NLL as the search: 2 of 5 at 7 layers; at 6 layers the mean of random paths "
-        "is +0.2 nats [-0.1, +0.4] above the search's, q = 0.2, which cannot be told from 0."
+        "is +0.2 nats [-0.1, +0.4] above the search's, q = 0.2, which cannot be distinguished from 0."
     )
     assert "5 本中 2 本" in said.ja
 
@@ -184,7 +184,7 @@ def test_layers_by_how_often_they_go() -> None:
 
 def test_ties_by_step() -> None:
     assert ties(candidates((0, 1, [True, False, False]), (0, 2, [True, False]))) == Bilingual(
-        "At each of 2 steps the choice was told from every other candidate.",
+        "At each of 2 steps, the choice could be told apart from every other candidate.",
         "全 2 ステップで、選んだ候補は他のどの候補とも区別できた。",
     )
     said = ties(candidates((0, 1, [True, True, True]), (0, 2, [True, False]), (1, 1, [True, True, False]), (1, 2, [True])))

@@ -56,7 +56,7 @@ def family(deltas: list[float], half_width: float | list[float] = 0.1, *, q: lis
         pytest.param(
             family([0.5, 0.0, -1.0, 2.0]),
             "Exchanging layers 3 and 4 raises the loss most, by +2 nats per token [+1.9, +2.1]; next comes 0↔1 (+0.5). 1 of 4 "
-            "effects is not resolved from 0 (the 95% interval holds 0). 1 of 4 lowers the loss.",
+            "effects cannot be distinguished from 0 (the 95% interval includes 0). 1 of 4 lowers the loss.",
             None,
             id="too few texts for a test",
         ),

@@ -14,7 +14,7 @@ from layerscope.sweeps.analysis.preference_depth_finding import preference_depth
 from layerscope.sweeps.pair_tables import PARTS
 
 MARGINS = np.array(
-    [  # by depth, from the embeddings to the whole model; a column a pair
+    [  # by depth, from the embeddings to the whole model; one column per pair
         [1.0, -1.0, -1.0, 1.0, 0.0, 1.0],
         [1.0, -1.0, 1.0, -1.0, 0.0, np.nan],
         [1.0, -1.0, -1.0, -1.0, 0.0, 1.0],

@@ -28,7 +28,7 @@ def rows(q_values: list[float], beyond: list[float], group: str = "all") -> pd.D
 def test_nothing_of_groups_where_there_are_none() -> None:
     said = preference_finding(rows([0.2, 0.01], [-0.1, -1.5]), INTACT, EXPLAINED, rows([], []))
     assert said.en.endswith(
-        "Beyond it (q < 0.05, 1 of 2 variants): removal-1 (-1.5 ± 0.25 nats) cost more of the preference than damage allows."
+        "Beyond damage (q < 0.05, 1 of 2 variants): removal-1 (-1.5 ± 0.25 nats) cost more of the preference than damage allows."
     )
     assert "group" not in said.en
 

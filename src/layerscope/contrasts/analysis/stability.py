@@ -51,7 +51,7 @@ def place_tables(place: Place, k: int, *, n_resamples: int, generator: np.random
 
     Args:
         place: what the run has there.
-        k: dimensions a layer, and units over all layers, that count as those that change least.
+        k: dimensions per layer, and units over all layers, that count as those that change least.
         n_resamples: swaps of blocks with those of placebos; 0 for values alone.
         generator: source of randomness.
     """

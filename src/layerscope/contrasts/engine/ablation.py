@@ -138,7 +138,7 @@ def replacement_values(
         sample: for resample, which of the bank's tokens each place takes its values from.
 
     Returns:
-        One value a unit, or for resample one a place and unit; float32.
+        One value per unit, or for resample one per place and unit; float32.
 
     Raises:
         ModelError: see ``check_replacement``; or resample without samples.

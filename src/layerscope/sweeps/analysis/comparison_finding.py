@@ -1,4 +1,4 @@
-"""What several models over each other come to, a sentence a family: where each is most fragile, and how alike they rank."""
+"""What several models over each other come to, one sentence per family: where each is most fragile, and how alike they rank."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MODELS = 4
 
 
 def comparison_findings(fragility: pd.DataFrame, correlation: pd.DataFrame, view: View) -> tuple[Finding, ...]:
-    """A sentence a family, five at most.
+    """One sentence per family, five at most.
 
     Args:
         fragility: fragility.parquet.
@@ -35,7 +35,7 @@ def comparison_findings(fragility: pd.DataFrame, correlation: pd.DataFrame, view
 
 
 _NOT_COMPARABLE = Bilingual(
-    "The runs are not comparable and stand over each other only because --anyway asked for it.",
+    "The runs are not comparable and are shown together only because of --anyway.",
     "これらの実行は本来比較できない。--anyway の指定により重ねている。",
 )
 
@@ -58,7 +58,7 @@ def _family(family: str, models: pd.DataFrame, pairs: pd.DataFrame, view: View) 
     ]
     alike = _alike(pairs)
     return Bilingual(
-        f"{family}: most fragile is {'; '.join(places)}.{alike.en}",
+        f"{family}: models are most fragile at these places: {'; '.join(places)}.{alike.en}",
         f"{family}：最も脆いのは、{'、'.join(places_ja)}。{alike.ja}",
     )
 
@@ -78,6 +78,6 @@ def _alike(pairs: pd.DataFrame) -> Bilingual:
         else Bilingual(f" of {len(rows)} pairs of models", f"（モデルの組 {len(rows)} 通り）")
     )
     return Bilingual(
-        f" Rank correlation of the profiles{of.en}: {rho} over {over} places, without an interval.",
+        f" Rank correlation between profiles{of.en}: {rho} over {over} places (no interval).",
         f"プロファイルの順位相関{of.ja}は {over} か所で {rho}（区間なし）。",
     )
