@@ -73,7 +73,7 @@ def test_sweep_prints_a_table_and_says_when_it_is_finished_already(
     assert "removal-3" in out
     assert ("Not scored: 3 first tokens" in out) == (not has_bos(either_checkpoint))
     said = " ".join(out.split())
-    assert "removal: None hurts as far as can be told" in said
+    assert "No variant of removal is known to raise the loss" in said
     assert "Only 3 texts: with fewer than 8 there are no p- or q-values" in said
     run(*arguments, "--experiment", "removal")
     assert "Already finished: " in capsys.readouterr().out

@@ -197,7 +197,7 @@ def test_a_lens_without_a_hash_is_taken_by_its_size_and_the_run_says_so(
     assert ended.value.code in (0, None)
     assert r"of x\x1b[31my (no hash: only its size is compared)" in said
     assert "The tuned lens has no hash of an unembedding: only its size was compared with this model." in said
-    assert "tuned-depth: Read through the tuned lens, the likeliest token" in said
+    assert "Read through the tuned lens, the likeliest token" in said
     (folder,) = (tmp_path / "r" / "tuned-depth").iterdir()
     record = FinishedRun.open(folder).record
     assert record.tuned_lens is not None

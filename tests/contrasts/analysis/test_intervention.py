@@ -159,7 +159,10 @@ SAID = {
     "not matched": (r"Not matched: .*there is no p-value; ablating", "対応なし"),
     "null": (r"No effect beyond .*p = 0\.3\).*does not prove that there is none", "自己修復"),
     "below": (r"opposite of the hypothesis: .*-0\.3125.*two-sided p = 0\.002", "逆"),
-    "too few": (r"needs 20 pairs .* 5 templates and 200 random sets.*are 19 pairs from 8 templates and 200 sets", "19 組"),
+    "too few": (
+        r"needs at least 20 pairs .* 5 templates and 200 random sets.*are 19 pairs from 8 templates and 200 sets",
+        "19 組",
+    ),
     "not finite": (r"not finite numbers", "有限でない"),
 }
 

@@ -169,7 +169,8 @@ def test_every_number_is_that_of_the_table() -> None:
         "Kendall's W over all dimensions is 0.345 (placebos 0.456, chance 0.200)."
     )
     assert sentences(en, "second placebos") == (
-        "- The same test of placebos against second placebos, which should find no difference: Jaccard +0.011 [-0.001, +0.046], p = 0.47."
+        "- The same test of placebos against second placebos, which should find no difference: Jaccard +0.011 [-0.001, "
+        "+0.046], p = 0.47."
     )
     assert sentences(en, "total variation").startswith(
         "- The distribution over layers of the 12 units that change least differs from that of placebos by 27% (total "
@@ -276,7 +277,7 @@ def check_the_verdict(value: float, placebo: float, p: float, n_resamples: int) 
             assert "[" not in line
             assert "p = " not in line
     if expected == TOO_FEW:
-        assert f"{n_resamples} swaps cannot resolve anything" in lines[0]
+        assert f"{n_resamples} swaps are too few for any test" in lines[0]
         assert f"{n_resamples} 回の入れ替えでは何も判定できない" in lines[1]
 
 
@@ -454,7 +455,7 @@ def test_too_few_swaps_are_said_of_layers_and_types_too(start: str, n_resamples:
     given = {"p": smallest, "q": (smallest,) * 3, "distance_p": smallest, "subtype_p": smallest}
     line = sentences(reading(tables(**given), n_resamples=n_resamples).en, start)
     assert "gives as much" not in line
-    assert f"{n_resamples} swaps cannot resolve" in line
+    assert f"{n_resamples} swaps are too few" in line
 
 
 def test_the_check_of_placebos_has_its_numbers_and_no_verdict() -> None:

@@ -41,7 +41,7 @@ def family(deltas: list[float], half_width: float | list[float] = 0.1, *, q: lis
         pytest.param(
             family([0.05, -0.5, 0.09], q=[0.3, 0.01, 0.2]),
             "No variant of exchange is known to raise the loss; the largest change is +0.09 nats per token [-0.01, +0.19], "
-            "from exchanging layers 2 and 3. 2 of 3 effects are not resolved from 0 (q ≥ 0.05). 1 of 3 lowers the loss.",
+            "from exchanging layers 2 and 3. 2 of 3 effects cannot be distinguished from 0 (q ≥ 0.05). 1 of 3 lowers the loss.",
             "exchange に損失を増やすと言える変種はない。最大の変化は層 2 と 3 を入れ替えることによる 1 トークンあたり "
             "+0.09 nat [-0.01, +0.19]。効果 3 件のうち 2 件は 0 と区別できない（q ≥ 0.05）。3 件のうち 1 件は損失を減らす。",
             id="none hurts",
@@ -63,7 +63,7 @@ def family(deltas: list[float], half_width: float | list[float] = 0.1, *, q: lis
         pytest.param(
             family([0.15, 0.0], q=[0.051, 0.9]),
             "No variant of exchange is known to raise the loss; the largest change is +0.15 nats per token [+0.05, +0.25], "
-            "from exchanging layers 0 and 1. 2 of 2 effects are not resolved from 0 (q ≥ 0.05).",
+            "from exchanging layers 0 and 1. 2 of 2 effects cannot be distinguished from 0 (q ≥ 0.05).",
             None,
             id="an interval above 0 among several is no finding",
         ),
@@ -76,9 +76,9 @@ def family(deltas: list[float], half_width: float | list[float] = 0.1, *, q: lis
         pytest.param(
             family([1.0, 0.5], np.nan),
             "Exchanging layers 0 and 1 raises the loss most (+1 nats per token) and exchanging layers 1 and 2 least (+0.5 nats "
-            "per token); one text gives no interval.",
+            "per token), without intervals.",
             "損失が最も増えるのは層 0 と 1 を入れ替えること（1 トークンあたり +1 nat）、"
-            "最も増えないのは層 1 と 2 を入れ替えること（1 トークンあたり +0.5 nat）。テキストが 1 つなので区間はない。",
+            "最も増えないのは層 1 と 2 を入れ替えること（1 トークンあたり +0.5 nat）、区間なし。",
             id="one text",
         ),
         pytest.param(
@@ -89,14 +89,14 @@ def family(deltas: list[float], half_width: float | list[float] = 0.1, *, q: lis
         ),
         pytest.param(
             family([0.05]),
-            "Exchanging layers 0 and 1 changes the loss by +0.05 nats per token [-0.05, +0.15], which is not resolved from 0 "
-            "(the 95% interval holds 0).",
+            "Exchanging layers 0 and 1 changes the loss by +0.05 nats per token [-0.05, +0.15], which cannot be distinguished "
+            "from 0 (the 95% interval includes 0).",
             None,
             id="one variant, not resolved",
         ),
         pytest.param(
             family([-1.0], np.nan),
-            "Exchanging layers 0 and 1 changes the loss by -1 nats per token; one text gives no interval.",
+            "Exchanging layers 0 and 1 changes the loss by -1 nats per token, without an interval.",
             None,
             id="one variant, one text",
         ),
@@ -126,7 +126,7 @@ def test_a_sentence_read_back_is_the_table(seed: int) -> None:
     said = family_headline(rows).said
     for pattern, number in (
         (
-            rf"(\d+) of {n} effects (?:is|are) not resolved from 0 \({'q ≥' if is_tested else 'the 95%'}",
+            rf"(\d+) of {n} effects cannot be distinguished from 0 \({'q ≥' if is_tested else 'the 95%'}",
             n - hurts.sum() - helps.sum(),
         ),
         (rf"(\d+) of {n} lowers? the loss", helps.sum()),

@@ -179,7 +179,7 @@ def _verdict_en(effects: InterventionEffects) -> str:
             )
         case "null":
             return (
-                f"No effect beyond that of random sets: {above}; {harm}. Since models repair themselves, this does not prove "
+                f"No effect beyond that of random sets: {above}; {harm}; since models repair themselves, this does not prove "
                 "that there is none."
             )
 

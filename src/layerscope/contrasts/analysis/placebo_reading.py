@@ -132,7 +132,8 @@ def read_types(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> 
         verdict = _too_few_swaps(int(facts["n_resamples"]))
     elif p >= LEVEL:
         verdict = Bilingual(
-            f"The two do not differ significantly (p = {p:.2g}): no profile of a subtype's own, beyond its sentences', is shown.",
+            f"The two do not differ significantly (p = {p:.2g}): no profile of a subtype's own, beyond its sentences', is "
+            "shown.",
             f"両者の差は確認できない（p = {p:.2g}）。文の性質を超える、種類に固有のプロファイルは示されていない。",
         )
     elif own > beside:

@@ -186,14 +186,14 @@ def _of_one_text(rows: list[pd.Series[Any]]) -> Bilingual:
     most, least = _words(rows[0]), _words(rows[-1])
     if len(rows) == 1:
         return Bilingual(
-            f"{_capital(most.done.en)} changes the loss by {_size(rows[0], 'en')}; with one text there is no interval.",
-            f"{most.done.ja}と、損失は {_size(rows[0], 'ja')} 変化する。テキストが 1 つなので区間はない。",
+            f"{_capital(most.done.en)} changes the loss by {_size(rows[0], 'en')}, without an interval.",
+            f"{most.done.ja}と、損失は {_size(rows[0], 'ja')} 変化する（区間なし）。",
         )
     return Bilingual(
         f"{_capital(most.done.en)} raises the loss most ({_size(rows[0], 'en')}) and {least.done.en} least "
-        f"({_size(rows[-1], 'en')}); with one text there is no interval.",
+        f"({_size(rows[-1], 'en')}), without intervals.",
         f"損失が最も増えるのは{most.done.ja}こと（{_size(rows[0], 'ja')}）、最も増えないのは{least.done.ja}こと"
-        f"（{_size(rows[-1], 'ja')}）。テキストが 1 つなので区間はない。",
+        f"（{_size(rows[-1], 'ja')}）、区間なし。",
     )
 
 

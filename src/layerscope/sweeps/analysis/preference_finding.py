@@ -38,14 +38,15 @@ def _of_groups(rows: pd.DataFrame) -> Bilingual:
         return Bilingual("", "")
     found = rows[rows["q_value"] < LEVEL].sort_values("q_value", kind="stable")
     n_groups = rows["group"].nunique()
+    groups = f"{n_groups} {'group' if n_groups == 1 else 'groups'}"
     if found.empty:
         return Bilingual(
-            f" In {n_groups} groups of pairs taken separately, none of {n_tested:,} effects is outside (q < {LEVEL:g}).",
+            f" In {groups} of pairs taken separately, none of {n_tested:,} effects is outside (q < {LEVEL:g}).",
             f"{n_groups} 群のペアを別々に見ると、{n_tested:,} の効果のうち範囲を外れるものはない（q < {LEVEL:g}）。",
         )
     en, ja = (_listed(found, language, with_group=True) for language in ("en", "ja"))
     return Bilingual(
-        f" In {n_groups} groups of pairs taken separately, {len(found)} of {n_tested:,} effects are outside (q < {LEVEL:g}), "
+        f" In {groups} of pairs taken separately, {len(found)} of {n_tested:,} effects are outside (q < {LEVEL:g}), "
         f"the clearest being: {en}.",
         f"{n_groups} 群のペアを別々に見ると、{n_tested:,} の効果のうち {len(found)} が範囲を外れる（q < {LEVEL:g}）。"
         f"最も確かなもの：{ja}。",
