@@ -48,8 +48,8 @@ def family(deltas: list[float], half_width: float | list[float] = 0.1, *, q: lis
         ),
         pytest.param(
             family([0.5, 0.9, 0.0], [0.1, 1.0, 0.1], q=[0.01, 0.2, 1.0]),
-            "Exchanging layers 0 and 1 raises the loss most, by +0.5 nats per token [+0.4, +0.6]. 2 of 3 effects are not "
-            "resolved from 0 (q ≥ 0.05).",
+            "Exchanging layers 0 and 1 raises the loss most, by +0.5 nats per token [+0.4, +0.6]. 2 of 3 effects cannot be "
+            "distinguished from 0 (q ≥ 0.05).",
             None,
             id="the largest is not resolved, a smaller one is",
         ),
