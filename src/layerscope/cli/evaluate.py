@@ -68,7 +68,7 @@ def evaluate(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run, without running it.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Run again and replace what is in the run directory.")] = False,
 ) -> None:
-    """Evaluate paths of a model on log-likelihood tasks through lm-evaluation-harness, without exporting them."""
+    """Evaluate paths of a model on tasks of lm-evaluation-harness, by log-likelihood and without exporting them."""
     from layerscope.searches.references import paths_named, run_of
 
     paths = paths_named(path or ())
