@@ -1,7 +1,7 @@
-"""Every error a user can meet.
+"""Every error a user can encounter.
 
 Each message states the rule, the value received and the next step, in one sentence or two. The command line prints it on
-standard error and ends with exit code 2; nothing half-written is left behind.
+standard error and ends with exit code 2; no half-written files are left behind.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ _PARTS = ("mean", "spread", "size", "bank")
 
 @dataclass(frozen=True)
 class ReferenceText:
-    """Which text the spread is measured on.
+    """The text on which the spread is measured.
 
     Examples:
         >>> ls.ReferenceText("lee", n_tokens=5000).dataset

@@ -60,13 +60,13 @@ def write_report(
     force: bool = False,
     progress: Progress = nobody_asks,
 ) -> Report:
-    """Write the page of some runs.
+    """Write an HTML page about some runs.
 
     Args:
         runs: run directories of sweeps, searches and contrasts, finished.
         output: the file.
-        language: that it opens in, None for the browser's; the reader can switch.
-        force: replace the file if it is there.
+        language: the page opens in; None for the browser's. The reader can switch.
+        force: replace the file if it exists.
         progress: told of the runs that are read.
 
     Raises:

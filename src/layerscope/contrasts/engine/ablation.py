@@ -171,7 +171,7 @@ def ablated(
     values: Mapping[int, Float[Tensor, "#row #column _"]],
     where: Bool[Tensor, "row column"],
 ) -> Iterator[None]:
-    """Within the context, a forward pass of the model has other values in some units; the model itself is not touched.
+    """Within the context, a forward pass of the model has replaced values in some units; the model itself is unchanged.
 
     Args:
         sites: of the model, made for the units' site.
