@@ -321,7 +321,7 @@ def test_with_two_placebos_a_pair_the_test_is_tried_on_placebos(with_seconds) ->
             assert row[column] == pytest.approx(np.mean(side, axis=0)[number], abs=1e-5)
     row = here.loc["jaccard"]
     said = f"Jaccard {row['excess']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}], p = {row['p_value']:.2g}"
-    assert f"The same of placebos against second placebos, which should give nothing: {said}." in found.reading.en
+    assert f"The same test of placebos against second placebos, which should find no difference: {said}." in found.reading.en
     assert said in found.reading.ja
 
 
@@ -485,7 +485,7 @@ def test_some_places_and_values_alone(run: FinishedContrast) -> None:
         assert frame[["low", "high", "p_value", "q_value"]].isna().all(axis=None)
         assert np.isfinite(frame["value" if "value" in frame else "share"]).all()
     assert len(found.frame(DIMENSIONS)) == 0
-    assert "No resampling was asked for" in found.reading.en
+    assert "No resampling was requested" in found.reading.en
 
 
 def test_figures_show_the_tables(analysed) -> None:

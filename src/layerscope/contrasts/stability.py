@@ -1,7 +1,7 @@
 """From a finished contrast run to what stays still: rankings, consistency, layer and type specificity, correction, a reading.
 
 Everything is read from the run directory; no model is needed. Inference is on the primary scale, the percentile among changes
-of like size; the raw scale stands beside it with its values.
+of similar size; the raw scale stands beside it with its values.
 """
 
 from __future__ import annotations

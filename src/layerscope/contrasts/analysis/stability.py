@@ -1,6 +1,6 @@
 """From what a run has at its places to the tables of what stays still: statistics put together, no disk.
 
-Inference is on the primary scale, the percentile among changes of like size; the raw scale stands beside it with its values.
+Inference is on the primary scale, the percentile among changes of similar size; the raw scale stands beside it with its values.
 """
 
 from __future__ import annotations
