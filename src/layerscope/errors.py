@@ -15,7 +15,7 @@ _LONGEST_MESSAGE = 2000
 
 
 class LayerscopeError(Exception):
-    """Base of all errors that are the user's to mend; anything else is our bug.
+    """Base of all errors that the user can fix; anything else is a bug in layerscope.
 
     Args:
         message: the rule, the value received and the next step. Values are a stranger's, so that what a terminal would obey is

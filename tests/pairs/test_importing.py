@@ -79,9 +79,9 @@ def test_files_of_ours_and_of_blimp_are_told_apart_by_their_first_line(tmp_path:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (f"{blimp_line()}\n{{}}\n", "Line 2 of '.*a.jsonl' is no pair of BLiMP's: sentence_good"),
-        ("{}\n", "Line 1 of '.*a.jsonl' is no pair: 'schema' is 'layerscope-pair/1'; got None"),
-        ("[1]\n", "Line 1 of '.*a.jsonl' is no pair: a line is a JSON object"),
+        (f"{blimp_line()}\n{{}}\n", "Line 2 of '.*a.jsonl' is not a pair of BLiMP's: sentence_good"),
+        ("{}\n", "Line 1 of '.*a.jsonl' is not a pair: 'schema' is 'layerscope-pair/1'; got None"),
+        ("[1]\n", "Line 1 of '.*a.jsonl' is not a pair: a line is a JSON object"),
         ("{\n", "Line 1 of '.*a.jsonl' is not valid JSON "),
     ],
 )
@@ -148,7 +148,7 @@ def test_what_a_table_may_not_be(tmp_path: Path) -> None:
     with pytest.raises(PairError, match="The right side is 1, 2 or none; row 2 of '.*' has 'left'"):
         list(import_table(tmp_path / "x.csv", {}, {}))
     (tmp_path / "x.csv").write_text("sentence1,sentence2,type,subtype\nA b,,grammar,tense\n")
-    with pytest.raises(PairError, match="Row 2 of '.*' is no pair: A sentence holds a character"):
+    with pytest.raises(PairError, match="Row 2 of '.*' is not a pair: A sentence holds a character"):
         list(import_table(tmp_path / "x.csv", {}, {}))
 
 

@@ -130,6 +130,6 @@ def test_a_place_that_cannot_be_written_is_one_sentence(
         monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(
         RunError,
-        match=r"cannot be written \((Not a directory|Read-only file system|'.*file' is no folder that takes files)\): ",
+        match=r"cannot be written \((Not a directory|Read-only file system|'.*file' is not a folder that takes files)\): ",
     ):
         WRITERS[writer](folder)

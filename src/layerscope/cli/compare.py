@@ -1,4 +1,4 @@
-"""``layerscope compare``: several runs laid over each other."""
+"""``layerscope compare``: several runs shown together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``layerscope intervene``: ablate what stays still, against random sets like it, and say in a sentence whether it matters."""
+"""``layerscope intervene``: ablate what barely changes, against matched random sets, and say in a sentence if it matters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``layerscope stability``: what stays still in a finished contrast run, and a written reading of it."""
+"""``layerscope stability``: which dimensions barely change in a finished contrast run, with a summary in words."""
 
 from __future__ import annotations
 

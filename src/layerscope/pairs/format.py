@@ -46,7 +46,7 @@ def read_pairs(path: Path) -> Iterator[MinimalPair]:
     """The pairs of a file, one after the other; blank lines are skipped.
 
     Raises:
-        PairError: no such file, or a line that is no pair; its number is named.
+        PairError: no such file, or a line that is not a pair; its number is named.
         DataError: a line that is not valid JSON, or no UTF-8.
     """
     if not path.is_file():
@@ -58,7 +58,7 @@ def read_pairs(path: Path) -> Iterator[MinimalPair]:
             try:
                 yield from_record(record)
             except PairError as error:
-                raise PairError(f"{place} is no pair: {error}") from error
+                raise PairError(f"{place} is not a pair: {error}") from error
 
 
 def to_line(pair: MinimalPair, **additions: Any) -> str:

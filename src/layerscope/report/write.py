@@ -70,7 +70,7 @@ def write_report(
         progress: told of the runs that are read.
 
     Raises:
-        RunError: a folder is no finished run, or the file is there, or cannot be written.
+        RunError: a folder is not a finished run, or the file is there, or cannot be written.
 
     Examples:
         >>> report = ls.write_report([Path("results/removal/my_model_texts_nall")], Path("report.html"))

@@ -87,7 +87,7 @@ class Comparison:
 
 
 def compare_runs(paths: Sequence[Path], request: CompareRequest) -> Comparison:
-    """Lay finished runs over each other.
+    """Compare finished runs.
 
     Args:
         paths: two or more run directories.
@@ -273,7 +273,7 @@ def _write_comparison(
         if _FIGURE.fullmatch(figure.name):  # of an earlier comparison, whose tables are gone
             figure.unlink(missing_ok=True)
     if anyway is not None:
-        notes = [f"Not comparable, and shown because --anyway asks for it: {anyway}.", *notes]
+        notes = [f"Not comparable, and shown only because of --anyway: {anyway}.", *notes]
     if all(model.words is not None for model in models) and not tags:
         notes = [*notes, "No panels by part of speech: none has 200 words in every run."]
     record = {

@@ -94,7 +94,7 @@ def prepare_pairs(
         first_index: of their batches.
 
     Raises:
-        PairError: a line is no pair, or no pair can be scored.
+        PairError: a line is not a pair, or no pair can be scored.
         ModelError: the protocol needs a start token and the tokenizer has none.
     """
     prefix = start_ids(encoder, protocol)
