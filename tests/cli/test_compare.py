@@ -56,7 +56,7 @@ def test_compare_prints_where_models_are_fragile_and_how_alike_they_are(command,
     assert "removal: where each model is most and least fragile" in out
     assert re.search(r"tiny-one +3 +removal-\d [+-]\d\.\d{3} at \d\.\d\d", out)
     assert re.search(r"\[red\]two +4 ", out)  # names are text, never markup
-    assert "ΔNLL in bits per byte, at relative depth" in out
+    assert "ΔNLL in bits per byte, with its relative depth" in out
     assert "interpolated onto the relative depths of tiny-one" in out
     assert f"No panels by part of speech: run 'layerscope pos {runs[0]}' and" in out
     assert f"Figures and tables: {tmp_path / 'out'}" in out

@@ -31,7 +31,7 @@ def test_a_table_and_a_sentence(arguments: list[str], capsys: pytest.CaptureFixt
     assert run(*arguments, "--tasks", "blimp") == 0
     said = capsys.readouterr().out
     assert "20 samples, 40 log-likelihoods per path" in said
-    assert "Paths: 2, the intact model included\n" in said
+    assert "Paths: 2, including the intact model\n" in said
     assert re.search(r"blimp: acc, 20 samples of 2 tasks", said)
     assert re.search(r"0,2-3 +0\.\d{3} +[+-]0\.\d{3} +[+-]\d\.\d{3} [+-]\d\.\d{3}", said)
     assert "within noise (" in said

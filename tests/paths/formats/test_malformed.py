@@ -105,7 +105,11 @@ def test_any_text(name: str, text: str) -> None:
             f"# Total Blocks: {10**17}\nBlock Removal Order: [4]",
             "A model has 1 to 100,000 layers; got 100000000000000000",
         ),
-        ("evopress", "none\nattention\n", "EvoPress's lines are none, attn, mlp, attn+mlp; line 2 of 'a' is 'attention': mend"),
+        (
+            "evopress",
+            "none\nattention\n",
+            "EvoPress's lines are none, attn, mlp, attn+mlp; line 2 of 'a' is 'attention': correct",
+        ),
         ("evopress", "none\n\nmlp\n", "line 2 of 'a' is ''"),
         ("evopress", "", "line 1 of 'a' is ''"),
         ("evopress", "none\nmlp\n", "'a' has 2 for 4 layers, as --drop_two_consecutive leaves it: write each line twice."),
