@@ -121,6 +121,6 @@ def strict_json(path: Path) -> Any:
     """What a file says, if it is JSON by the letter."""
 
     def refuse(name: str) -> None:
-        raise AssertionError(f"{path.name} holds {name}, which is no JSON")
+        raise AssertionError(f"{path.name} holds {name}, which is not valid JSON")
 
     return json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)

@@ -90,7 +90,7 @@ class Studied:
         return halfway_depth(rows["accuracy"].to_numpy(float), int(rows["clusters"].iloc[0]))
 
     def effect(self, group: str) -> np.ndarray:
-        """Δ margin of each removed layer, in nats a pair."""
+        """Δ margin of each removed layer, in nats per pair."""
         rows = self.preference[(self.preference["family"] == "removal") & (self.preference["group"] == group)]
         effects: np.ndarray = rows.sort_values("span_first")["delta_margin_nats"].to_numpy(float)
         return effects

@@ -93,7 +93,7 @@ OUT_OF_BOUNDS = [
     ("[" * 1000 + "]" * 1000, "is nested more than 100 deep"),
     ('{"a":' * 100_000, "is nested more than 100 deep"),
     ("[" * 100_000, "is nested more than 100 deep"),
-    ('{"a": "' + '\\"[' * 50_000, "is no JSON (Unterminated string"),
+    ('{"a": "' + '\\"[' * 50_000, "is not valid JSON (Unterminated string"),
     (f'{{"a": {"1" * 5000}}}', "has a number that no float holds, '11111111111111111111…': write one of at most 308 digits"),
     (f'{{"a": -{BIG}}}', "has a number that no float holds"),
     ('{"a": 1e400}', "has a number that no float holds, '1e400'"),
@@ -101,10 +101,10 @@ OUT_OF_BOUNDS = [
     (r'{"a": "\ud800"}', "holds half of a surrogate pair"),
     (r'{"\udfff": 1}', "holds half of a surrogate pair"),
     (r'{"a": ["\ude00\ud83d"]}', "holds half of a surrogate pair"),
-    ('{"a": ', "is no JSON (Expecting value at character 7)"),
-    ('{"a": 1} {"a": 2}', "is no JSON (Extra data"),
-    ("", "is no JSON (Expecting value at character 1)"),
-    ('{"a": "\x00"}', "is no JSON (Invalid control character"),
+    ('{"a": ', "is not valid JSON (Expecting value at character 7)"),
+    ('{"a": 1} {"a": 2}', "is not valid JSON (Extra data"),
+    ("", "is not valid JSON (Expecting value at character 1)"),
+    ('{"a": "\x00"}', "is not valid JSON (Invalid control character"),
 ]
 
 
@@ -136,7 +136,7 @@ def test_json_that_is_read(path: Path) -> None:
 @pytest.mark.parametrize("line", ["[1]", "3", '"text"', "null"])
 def test_a_json_line_is_an_object(path: Path, line: str) -> None:
     path.write_text(f"{{}}\n{line}\n", encoding="utf-8")
-    with pytest.raises(DataError, match="Line 2 of '.*' is no JSON object"):
+    with pytest.raises(DataError, match="Line 2 of '.*' is not a JSON object"):
         list(read_json_lines(path))
 
 

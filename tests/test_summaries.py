@@ -75,7 +75,7 @@ def test_layers_are_named_in_the_order_of_their_resolved_effects(effects: list[f
             f"[{resolved['delta_nll_low_nats'].iloc[0]:+.3g}, {resolved['delta_nll_high_nats'].iloc[0]:+.3g}]"
             in finding.said.en
         )
-    said_open = re.search(r"(\d+) of (\d+) effects? (?:is|are) not resolved from 0 \(q ≥ 0\.05\)", finding.said.en)
+    said_open = re.search(r"(\d+) of (\d+) effects? cannot be distinguished from 0 \(q ≥ 0\.05\)", finding.said.en)
     assert (said_open is None) == (n_open == 0)
     if said_open is not None:
         assert (int(said_open[1]), int(said_open[2])) == (n_open, len(rows))
@@ -85,7 +85,7 @@ def test_without_a_test_intervals_decide_and_the_sentence_says_so() -> None:
     finding = family_headline(layers_of("exchange", [2.0, 0.05, -0.5, 0.3], None))
     assert finding.said.en == (
         "Exchanging layers 0 and 1 raises the loss most, by +2 nats per token [+1.9, +2.1]; next comes 3↔4 (+0.3). "
-        "1 of 4 effects is not resolved from 0 (the 95% interval holds 0). 1 of 4 lowers the loss."
+        "1 of 4 effects cannot be distinguished from 0 (the 95% interval includes 0). 1 of 4 lowers the loss."
     )
     assert finding.said.ja == (
         "損失が最も増えるのは層 0 と 1 を交換する場合（1 トークンあたり +2 nat [+1.9, +2.1]）、続いて 3↔4（+0.3）。"
@@ -133,7 +133,7 @@ def test_a_rare_part_of_speech_is_not_named() -> None:
     assert found is not None
     assert found.said.en == (
         "By part of speech, TAG1 stands out most: removing layer 1 costs it +1 nats [+0.9, +1.1] per word more than other "
-        "words (20 words). 1 of 3 such contrasts is not resolved from 0 (q ≥ 0.05)."
+        "words (20 words). 1 of 3 such contrasts cannot be distinguished from 0 (q ≥ 0.05)."
     )
     assert found.where == {"family": "removal", "tag": "TAG1", "variant": "removal-1", "layer": "1"}
     none = tag_headline(tags_of([5.0, 0.3], [0.001, 0.2], [19, 20]))

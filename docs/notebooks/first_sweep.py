@@ -45,7 +45,7 @@ MODEL = "smollm2-135m"
 # %% [markdown]
 # ## Texts
 #
-# Two samples that share no article: one to sweep, the other for a check at the end. A file with one text a line is a data
+# Two samples that share no article: one to sweep, the other for a check at the end. A file with one text per line is a data
 # set; put your own texts here.
 
 # %%
@@ -60,7 +60,7 @@ print(texts[0])
 # ## The run
 #
 # `prepare_sweep` settles everything and refuses what cannot work before any weight is loaded; `run_sweep` does the work and
-# leaves a run directory, and `draw_figures` draws what its tables hold. If it is interrupted, run the cell again: it goes on
+# leaves a run directory, and `draw_figures` draws what its tables hold. If it is interrupted, run the cell again: it continues
 # where it stopped. If it is finished, it returns at once.
 #
 # bfloat16 saves about a third of the time on a recent processor; leave `options` out for the format in which the model is
@@ -159,7 +159,7 @@ print(f"They share {len(set(least[0]) & set(least[1]))}.")
 # %% [markdown]
 # ## Where a layer is missed
 #
-# The mean hides where the loss is. These are the tokens that suffer most when the middle layer that is missed most is left
+# The mean hides where the loss is. These are the tokens that lose most when the middle layer that is missed most is left
 # out.
 
 # %%
@@ -182,9 +182,9 @@ worst.nlargest(10, "delta_nll_nats")[["before", "text", "intact_nll_nats", "delt
 # %% [markdown]
 # ## A check on other texts: two layers at once
 #
-# Can the two least needed layers both go? Two traps. They were *chosen* for being least needed on these texts, so on other
-# texts they tend to be needed more. And each was measured alone; together they may cost more than the sum, or less. So
-# measure on the other sample. `sweep` takes texts in memory and writes nothing.
+# Can both of the least needed layers be left out? There are two traps. They were *chosen* for being least needed on these
+# texts, so on other texts they tend to be needed more. And each was measured alone; together they may cost more than the sum,
+# or less. So measure on the other sample. `sweep` takes texts in memory and writes nothing.
 
 # %%
 first, second = sorted(removal.index[:2])
@@ -222,6 +222,6 @@ print(f"On the other texts the two cost {together:.3f} nats together; the sum of
 # - More texts: `max_samples=None` takes all of a data set, `until_ci=0.02` as many as it takes for intervals of ± 0.02 nats.
 # - Other rearrangements: `experiments=("removal", "exchange", "mlp-removal")`; `layerscope sweep --help` names them all.
 # - Parts of speech: `layerscope pos RUN_DIR`. Several models: `layerscope compare RUN_DIR RUN_DIR`.
-# - A model without those layers, to keep: `layerscope export`.
-# - All of it as one page: `layerscope report RUN_DIR -o report.html`.
+# - Keeping a model without those layers: `layerscope export`.
+# - All of it on one page: `layerscope report RUN_DIR -o report.html`.
 # - What changes inside when one word changes: the notebook `first_contrast`.

@@ -32,7 +32,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     What a killed process of this machine left of the same file goes away, too.
 
     Raises:
-        RunError: the disk is full, the folder cannot be written, or ``path`` is no file.
+        RunError: the disk is full, the folder cannot be written, or ``path`` is not a file.
     """
     unfinished = path.parent / f"{TEMPORARY_PREFIX}{_HOST}-{os.getpid()}-{uuid.uuid4().hex[:8]}-{path.name}"
     check_place(path)
@@ -47,7 +47,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     except (OSError, SafetensorError) as error:
         number = getattr(error, "errno", None)
         reason = os.strerror(number) if number else error  # libraries put words of their own around it
-        raise RunError(f"'{path}' cannot be written ({reason}): make room, or name another place for it.") from error
+        raise RunError(f"'{path}' cannot be written ({reason}): free some space, or name another place for it.") from error
     finally:
         with contextlib.suppress(OSError):
             unfinished.unlink(missing_ok=True)
@@ -66,7 +66,7 @@ def check_place(path: Path) -> None:
         nearest = next(parent for parent in path.absolute().parents if parent.exists())
         if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
             raise RunError(
-                f"'{path}' cannot be written ('{nearest}' is no folder that takes files): name another place for it."
+                f"'{path}' cannot be written ('{nearest}' is not a folder that takes files): name another place for it."
             )
     except OSError as error:
         raise RunError(f"'{path}' cannot be written ({error.strerror or error}): name another place for it.") from error

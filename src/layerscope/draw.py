@@ -46,7 +46,7 @@ def draw_figures(
 
     Raises:
         DataError: the width is none that a figure can have.
-        RunError: the folder is no finished run, nothing of the name is drawn of it, or its figures cannot be written.
+        RunError: the folder is not a finished run, nothing of the name is drawn of it, or its figures cannot be written.
 
     Examples:
         >>> run = Path("results/removal/my_model_texts_nall")

@@ -1,7 +1,7 @@
-"""Every error a user can meet.
+"""Every error a user can encounter.
 
 Each message states the rule, the value received and the next step, in one sentence or two. The command line prints it on
-standard error and ends with exit code 2; nothing half-written is left behind.
+standard error and ends with exit code 2; no half-written files are left behind.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _LONGEST_MESSAGE = 2000
 
 
 class LayerscopeError(Exception):
-    """Base of all errors that are the user's to mend; anything else is our bug.
+    """Base of all errors that the user can fix; anything else is a bug in layerscope.
 
     Args:
         message: the rule, the value received and the next step. Values are a stranger's, so that what a terminal would obey is

@@ -25,7 +25,7 @@ class Finding:
 
 
 def in_lines(found: Iterable[Finding], language: Language) -> str:
-    """A list in Markdown, a line a finding.
+    """A list in Markdown, one line per finding.
 
     Args:
         found: in their order.

@@ -140,7 +140,7 @@ def judge_file(
     """Judge the pairs of a file of ours or of BLiMP's, or of a folder of them; with an output, write each with both NLLs.
 
     Raises:
-        LayerscopeError: a line is no pair, the model cannot be loaded, or the protocol needs a start token and there is none.
+        LayerscopeError: a line is not a pair, the model cannot be loaded, or the protocol needs a start token that is missing.
     """
     pairs = list(read_ours_or_blimp(path))
     decoder = load_decoder(model, options=options)

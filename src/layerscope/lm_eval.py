@@ -75,8 +75,8 @@ class PathLM(HFLM):  # type: ignore[misc]
         Args:
             decoder: with a tokenizer; bit-identical afterwards, and so is the tokenizer.
             path: a path or its written form; the intact model if None.
-            batch_size: requests a batch; ``auto`` for as many as ``batch_tokens`` allow.
-            batch_tokens: positions a batch, pads included, where ``batch_size`` is ``auto``; by device and vocabulary if None.
+            batch_size: requests per batch; ``auto`` for as many as ``batch_tokens`` allow.
+            batch_tokens: positions per batch, pads included, if ``batch_size`` is ``auto``; by device and vocabulary if None.
             add_bos_token: whether a BOS stands before a text; as the tokenizer does if None. As in ``HFLM``, a text without a
                 context always has the BOS (or else the EOS) before it.
             max_length: positions at most; as the configuration says if None.
@@ -242,7 +242,7 @@ def check_runs(decoder: Decoder, path: LayerPath) -> None:
 
 
 def default_batch_tokens(device_type: str, vocab_size: int) -> int:
-    """Positions a batch: few enough that the logits, which are whole here, fit."""
+    """Positions per batch: few enough that the logits, which are whole here, fit."""
     return max(64, min(_POSITIONS[device_type], _LARGEST_LOGITS[device_type] // vocab_size))
 
 

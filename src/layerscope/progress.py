@@ -16,7 +16,7 @@ def nobody_asks(*_: object) -> None:
 
 
 def print_progress(what: str, done: int, total: int) -> None:
-    """For a script in a terminal: one line on standard error, written over as work is done.
+    """Progress for a script in a terminal: one line on standard error, overwritten as work is done.
 
     Args:
         what: is being done.

@@ -77,7 +77,7 @@ def parse_json(text: str, place: str) -> Any:
         place: where it stands, as the start of a sentence: ``Line 3 of 'pairs.jsonl'``.
 
     Raises:
-        DataError: it is no JSON, or nested deeper, or with a longer number than is read, or holds half of a character.
+        DataError: it is not valid JSON, or nested deeper, or with a longer number than is read, or holds half of a character.
     """
     if text.count("[") + text.count("{") > DEEPEST and _depth(text) > DEEPEST:
         raise DataError(f"{place} is nested more than {DEEPEST} deep, and JSON is read no deeper: write it flatter.")
@@ -85,7 +85,7 @@ def parse_json(text: str, place: str) -> Any:
         found = json.loads(text, parse_int=_int, parse_float=_float)
     except json.JSONDecodeError as error:
         where = f"character {error.colno}" if error.lineno == 1 else f"line {error.lineno}, character {error.colno}"
-        raise DataError(f"{place} is no JSON ({error.msg} at {where}): mend it there.") from error
+        raise DataError(f"{place} is not valid JSON ({error.msg} at {where}): correct it there.") from error
     except _OutOfRangeError as error:
         raise DataError(
             f"{place} has a number that no float holds, '{error}': write one of at most {MOST_DIGITS} digits."
@@ -110,7 +110,7 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """The objects of a JSON Lines file, one after the other, with the numbers of their lines; blank lines are skipped.
 
     Raises:
-        DataError: it cannot be read, or a line is no JSON object.
+        DataError: it cannot be read, or a line is not a JSON object.
     """
     for number, line in read_lines(path):
         if not line.strip():
@@ -118,7 +118,7 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         place = f"Line {number} of '{path}'"
         record = parse_json(line, place)
         if not isinstance(record, dict):
-            raise DataError(f"{place} is no JSON object: write {{…}} on every line.")
+            raise DataError(f"{place} is not a JSON object: write {{…}} on every line.")
         yield number, record
 
 

@@ -23,7 +23,7 @@ def summarise(path: Path) -> tuple[Finding, ...]:
         Five at most, the most important first.
 
     Raises:
-        RunError: there is no finished run, or one of its files is damaged.
+        RunError: there is not a finished run, or one of its files is damaged.
 
     Examples:
         >>> findings = ls.summarise(Path("results/removal/my_model_texts_nall"))
@@ -43,7 +43,7 @@ def write_summary(path: Path) -> tuple[Finding, ...]:
         What they say.
 
     Raises:
-        RunError: there is no finished run, or another process writes to it.
+        RunError: there is not a finished run, or another process writes to it.
 
     Examples:
         >>> len(ls.write_summary(Path("results/contrast/my_model_pairs_nall"))) <= 5

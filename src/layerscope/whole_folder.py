@@ -46,7 +46,9 @@ def whole_folder(folder: Path, *, replace: bool = True) -> Iterator[Path]:
                 _move(unfinished, folder)
         except (OSError, SafetensorError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise RunError(f"'{folder}' cannot be written ({reason}): make room, or name another --output-dir.") from error
+            raise RunError(
+                f"'{folder}' cannot be written ({reason}): free some space, or name another --output-dir."
+            ) from error
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
 

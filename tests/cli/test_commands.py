@@ -58,7 +58,7 @@ def test_dry_run_prints_the_plan_and_runs_nothing(
     arguments = ("sweep", "--model", str(either_checkpoint), "--dataset", str(text_file), "--output-dir", str(tmp_path / "r"))
     run(*arguments, "--dry-run")
     out = capsys.readouterr().out
-    assert "8 variants, intact included, as 16 layer runs a batch" in out
+    assert "8 variants, including the intact model, as 16 layer runs per batch" in out
     assert ("3 texts, 88 tokens, 88 scored" if has_bos(either_checkpoint) else "3 texts, 88 tokens, 85 scored") in out
     assert "Memory: about " in out
     assert not (tmp_path / "r").exists()
@@ -74,7 +74,7 @@ def test_sweep_prints_a_table_and_says_when_it_is_finished_already(
     assert ("Not scored: 3 first tokens" in out) == (not has_bos(either_checkpoint))
     said = " ".join(out.split())
     assert "No variant of removal is known to raise the loss" in said
-    assert "Only 3 texts: no p and no q with fewer than 8" in said
+    assert "Only 3 texts: with fewer than 8 there are no p- or q-values" in said
     run(*arguments, "--experiment", "removal")
     assert "Already finished: " in capsys.readouterr().out
     run(*arguments, "--experiment", "removal", "--force")
@@ -167,10 +167,10 @@ def test_until_ci_says_how_many_texts_it_took(either_checkpoint: Path, tmp_path:
     options += ["--max-samples", "all", "--output-dir"]
     run(*options, str(tmp_path / "wide"), "--until-ci", "5")
     printed = " ".join(capsys.readouterr().out.split())
-    assert "or fewer: until every interval is within ±5 nats, at most 3 looks" in printed
+    assert "or fewer: until every interval is within ±5 nats, with at most 3 looks" in printed
     assert "tokens of 32 texts" in printed
     assert "Stopped after 32 of 60 texts: the widest interval is ±" in printed
     run(*options, str(tmp_path / "narrow"), "--until-ci", "1e-9")
-    assert "All 60 texts taken and ±1e-09 nats not reached: the widest interval is ±" in " ".join(
+    assert "Used all 60 texts without reaching ±1e-09 nats: the widest interval is ±" in " ".join(
         capsys.readouterr().out.split()
     )

@@ -56,7 +56,7 @@ def test_compare_prints_where_models_are_fragile_and_how_alike_they_are(command,
     assert "removal: where each model is most and least fragile" in out
     assert re.search(r"tiny-one +3 +removal-\d [+-]\d\.\d{3} at \d\.\d\d", out)
     assert re.search(r"\[red\]two +4 ", out)  # names are text, never markup
-    assert "ΔNLL in bits per byte, at relative depth" in out
+    assert "ΔNLL in bits per byte, with its relative depth" in out
     assert "interpolated onto the relative depths of tiny-one" in out
     assert f"No panels by part of speech: run 'layerscope pos {runs[0]}' and" in out
     assert f"Figures and tables: {tmp_path / 'out'}" in out
@@ -125,7 +125,7 @@ def test_the_published_command_takes_any_published_file(command, tmp_path: Path)
         files[-1].write_text(json.dumps({"original": {"avg_ppl": scale * 10}, "removed": removed}), encoding="utf-8")
     out = command("--json_files", *files, "--output_dir", tmp_path / "out", published=True)
     assert "Means over texts of each text's perplexity: no other stands in the ppl.json of llama and mistral." in out
-    assert "ln(perplexity / that of the intact model), at relative depth" in out
+    assert "ln(perplexity / perplexity of the intact model), with its relative depth" in out
     assert re.search(r"1\.00 +4 ", out)
 
 

@@ -240,8 +240,8 @@ def test_arguments_come_from_the_file_too(tmp_path: Path, capsys: pytest.Capture
         ("seed: [1]", "'seed' takes one value"),
         ("plain: maybe", "'plain' is true or false; '"),
         ("plain: [true]", "'plain' is true or false; '"),
-        ("command: search", "is for 'layerscope search', as its line 'command' says, and this is 'layerscope sweep'"),
-        ("config: other.yaml", "A file of options names no other one"),
+        ("command: search", "is for 'layerscope search', as its line 'command' says, but this is 'layerscope sweep'"),
+        ("config: other.yaml", "An options file cannot refer to another one"),
         ("seed: 1\nseed: 2", "has 'seed' twice"),
         ("- seed", "has 'name: value' on each line"),
         ("seed: {a: 1}", "Values are texts, numbers, true, false or lists of them"),
@@ -249,10 +249,10 @@ def test_arguments_come_from_the_file_too(tmp_path: Path, capsys: pytest.Capture
         ("path: &a [*a]", "Values are texts, numbers, true, false or lists of them"),
         ("model: !!python/object/apply:os.system [touch here]", "(python/object/apply:os.system)"),
         ("model: !!python/name:os.system ''", "(python/name:os.system)"),
-        ("a: b: c", "is no YAML"),
-        ("seed: 1\n---\nseed: 2", "is no YAML"),
-        ("a: \x01", "is no YAML"),
-        ("path: " + "[" * 5000, "is no YAML"),
+        ("a: b: c", "is not valid YAML"),
+        ("seed: 1\n---\nseed: 2", "is not valid YAML"),
+        ("a: \x01", "is not valid YAML"),
+        ("path: " + "[" * 5000, "is not valid YAML"),
         ("model: " + "x" * 1_000_001, "has at most 1,000,000 characters"),
         ("seed: 1" + "0" * 20, "--seed is a number of at most 18 digits"),
         ("model: 'a\\0b'\ndataset: \"a\\0b\"", "--dataset is UTF-8 text without the character NUL"),
@@ -277,7 +277,7 @@ def test_a_file_is_not_written_over(place: Path, tmp_path: Path, capsys: pytest.
     run = made_sweep(place, tmp_path)
     (tmp_path / "run.yaml").write_text("mine", encoding="utf-8")
     ends(["config", str(run), "-o", str(tmp_path / "run.yaml")], 2)
-    assert "is there already: name another --output, or use --force" in capsys.readouterr().err
+    assert "already exists: name another --output, or use --force" in capsys.readouterr().err
     ends(["config", str(run), "-o", str(tmp_path / "run.yaml"), "--force"], 0)
     ends(["config", str(run)], 0)
     assert capsys.readouterr().out.endswith((tmp_path / "run.yaml").read_text(encoding="utf-8"))

@@ -51,7 +51,7 @@ def test_a_run_prints_its_groups_and_the_next_step_and_is_not_done_twice(
     found = FinishedContrast.open(path).groups.astype({"group": str}).set_index("group")
     told = ", ".join(f"{name} {found.loc[f'{name}-placebo', 'pairs']} of 24" for name in ("subject", "tense"))
     said = " ".join(out[out.index("Pairs with a placebo") : out.index("Results:")].split())
-    assert said == f"Pairs with a placebo: {told}. Fewer than 40, so without inference: subject, tense."
+    assert said == f"Pairs with a placebo: {told}. No inference with fewer than 40: subject, tense."
     assert out.splitlines()[-2:] == [f"Results: {path}", f"Next: layerscope stability {path}"]
     manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["status"] == "finished"
@@ -89,8 +89,8 @@ def test_a_dry_run_prints_the_groups_and_writes_nothing(
         (["--sites", "resid_post,mlp"], "layerscope: A site is resid_post, update, read, attn_out, mlp_out; got 'mlp'."),
         (["--sites", ","], "layerscope: At least one site is needed"),
         (["--positions", "edit+0"], "layerscope: A position is edit, edit+1 to edit+99, detection or last; got 'edit+0'."),
-        (["--values", "1,x"], "layerscope: --values takes layer numbers joined by commas; got 'x'."),
-        (["--values", "²"], "layerscope: --values takes layer numbers joined by commas; got '²'."),
+        (["--values", "1,x"], "layerscope: --values takes comma-separated layer numbers; got 'x'."),
+        (["--values", "²"], "layerscope: --values takes comma-separated layer numbers; got '²'."),
         (["--values", "1,4"], "layerscope: --values names layers 0 to 3 of this model; got 4."),
         (["--subtypes", "tense"], "layerscope: --subtypes chooses among template pairs; a file is taken whole"),
         (["--placebos", "0"], "layerscope: --placebos is from 1 to 2; got 0."),

@@ -107,7 +107,7 @@ def test_a_full_disk_behind_standard_output_is_one_sentence(command: str) -> Non
     done = shell(f"LAYERSCOPE {command} > /dev/full")
     assert done.returncode == 2
     (line,) = done.stderr.decode().splitlines()
-    assert line.startswith("layerscope: What is printed cannot be written (No space left on device): ")
+    assert line.startswith("layerscope: Output cannot be written (No space left on device): ")
 
 
 @pytest.mark.parametrize(("number", "word", "code"), [(signal.SIGINT, "Interrupted", 130), (signal.SIGTERM, "Terminated", 143)])
@@ -222,7 +222,7 @@ def test_errors_of_the_system_are_sentences_and_bugs_are_not(capsys: pytest.Capt
     code, said = ended(lambda: (tmp_path / ("x" * 300)).exists(), capsys)
     assert code == 2
     assert re.fullmatch(
-        r"layerscope: '.*x{300}' cannot be used \(File name too long\): make room, or name another place\.", said
+        r"layerscope: '.*x{300}' cannot be used \(File name too long\): free some space, or name another place\.", said
     )
     with pytest.raises(OSError, match="no errno"):
         exit_on_error(lambda: (_ for _ in ()).throw(OSError("no errno")))

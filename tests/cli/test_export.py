@@ -23,9 +23,7 @@ def test_export_says_what_it_wrote(either_checkpoint: Path, tmp_path: Path, caps
     assert name == f"{either_checkpoint}, path 0,2,1: 4 layers before, 3 after"
     assert written.startswith("Written: 44,")
     assert " parameters in bfloat16, 0 MiB" in written
-    assert verified.startswith(
-        "Verified: loaded again with transformers alone, its logits for 24 random tokens are the path's ("
-    )
+    assert verified.startswith("Verified: reloaded with transformers alone, it gives the path's logits for 24 random tokens (")
     assert "largest difference 0, largest logit" in verified
     assert where == f"Checkpoint: {tmp_path / 'out'} (the same path for mergekit: mergekit.yaml)"
     assert AutoModelForCausalLM.from_pretrained(tmp_path / "out").config.num_hidden_layers == 3

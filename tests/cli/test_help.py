@@ -99,10 +99,10 @@ def test_the_script_of_a_shell_is_printed(shell: str, capsys: pytest.CaptureFixt
 SLIPS = {
     "sweep --model m --dataset d --experiment removal exchange": "--experiment removal,exchange.",
     "sweep --model m --experiment removal, exchange depth --dataset d": "--experiment removal,exchange,depth.",
-    "contrast --model m --sites read update": "takes names joined by commas, without spaces: write --sites read,update.",
+    "contrast --model m --sites read update": "takes comma-separated names without spaces: write --sites read,update.",
     "sweep --model m --dataset d --path 0-1 2,3": "can be given several times: write --path 0-1 --path 2,3.",
-    "sweep --model my model --dataset d": "'layerscope sweep' has no place for 'model': put what belongs",
-    "pos one two": "'layerscope pos' has no place for 'two'",
+    "sweep --model my model --dataset d": "'layerscope sweep' does not accept 'model': put the value",
+    "pos one two": "'layerscope pos' does not accept 'two'",
     "sweep --modle m": "No such option: --modle",
     "sweeep": "No such command 'sweeep'",
 }

@@ -80,7 +80,7 @@ def test_pos_leaves_them_out_and_says_so(sweeps: tuple[Path, Path], capsys) -> N
     run("pos", sweeps[0], "--figures", "none")
     shown = capsys.readouterr().out
     assert "nan" not in shown
-    assert "Left out where their NLL is not finite: removal-1, exchange-1-2." in shown
+    assert "Left out where the NLL is not finite: removal-1, exchange-1-2." in shown
 
 
 @pytest.mark.parametrize("variant", ["exchange-1-2", "removal-1", "removal-0"])

@@ -66,8 +66,8 @@ def test_ties_are_counted_apart(either_checkpoint: Path, tmp_path: Path, capsys:
     assert agreeing[:3] == [None, None, None]
     assert [judge["tie"] for judge in written] == [True, True, False, False]
     assert row[2:6] == ["4", "3", "100.0%" if agreeing[3] else "0.0%", "2"]
-    assert "2 ties, both sides being exactly as likely, such as:" in shown
-    assert ("wrong side is the likelier" in shown) == (not agreeing[3])
+    assert "2 ties, with both sides exactly equally likely, such as:" in shown
+    assert ("wrong side is likelier" in shown) == (not agreeing[3])
 
 
 @pytest.fixture

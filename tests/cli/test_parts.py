@@ -40,7 +40,7 @@ def test_parts_gathered(words: list[str], tmp_path: Path, capsys: pytest.Capture
     assert code == 0
     run = run_of(tmp_path)
     assert "batches computed" in said
-    assert f"When every part has ended: layerscope gather {run}" in said
+    assert f"When all parts have ended: layerscope gather {run}" in said
     code, said = ends(["status", str(run)], capsys)
     assert (code, "sweep, not running" in said) == (0, True)
     assert "1-of-2" in said
@@ -89,7 +89,7 @@ def test_rate_and_time_left_by_hand(words: list[str], tmp_path: Path, capsys: py
         (["--shard", "3/2"], "--shard is I/N"),
         (["--shard", "1/2", "--force"], "--force replaces a whole run"),
         (["--shard", "1/2", "--cluster", "auto"], "leave one of them out"),
-        (["--workers", "2"], "--workers is of a cluster's workers: give --cluster auto"),
+        (["--workers", "2"], "--workers applies to the workers of a cluster: add --cluster auto"),
         (["--cluster", "auto", "--workers", "0"], "--workers is 1 or more; got 0"),
         (["--cluster", "127.0.0.1:1"], "cannot be reached"),
         (["--cluster", "auto", "--device", "cpu"], "leave --device out; got 'cpu'"),

@@ -105,7 +105,7 @@ def test_none_of_evopress_or_of_ours(capsys: pytest.CaptureFixture[str]) -> None
     [
         ("--to rys", "A conversion takes either a file or --path; got both or neither."),
         ("sleb.txt --path 0 --to rys", "either a file or --path; got both or neither."),
-        ("--path 0 --from rys --to rys", "--path is written as here; got --from rys: leave it out."),
+        ("--path 0 --from rys --to rys", "--path is in layerscope's own form; got --from rys: leave it out."),
         ("sleb.txt --layers 4 --model m --to rys", "from --layers or from --model; got both, 4 and 'm'."),
         ("sleb.txt --revision main --to rys", "--revision belongs to --model; got --revision main and no model: add --model."),
         ("sleb.txt --layers 5 --to rys", "'sleb.txt' is about a model of 4 layers, not of 5"),

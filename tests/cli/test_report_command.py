@@ -38,7 +38,7 @@ def test_it_prints_the_file_its_size_and_what_is_missing(
         f"Report: report.html ({(tmp_path / 'report.html').stat().st_size / 1e6:.1f} MB)",
     ]
     assert run(str(runs.plain)) == 2
-    assert "layerscope: 'report.html' is there already: name another --output, or use --force" in capsys.readouterr().err
+    assert "layerscope: 'report.html' already exists: name another --output, or use --force" in capsys.readouterr().err
     assert run(str(runs.plain), "--force", "--language", "ja") == 0
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert '<html lang="ja">' in text

@@ -61,7 +61,7 @@ def test_two_machines_and_a_third_that_gathers(
 @pytest.mark.parametrize(
     ("more", "expected"),
     [
-        (["--store", "s3://bucket/runs"], "--store is where parts of a run meet: give --shard I/N, too"),
+        (["--store", "s3://bucket/runs"], "--store is only for the parts of a run: add --shard I/N"),
         (["--shard", "1/2", "--store", "ftp://host/runs"], "got 'ftp://host/runs'"),
         (["--shard", "1/2", "--store", "s3://key:hidden@bucket/runs"], "holds no key and no password"),
         (["--shard", "1/2", "--store", "s3://bucket/runs?secret=hidden"], "got 'secret': leave it out"),

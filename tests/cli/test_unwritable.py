@@ -101,7 +101,7 @@ def test_a_full_disk(
 
     monkeypatch.setattr(Path, "replace", full)
     said = refused(capsys, *(part.format(folder=tmp_path, **copies) for part in command.split()))
-    assert "cannot be written (No space left on device): make room, or name another place for it." in said
+    assert "cannot be written (No space left on device): free some space, or name another place for it." in said
     assert stamps(tmp_path) == before
     monkeypatch.undo()
     for path in (copies["tagged"], copies["contrast"]):  # whose digests may hold a line more, of what did not come about

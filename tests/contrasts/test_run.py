@@ -683,7 +683,7 @@ def test_a_sentence_longer_than_the_context_is_refused(request_for) -> None:
 
 def test_a_file_that_holds_no_pairs(request_for, tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_text('{"sentence1": "a"}\n', encoding="utf-8")
-    with pytest.raises(PairError, match=r"Line 1 of '.*bad.jsonl' is no pair: .*: import other files"):
+    with pytest.raises(PairError, match=r"Line 1 of '.*bad.jsonl' is not a pair: .*: import other files"):
         prepare_contrast(request_for(name="bad.jsonl"))
 
 

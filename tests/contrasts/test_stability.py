@@ -321,7 +321,7 @@ def test_with_two_placebos_a_pair_the_test_is_tried_on_placebos(with_seconds) ->
             assert row[column] == pytest.approx(np.mean(side, axis=0)[number], abs=1e-5)
     row = here.loc["jaccard"]
     said = f"Jaccard {row['excess']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}], p = {row['p_value']:.2g}"
-    assert f"The same of placebos against second placebos, which should give nothing: {said}." in found.reading.en
+    assert f"The same test of placebos against second placebos, which should find no difference: {said}." in found.reading.en
     assert said in found.reading.ja
 
 
@@ -421,7 +421,7 @@ def test_readings_are_written_in_both_languages(analysed) -> None:
     here = layers[(layers["site"] == "resid_post") & (layers["position"] == "edit+1") & (layers["set"] == "grammar")]
     here = here[(here["scale"] == "percentile") & (here["measure"] == "jaccard") & here["layer"].isna()].iloc[0]
     own, placebos = (2 * K * one / (1 + one) for one in (here["value"], here["placebo"]))
-    assert f"two grammar subtypes (2 compared) share {own:.1f}, and their placebos {placebos:.1f}" in found.reading.en
+    assert f"two grammar subtypes share {own:.1f} on average (2 compared) and their placebos {placebos:.1f}" in found.reading.en
     assert "second placebos" not in found.reading.en
 
 
@@ -485,7 +485,7 @@ def test_some_places_and_values_alone(run: FinishedContrast) -> None:
         assert frame[["low", "high", "p_value", "q_value"]].isna().all(axis=None)
         assert np.isfinite(frame["value" if "value" in frame else "share"]).all()
     assert len(found.frame(DIMENSIONS)) == 0
-    assert "No resampling was asked for" in found.reading.en
+    assert "No resampling was requested" in found.reading.en
 
 
 def test_figures_show_the_tables(analysed) -> None:
@@ -517,7 +517,7 @@ def test_a_place_that_few_pairs_have(run: FinishedContrast) -> None:
     assert (found.site, found.position) == ("resid_post", FEW_HAVE), "not where there is nothing to see"
     assert set(found.frame(RANKING)["set"]) == {"all", "grammar", "typo"}
     assert CONSISTENCY.name not in found.frames
-    assert "Consistency needs two subtypes with placebos at this position; there are fewer." in found.reading.en
+    assert "Consistency needs at least two subtypes with placebos at this position; there are fewer." in found.reading.en
     balance = found.frame(BALANCE)
     assert set(zip(balance["position"], balance["group"], strict=True)) == {(FEW_HAVE, "typo")}
     small = [line.split(":")[0] for line in found.refused]

@@ -30,15 +30,15 @@ def arguments(tiny_checkpoint: Path, blimp: Path, tmp_path: Path, monkeypatch: p
 def test_a_table_and_a_sentence(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*arguments, "--tasks", "blimp") == 0
     said = capsys.readouterr().out
-    assert "20 samples, 40 log-likelihoods a path" in said
-    assert "Paths: 2, the intact model included\n" in said
+    assert "20 samples, 40 log-likelihoods per path" in said
+    assert "Paths: 2, including the intact model\n" in said
     assert re.search(r"blimp: acc, 20 samples of 2 tasks", said)
     assert re.search(r"0,2-3 +0\.\d{3} +[+-]0\.\d{3} +[+-]\d\.\d{3} [+-]\d\.\d{3}", said)
     assert "within noise (" in said
     assert run(*arguments, "--tasks", "blimp,agreement") == 0
     assert "Already evaluated" in capsys.readouterr().out
     assert run(*arguments, "--tasks", "agreement", "--path", "0-1,3", "--dry-run") == 0
-    assert "of 3 evaluations, a path on a task each, 2 are there already" in capsys.readouterr().out
+    assert "2 of 3 evaluations (one path on one task each) are already done" in capsys.readouterr().out
 
 
 def test_dry_runs_write_nothing(arguments: list[str], tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_the_sentence_in_both_languages() -> None:
     found = differences_finding(rows, "0-3")
     assert found is not None
     assert found.en.startswith(
-        "1 of 2 differences from the intact model are within noise (the 95% interval holds 0): 0 on t (acc)"
+        "1 of 2 differences from the intact model are within noise (the 95% interval includes 0): 0 on t (acc)"
     )
     assert "2 件のうち 1 件は誤差の範囲にある" in found.ja
     none = differences_finding(rows[rows["path"] != "0"], "0-3")

@@ -152,7 +152,7 @@ def test_a_hub_that_cannot_be_reached_is_said_with_what_to_do(name: str, monkeyp
 
 
 def test_data_of_a_user_s_own_that_is_not_there(own_tasks: Path) -> None:
-    with pytest.raises(DataError, match=r"^The data of the task 'own_lost' cannot be read .*mend its .yaml"):
+    with pytest.raises(DataError, match=r"^The data of the task 'own_lost' cannot be read .*correct its .yaml"):
         load_tasks(find_tasks(("own_lost",), include_path=own_tasks), None)
 
 

@@ -449,7 +449,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path, monkeypa
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("layerscope.models.export._describe", full)
-    message = r"out' cannot be written \(No space left on device\): make room, or name another --output-dir"
+    message = r"out' cannot be written \(No space left on device\): free some space, or name another --output-dir"
     refused(decoder_of("llama"), "0-2", tmp_path / "out", RunError, message)
 
 

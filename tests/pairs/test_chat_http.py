@@ -126,15 +126,15 @@ def test_a_refusal_is_one_sentence_with_the_servers_words(tmp_path: Path, reply:
     [
         (
             Reply(body="<html><head><title>Log in</title></head></html>"),
-            "a response that is no chat completion: Log in, 2 times",
+            "a response that is not a chat completion: Log in, 2 times",
         ),
         (
             Reply(body='{"error": {"message": "Rate limited upstream", "code": 429}}'),
             "chat completion: Rate limited upstream, 2",
         ),
         (Reply(body="[" * 50_000), r"chat completion: [[["),
-        (Reply(body=""), "a response that is no chat completion: no message, 2 times over"),
-        (Reply(body='{"choices": [{"message": {"content": 5}}]}'), "a response that is no chat completion: no message"),
+        (Reply(body=""), "a response that is not a chat completion: no message, 2 times over"),
+        (Reply(body='{"choices": [{"message": {"content": 5}}]}'), "a response that is not a chat completion: no message"),
         (Reply(status=503, body='{"detail": "Loading model"}'), "HTTP 503 (Loading model), 2 times over"),
         (Reply(body='{"choices"', declared_length=99), "the connection broke ("),
     ],

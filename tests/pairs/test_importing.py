@@ -49,9 +49,9 @@ def test_the_real_blimp_is_read_whole() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "Line 1 of '.*' is no JSON"),
+        ("{", "Line 1 of '.*' is not valid JSON"),
         ('{"UID": ' + "1" * 5000 + "}", "Line 1 of '.*' has a number that no float holds"),
-        ("[1]", "Line 1 of '.*' is no JSON object"),
+        ("[1]", "Line 1 of '.*' is not a JSON object"),
         ("{}", "sentence_good, sentence_bad, UID"),
     ],
 )
@@ -79,10 +79,10 @@ def test_files_of_ours_and_of_blimp_are_told_apart_by_their_first_line(tmp_path:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (f"{blimp_line()}\n{{}}\n", "Line 2 of '.*a.jsonl' is no pair of BLiMP's: sentence_good"),
-        ("{}\n", "Line 1 of '.*a.jsonl' is no pair: 'schema' is 'layerscope-pair/1'; got None"),
-        ("[1]\n", "Line 1 of '.*a.jsonl' is no pair: a line is a JSON object"),
-        ("{\n", "Line 1 of '.*a.jsonl' is no JSON "),
+        (f"{blimp_line()}\n{{}}\n", "Line 2 of '.*a.jsonl' is not a pair of BLiMP's: sentence_good"),
+        ("{}\n", "Line 1 of '.*a.jsonl' is not a pair: 'schema' is 'layerscope-pair/1'; got None"),
+        ("[1]\n", "Line 1 of '.*a.jsonl' is not a pair: a line is a JSON object"),
+        ("{\n", "Line 1 of '.*a.jsonl' is not valid JSON "),
     ],
 )
 def test_a_file_that_is_neither_names_its_line(text: str, message: str, tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_what_a_table_may_not_be(tmp_path: Path) -> None:
     with pytest.raises(PairError, match="The right side is 1, 2 or none; row 2 of '.*' has 'left'"):
         list(import_table(tmp_path / "x.csv", {}, {}))
     (tmp_path / "x.csv").write_text("sentence1,sentence2,type,subtype\nA b,,grammar,tense\n")
-    with pytest.raises(PairError, match="Row 2 of '.*' is no pair: A sentence holds a character"):
+    with pytest.raises(PairError, match="Row 2 of '.*' is not a pair: A sentence holds a character"):
         list(import_table(tmp_path / "x.csv", {}, {}))
 
 
@@ -191,7 +191,7 @@ def test_what_is_not_laid_out_so_names_the_place(content: object, message: str, 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "'.*' is no JSON"),
+        ("{", "'.*' is not valid JSON"),
         ('{"diff_token_type": ' * 1000, "'.*' is nested more than 100 deep"),
         (r'{"diff_token_type": {"\ud800": {}}}', "'.*' holds half of a surrogate pair"),
     ],

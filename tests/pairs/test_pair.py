@@ -94,15 +94,15 @@ def test_what_is_no_pair_is_refused_with_its_line(fields: dict, message: str, tm
     path.write_text(f"{good}\n\n{bad}\n", encoding="utf-8")
     pairs = read_pairs(path)
     next(pairs)
-    with pytest.raises(PairError, match=f"Line 3 of '.*pairs.jsonl' is no pair: .*{message}".replace("  ", " +")):
+    with pytest.raises(PairError, match=f"Line 3 of '.*pairs.jsonl' is not a pair: .*{message}".replace("  ", " +")):
         next(pairs)
 
 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (b"{", "Line 1 of '.*' is no JSON"),
-        (b"[]", "Line 1 of '.*' is no pair: a line is a JSON object; this is list"),
+        (b"{", "Line 1 of '.*' is not valid JSON"),
+        (b"[]", "Line 1 of '.*' is not a pair: a line is a JSON object; this is list"),
         (b"a\xff", "A text file is UTF-8; '.*' is not, at byte 1"),
         (b"[" * 1000 + b"]" * 1000, "Line 1 of '.*' is nested more than 100 deep"),
         (b'{"edit1": [0, ' + b"9" * 5000 + b"]}", "Line 1 of '.*' has a number that no float holds"),

@@ -243,7 +243,7 @@ def test_a_frame_makes_each_filling_once_and_none_with_a_word_twice(rng):
     [
         ("There is no edit.", "one edit"),
         ("One [a|b] and [c|d].", "one edit"),
-        ("One [a|b] and {person.", "mend its brackets"),
+        ("One [a|b] and {person.", "correct its brackets"),
         ("[She|He] came.", "not its first word"),
         ("We [saw|see] the {perso}.", "Did you mean person"),
         ("We [saw|see] the {worker:past}.", "has no 'past'"),

@@ -171,7 +171,7 @@ def test_a_manifest_of_another_version(runs: TinyRuns, tmp_path: Path) -> None:
 def test_a_file_that_is_there_is_kept(runs: TinyRuns, tmp_path: Path) -> None:
     path = tmp_path / "a.html"
     path.write_text("mine", encoding="utf-8")
-    with pytest.raises(RunError, match="is there already: name another --output, or use --force to replace it."):
+    with pytest.raises(RunError, match="already exists: name another --output, or use --force to replace it."):
         write_report([runs.plain], path)
     assert path.read_text(encoding="utf-8") == "mine"
     write_report([runs.plain], path, force=True)
@@ -220,7 +220,7 @@ def test_a_full_disk_is_one_sentence_that_fits_every_command(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_text", full)
-    message = r"a.html' cannot be written \(No space left on device\): make room, or name another place for it\."
+    message = r"a.html' cannot be written \(No space left on device\): free some space, or name another place for it\."
     with pytest.raises(RunError, match=message):
         write_report([runs.plain], tmp_path / "a.html")
     assert not (tmp_path / "a.html").exists()

@@ -92,7 +92,10 @@ def test_json_is_strict(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_refuses_ends_in_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="cannot be written .*No space left on device.*: make room"), whole_file(tmp_path / "x"):
+    with (
+        pytest.raises(RunError, match="cannot be written .*No space left on device.*: free some space"),
+        whole_file(tmp_path / "x"),
+    ):
         raise OSError(28, "No space left on device")
 
 

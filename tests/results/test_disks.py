@@ -75,7 +75,7 @@ def test_a_command_on_a_full_disk_goes_on_when_there_is_room(
         with files_of_at_most(n_bytes):
             status, said = ends(capsys, given(full))
         assert status == 2, said
-        assert re.search(r"cannot be written \(.*File too large.*\): make room, or name another", said), said
+        assert re.search(r"cannot be written \(.*File too large.*\): free some space, or name another", said), said
         assert not list(full.rglob(".*")), "nothing is left half written"
     assert ends(capsys, given(full))[0] == 0
     assert left_in(full).keys() == left_in(whole).keys()
@@ -98,7 +98,7 @@ def test_commands_that_add_to_a_run_lose_nothing_on_a_full_disk(
         with files_of_at_most(100):
             status, said = ends(capsys, words)
         assert status == 2, said
-        assert "cannot be written (File too large): make room" in said
+        assert "cannot be written (File too large): free some space" in said
         assert not list(tmp_path.rglob(".*"))
     assert ends(capsys, ["report", str(run), "-o", str(page)])[0] == 0, "what was there is there and whole"
     for folder, tables in ((run, before), (contrast, before_contrast)):
@@ -130,6 +130,6 @@ def test_a_place_that_cannot_be_written_is_one_sentence(
         monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(
         RunError,
-        match=r"cannot be written \((Not a directory|Read-only file system|'.*file' is no folder that takes files)\): ",
+        match=r"cannot be written \((Not a directory|Read-only file system|'.*file' is not a folder that takes files)\): ",
     ):
         WRITERS[writer](folder)

@@ -27,7 +27,7 @@ from layerscope.sweeps.run_names import distinct_names
 from layerscope.sweeps.tables import FRAGILITY, LAYERS, PROFILE_CORRELATION
 from tests.checkpoints import save_tiny_llama
 
-FEW = "Only 12 texts: with fewer than 50, intervals and p err more often than they say where effects are skewed."
+FEW = "Only 12 texts: with fewer than 50, intervals and p-values err more often than stated where effects are skewed."
 WORDS = [("so", "ADV"), ("the", "DET"), ("cat", "NOUN"), ("sat", "VERB"), ("by", "ADP"), ("a", "DET"), ("dog", "NOUN")]
 
 
@@ -176,7 +176,7 @@ def test_a_folder_that_is_no_run(run, request_for, tmp_path: Path) -> None:
 def test_other_texts_are_refused_and_the_difference_named(run, request_for) -> None:
     message = refusal([run("four"), run("six", dataset="other")], request_for())
     assert "four scored 12 texts and six 9, of which 9 are the same (dataset " in message
-    assert message.endswith("see them all the same with 'layerscope compare --anyway'.")
+    assert message.endswith("compare them nevertheless with 'layerscope compare --anyway'.")
     fewer = run("six", out="five-of-them", max_samples=5)
     message = refusal([run("four"), fewer], request_for())
     assert "four scored 12 texts and six 5, of which 5 are the same (max_samples None and 5): sweep them alike" in message
@@ -241,8 +241,8 @@ def test_other_tokens_are_shown_in_bits_and_refused_in_nats(run, request_for) ->
     assert compared.notes[0] == f"In bits per byte: {tokens}."
     shutil.rmtree(request_for().output_dir)
     assert refusal(paths, request_for(unit="nats")) == (
-        f"Nats per token compare models whose tokens are the same; {tokens}: take --unit bits, which is per byte of text, or "
-        "see them all the same with --anyway."
+        f"Nats per token can be compared only if tokens are the same; {tokens}: use --unit bits, which is per byte of text, or "
+        "compare them nevertheless with --anyway."
     )
     shown = compare_runs(paths, request_for(unit="nats", anyway=True))
     assert shown.view.unit == "nats"
@@ -256,7 +256,7 @@ def test_anyway_shows_and_says_so(run, request_for) -> None:
     assert compared.scored.differences == ("texts",)
     assert (compared.scored.dataset, compared.scored.documents) == ("few / other", None)
     assert "four scored 12 texts and six 9" in compared.correlation["compared_anyway"].iloc[0]
-    assert compared.notes[0].startswith("Not comparable, and shown because --anyway asks for it: four scored 12 texts")
+    assert compared.notes[0].startswith("Not comparable, and shown only because of --anyway: four scored 12 texts")
 
 
 def test_runs_tagged_differently_have_no_panels_unless_asked_for(run, request_for, tmp_path: Path) -> None:
@@ -341,7 +341,7 @@ def test_summaries_alone_are_refused_by_what_they_say(run, tmp_path: Path) -> No
     assert "documents is 12 in four and 13 in six" in refused(one, alone(six, tmp_path / "4", documents=13))
     (tmp_path / "text.json").write_text("no JSON", encoding="utf-8")
     assert "--json_files names ppl.json files that runs wrote. '" in refused(one, tmp_path / "text.json")
-    assert "text.json' is no JSON (Expecting value at character 1)" in refused(one, tmp_path / "text.json")
+    assert "text.json' is not valid JSON (Expecting value at character 1)" in refused(one, tmp_path / "text.json")
     (tmp_path / "huge.json").write_text(f'{{"original": {{"avg_ppl": 1{"0" * 400}}}}}', encoding="utf-8")
     assert "huge.json' has a number that no float holds" in refused(one, tmp_path / "huge.json")
     assert "missing.json' cannot be read (No such file or directory)" in refused(one, tmp_path / "missing.json")

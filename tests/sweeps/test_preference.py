@@ -115,7 +115,7 @@ def test_the_depth_is_that_of_the_layer_that_carries_agreement(planted: dict[str
     said = find_preference(run_of, unit="edit").findings["depth"].en
     assert f"from layer {edit['depth'].mean():.1f} [" in said
     assert "In 0% [0%, 21%] of all pairs" in said
-    assert f"From layer {CARRIER} on at least 75% of pairs are right" in said
+    assert f"From layer {CARRIER} on, at least 75% of pairs are right" in said
 
 
 def test_what_is_written_and_drawn(planted: dict[str, Path]) -> None:

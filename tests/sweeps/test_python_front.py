@@ -220,10 +220,10 @@ def test_tokens_of_one_character_are_one_piece(tiny_decoder) -> None:
 
 def test_the_sentence_is_no_stronger_than_its_table(tiny_decoder) -> None:
     one, three = ls.sweep(tiny_decoder, TEXTS[0]), ls.sweep(tiny_decoder, TEXTS)
-    assert "Only one text: no interval, no p and no q." in one.summary()
+    assert "Only one text: no interval, p-value or q-value." in one.summary()
     assert "without intervals." in one.summary()
     assert "[" not in one.summary()
-    assert "no p and no q with fewer than 8" in three.summary()
+    assert "with fewer than 8 there are no p- or q-values" in three.summary()
     assert "テキストが 1 本のみ" in one.summary(language="ja")
 
 

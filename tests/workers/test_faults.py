@@ -138,7 +138,7 @@ def test_a_disk_that_fills_up_is_one_sentence_and_the_run_goes_on_later(make, cl
             resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
 
     thread = once_written(shared / "scores", 5, fill)
-    with pytest.raises(RunError, match=r"cannot be written \(.*File too large.*\): make room, .* \(On node "):
+    with pytest.raises(RunError, match=r"cannot be written \(.*File too large.*\): free some space, .* \(On node "):
         on_cluster(make("shared"), cluster)
     thread.join()
     n_before = len(list((shared / "scores").glob("shard-*")))

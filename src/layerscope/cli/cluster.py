@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from layerscope.workers.on_cluster import Kind
     from layerscope.workers.ray_pool import Demand, Size
 
-CLUSTER = typer.Option(help="auto (a Ray cluster that runs, else this machine) or ray://host:port (extra 'cluster').")
-WORKERS = typer.Option(help="Workers on the cluster; as many as there is room for if not given.")
-GPUS_PER_WORKER = typer.Option(help="GPUs of each worker, on one node; 1 where there are any if not given.")
-CPUS_PER_WORKER = typer.Option(help="CPUs of each worker; without GPUs all of a node if not given.")
+CLUSTER = typer.Option(help="auto (a running Ray cluster, otherwise this machine) or ray://host:port (extra 'cluster').")
+WORKERS = typer.Option(help="Number of workers on the cluster (default: as many as fit).")
+GPUS_PER_WORKER = typer.Option(help="GPUs per worker, all on one node (default: 1 where there are any).")
+CPUS_PER_WORKER = typer.Option(help="CPUs per worker (default without GPUs: all CPUs of a node).")
 
 
 def asked_of_cluster(
@@ -35,10 +35,10 @@ def asked_of_cluster(
         given = {"--workers": workers, "--gpus-per-worker": gpus, "--cpus-per-worker": cpus}
         alone = [option for option, value in given.items() if value is not None]
         if alone:
-            raise DataError(f"{alone[0]} is of a cluster's workers: give --cluster auto, or its address, too.")
+            raise DataError(f"{alone[0]} applies to the workers of a cluster: add --cluster auto, or the cluster's address.")
         return None
     if shard is not None:
-        raise DataError("--cluster gives the work out itself, --shard is for schedulers that do not: leave one of them out.")
+        raise DataError("--cluster distributes the work itself, --shard is for schedulers that do not: leave one of them out.")
     return Demand(cluster, workers, gpus, cpus)
 
 

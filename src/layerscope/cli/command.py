@@ -55,14 +55,14 @@ class Command(TyperCommand):
         if option is not None and len(values) and all(one in extra for one in values[1:]):
             if is_joined(option):
                 joined = ",".join(value.strip(",") for value in (*values, *extra))
-                raise DataError(f"{before} takes names joined by commas, without spaces: write {before} {joined}.")
+                raise DataError(f"{before} takes comma-separated names without spaces: write {before} {joined}.")
             if option.multiple:
                 raise DataError(
                     f"{before} takes one value and can be given several times: write "
                     f"{' '.join(f'{before} {value}' for value in (*values, *extra))}."
                 )
         raise DataError(
-            f"'{ctx.command_path}' has no place for '{' '.join(extra)}': put what belongs to one option in quotes, or see "
+            f"'{ctx.command_path}' does not accept '{' '.join(extra)}': put the value of one option in quotes, or see "
             f"{ctx.command_path} --help."
         )
 
@@ -70,7 +70,7 @@ class Command(TyperCommand):
         """As typer does, in the form that was asked for."""
         _, quiet, as_json = (ctx.params.pop(name) for name in ("config", "quiet", "json_"))
         if quiet and as_json:
-            raise DataError("--json and --quiet are two forms of what a command says: leave one of them out.")
+            raise DataError("--json and --quiet cannot be combined: leave one of them out.")
         with saying(_words(ctx), "json" if as_json else "quiet" if quiet else "text"):
             consoles()  # the package's notes go where this command's do, from the first on
             return super().invoke(ctx)
@@ -117,5 +117,5 @@ def written(parameter: Any) -> str:
 
 
 def is_joined(parameter: Any) -> bool:
-    """Whether an option takes several names joined by commas, as its help says."""
-    return "joined by commas" in (parameter.help or "").lower()
+    """Whether an option takes several comma-separated names, as its help says."""
+    return "comma-separated" in (parameter.help or "").lower()

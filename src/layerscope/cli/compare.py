@@ -1,4 +1,4 @@
-"""``layerscope compare``: several runs laid over each other."""
+"""``layerscope compare``: several runs shown together."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Run directories of 'layerscope sweep', two or more.")],
+    runs: Annotated[list[Path], typer.Argument(help="Two or more run directories of 'layerscope sweep'.")],
     family: Annotated[
         str | None,
-        typer.Option(help="Families joined by commas, such as removal,exchange; all that every run has if not given."),
+        typer.Option(help="Comma-separated families, such as removal,exchange (default: all that every run has)."),
     ] = None,
     measure: Annotated[str, typer.Option(help="delta (ΔNLL, variant − intact) or ppl (perplexity).")] = "delta",
     axis: Annotated[
         str | None,
-        typer.Option(help="layer, or depth (0 for the first layer, 1 for the last); layer where all models have as many."),
+        typer.Option(help="layer, or depth (0 for the first layer, 1 for the last); layer if all models have equally many."),
     ] = None,
     unit: Annotated[
-        str | None, typer.Option(help="nats (a token) or bits (a byte of text); nats where all tokens are the same.")
+        str | None, typer.Option(help="nats (per token) or bits (per byte of text); nats if all tokens are the same.")
     ] = None,
     anyway: Annotated[
-        bool, typer.Option("--anyway", help="Show runs that are not comparable, and say so in every figure.")
+        bool, typer.Option("--anyway", help="Compare runs even if they are not comparable, and say so in every figure.")
     ] = False,
-    output_dir: Annotated[Path, typer.Option(help="Where figures and tables go.")] = Path("figures/comparisons"),
+    output_dir: Annotated[Path, typer.Option(help="Folder for figures and tables.")] = Path("figures/comparisons"),
     figures: Annotated[str, FIGURES] = "auto",
 ) -> None:
-    """Lay runs of several models over each other: figures, where each is fragile, and how alike they rank."""
+    """Compare runs of several models: overlaid figures, where each model is fragile, and how similarly they rank."""
     from layerscope.sweeps.compare import CompareRequest, compare_runs
     from layerscope.sweeps.drawing import draw_comparison
 
@@ -78,10 +78,10 @@ def _fragility(comparison: Comparison, family: str) -> Table:
     in_bits = comparison.view.unit == "bits"
     effect = f"ΔNLL in {'bits per byte' if in_bits else 'nats per token'}"
     if comparison.view.of_text_means:
-        effect = "ln(perplexity / that of the intact model)"
+        effect = "ln(perplexity / perplexity of the intact model)"
     table = Table(
         title=Text(f"{family}: where each model is most and least fragile"),
-        caption=f"{effect}, at relative depth; share of its size in each third",
+        caption=f"{effect}, with its relative depth; thirds: share of its size in each third of the layers",
         box=box.SIMPLE_HEAD,
     )
     table.add_column("model", overflow="fold")
@@ -105,8 +105,8 @@ def _fragility(comparison: Comparison, family: str) -> Table:
 def _correlation(correlation: pd.DataFrame, family: str) -> Table:
     rows = correlation[correlation["family"] == family]
     table = Table(
-        title=Text(f"{family}: rank correlation of the profiles"),
-        caption="Spearman's ρ; tags: the lowest and highest of a part of speech",
+        title=Text(f"{family}: rank correlation between profiles"),
+        caption="Spearman's ρ; tags: lowest and highest over parts of speech",
         box=box.SIMPLE_HEAD,
     )
     table.add_column("models", overflow="fold")

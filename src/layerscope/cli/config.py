@@ -13,10 +13,10 @@ from layerscope.cli.saying import write_out
 
 def config(
     run: Annotated[Path, typer.Argument(help="Run directory of 'layerscope sweep', 'search', 'contrast' or 'evaluate'.")],
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write; standard output if not given.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write (default: standard output).")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
-    """Write the options of a run as a YAML file, with which --config asks for the same run again."""
+    """Write the options of a run to a YAML file, with which --config repeats the run."""
     from layerscope.atomic import whole_file
     from layerscope.cli.config_of import options_of
     from layerscope.errors import RunError
@@ -27,7 +27,7 @@ def config(
         write_out(text)
         return
     if output.exists() and not force:
-        raise RunError(f"'{output}' is there already: name another --output, or use --force to replace it.")
+        raise RunError(f"'{output}' already exists: name another --output, or use --force to replace it.")
     with whole_file(output) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
     _, out = consoles()

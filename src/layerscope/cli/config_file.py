@@ -50,12 +50,14 @@ def read_config(file: Path, *, command: str, parameters: Mapping[str, Any]) -> d
         if name == "command":
             if texts is not None and texts != (command,):
                 raise DataError(
-                    f"'{file}' is for 'layerscope {' '.join(texts)}', as its line 'command' says, and this is 'layerscope "
-                    f"{command}': give it to that command, or change the line."
+                    f"'{file}' is for 'layerscope {' '.join(texts)}', as its line 'command' says, but this is 'layerscope "
+                    f"{command}': use it with that command, or change the line."
                 )
             continue
         if name == "config":
-            raise DataError(f"A file of options names no other one; '{file}' has a line 'config': copy what stands there.")
+            raise DataError(
+                f"An options file cannot refer to another one; '{file}' has a line 'config': copy the other file's lines."
+            )
         if name not in parameters:
             near = did_you_mean(name, parameters) or f" See layerscope {command} --help."
             raise DataError(f"Names in '{file}' are options of 'layerscope {command}' without dashes; got '{name}'.{near}")
@@ -83,7 +85,7 @@ def words_of(values: Mapping[str, Value], file: Path) -> tuple[list[str], list[s
         elif parameter.multiple:
             options += [f"--{name}={text}" for text in value.texts]
         else:
-            may_be_several = "joined by commas" in (parameter.help or "").lower()
+            may_be_several = "comma-separated" in (parameter.help or "").lower()
             _check_one(name, value, file, may_be_several=may_be_several)
             options.append(f"--{name}={','.join(value.texts)}")
     return options, positional
@@ -107,20 +109,18 @@ def _entries(file: Path) -> list[tuple[str, tuple[str, ...] | None, bool]]:
 
     text = read_text(file)
     if len(text) > _LARGEST:
-        raise DataError(
-            f"A file of options has at most {_LARGEST:,} characters; '{file}' has {len(text):,}: name another file."
-        )
+        raise DataError(f"An options file has at most {_LARGEST:,} characters; '{file}' has {len(text):,}: name another file.")
     try:
         whole = yaml.compose(text, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = "" if mark is None else f", line {mark.line + 1}"
         reason = getattr(error, "problem", None) or first_line(error)
-        raise DataError(f"'{file}' is no YAML ({reason}{where}): write 'name: value' on each line.") from error
+        raise DataError(f"'{file}' is not valid YAML ({reason}{where}): write 'name: value' on each line.") from error
     if whole is None:
         return []
     if not isinstance(whole, yaml.MappingNode) or whole.tag != f"{_TAG}map":
-        raise DataError(f"A file of options has 'name: value' on each line; '{file}' has something else.")
+        raise DataError(f"An options file has 'name: value' on each line; '{file}' has something else.")
     entries: list[tuple[str, tuple[str, ...] | None, bool]] = []
     for key, node in whole.value:
         name = _scalar(key, file) or ""

@@ -143,7 +143,7 @@ def say_resuming(console: Console, run: Path) -> None:
 
 @contextmanager
 def progress_bar(console: Console, waiting: str, *, on_start: Callable[[], None] = lambda: None) -> Iterator[Progress]:
-    """What a long run shows: a spinner until it first tells of its progress, then a bar; a line a minute where no terminal is.
+    """What a long run shows: a spinner until progress is first reported, then a bar; without a terminal, one line per minute.
 
     Args:
         console: standard error.
@@ -174,7 +174,7 @@ def progress_bar(console: Console, waiting: str, *, on_start: Callable[[], None]
 
 
 class _Lines:
-    """Progress for a log: how much is done, a line a minute."""
+    """Progress for a log: how much is done, one line per minute."""
 
     def __init__(self, console: Console) -> None:
         self._console, self._started = console, time.monotonic()
@@ -204,8 +204,8 @@ def one_of(option: str, value: str, allowed: tuple[str, ...], error: type[Except
 
 FIGURES = typer.Option(
     "--figures",
-    help="Language of the figures: auto (your locale's, else English), en, ja, both or none; "
-    "for other widths, 'layerscope figures' draws them again.",
+    help="Language of the figures: auto (your locale's, otherwise English), en, ja, both or none; "
+    "'layerscope figures' redraws them in other widths.",
 )
 
 
@@ -241,7 +241,7 @@ def with_figures(what: str, languages: Sequence[Language] | None) -> str:
 
 
 def split_names(text: str | None) -> tuple[str, ...]:
-    """Names joined by commas; none of them empty.
+    """Comma-separated names; none of them empty.
 
     Examples:
         >>> split_names("removal, exchange,")

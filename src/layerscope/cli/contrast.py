@@ -37,31 +37,34 @@ def contrast(
     model: Annotated[str, MODEL],
     pairs: Annotated[
         Path | None,
-        typer.Option(help="JSON Lines of 'layerscope pairs'; without it, pairs are made from templates for the tokenizer."),
+        typer.Option(
+            help="JSON Lines file of 'layerscope pairs'; without it, pairs are made from templates to suit the tokenizer."
+        ),
     ] = None,
-    per_subtype: Annotated[int, typer.Option(max=1_000_000, help="Template pairs of each subtype.")] = 200,
-    subtypes: Annotated[str | None, typer.Option(help="Of template pairs, joined by commas; all if not given.")] = None,
+    per_subtype: Annotated[int, typer.Option(max=1_000_000, help="Template pairs per subtype.")] = 200,
+    subtypes: Annotated[str | None, typer.Option(help="Comma-separated subtypes of template pairs (default: all).")] = None,
     sites: Annotated[
-        str, typer.Option(help="Joined by commas: resid_post, update, read, attn_out, mlp_out.")
+        str, typer.Option(help="Comma-separated sites: resid_post, update, read, attn_out, mlp_out.")
     ] = "resid_post,attn_out,mlp_out",
     positions: Annotated[
-        str, typer.Option(help="Joined by commas: edit, edit+1, edit+2, …, detection, last.")
+        str, typer.Option(help="Comma-separated positions: edit, edit+1, edit+2, …, detection, last.")
     ] = "edit,edit+1,edit+2,edit+3,detection,last",
     aligned: Annotated[
-        bool, typer.Option("--aligned", help="Also compare pairs of unequal length, from both ends, in groups of their own.")
+        bool,
+        typer.Option("--aligned", help="Also compare pairs of unequal length, aligned from both ends, in separate groups."),
     ] = False,
-    prefix: Annotated[str, typer.Option(help="Neutral text before every sentence of a file, for edits at the start.")] = "",
+    prefix: Annotated[str, typer.Option(help="Neutral text put before every sentence of a file, for edits at its start.")] = "",
     placebos: Annotated[
-        int, typer.Option(help="Placebos of each pair: 1, or 2 to try the test on placebos against placebos, too.")
+        int, typer.Option(help="Placebos per pair: 1, or 2 to also run the test on placebos against placebos.")
     ] = 1,
-    values: Annotated[str, typer.Option(help="Layers whose per-pair differences are kept as Parquet, joined by commas.")] = "",
-    reference_dataset: Annotated[str, typer.Option(help="Text that each dimension's spread is measured on.")] = "lee",
-    reference_tokens: Annotated[int, typer.Option(help="Tokens of it.")] = 10_000,
+    values: Annotated[str, typer.Option(help="Comma-separated layers whose per-pair differences are kept (as Parquet).")] = "",
+    reference_dataset: Annotated[str, typer.Option(help="Text on which the spread of each dimension is measured.")] = "lee",
+    reference_tokens: Annotated[int, typer.Option(help="Tokens of that text to use.")] = 10_000,
     data_dir: Annotated[
         Path | None,
-        typer.Option(envvar="LAYERSCOPE_DATA_DIR", help="Folder that holds the reference data set; the Hub is not asked then."),
+        typer.Option(envvar="LAYERSCOPE_DATA_DIR", help="Folder with the reference data set; the Hub is then not contacted."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of template pairs and controls.")] = 42,
+    seed: Annotated[int, typer.Option(help="Seed for template pairs and controls.")] = 42,
     bos: Annotated[str, BOS] = "auto",
     dtype: Annotated[str, DTYPE] = "auto",
     device: Annotated[str, DEVICE] = "auto",
@@ -72,16 +75,18 @@ def contrast(
     stream: Annotated[
         bool, typer.Option("--stream", help="Read each layer's weights from disk as it runs: for models larger than memory.")
     ] = False,
-    batch_tokens: Annotated[int | None, typer.Option(help="Positions a batch, pads included; by device if not given.")] = None,
+    batch_tokens: Annotated[
+        int | None, typer.Option(help="Positions per batch, padding included (default: by device).")
+    ] = None,
     cluster: Annotated[str | None, CLUSTER] = None,
     workers: Annotated[int | None, WORKERS] = None,
     gpus_per_worker: Annotated[int | None, GPUS_PER_WORKER] = None,
     cpus_per_worker: Annotated[int | None, CPUS_PER_WORKER] = None,
-    output_dir: Annotated[Path, typer.Option(help="Where run directories go.")] = Path("results"),
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the pairs and groups and do not run.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Run again, and replace what the run directory holds.")] = False,
+    output_dir: Annotated[Path, typer.Option(help="Folder for run directories.")] = Path("results"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the pairs and groups without running.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Run again and replace what is in the run directory.")] = False,
 ) -> None:
-    """Measure what one changed token changes inside a model: every layer, dimension and site."""
+    """Measure what changing one token changes inside a model, in every layer, dimension and site."""
     from layerscope.contrasts.prepare import ContrastRequest
     from layerscope.contrasts.reference import ReferenceText
 
@@ -113,7 +118,7 @@ def contrast(
 def _layer(text: str) -> int:
     number = whole_number(text)
     if number is None:
-        raise DataError(f"--values takes layer numbers joined by commas; got '{text}'.")
+        raise DataError(f"--values takes comma-separated layer numbers; got '{text}'.")
     return number
 
 

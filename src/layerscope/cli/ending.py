@@ -2,7 +2,7 @@
 
 =====  ============================================================================================
 0      done, also where nobody reads standard output any more (``| head``): the work goes on
-2      what the user can mend, in one sentence; also a disk that is full and a file that cannot be opened
+2      errors the user can fix, in one sentence; also a disk that is full and a file that cannot be opened
 130    SIGINT (Ctrl-C), with a sentence that says what stands
 143    SIGTERM, likewise
 =====  ============================================================================================
@@ -24,9 +24,9 @@ from typing import IO, NoReturn
 
 from layerscope.errors import LayerscopeError, printable
 
-STARTS_OVER = "no file is half-written, and the same command starts over"
+STARTS_OVER = "no file is left half-written, and the same command starts over"
 """What stands of a command that was stopped, unless it says otherwise."""
-GOES_ON = "batches that are done are kept, and the same command goes on after them"
+GOES_ON = "finished batches are kept, and the same command continues from there"
 """Of a run that is written in parts."""
 _SIGNALS = {signal.SIGINT: "Interrupted", signal.SIGTERM: "Terminated"}
 
@@ -144,8 +144,8 @@ def _give_up_full_streams() -> None:
 def _of_system(error: OSError) -> str:
     reason = error.strerror or str(error)
     if error.filename is None:
-        return f"What is printed cannot be written ({reason}): files that are done stand; make room, or print it elsewhere."
-    return f"'{error.filename}' cannot be used ({reason}): make room, or name another place."
+        return f"Output cannot be written ({reason}): finished files are kept; free some space, or redirect it elsewhere."
+    return f"'{error.filename}' cannot be used ({reason}): free some space, or name another place."
 
 
 def _say(message: str, code: int) -> int:

@@ -38,25 +38,25 @@ def evaluate(
     tasks: Annotated[
         str,
         typer.Option(
-            help="Tasks, groups or patterns of lm-evaluation-harness joined by commas, such as blimp,arc_easy; with "
-            "--data-dir, blimp or paradigms of it."
+            help="Comma-separated tasks, groups or patterns of lm-evaluation-harness, such as blimp,arc_easy; with "
+            "--data-dir, blimp or some of its paradigms."
         ),
     ],
     path: Annotated[
         list[str] | None,
         typer.Option(
-            help="A path in its written form, such as 0-9,12-29; repeatable. @RUN/frontier, @RUN/best-24: found by a search, "
-            "whose folder then holds the results. The intact model is evaluated anyway."
+            help="A path in written form, such as 0-9,12-29; repeatable. @RUN/frontier, @RUN/best-24: paths found by a search, "
+            "whose folder then holds the results. The intact model is always evaluated."
         ),
     ] = None,
-    limit: Annotated[int | None, typer.Option(help="The first so many samples of each task; all if not given.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Samples per task, from its start (default: all).")] = None,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Folder with BLiMP's .jsonl files, which are tasks then; the Hub is not asked for them.")
+        Path | None, typer.Option(help="Folder with BLiMP's .jsonl files, to use as tasks without the Hub.")
     ] = None,
     include_path: Annotated[
-        Path | None, typer.Option(help="Folder with tasks of your own, as lm-evaluation-harness's .yaml files.")
+        Path | None, typer.Option(help="Folder with your own tasks, as .yaml files of lm-evaluation-harness.")
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Requests a batch; as many as fit if not given.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Requests per batch (default: as many as fit).")] = None,
     bos: Annotated[str, BOS] = "auto",
     dtype: Annotated[str, DTYPE] = "auto",
     device: Annotated[str, DEVICE] = "auto",
@@ -64,11 +64,11 @@ def evaluate(
     quantize: Annotated[str, QUANTIZE] = "none",
     revision: Annotated[str | None, REVISION] = None,
     trust_remote_code: Annotated[bool, TRUST_REMOTE_CODE] = False,
-    output_dir: Annotated[Path, typer.Option(help="Where run directories go.")] = Path("results"),
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run, and do not run.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Run again, and replace what the run directory holds.")] = False,
+    output_dir: Annotated[Path, typer.Option(help="Folder for run directories.")] = Path("results"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run, without running it.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Run again and replace what is in the run directory.")] = False,
 ) -> None:
-    """Evaluate paths of a model on tasks by log-likelihoods, through lm-evaluation-harness and without exporting them."""
+    """Evaluate paths of a model on tasks of lm-evaluation-harness, by log-likelihood and without exporting them."""
     from layerscope.searches.references import paths_named, run_of
 
     paths = paths_named(path or ())
@@ -125,14 +125,14 @@ def _show_plan(console: Console, prepared: PreparedEvaluation, new: int) -> None
         console,
         f"{prepared.source.name} ({prepared.n_layers} layers, {prepared.record.dtype}), lm-eval {prepared.record.lm_eval}\n"
         f"Tasks: {names}: {sum(task.samples for task in tasks):,} samples, "
-        f"{sum(task.requests for task in tasks):,} log-likelihoods a path\n"
-        f"Paths: {len(paths)}, the intact model included{_left(new, len(prepared.cells))}\n"
+        f"{sum(task.requests for task in tasks):,} log-likelihoods per path\n"
+        f"Paths: {len(paths)}, including the intact model{_left(new, len(prepared.cells))}\n"
         f"Results: {prepared.directory.path}",
     )
 
 
 def _left(new: int, total: int) -> str:
-    return "" if new == total else f"; of {total} evaluations, a path on a task each, {total - new} are there already"
+    return "" if new == total else f"; {total - new} of {total} evaluations (one path on one task each) are already done"
 
 
 def _show_result(console: Console, prepared: PreparedEvaluation) -> None:
@@ -147,16 +147,16 @@ def _show_result(console: Console, prepared: PreparedEvaluation) -> None:
     rows = rows.assign(order=rows["task"].map(asked.index)).sort_values(["order", "metric"], kind="stable")
     console.print(_table(rows, run.model, prepared.groups))
     if within:
-        say(console, f"Each of the {len(within)} tasks of {', '.join(prepared.groups)} by itself is in tasks.parquet.")
+        say(console, f"Results of each of the {len(within)} tasks of {', '.join(prepared.groups)} are in tasks.parquet.")
     end_with_findings(console, prepared.directory.path)
     say_run(console, "Tables", prepared.directory.path)
 
 
 def _table(rows: pd.DataFrame, model: str, groups: Mapping[str, GroupRecord]) -> Table:
-    """A row a path, task by task and metric by metric."""
+    """One row per path, task by task and metric by metric."""
     table = Table(
         title=Text(f"{model} on tasks"),
-        caption="Δ: path − intact model; 95% interval over samples, each compared with itself",
+        caption="Δ: path − intact model; 95% interval over samples, paired by sample",
         box=box.SIMPLE_HEAD,
     )
     table.add_column("path", overflow="fold")

@@ -19,24 +19,24 @@ if TYPE_CHECKING:
 
 def export(
     model: Annotated[str, MODEL],
-    output_dir: Annotated[Path, typer.Option(help="Folder of the new checkpoint: new, or empty.")],
+    output_dir: Annotated[Path, typer.Option(help="Folder for the new checkpoint; it must be new or empty.")],
     path: Annotated[
         str | None,
         typer.Option(
-            help="Layers in their new order, such as 0-9,12-29; 10.mlp is layer 10 without attention; @RUN/best-24: found by a "
-            "search."
+            help="Layers in their new order, such as 0-9,12-29; 10.mlp is layer 10 without attention; @RUN/best-24 is a path "
+            "found by a search."
         ),
     ] = None,
     run: Annotated[
-        Path | None, typer.Option(help="In place of --path: drop the layers that this run's removals needed least.")
+        Path | None, typer.Option(help="Instead of --path: drop the layers whose removal cost least in this run.")
     ] = None,
-    drop: Annotated[int, typer.Option(help="With --run: how many layers to drop.")] = 2,
+    drop: Annotated[int, typer.Option(help="With --run: number of layers to drop.")] = 2,
     revision: Annotated[str | None, REVISION] = None,
     dtype: Annotated[str, DTYPE] = "auto",
     trust_remote_code: Annotated[bool, TRUST_REMOTE_CODE] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier export in that folder.")] = False,
 ) -> None:
-    """Write a model with its layers removed, repeated or in another order as a checkpoint that transformers loads."""
+    """Write a model with layers removed, repeated or reordered as a checkpoint that transformers loads."""
     from layerscope.paths.sequential import sequential_steps
 
     if (path is None) == (run is None):
@@ -76,7 +76,7 @@ def _one_path(value: str) -> LayerPath:
 
     found = paths_named([value])
     if len(found) != 1:
-        raise PathError(f"An export writes one path; '{value}' names {len(found)}: take one of them, such as @RUN/best-24.")
+        raise PathError(f"An export writes one path; '{value}' names {len(found)}: choose one of them, such as @RUN/best-24.")
     return found[0]
 
 
@@ -86,7 +86,7 @@ def _show_report(console: Console, model: str, report: ExportReport) -> None:
         console,
         f"{model}, path {report.path}: {report.layers_before} layers before, {report.layers_after} after\n"
         f"Written: {agreement.parameters:,} parameters in {report.dtype}, {report.bytes_written / 2**20:,.0f} MiB\n"
-        f"Verified: loaded again with transformers alone, its logits for {agreement.n_tokens} random tokens are the path's "
+        f"Verified: reloaded with transformers alone, it gives the path's logits for {agreement.n_tokens} random tokens "
         f"(largest difference {agreement.largest_difference:.2g}, largest logit {agreement.largest_logit:.3g})",
     )
     say_output(console, "Checkpoint", report.folder, " (the same path for mergekit: mergekit.yaml)")

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 def figures(
     run: Annotated[Path, typer.Argument(help="Run directory of 'layerscope sweep', 'contrast' or 'search'.")],
-    language: Annotated[str, typer.Option(help="auto (your locale's, else English), en, ja or both.")] = "auto",
+    language: Annotated[str, typer.Option(help="auto (your locale's, otherwise English), en, ja or both.")] = "auto",
     format_: Annotated[str, typer.Option("--format", help="png, svg, pdf, both (png and svg) or all.")] = "both",
     width: Annotated[
-        str, typer.Option(help="auto (each figure's own), one or two columns of a paper (8.5 or 17.5 cm), or centimetres.")
+        str, typer.Option(help="auto (each figure's own), one or two (columns of a paper: 8.5 or 17.5 cm), or centimetres.")
     ] = "auto",
 ) -> None:
-    """Draw the figures of a run again, from its tables."""
+    """Redraw the figures of a run from its tables."""
     languages = languages_of("--language", one_of("--language", language, ("auto", "en", "ja", "both"), DataError))
     formats = one_of("--format", format_, ("png", "svg", "pdf", "both", "all"), DataError)
     errors, out = consoles()

@@ -13,13 +13,15 @@ from layerscope.cli.swept import show_gathered
 
 
 def gather(
-    run: Annotated[str, typer.Argument(help="Run directory that the parts printed, or address in a store: s3://bucket/….")],
+    run: Annotated[
+        str, typer.Argument(help="Run directory that the parts printed, or its address in an object store: s3://bucket/….")
+    ],
     output_dir: Annotated[
-        Path | None, typer.Option(help="Where the run directory goes of a run that is in a store; results if not given.")
+        Path | None, typer.Option(help="For a run in an object store: folder for the run directory (default: results).")
     ] = None,
     figures: Annotated[str, FIGURES] = "auto",
     trust_remote_code: Annotated[bool, TRUST_REMOTE_CODE] = False,
 ) -> None:
-    """Make the tables of a run that was done in parts (--shard I/N); no model is loaded."""
+    """Combine the parts of a run (--shard I/N) into its tables; no model is loaded."""
     languages = languages_of("--figures", figures)
     show_gathered(run, output_dir, languages, trust_remote_code=trust_remote_code)

@@ -1,4 +1,4 @@
-"""``layerscope intervene``: ablate what stays still, against random sets like it, and say in a sentence whether it matters."""
+"""``layerscope intervene``: ablate what barely changes, against matched random sets, and say in a sentence if it matters."""
 
 from __future__ import annotations
 
@@ -35,35 +35,38 @@ if TYPE_CHECKING:
 
 def intervene(
     run: Annotated[Path, typer.Argument(help="Run directory of 'layerscope contrast'.")],
-    stable: Annotated[int, typer.Option(help="Units that change least: how many are ablated.")] = 50,
-    site: Annotated[str | None, typer.Option(help="resid_post, attn_out or mlp_out; the run's main one if not given.")] = None,
-    position: Annotated[str | None, typer.Option(help="Of the run: where the units are chosen.")] = None,
-    layer: Annotated[int | None, typer.Option(help="Choose them in this layer only.")] = None,
-    types: Annotated[str, typer.Option(help="Whose pairs choose them: all, meaning or grammar.")] = "all",
+    stable: Annotated[int, typer.Option(help="How many of the units that change least to ablate.")] = 50,
+    site: Annotated[str | None, typer.Option(help="resid_post, attn_out or mlp_out (default: the run's main site).")] = None,
+    position: Annotated[str | None, typer.Option(help="Position of the run at which the units are chosen.")] = None,
+    layer: Annotated[int | None, typer.Option(help="Choose units in this layer only.")] = None,
+    types: Annotated[str, typer.Option(help="Pairs by which units are chosen: all, meaning or grammar.")] = "all",
     sets: Annotated[
-        int, typer.Option(max=100_000, help="Random sets, matched on spread, mean size and unembedding weight.")
+        int, typer.Option(max=100_000, help="Random sets to compare with, matched on spread, mean size and unembedding weight.")
     ] = 200,
-    max_pairs: Annotated[int, typer.Option(help="Pairs with a wrong side that are scored, and half as many of meaning.")] = 60,
-    text_tokens: Annotated[int, typer.Option(help="Tokens of neutral text that are scored.")] = 1000,
+    max_pairs: Annotated[int, typer.Option(help="Pairs with a wrong side to score, and half as many meaning pairs.")] = 60,
+    text_tokens: Annotated[int, typer.Option(help="Tokens of neutral text to score.")] = 1000,
     patch: Annotated[
-        bool, typer.Option("--patch", help="Also patch the wrong side with the right one, layer by layer: where is the error?")
+        bool,
+        typer.Option(
+            "--patch", help="Also patch the wrong side with the right one, layer by layer, to see where the error is."
+        ),
     ] = False,
     damage_margin: Annotated[
         float,
-        typer.Option(help="Nats a token: more damage to neutral text than random sets do must be shown to be below it."),
+        typer.Option(help="Nats per token: damage to neutral text beyond that of random sets must be shown to be below this."),
     ] = 0.02,
-    seed: Annotated[int, typer.Option(help="Of the halves, the sets and everything drawn.")] = 42,
+    seed: Annotated[int, typer.Option(help="Seed for the halves, the sets and all other draws.")] = 42,
     device: Annotated[str, DEVICE] = "auto",
     dtype: Annotated[
-        str | None, typer.Option(help="float32, bfloat16 or float16 (fp32, bf16, fp16); the run's if not given.")
+        str | None, typer.Option(help="float32, bfloat16 or float16 (fp32, bf16, fp16); default: the run's.")
     ] = None,
     device_map: Annotated[str | None, DEVICE_MAP] = None,
     trust_remote_code: Annotated[bool, TRUST_REMOTE_CODE] = False,
     data_dir: Annotated[
         Path | None,
-        typer.Option(envvar="LAYERSCOPE_DATA_DIR", help="Folder that holds the reference data set; the Hub is not asked then."),
+        typer.Option(envvar="LAYERSCOPE_DATA_DIR", help="Folder with the reference data set; the Hub is then not contacted."),
     ] = None,
-    language: Annotated[str, typer.Option(help="Of the printed verdict: en or ja; both are stored.")] = "en",
+    language: Annotated[str, typer.Option(help="Language of the printed verdict: en or ja; both are stored.")] = "en",
     figures: Annotated[str, FIGURES] = "auto",
 ) -> None:
     """Ablate the units that change least, chosen on half of the pairs, and test on the other half whether it matters."""
@@ -108,7 +111,10 @@ def show_intervention(
     draw(errors, path, languages, of="intervention")
     out.print(_effects(run, found, width=out.width))
     balance = ", ".join(f"{name} {value:+.2f}" for name, value in found.balance.items())
-    say(out, f"Random sets: one of {found.n_alike + 1} units like each; the set is off by (SD): {balance}.")
+    say(
+        out,
+        f"Random sets: each unit is drawn from {found.n_alike + 1} similar ones; the stable set differs by (SD): {balance}.",
+    )
     for replace, verdict in found.verdicts.items():
         say(out, f"{replace}: {verdict.of(language)}")
     if found.beside_placebos is not None:
@@ -129,7 +135,7 @@ def _effects(run: FinishedContrast, found: Intervention, *, width: int) -> Table
     }
     table = Table(
         title=Text(f"{run.model}: {len(found.layer)} units in {len(set(found.layer.tolist()))} layer(s) ablated"),
-        caption="ablated − intact; p: random sets with as large an effect (as small a one, for accuracy)",
+        caption="ablated − intact; p: random sets with an effect at least as large (for accuracy: as small)",
         box=box.SIMPLE_HEAD,
     )
     table.add_column("outcome", no_wrap=True)

@@ -8,7 +8,7 @@ from layerscope.cli.console import consoles, say
 
 
 def models() -> None:
-    """List the models that can be named, and where each comes from."""
+    """List the models known by name, and where each comes from."""
     from layerscope.builtin import BUILT_IN
 
     table = Table(title="Models for --model", title_justify="left")
@@ -26,7 +26,7 @@ def models() -> None:
 
 
 def datasets() -> None:
-    """List the data sets that can be named, and where each comes from."""
+    """List the data sets known by name, and where each comes from."""
     from layerscope.corpora.catalogue import DATASETS
     from layerscope.corpora.files import READERS
 
@@ -40,4 +40,4 @@ def datasets() -> None:
     table.add_row("FILE", f"a local file: {', '.join(READERS)} (.jsonl and .parquet with a column 'text')", "-")
     _, out = consoles()
     out.print(table)
-    say(out, "* is taken when no --split is given.")
+    say(out, "* is the split used when no --split is given.")

@@ -1,4 +1,4 @@
-"""``layerscope``: one subcommand a file."""
+"""``layerscope``: one subcommand per file."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ _STANDS = {
     "search": GOES_ON,
     "contrast": GOES_ON,
     "evaluate": GOES_ON,
-    "pairs make": "answers of a server are kept, and the same command asks for the others",
+    "pairs make": "answers of the server are kept, and the same command requests the others",
 }
 """Of a command that was stopped, where more stands than files that are whole."""
 
@@ -99,7 +99,7 @@ def _show_version(asked: bool) -> bool:
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version and end.")
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """What each layer of a language model does for next-word prediction."""

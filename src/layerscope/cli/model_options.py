@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 MODEL = typer.Option(help="Built-in name, directory, .gguf file or Hub id; see 'layerscope models'.")
 REVISION = typer.Option(help="Branch, tag or commit of a model on the Hub.")
-BOS = typer.Option(help="auto (as the tokenizer does), always or never.")
+BOS = typer.Option(help="Beginning-of-sequence token: auto (as the tokenizer does), always or never.")
 DTYPE = typer.Option(help="auto (as stored), float32, bfloat16 or float16; fp32, bf16, fp16 for short.")
 DEVICE = typer.Option(help="auto, cpu, cuda, cuda:N or mps.")
-DEVICE_MAP = typer.Option(help="Spread the layers over devices, as transformers does: auto, balanced, …")
+DEVICE_MAP = typer.Option(help="Spread the layers over devices, as in transformers: auto, balanced, …")
 QUANTIZE = typer.Option(help="none, int8 or nf4 (needs the extra 'quantize').")
-TRUST_REMOTE_CODE = typer.Option("--trust-remote-code", help="Run code that comes with a checkpoint.")
+TRUST_REMOTE_CODE = typer.Option("--trust-remote-code", help="Allow running code that comes with a checkpoint.")
 
 
 def load_options(

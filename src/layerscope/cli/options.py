@@ -53,17 +53,20 @@ def _everywhere(name: str, annotation: Any, default: Any) -> inspect.Parameter:
 _EVERYWHERE = (
     _everywhere(
         "config",
-        Annotated[Path | None, typer.Option(help="YAML file with options of this command; what is given here wins.")],
+        Annotated[
+            Path | None,
+            typer.Option(help="YAML file with options for this command; options on the command line take precedence."),
+        ],
         None,
     ),
     _everywhere(
         "quiet",
-        Annotated[bool, typer.Option("--quiet", help="Print nothing but errors and where results are.")],
+        Annotated[bool, typer.Option("--quiet", help="Print only errors and where the results are.")],
         False,
     ),
     _everywhere(
         "json_",
-        Annotated[bool, typer.Option("--json", help="Print one JSON object in place of text.")],
+        Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")],
         False,
     ),
 )

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 pairs = typer.Typer(help="Minimal pairs: make, import, check and judge them.", cls=Group, rich_markup_mode=None)
 
 _OUTPUT = typer.Option("-o", "--output", help="JSON Lines file to write.")
-_TOKENIZER = typer.Option(help="Model whose tokenizer decides: built-in name, directory, .gguf file or Hub id.")
+_TOKENIZER = typer.Option(help="Model whose tokenizer is used: built-in name, directory, .gguf file or Hub id.")
 
 
 @pairs.command(cls=Command, epilog="layerscope pairs make --per-type 50 --output pairs.jsonl")
@@ -37,27 +37,28 @@ _TOKENIZER = typer.Option(help="Model whose tokenizer decides: built-in name, di
 def make(
     output: Annotated[Path, _OUTPUT],
     source: Annotated[str, typer.Option(help="templates (no network) or openai (any compatible server).")] = "templates",
-    per_type: Annotated[int, typer.Option(max=1_000_000, help="Pairs of each subtype.")] = 200,
+    per_type: Annotated[int, typer.Option(max=1_000_000, help="Pairs per subtype.")] = 200,
     subtypes: Annotated[
-        str | None, typer.Option(help="Joined by commas; all for templates, the six published ones for openai.")
+        str | None,
+        typer.Option(help="Comma-separated subtypes (default: all for templates, the six published ones for openai)."),
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same pairs.")] = 0,
     tokenizer: Annotated[
         str | None, typer.Option(help="Keep only pairs that differ in one token of this model's tokenizer.")
     ] = None,
     chat_model: Annotated[str, typer.Option(help="Name of the model on the server.")] = "gpt-4o-mini",
-    max_requests: Annotated[int, typer.Option(help="Requests to the server at most, those sent again included.")] = 200,
-    prompts: Annotated[Path | None, typer.Option(help="Folder with prompt files in place of ours.")] = None,
-    temperature: Annotated[float, typer.Option(help="Of the server's sampling.")] = 1.0,
+    max_requests: Annotated[int, typer.Option(help="Maximum number of requests to the server, including retries.")] = 200,
+    prompts: Annotated[Path | None, typer.Option(help="Folder with prompt files to use instead of the built-in ones.")] = None,
+    temperature: Annotated[float, typer.Option(help="Sampling temperature of the server.")] = 1.0,
     chat_option: Annotated[
         list[str] | None,
         typer.Option(
-            help="NAME=VALUE in each request, over what we send, such as reasoning_effort=low; NAME=none leaves a name out; "
-            "repeatable."
+            help="NAME=VALUE to set in each request, such as reasoning_effort=low, in place of what is sent otherwise; "
+            "NAME=none leaves a name out; repeatable."
         ),
     ] = None,
 ) -> None:
-    """Make pairs. The key of a server comes from OPENAI_API_KEY, its address from OPENAI_BASE_URL; answers are kept."""
+    """Make pairs. A server's key is read from OPENAI_API_KEY, its address from OPENAI_BASE_URL; its answers are kept."""
     errors, out = consoles()
     one_of("--source", source, ("templates", "openai"), PairError)
     if per_type < 1 or seed < 0:
@@ -111,7 +112,7 @@ def import_(
     kind: Annotated[
         str, typer.Argument(help="blimp (a file or folder), table (.csv, .tsv, .json, .jsonl) or published (JSON).")
     ],
-    path: Annotated[Path, typer.Argument(help="Where it is.")],
+    path: Annotated[Path, typer.Argument(help="The file or folder to import.")],
     output: Annotated[Path, _OUTPUT],
     column: Annotated[
         list[str] | None, typer.Option(help="For a table: FIELD=COLUMN, such as sentence1=good; repeatable.")
@@ -120,7 +121,7 @@ def import_(
         list[str] | None, typer.Option("--set", help="For a table: FIELD=VALUE for all rows, such as type=grammar; repeatable.")
     ] = None,
 ) -> None:
-    """Turn other people's pairs into ours."""
+    """Convert pairs from other sources into layerscope's format."""
     from layerscope.pairs.format import write_pairs
     from layerscope.pairs.importing import import_blimp, import_published, import_table
 
@@ -156,13 +157,13 @@ def check(
     path: Annotated[Path, typer.Argument(help="JSON Lines file of pairs.")],
     tokenizer: Annotated[str, _TOKENIZER],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Write the pairs that are kept, with their verdict.")
+        Path | None, typer.Option("-o", "--output", help="Write the pairs that are kept, with their verdicts.")
     ] = None,
     keep: Annotated[
         str, typer.Option(help="usable; aligned: also pairs of unequal length, aligned from both ends and marked; or all.")
     ] = "usable",
 ) -> None:
-    """Say what is usable under a tokenizer, and why the rest is not."""
+    """Say which pairs are usable with a tokenizer, and why the others are not."""
     errors, out = consoles()
     os.environ["TOKENIZERS_PARALLELISM"] = "true"  # nothing is forked here
     kept: Any = one_of("--keep", keep, ("usable", "aligned", "all"), PairError)
@@ -182,19 +183,23 @@ def check(
 @pairs.command(cls=Command, epilog="layerscope pairs judge pairs.jsonl --model smollm2-135m")
 @checked
 def judge(
-    path: Annotated[Path, typer.Argument(help="JSON Lines file of pairs, ours or BLiMP's, or a folder of them.")],
+    path: Annotated[
+        Path, typer.Argument(help="JSON Lines file of pairs (layerscope's or BLiMP's), or a folder of such files.")
+    ],
     model: Annotated[str, typer.Option(help="The judge: built-in name, directory, .gguf file or Hub id.")],
     protocol: Annotated[
         str,
         typer.Option(
-            help="plain: sentences as they stand; lm-eval: as lm-evaluation-harness puts BLiMP's, after BOS and a space."
+            help="plain: sentences as they are; lm-eval: as lm-evaluation-harness presents BLiMP's, after BOS and a space."
         ),
     ] = "plain",
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Write all pairs with both NLLs.")] = None,
     bos: Annotated[str, BOS] = "auto",
     dtype: Annotated[str, DTYPE] = "auto",
     device: Annotated[str, DEVICE] = "auto",
-    show: Annotated[int, typer.Option(help="Pairs to print whose wrong side the judge prefers, and ties.")] = 5,
+    show: Annotated[
+        int, typer.Option(help="How many pairs to print whose wrong side the judge prefers, and how many ties.")
+    ] = 5,
 ) -> None:
     """Ask a model which sentence of each pair is likelier, and flag pairs whose wrong side it prefers."""
     errors, out = consoles()
@@ -216,12 +221,15 @@ def judge(
 def _show_made(out: Console, made: MadePairs, output: Path) -> None:
     _show_counts(out, made.counts)
     if made.chat is not None:
-        budget = ", the budget is spent" if made.chat.is_budget_spent else ""
-        say(out, f"{made.chat.n_requests:,} requests, {made.chat.n_cached:,} answers that were kept{budget}.")
+        budget = ", all that --max-requests allows" if made.chat.is_budget_spent else ""
+        say(out, f"{made.chat.n_requests:,} requests, {made.chat.n_cached:,} answers kept from before{budget}.")
         if made.chat.n_useless:
-            say(out, f"{made.chat.n_useless:,} answers without a pair; they are not kept and asked for again the next time.")
+            say(
+                out,
+                f"{made.chat.n_useless:,} answers contained no pair; they are not kept and will be requested again next time.",
+            )
         for subtype, count in made.chat.missing.items():
-            say(out, f"{subtype}: {count:,} fewer than wanted.")
+            say(out, f"{subtype}: {count:,} fewer than requested.")
     for reason, count in sorted(made.rejected.items(), key=lambda item: -item[1]):
         say(out, f"rejected {count:,}: {reason}")
     if made.rejected_path is not None:
@@ -256,7 +264,7 @@ def _show_counts(out: Console, counts: dict[tuple[str, str], int]) -> None:
 
 def _show_check(out: Console, counts: CheckCounts) -> None:
     verdicts = sorted({verdict for found in counts.verdicts.values() for verdict in found}, key=_by_usefulness)
-    table = Table(title=Text(f"Under the tokenizer of {counts.tokenizer}"), box=box.SIMPLE_HEAD)
+    table = Table(title=Text(f"With the tokenizer of {counts.tokenizer}"), box=box.SIMPLE_HEAD)
     table.add_column("type")
     table.add_column("subtype")
     for name in ("pairs", *verdicts):
@@ -279,7 +287,7 @@ def _by_usefulness(verdict: str) -> tuple[int, str]:
 def _show_judgement(out: Console, judged: JudgedFile, show: int) -> None:
     table = Table(
         title=Text(f"Judged by {judged.model}, protocol {judged.protocol.name}"),
-        caption="agrees: the likelier sentence is the right one; gap: NLL of the second sentence − that of the first, nats",
+        caption="agrees: the likelier sentence is the right one; gap: NLL of the second sentence − NLL of the first, nats",
         box=box.SIMPLE_HEAD,
     )
     groups: dict[tuple[str, str, str], list[JudgedPair]] = {}
@@ -305,8 +313,8 @@ def _show_judgement(out: Console, judged: JudgedFile, show: int) -> None:
         mean = sum(accuracies) / len(accuracies)
         of = "" if len(accuracies) == 1 else f", mean over {len(accuracies)} groups"
         say(out, f"Agrees in {mean:.1%}{of}. {_how(judged)}")
-    _show_some(out, [one for one in judged.pairs if one.agrees is False], "pairs whose wrong side is the likelier one", show)
-    _show_some(out, [one for one in judged.pairs if one.is_tie], "ties, both sides being exactly as likely", show)
+    _show_some(out, [one for one in judged.pairs if one.agrees is False], "pairs whose wrong side is likelier", show)
+    _show_some(out, [one for one in judged.pairs if one.is_tie], "ties, with both sides exactly equally likely", show)
 
 
 def _show_some(out: Console, some: list[JudgedPair], what: str, show: int) -> None:

@@ -26,19 +26,17 @@ def convert(
     to: Annotated[str, typer.Option(help="layerscope, sleb, evopress, llm-drop, rys or mergekit.")],
     file: Annotated[Path | None, typer.Argument(help="File with a path, in any of these formats.")] = None,
     path: Annotated[
-        str | None, typer.Option(help="In place of a file: a path as it is written here, such as 0-9,12-29.")
+        str | None, typer.Option(help="Instead of a file: a path in layerscope's own form, such as 0-9,12-29.")
     ] = None,
-    from_: Annotated[str | None, typer.Option("--from", help="Format of the file; told by what it holds if not given.")] = None,
-    layers: Annotated[
-        int | None, typer.Option(help="Layers of the model, where the file does not say how many it has.")
+    from_: Annotated[
+        str | None, typer.Option("--from", help="Format of the file (default: recognised from its content).")
     ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="In place of --layers: the model, of which only the configuration is read.")
-    ] = None,
+    layers: Annotated[int | None, typer.Option(help="Number of layers of the model, if the file does not say.")] = None,
+    model: Annotated[str | None, typer.Option(help="Instead of --layers: the model; only its configuration is read.")] = None,
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a model on the Hub.")] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write; standard output if not given.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write (default: standard output).")] = None,
 ) -> None:
-    """Write a path in the format of another tool, or refuse and say what that format cannot hold."""
+    """Convert a path to the format of another tool, or refuse and say what that format cannot express."""
     from layerscope.atomic import whole_file
     from layerscope.paths.formats.format import FoundPath, Source, agreed_layers
     from layerscope.paths.formats.registry import FORMATS, format_named, read_path_file, write_paths
@@ -47,7 +45,9 @@ def convert(
     if (file is None) == (path is None):
         raise PathError("A conversion takes either a file or --path; got both or neither.")
     if path is not None and from_ is not None:
-        raise PathError(f"--from is the format of a file, and --path is written as here; got --from {from_}: leave it out.")
+        raise PathError(
+            f"--from is the format of a file, and --path is in layerscope's own form; got --from {from_}: leave it out."
+        )
     if layers is not None and model is not None:
         raise PathError(f"The number of layers comes from --layers or from --model; got both, {layers} and '{model}'.")
     if revision is not None and model is None:

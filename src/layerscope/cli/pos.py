@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 
 def pos(
     run: Annotated[Path, typer.Argument(help="Run directory of 'layerscope sweep', or a folder of them.")],
-    language: Annotated[str, typer.Option(help="Of the texts: en or ja (needs the extra 'ja').")] = "en",
+    language: Annotated[str, typer.Option(help="Language of the texts: en or ja (needs the extra 'ja').")] = "en",
     tagger: Annotated[
         str | None, typer.Option(help="Any installed spaCy pipeline; 'gold' for the tags of the run's own CoNLL-U file.")
     ] = None,
-    gold: Annotated[Path | None, typer.Option(help="CoNLL-U file with the run's texts; its tags are taken.")] = None,
+    gold: Annotated[Path | None, typer.Option(help="CoNLL-U file with the run's texts; its tags are used.")] = None,
     figures: Annotated[str, FIGURES] = "auto",
 ) -> None:
-    """Split a sweep's effects by part of speech: tables and figures into the run directory."""
+    """Break down a sweep's effects by part of speech; tables and figures go into the run directory."""
     from layerscope.sweeps.parts_of_speech import TagRequest
 
     request, languages = TagRequest(language, tagger, gold), languages_of("--figures", figures)
@@ -71,7 +71,7 @@ def show_pos(path: Path, request: TagRequest, *, languages: Sequence[Language] |
 
 
 def _show_tags(out: Console, pos: pd.DataFrame, run: FinishedRun) -> None:
-    """One line a part of speech: where it breaks most and least, by family."""
+    """One line per part of speech: where it breaks most and least, by family."""
     words = pos[pos["unit"] == "word"]
     for family in dict.fromkeys(run.layers["family"]):
         rows = words[words["family"] == family]
@@ -79,7 +79,7 @@ def _show_tags(out: Console, pos: pd.DataFrame, run: FinishedRun) -> None:
             continue
         table = Table(
             title=Text(f"{run.model} on {run.dataset}: {family}"),
-            caption="nats per word; hurts most: of those with q < 0.05 (of classes: p < 0.05), in brackets without a test; "
+            caption="nats per word; hurts most: among those with q < 0.05 (for classes: p < 0.05), in brackets if untested; "
             "differs: variants whose effect on the tag differs from that on other words (q < 0.05)",
             box=box.SIMPLE_HEAD,
         )
@@ -106,7 +106,7 @@ def _show_tags(out: Console, pos: pd.DataFrame, run: FinishedRun) -> None:
         say(out, "*: fewer than 200 words.")
     broken = words.loc[words["not_finite"] > 0, "variant"].unique().tolist()
     if broken:
-        say(out, f"Left out where their NLL is not finite: {', '.join(broken[:5])}{', …' if len(broken) > 5 else ''}.")
+        say(out, f"Left out where the NLL is not finite: {', '.join(broken[:5])}{', …' if len(broken) > 5 else ''}.")
 
 
 def _hurts_most(ranked: pd.DataFrame) -> str:
@@ -136,6 +136,7 @@ def _show_counts(out: Console, tagged: TaggedRun) -> None:
     others = "; ".join(f"{n:,} {reason}" for n, reason in reasons if n)
     say(
         out,
-        f"Tags: {tagged.tagger}. {words.counted:,} of {words.words:,} words counted{f' (not: {others})' if others else ''}; "
+        f"Tags: {tagged.tagger}. {words.counted:,} of {words.words:,} words counted"
+        f"{f' (not counted: {others})' if others else ''}; "
         f"{tagged.aligned:.2%} of the scored tokens aligned, {counts.lost:,} not; {counts.space:,} white space.",
     )

@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 def preference(
     run: Annotated[Path, typer.Argument(help="Run directory of 'layerscope sweep --pairs'.")],
     unit: Annotated[
-        str, typer.Option(help="What NLLs are summed over: edit, continuation (what follows it) or sentence.")
+        str, typer.Option(help="What NLLs are summed over: edit, continuation (what follows the edit) or sentence.")
     ] = "sentence",
-    seed: Annotated[int, typer.Option(help="Of permutations, and of what is left out together.")] = 42,
-    language: Annotated[str, typer.Option(help="Of the printed reading: en or ja; both are stored.")] = "en",
+    seed: Annotated[int, typer.Option(help="Seed for permutations and for what is left out together.")] = 42,
+    language: Annotated[str, typer.Option(help="Language of the printed reading: en or ja; both are stored.")] = "en",
     figures: Annotated[str, FIGURES] = "auto",
 ) -> None:
-    """Which layers carry the preference for the right sentence, beyond the damage that their loss does to everything."""
+    """Find which layers carry the preference for the right sentence, beyond the general damage of losing them."""
     spoken = one_of("--language", language, ("en", "ja"), DataError)
     show_preference(run, unit, seed, spoken, languages=languages_of("--figures", figures))
 
@@ -71,14 +71,14 @@ def show_preference(
 
 
 def _variants(run: FinishedRun, found: Preference, family: str) -> Table:
-    """A line a variant, over all pairs."""
+    """One line per variant, over all pairs."""
     rows = _all_pairs(found.table, family)
     beyond = _all_pairs(found.beyond[found.beyond["measure"].astype(str) == "margin"], family).set_index("variant")
     n_pairs = int(rows["pairs"].iloc[0])
     table = Table(
         title=Text(f"{run.model}, {family}: {n_pairs:,} pairs, by {found.unit}"),
-        caption="damage: ΔNLL of neutral text, nats per token; Δ margin: of wrong − right, nats per pair, 95% interval; "
-        "beyond: outside what damage allows (*: q < 0.05; ?: no bound there)",
+        caption="damage: ΔNLL of neutral text, nats per token; Δ margin: change of wrong − right, nats per pair, 95% interval; "
+        "beyond: how far outside what damage allows (*: q < 0.05; ?: no bound there)",
         box=box.SIMPLE_HEAD,
     )
     table.add_column("variant", overflow="fold")

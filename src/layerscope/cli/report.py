@@ -15,15 +15,15 @@ from layerscope.errors import DataError
 def report(
     runs: Annotated[
         list[Path],
-        typer.Argument(help="Finished runs of 'layerscope sweep', 'search' and 'contrast', or folders of them."),
+        typer.Argument(help="Finished runs of 'layerscope sweep', 'search' and 'contrast', or folders that contain them."),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file.")] = Path("report.html"),
     language: Annotated[
-        str | None, typer.Option(help="That the page opens in: en or ja; without it, the browser's. It holds both.")
+        str | None, typer.Option(help="Language the page opens in: en or ja (default: the browser's). The page holds both.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
-    """Write one page of some runs: a single file that needs no network and no server."""
+    """Write an HTML page about one or more runs: a single file that needs no network and no server."""
     errors, out = consoles()
     from layerscope.report.write import write_report
 

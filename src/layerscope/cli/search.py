@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from layerscope.workers.ray_pool import Demand
 
 MOVES_HELP = (
-    "Moves joined by commas: removal, attention-removal, mlp-removal, exchange (neighbours), interchange:d (steps up to d "
+    "Comma-separated moves: removal, attention-removal, mlp-removal, exchange (neighbours), interchange:d (steps up to d "
     "apart), block-repeat:w (blocks of up to w layers), replacement:d (by a layer up to d away)."
 )
 METHOD_HELP = "one-shot (rank once), greedy, beam:w, evolution or evolution:g (g generations), random or random:n."
@@ -62,35 +62,35 @@ METHOD_HELP = "one-shot (rank once), greedy, beam:w, evolution or evolution:g (g
 def search(
     model: Annotated[str, MODEL],
     dataset: Annotated[str, typer.Option(help="Named data set or local file; see 'layerscope datasets'.")],
-    drop: Annotated[float | None, typer.Option(help="Layers to drop; a half is one attention or one MLP.")] = None,
-    budget: Annotated[float | None, typer.Option(help="In place of --drop: layers to get to.")] = None,
+    drop: Annotated[
+        float | None, typer.Option(help="Number of layers to drop; half a layer is one attention or one MLP.")
+    ] = None,
+    budget: Annotated[float | None, typer.Option(help="Instead of --drop: number of layers to end with.")] = None,
     moves: Annotated[str, typer.Option(help=MOVES_HELP)] = "removal",
     method: Annotated[str, typer.Option(help=METHOD_HELP)] = "greedy",
-    draws: Annotated[int, typer.Option(help="Search again on so many sets of calibration texts, none of them shared.")] = 1,
-    calibration: Annotated[int, typer.Option(help="Texts of each draw, by which paths are chosen.")] = 16,
-    held_out: Annotated[int, typer.Option(help="Other texts, by which the paths are measured.")] = 32,
+    draws: Annotated[int, typer.Option(help="Repeat the search on this many sets of calibration texts that share none.")] = 1,
+    calibration: Annotated[int, typer.Option(help="Texts per draw, on which paths are chosen.")] = 16,
+    held_out: Annotated[int, typer.Option(help="Other texts, on which the paths are measured.")] = 32,
     keep: Annotated[str | None, typer.Option(help="Layers that no move touches, such as 0,28-29.")] = None,
     objective: Annotated[
-        str, typer.Option(help="What is made small: nll, kl (divergence from the intact model), or auto: kl for evolution.")
+        str, typer.Option(help="What to minimise: nll, kl (divergence from the intact model) or auto (kl for evolution).")
     ] = "auto",
     until_ci: Annotated[
         float | None,
         typer.Option(
-            help="Drop candidates that cannot win before the last text, and end a step when the rest are within ± this many "
-            "nats of the best."
+            help="Drop candidates early when they cannot win, and end a step when the rest are within ± this many nats of the "
+            "best."
         ),
     ] = None,
-    steps: Annotated[
-        int | None, typer.Option(help="After which greedy and beam end; as many as it takes if not given.")
-    ] = None,
-    random_paths: Annotated[int, typer.Option(help="Random paths of each size to compare with.")] = 5,
+    steps: Annotated[int | None, typer.Option(help="Most steps of greedy and beam (default: as many as it takes).")] = None,
+    random_paths: Annotated[int, typer.Option(help="Random paths per size to compare with.")] = 5,
     protocol: Annotated[str, typer.Option(help="lines, documents, windows:N or strided:N/S.")] = "lines",
     split: Annotated[str | None, typer.Option(help="Split of a named data set.")] = None,
     data_dir: Annotated[
         Path | None,
-        typer.Option(envvar="LAYERSCOPE_DATA_DIR", help="Folder that holds the named data set; the Hub is not asked then."),
+        typer.Option(envvar="LAYERSCOPE_DATA_DIR", help="Folder with the named data set; the Hub is then not contacted."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the draws of texts and of whatever else is random.")] = 42,
+    seed: Annotated[int, typer.Option(help="Seed for the draws of texts and everything else that is random.")] = 42,
     bos: Annotated[str, BOS] = "auto",
     dtype: Annotated[str, DTYPE] = "auto",
     device: Annotated[str, DEVICE] = "auto",
@@ -98,21 +98,23 @@ def search(
     quantize: Annotated[str, QUANTIZE] = "none",
     revision: Annotated[str | None, REVISION] = None,
     trust_remote_code: Annotated[bool, TRUST_REMOTE_CODE] = False,
-    batch_tokens: Annotated[int | None, typer.Option(help="Positions a batch, pads included; by device if not given.")] = None,
-    state_memory: Annotated[
-        float | None, typer.Option(help="GiB of hidden states to keep between steps; a quarter of what is free if not given.")
+    batch_tokens: Annotated[
+        int | None, typer.Option(help="Positions per batch, padding included (default: by device).")
     ] = None,
-    compile_: Annotated[str, typer.Option("--compile", help="on or off: layers through torch.compile.")] = "off",
+    state_memory: Annotated[
+        float | None, typer.Option(help="GiB of hidden states to keep between steps (default: a quarter of free memory).")
+    ] = None,
+    compile_: Annotated[str, typer.Option("--compile", help="on or off: run layers through torch.compile.")] = "off",
     cluster: Annotated[str | None, CLUSTER] = None,
     workers: Annotated[int | None, WORKERS] = None,
     gpus_per_worker: Annotated[int | None, GPUS_PER_WORKER] = None,
     cpus_per_worker: Annotated[int | None, CPUS_PER_WORKER] = None,
-    output_dir: Annotated[Path, typer.Option(help="Where run directories go.")] = Path("results"),
+    output_dir: Annotated[Path, typer.Option(help="Folder for run directories.")] = Path("results"),
     figures: Annotated[str, FIGURES] = "auto",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and do not run.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Run again, and replace what the run directory holds.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan without running.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Run again and replace what is in the run directory.")] = False,
 ) -> None:
-    """Search for the layers to leave out, repeat or reorder; choose on some texts, measure on others."""
+    """Search for layers to leave out, repeat or reorder: paths are chosen on some texts and measured on others."""
     from layerscope.searches.prepare import SearchRequest, parse_kept
 
     request = SearchRequest(
@@ -211,13 +213,13 @@ def _plan(prepared: PreparedSearch) -> str:
         f"{prepared.source.name} ({prepared.space.n_layers} layers, {prepared.record.dtype}) on {request.dataset}, protocol "
         f"{prepared.record.protocol}: from {prepared.space.n_layers} to {written_size(prepared.space.budget)} layers by "
         f"{', '.join(prepared.record.moves)}\n"
-        f"Method: {prepared.method}, objective {prepared.objective}, {work.steps} steps at most, {work.first_candidates} "
+        f"Method: {prepared.method}, objective {prepared.objective}, at most {work.steps} steps, {work.first_candidates} "
         f"candidates in the first{early}\n"
-        f"Work of a draw: at most {work.paths:,} paths as {work.layer_runs:,} layer runs on batches of texts "
-        f"({share:.0%} of {work.without_sharing:,} without shared prefixes); states kept between steps save more, up to "
-        f"{prepared.kept_bytes / 2**30:.1f} GiB of them\n"
-        f"Texts: {len(tokens)} {'draw' if len(tokens) == 1 else 'draws'} of {request.calibration} to choose by "
-        f"({', '.join(f'{n:,}' for n in tokens)} tokens), {request.held_out} others to measure by ({n_held_out:,} tokens)\n"
+        f"Work per draw: at most {work.paths:,} paths as {work.layer_runs:,} layer runs on batches of texts "
+        f"({share:.0%} of {work.without_sharing:,} without shared prefixes); states kept between steps (up to "
+        f"{prepared.kept_bytes / 2**30:.1f} GiB) save more\n"
+        f"Texts: {len(tokens)} {'draw' if len(tokens) == 1 else 'draws'} of {request.calibration} to choose on "
+        f"({', '.join(f'{n:,}' for n in tokens)} tokens), {request.held_out} others to measure on ({n_held_out:,} tokens)\n"
         f"Results: {prepared.directory.path}"
     )
 
@@ -228,9 +230,7 @@ def _show_result(console: Console, run: FinishedSearch, what: str) -> None:
     best = _best(run)
     if len(best):
         last = best["layers"].iloc[-1 if run.record.request.budget_layers < run.record.model.layers else 0]
-        say(
-            console, f"A path goes to other commands by name: --path @{run.directory.path}/best-{last:g}, or …/frontier for all"
-        )
+        say(console, f"Other commands take a path by name: --path @{run.directory.path}/best-{last:g}, or …/frontier for all")
     say_run(console, what, run.directory.path)
     model = run.record.request.model
     evaluated = ("evaluate", "--model", model, "--path", f"@{run.directory.path}/frontier", "--tasks", "blimp")

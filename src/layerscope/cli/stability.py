@@ -1,4 +1,4 @@
-"""``layerscope stability``: what stays still in a finished contrast run, and a written reading of it."""
+"""``layerscope stability``: which dimensions barely change in a finished contrast run, with a summary in words."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ _SHOWN = 10
 
 def stability(
     run: Annotated[Path, typer.Argument(help="Run directory of 'layerscope contrast'.")],
-    k: Annotated[int, typer.Option("--k", help="Dimensions a layer that count as those that change least.")] = 50,
+    k: Annotated[int, typer.Option("--k", help="How many dimensions per layer count as those that change least.")] = 50,
     resamples: Annotated[
-        int, typer.Option(max=1_000_000, help="Swaps of pairs with their placebos, and bootstrap draws; 0 for values alone.")
+        int, typer.Option(max=1_000_000, help="Swaps of pairs with their placebos, and bootstrap draws; 0 for values only.")
     ] = 999,
-    sites: Annotated[str | None, typer.Option(help="Of the run, joined by commas; all if not given.")] = None,
-    positions: Annotated[str | None, typer.Option(help="Of the run, joined by commas; all if not given.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the resampling.")] = 42,
-    language: Annotated[str, typer.Option(help="Of the printed reading: en or ja; both are stored.")] = "en",
+    sites: Annotated[str | None, typer.Option(help="Comma-separated sites of the run (default: all).")] = None,
+    positions: Annotated[str | None, typer.Option(help="Comma-separated positions of the run (default: all).")] = None,
+    seed: Annotated[int, typer.Option(help="Seed for the resampling.")] = 42,
+    language: Annotated[str, typer.Option(help="Language of the printed reading: en or ja; both are stored.")] = "en",
     figures: Annotated[str, FIGURES] = "auto",
 ) -> None:
-    """Rank what changes least, say whether it is the same everywhere, and against chance and placebos."""
+    """Rank the dimensions that change least, and compare their agreement over subtypes with chance and placebos."""
     from layerscope.contrasts.stability import StabilityRequest
 
     request = StabilityRequest(
@@ -71,7 +71,7 @@ def show_stability(
     draw(errors, path, languages, of="stability")
     out.print(_ranking(run, found))
     end_with_findings(out, path, language)
-    say(out, f"The whole reading: {path / f'stability_{language}.md'}")
+    say(out, f"The full reading: {path / f'stability_{language}.md'}")
     say_run(out, with_figures("Tables, reading", languages), run.directory.path)
     say_next(out, ("intervene", path), ("report", path))
 
@@ -90,7 +90,8 @@ def _ranking(run: FinishedContrast, found: Stability) -> Table:
     primary, raw = (here[here["scale"] == scale].head(_SHOWN).to_dict("records") for scale in ("percentile", "raw"))
     table = Table(
         title=Text(f"{run.model}: what changes least at {found.site}, {found.position}"),
-        caption="percentile: share of other words there, of like size, that change it less; σ: over ordinary text",
+        caption="percentile: share of other words there, with a change of similar size, that change it less; "
+        "σ: over ordinary text",
         box=box.SIMPLE_HEAD,
     )
     for name in ("rank", "unit", "percentile", "95% interval", "raw unit", "raw", "σ"):

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
 
 def status(
-    run: Annotated[str, typer.Argument(help="Run directory, finished or not, or address in a store: s3://bucket/….")],
+    run: Annotated[
+        str, typer.Argument(help="Run directory, finished or not, or its address in an object store: s3://bucket/….")
+    ],
 ) -> None:
-    """Say how far a run is: batches done and left, the processes that do them, rate and time left."""
+    """Show the progress of a run: batches done and left, the processes that do them, rate and time left."""
     from layerscope.workers.status import read_status, read_stored_status
     from layerscope.workers.store import Store, is_address
 
@@ -41,7 +43,7 @@ def _rate(found: RunStatus) -> str:
     if found.a_minute is None or found.state == "finished":
         return ""
     left = "" if found.minutes_left is None else f", about {_duration(found.minutes_left)} left"
-    return f"; of late {found.a_minute:.3g} a minute{left}"
+    return f"; recently {found.a_minute:.3g} per minute{left}"
 
 
 def _duration(minutes: float) -> str:

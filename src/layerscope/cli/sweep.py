@@ -30,9 +30,9 @@ from layerscope.errors import DataError, ModelError
 from layerscope.reading import whole_number
 
 EXPERIMENTS_HELP = (
-    "Families joined by commas: removal, exchange, block-removal:w, reversal:a-b, repetition, shuffle:seed, parallel:w, "
-    "attention-removal, mlp-removal, head-removal:a-b (each head of layers a to b), depth, tuned-depth. "
-    "Without it and without --path: removal,exchange."
+    "Comma-separated families: removal, exchange, block-removal:w, reversal:a-b, repetition, shuffle:seed, parallel:w, "
+    "attention-removal, mlp-removal, head-removal:a-b (each head of layers a to b), depth, tuned-depth "
+    "(default without --path: removal,exchange)."
 )
 
 
@@ -43,31 +43,31 @@ def sweep(
     path: Annotated[
         list[str] | None,
         typer.Option(
-            help="A path in its written form, such as 0-9,12-29; repeatable. 10.attn: only layer 10's attention; "
-            "10.h3: layer 10 without head 3; @RUN/frontier, @RUN/best-24: found by a search."
+            help="A path in written form, such as 0-9,12-29; repeatable. 10.attn: only the attention of layer 10; "
+            "10.h3: layer 10 without head 3; @RUN/frontier, @RUN/best-24: paths found by a search."
         ),
     ] = None,
     pairs: Annotated[
         Path | None,
-        typer.Option(help="Minimal pairs, ours or BLiMP's: a file or a folder. Every variant is asked which side it prefers."),
+        typer.Option(help="Minimal pairs (layerscope's or BLiMP's), a file or folder: which side does each variant prefer?"),
     ] = None,
     pair_protocol: Annotated[
-        str, typer.Option(help="plain: sentences as they stand; lm-eval: as lm-evaluation-harness puts BLiMP's.")
+        str, typer.Option(help="plain: sentences as they are; lm-eval: as lm-evaluation-harness presents BLiMP's.")
     ] = "plain",
     tuned_lens: Annotated[
         Path | None,
         typer.Option(help="Folder of a tuned lens (config.json with params.safetensors or params.pt), for tuned-depth."),
     ] = None,
     max_samples: Annotated[
-        str, typer.Option(help="Texts (windows, for windows:N and strided:N/S) to draw, or 'all'.")
+        str, typer.Option(help="Number of texts (windows, for windows:N and strided:N/S) to draw, or 'all'.")
     ] = "1000",
     protocol: Annotated[str, typer.Option(help="lines, documents, windows:N or strided:N/S.")] = "lines",
     split: Annotated[str | None, typer.Option(help="Split of a named data set.")] = None,
     data_dir: Annotated[
         Path | None,
-        typer.Option(envvar="LAYERSCOPE_DATA_DIR", help="Folder that holds the named data set; the Hub is not asked then."),
+        typer.Option(envvar="LAYERSCOPE_DATA_DIR", help="Folder with the named data set; the Hub is then not contacted."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the draw of texts.")] = 42,
+    seed: Annotated[int, typer.Option(help="Seed for the draw of texts.")] = 42,
     bos: Annotated[str, BOS] = "auto",
     dtype: Annotated[str, DTYPE] = "auto",
     device: Annotated[str, DEVICE] = "auto",
@@ -75,29 +75,33 @@ def sweep(
     quantize: Annotated[str, QUANTIZE] = "none",
     revision: Annotated[str | None, REVISION] = None,
     trust_remote_code: Annotated[bool, TRUST_REMOTE_CODE] = False,
-    batch_tokens: Annotated[int | None, typer.Option(help="Positions a batch, pads included; by device if not given.")] = None,
+    batch_tokens: Annotated[
+        int | None, typer.Option(help="Positions per batch, padding included (default: by device).")
+    ] = None,
     until_ci: Annotated[
         float | None,
         typer.Option(
-            help="Add texts until every variant's 95% interval of ΔNLL is within ± this many nats; --max-samples is the cap."
+            help="Add texts until every variant's 95% interval of ΔNLL is within ± this many nats; --max-samples is the most."
         ),
     ] = None,
     compile_: Annotated[
-        str, typer.Option("--compile", help="auto (where the run is long enough), on or off: layers through torch.compile.")
+        str, typer.Option("--compile", help="Run layers through torch.compile: auto (if the run is long enough), on or off.")
     ] = "auto",
     word_boundaries: Annotated[
         bool,
-        typer.Option("--word-boundaries", help="Also record where words may begin, for 'layerscope pos' to correct word NLLs."),
+        typer.Option(
+            "--word-boundaries", help="Also record where words may begin, so that 'layerscope pos' corrects word NLLs."
+        ),
     ] = False,
     plain: Annotated[
-        bool, typer.Option("--plain", help="No fast path at all: one text, one variant at a time. Slow; for checking.")
+        bool, typer.Option("--plain", help="Use no optimisation: one text and one variant at a time. Slow; for checking.")
     ] = False,
     reference: Annotated[bool, typer.Option("--reference", hidden=True, help="What --plain was called in 0.1.")] = False,
     stream: Annotated[
         bool, typer.Option("--stream", help="Read each layer's weights from disk as it runs: for models larger than memory.")
     ] = False,
     stream_memory: Annotated[
-        float | None, typer.Option(help="GiB of hidden states to keep while streaming; half of what is free if not given.")
+        float | None, typer.Option(help="GiB of hidden states to keep while streaming (default: half of free memory).")
     ] = None,
     cluster: Annotated[str | None, CLUSTER] = None,
     workers: Annotated[int | None, WORKERS] = None,
@@ -105,18 +109,18 @@ def sweep(
     cpus_per_worker: Annotated[int | None, CPUS_PER_WORKER] = None,
     shard: Annotated[
         str | None,
-        typer.Option(help="I/N: do part I of N only, for schedulers; 'layerscope gather RUN' when all have ended."),
+        typer.Option(help="I/N: do only part I of N, for job schedulers; run 'layerscope gather RUN' when all have ended."),
     ] = None,
     store: Annotated[
         str | None,
-        typer.Option(help="Object store that --shard sends its batches to, where machines share no disk: s3://bucket/folder."),
+        typer.Option(help="Object store for the batches of --shard, if the machines share no disk: s3://bucket/folder."),
     ] = None,
-    output_dir: Annotated[Path, typer.Option(help="Where run directories go.")] = Path("results"),
+    output_dir: Annotated[Path, typer.Option(help="Folder for run directories.")] = Path("results"),
     figures: Annotated[str, FIGURES] = "auto",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and do not run.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Run again, and replace what the run directory holds.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan without running.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Run again and replace what is in the run directory.")] = False,
 ) -> None:
-    """Remove layers, exchange them, or take any other path, and measure next-word prediction."""
+    """Remove layers, exchange them or take any other path through them, and measure next-word prediction."""
     from layerscope.searches.references import written_paths
     from layerscope.sweeps.prepare import SweepRequest
 
@@ -149,7 +153,7 @@ def sweep(
     )
     demand = asked_of_cluster(cluster, workers=workers, gpus=gpus_per_worker, cpus=cpus_per_worker, shard=shard)
     if store is not None and shard is None:
-        raise DataError("--store is where parts of a run meet: give --shard I/N, too, or leave it out.")
+        raise DataError("--store is only for the parts of a run: add --shard I/N, or leave it out.")
     if shard is not None:
         show_part(request, shard, store=store, dry_run=dry_run, force=force)
         return

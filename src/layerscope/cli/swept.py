@@ -116,10 +116,10 @@ def show_part(request: SweepRequest, written: str, *, store: str | None, dry_run
         return
     with progress_bar(errors, "Loading the model …", on_start=lambda: say(out, said)) as progress:
         n_done = run_sweep_part(prepared, part, store=place, progress=progress)
-    rest = "" if n_done == n_mine else f", {n_mine - n_done} were there already"
+    rest = "" if n_done == n_mine else f", {n_mine - n_done} were already done"
     say_run(out, f"Part {part.number} of {part.of}: {n_done} batches computed{rest}", prepared.directory.path)
     run = prepared.directory.path if place is None else folder_of(prepared, place).address
-    say_next(out, ("gather", run), when="When every part has ended")
+    say_next(out, ("gather", run), when="When all parts have ended")
 
 
 def show_gathered(run: str, output_dir: Path | None, languages: Sequence[Language] | None, *, trust_remote_code: bool) -> None:
@@ -129,9 +129,7 @@ def show_gathered(run: str, output_dir: Path | None, languages: Sequence[Languag
     from layerscope.workers.store import Store, is_address
 
     if output_dir is not None and not is_address(run):
-        raise DataError(
-            f"--output-dir is where a run goes that comes from a store, and '{run}' is on this machine: leave it out."
-        )
+        raise DataError(f"--output-dir is only for a run from an object store, and '{run}' is on this machine: leave it out.")
     with errors.status("Gathering …"):
         if is_address(run):
             prepared = gather_stored_sweep(Store.open(run), output_dir or Path("results"), trust_remote_code=trust_remote_code)
@@ -154,10 +152,10 @@ def _show_plan(console: Console, prepared: PreparedSweep) -> None:
         console,
         f"{prepared.source.name} ({plan.n_layers} layers, {prepared.record.dtype}) on {prepared.request.dataset}, "
         f"protocol {prepared.record.protocol}\n"
-        f"Plan: {len(plan.variants)} variants, intact included, as {plan.layer_runs:,} layer runs a batch "
+        f"Plan: {len(plan.variants)} variants, including the intact model, as {plan.layer_runs:,} layer runs per batch "
         f"({share:.0%} of {plan.layer_runs_without_sharing:,} without shared prefixes)\n"
         f"Text: {len(corpus.windows):,} texts, {n_tokens:,} tokens, {prepared.n_scored:,} scored, "
-        f"in {n_batches} batches of {padded:,} positions in all{_until(prepared)}\n"
+        f"in {n_batches} batches with {padded:,} positions in total{_until(prepared)}\n"
         f"{_pairs_line(prepared)}{_lens_line(prepared)}"
         f"Memory: about {_gib(memory.total)} (weights {weights}, states {_gib(memory.states)}, "
         f"scoring {_gib(memory.scoring)}{f', tuned lens {_gib(memory.lens)}' if memory.lens else ''})\n"
@@ -182,16 +180,15 @@ def _lens_line(prepared: PreparedSweep) -> str:
     if lens is None:
         return ""
     checked = "checked by the hash of the unembedding" if lens.unembed_hash else "no hash: only its size is compared"
-    return f"Tuned lens: {printable(lens.folder)}, of {printable(lens.base_model)} ({checked})\n"
+    return f"Tuned lens: {printable(lens.folder)}, for {printable(lens.base_model)} ({checked})\n"
 
 
 def _until(prepared: PreparedSweep) -> str:
     """When a run may stop before its last text."""
     if prepared.request.until_ci is None:
         return ""
-    return (
-        f", or fewer: until every interval is within ±{prepared.request.until_ci:g} nats, at most {len(prepared.rounds)} looks"
-    )
+    asked, looks = prepared.request.until_ci, len(prepared.rounds)
+    return f", or fewer: until every interval is within ±{asked:g} nats, with at most {looks} looks"
 
 
 def _show_result(console: Console, prepared: PreparedSweep, what: str) -> None:
@@ -205,7 +202,7 @@ def _show_result(console: Console, prepared: PreparedSweep, what: str) -> None:
     if prepared.lens is not None and prepared.lens.unembed_hash is None:
         say(
             console,
-            "The tuned lens has no hash of an unembedding: that it belongs to this model is told by its size alone.",
+            "The tuned lens has no hash of an unembedding: only its size was compared with this model.",
         )
     if prepared.pairs is not None:
         say(console, _preferred(prepared))
@@ -226,7 +223,8 @@ def _preferred(prepared: PreparedSweep) -> str:
     (intact,) = rows[is_shown & (rows["kind"].astype(str) == "all")].to_dict("records")
     return (
         f"Pairs: the intact model finds the right sentence likelier in {intact['accuracy']:.1%} of {intact['pairs']:,} (margin "
-        f"{intact['margin_nats']:+.3g} nats); what each variant does to that: layerscope preference {prepared.directory.path}"
+        f"{intact['margin_nats']:+.3g} nats); for what each variant does to that, run: "
+        f"layerscope preference {prepared.directory.path}"
     )
 
 
@@ -238,10 +236,10 @@ def _precision(prepared: PreparedSweep, asked: float) -> str:
     if found.reached_nats is None:
         return f"No interval could be computed from {found.documents:,} texts."
     widest = f"the widest interval is ±{found.reached_nats:.3g} nats ({found.widest})"
-    looked = f"intervals hold for up to {found.looks} looks"
+    looked = f"intervals are valid for up to {found.looks} looks"
     if found.reached_nats <= found.asked_nats:
         return f"Stopped after {found.documents:,} of {found.cap:,} texts: {widest}; {looked}."
-    return f"All {found.cap:,} texts taken and ±{found.asked_nats:g} nats not reached: {widest}; {looked}."
+    return f"Used all {found.cap:,} texts without reaching ±{found.asked_nats:g} nats: {widest}; {looked}."
 
 
 def _show_unscored(console: Console, prepared: PreparedSweep) -> None:

@@ -22,16 +22,18 @@ def words(
     run: Annotated[
         Path, typer.Argument(help="Run directory of 'layerscope sweep', with parts of speech from 'layerscope pos'.")
     ],
-    variant: Annotated[str, typer.Option(help="Such as removal-10; see layers.parquet.")],
+    variant: Annotated[str, typer.Option(help="Variant, such as removal-10; see layers.parquet.")],
     tag: Annotated[str | None, typer.Option(help="Only words of this universal part of speech, such as VERB.")] = None,
-    top: Annotated[int, typer.Option(min=0, help="How many words.")] = 20,
-    mended: Annotated[bool, typer.Option("--mended", help="Words that the variant predicts better, not worse.")] = False,
+    top: Annotated[int, typer.Option(min=0, help="How many words to show.")] = 20,
+    mended: Annotated[
+        bool, typer.Option("--mended", help="Show words that the variant predicts better instead of worse.")
+    ] = False,
     frequency: Annotated[
-        str | None, typer.Option(help="Only words that stand so often in the run's texts: '1', '2-7' or '8-'.")
+        str | None, typer.Option(help="Only words that occur this often in the run's texts: '1', '2-7' or '8-'.")
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="Write all words that fit to this .csv or .parquet file.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Write all matching words to this .csv or .parquet file.")] = None,
 ) -> None:
-    """Show the words whose prediction changed most at a variant, with what was predicted before and after."""
+    """Show the words whose prediction changed most under a variant, with what was predicted before and after."""
     from layerscope.sweeps.broken_words import WordsRequest, find_broken_words
     from layerscope.sweeps.finished import FinishedRun
 
@@ -71,7 +73,7 @@ def _show_words(out: Console, words: pd.DataFrame, title: str) -> None:
 
 
 def _show_bands(out: Console, bands: pd.DataFrame) -> None:
-    table = Table(title="By how often the word stands in the run's texts", box=box.SIMPLE_HEAD)
+    table = Table(title="By how often the word occurs in the run's texts", box=box.SIMPLE_HEAD)
     for name in ("frequency", "words", "NLL", "mean ΔNLL", "median ΔNLL", "lost"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in bands.to_dict("records"):
@@ -83,7 +85,7 @@ def _show_bands(out: Console, bands: pd.DataFrame) -> None:
             f"{row['median_delta_nll_nats']:+.3f}",
             "–" if math.isnan(row["broke"]) else f"{row['broke']:.0%}",
         )
-    table.caption = "lost: share of the words that the intact model predicts and the variant does not"
+    table.caption = "lost: of the words that the intact model predicts, the share that the variant does not"
     out.print(table)
 
 

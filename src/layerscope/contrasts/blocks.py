@@ -28,7 +28,7 @@ class GroupBlocks:
     pairs: Int[np.ndarray, " block"]
     """Pairs of each block."""
     percentile1: Float[np.ndarray, "block layer dim"]
-    """Mean percentile among changes of like size, by the first reference."""
+    """Mean percentile among changes of similar size, by the first reference."""
     percentile2: Float[np.ndarray, "block layer dim"]
     """By the second."""
     z: Float[np.ndarray, "block layer dim"]

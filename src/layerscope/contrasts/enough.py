@@ -72,6 +72,6 @@ def placebos_found(groups: Iterable[dict[Any, Any]]) -> Bilingual:
     told = ", ".join(f"{name} {n:,} of {n_pairs:,}" for name, n, n_pairs in counts)
     told_ja = "、".join(f"{name} {n_pairs:,} ペア中 {n:,} ペア" for name, n, n_pairs in counts)
     few = [name for name, n, _ in counts if n < FEWEST_PAIRS]
-    more = f" Fewer than {FEWEST_PAIRS}, so without inference: {', '.join(few)}." if few else ""
+    more = f" No inference with fewer than {FEWEST_PAIRS}: {', '.join(few)}." if few else ""
     more_ja = f"{FEWEST_PAIRS} ペア未満のため検定なし：{'、'.join(few)}。" if few else ""
     return Bilingual(f"Pairs with a placebo: {told or 'none'}.{more}", f"プラセボのあるペア：{told_ja or 'なし'}。{more_ja}")

@@ -70,12 +70,12 @@ class FinishedContrast(OpenedRun[ContrastRecord], Shown):
 
     @cached_property
     def groups(self) -> pd.DataFrame:
-        """One row a group, in the order in which they were run."""
+        """One row per group, in the order in which they were run."""
         return self.table(GROUPS)
 
     @cached_property
     def pairs(self) -> pd.DataFrame:
-        """One row a pair."""
+        """One row per pair."""
         return self.table(PAIRS)
 
     @cached_property
@@ -110,7 +110,7 @@ class FinishedContrast(OpenedRun[ContrastRecord], Shown):
         return tuple(found[:MOST])
 
     def to_pandas(self) -> pd.DataFrame:
-        """One row a group, in the order in which they were run."""
+        """One row per group, in the order in which they were run."""
         return self.groups
 
     def _repr_html_(self) -> str:
@@ -124,12 +124,12 @@ class FinishedContrast(OpenedRun[ContrastRecord], Shown):
 
     @cached_property
     def movement(self) -> pd.DataFrame:
-        """One row a pair, position and layer."""
+        """One row per pair, position and layer."""
         return self.table(MOVEMENT)
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
-        """One row a pair and distance."""
+        """One row per pair and distance."""
         return self.table(PREDICTIONS)
 
     def table(self, table: Table, **wanted: str) -> pd.DataFrame:

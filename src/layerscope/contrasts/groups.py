@@ -140,7 +140,7 @@ def file_pairs(path: Path, tokenizer: PairTokenizer, *, prefix: str, seed: int) 
     """The pairs of a file, usable or not, with random-word controls made of them if the file has none.
 
     Raises:
-        PairError: there is no such file, or a line is no pair.
+        PairError: there is no such file, or a line is not a pair.
     """
     pairs = (with_prefix(pair, prefix) for pair in read_pairs(path))
     by_subtype: Counter[str] = Counter()

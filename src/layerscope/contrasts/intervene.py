@@ -58,7 +58,7 @@ _AT_ONCE = 40
 
 
 def intervene(run: FinishedContrast, request: InterveneRequest, progress: Progress = nobody_asks) -> Intervention:
-    """Choose, ablate, compare; writes intervention.parquet and intervention.json into the run directory.
+    """Choose units, ablate them and compare; writes intervention.parquet and intervention.json into the run directory.
 
     Raises:
         LayerscopeError: the request does not fit the run, the model cannot be loaded, no pair can be scored, or another process

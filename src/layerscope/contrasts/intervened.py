@@ -32,37 +32,37 @@ class InterveneRequest:
     """
 
     stable: int = 50
-    """Units that change least, over all layers together or in one."""
+    """How many of the units that change least to ablate, over all layers together or in one."""
     site: str | None = None
-    """Where they are chosen and ablated; the run's main place if None."""
+    """Site at which they are chosen and ablated; the run's main place if None."""
     position: str | None = None
-    """Where they are chosen; likewise."""
+    """Position at which they are chosen; likewise."""
     layer: int | None = None
-    """Choose them in this layer only."""
+    """Choose units in this layer only."""
     members: Members = "all"
-    """Whose pairs choose them."""
+    """Pairs by which units are chosen."""
     n_sets: int = FEWEST_SETS
-    """Random sets."""
+    """Number of random sets."""
     max_pairs: int = 60
-    """Pairs with a wrong side that are scored, and half as many of meaning."""
+    """Pairs with a wrong side to score, and half as many meaning pairs."""
     text_tokens: int = 1000
-    """Tokens of neutral text that are scored."""
+    """Tokens of neutral text to score."""
     patch: bool = False
     """Whether the wrong side is patched with the right one, layer by layer."""
     damage_margin: float = 0.02
     """Nats a token: neutral text that is shown to lose less than that more than without random sets counts as unharmed."""
     seed: int = 42
-    """Of the halves, the sets and everything drawn."""
+    """Seed for the halves, the sets and all other draws."""
     device: str = "auto"
-    """Where the model runs."""
+    """Device on which the model runs."""
     dtype: str | None = None
-    """The run's if None."""
+    """Type of weights; the run's if None."""
     device_map: str | None = None
-    """Spread the layers over devices, as transformers does."""
+    """Spread the layers over devices, as in transformers."""
     trust_remote_code: bool = False
-    """Run code that comes with a checkpoint."""
+    """Allow running code that comes with a checkpoint."""
     data_dir: Path | None = None
-    """Folder with the reference's data set."""
+    """Folder with the reference data set."""
 
 
 @dataclass(frozen=True)

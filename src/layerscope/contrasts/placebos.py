@@ -55,7 +55,7 @@ class PlaceboMaker:
         wanted: placebos a pair.
         seed: of what is drawn. A pair gets the same in whatever batch it runs; the words at the edits of its group, which
             none of its candidates is, are all that it takes from the other pairs.
-        token_budget: positions a batch.
+        token_budget: positions per batch.
         share: whether what stands before the edit may be run once.
     """
 

@@ -32,7 +32,7 @@ _BATCH_TOKENS = {"cpu": 1024, "mps": 1024, "cuda": 8192}
 
 @dataclass(frozen=True)
 class ContrastRequest:
-    """What the user asks for; the command line's options in the same words.
+    """A contrast as requested by the user; fields have the names of the command line's options.
 
     Examples:
         >>> request = ls.ContrastRequest("smollm2-135m", per_subtype=50, subtypes=("tense", "subject"))
@@ -43,37 +43,37 @@ class ContrastRequest:
     model: str
     """Built-in name, directory, GGUF file or Hub id."""
     pairs: Path | None = None
-    """JSON Lines of pairs; made from templates for the model's tokenizer if None."""
+    """JSON Lines file of pairs; if None, pairs are made from templates to suit the model's tokenizer."""
     per_subtype: int = 200
-    """Template pairs of each subtype."""
+    """Template pairs per subtype."""
     subtypes: tuple[str, ...] | None = None
-    """Of template pairs, besides the controls; all if None."""
+    """Subtypes of template pairs, besides the controls; all if None."""
     sites: tuple[str, ...] = DEFAULT_SITES
-    """Where activations are compared."""
+    """Sites at which activations are compared."""
     positions: tuple[str, ...] = DEFAULT_POSITIONS
-    """At which tokens."""
+    """Tokens at which they are compared."""
     aligned: bool = False
-    """Whether pairs of unequal length are compared from both ends, in groups of their own."""
+    """Whether pairs of unequal length are also compared, aligned from both ends, in separate groups."""
     prefix: str = ""
     """Neutral text before every sentence."""
     placebos: int = 1
-    """Placebos of each pair; with two, the test is tried on placebos, too."""
+    """Placebos per pair; with two, the test is also run on placebos against placebos."""
     values: tuple[int, ...] = ()
     """Layers whose per-pair differences are kept."""
     reference: ReferenceText = field(default_factory=ReferenceText)
-    """Text that the spread of each dimension is measured on."""
+    """Text on which the spread of each dimension is measured."""
     revision: str | None = None
-    """Of the model, on the Hub."""
+    """Revision of the model on the Hub."""
     options: LoadOptions = field(default_factory=LoadOptions)
     """How to load the model."""
     stream: bool = False
     """Read each layer's weights from disk when they are needed."""
     seed: int = 42
-    """Of template pairs and controls."""
+    """Seed for template pairs and controls."""
     batch_tokens: int | None = None
-    """Positions a batch; by device if None."""
+    """Positions per batch; by device if None."""
     output_dir: Path = Path("results")
-    """Where run directories go."""
+    """Folder for run directories."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class PreparedContrast:
     groups: tuple[PairGroup, ...]
     """In the order in which they run."""
     batch_tokens: int
-    """Positions a batch."""
+    """Positions per batch."""
     directory: RunDirectory
     """Where it goes."""
     record: ContrastRequestRecord
@@ -122,7 +122,7 @@ def prepare_contrast(request: ContrastRequest, *, device_type: str | None = None
 
     Args:
         request: what is asked for.
-        device_type: of the processes that will do the work, where this one is not of them; the request's device if None.
+        device_type: of the processes that will do the work, if this is not one of them; the request's device if None.
 
     Raises:
         LayerscopeError: whatever is wrong, in one sentence.

@@ -8,12 +8,12 @@ from layerscope.results.record import ModelRecord, RecordPart, RequestRecord, Ru
 
 
 class TextRecord(RecordPart):
-    """Ordinary text that each dimension's spread was to be measured on."""
+    """Ordinary text on which each dimension's spread was to be measured."""
 
     dataset: str
     """Name of the data set, or the file."""
     tokens: int
-    """Tokens asked for."""
+    """Number of tokens requested."""
 
 
 class ContrastRequestRecord(RequestRecord):
@@ -24,23 +24,23 @@ class ContrastRequestRecord(RequestRecord):
     pairs_sha256: str
     """Digest of the pairs by group."""
     per_subtype: int | None
-    """Template pairs of each subtype; null for a file."""
+    """Template pairs per subtype; null for a file."""
     subtypes: tuple[str, ...] | None = None
-    """Of template pairs; null for all of them, or a file."""
+    """Subtypes of template pairs; null for all of them, or a file."""
     sites: tuple[str, ...]
-    """Where activations were compared."""
+    """Sites at which activations were compared."""
     positions: tuple[str, ...]
-    """At which tokens."""
+    """Tokens at which they were compared."""
     aligned: bool
-    """Whether pairs of unequal length were compared too."""
+    """Whether pairs of unequal length were compared as well."""
     prefix: str
     """Text before every sentence of a file."""
     placebos: int
-    """Placebos wanted beside each pair."""
+    """Placebos wanted per pair."""
     values: tuple[int, ...]
     """Layers whose differences were kept pair by pair."""
     reference: TextRecord
-    """Ordinary text that spreads were to be measured on."""
+    """Ordinary text on which spreads were to be measured."""
 
 
 class ContrastedModelRecord(ModelRecord):
@@ -54,20 +54,20 @@ class GroupRecord(RecordPart):
     """A group of pairs."""
 
     role: str
-    """As in the table groups."""
+    """Role, as in the table groups."""
     pairs: int | None
     """Pairs compared; null for placebos and references, whose number depends on the model: see the table groups."""
     unusable: int = 0
-    """Pairs that the tokenizer does not allow to compare."""
+    """Pairs that cannot be compared with this tokenizer."""
 
 
 class MeasuredTextRecord(RecordPart):
-    """Ordinary text that spreads were measured on."""
+    """Ordinary text on which spreads were measured."""
 
     tokens: int
     """Tokens measured."""
     sinks_left_out: int = 0
-    """Tokens left out because the model keeps enormous activations there."""
+    """Tokens left out because the model has enormous activations there."""
 
 
 class ContrastRecord(RunRecord):
@@ -84,10 +84,10 @@ class ContrastRecord(RunRecord):
     groups: dict[str, GroupRecord]
     """Groups in the order in which they ran, by name."""
     pairs_file: str | None = None
-    """The file of pairs, as it was given; null for templates, and in runs that did not note it."""
+    """The file of pairs, as given; null for templates, and in runs that did not record it."""
     reference: MeasuredTextRecord
-    """What spreads were measured on."""
+    """The text on which spreads were measured."""
     placebos_matched_at: str | None = None
     """Site and position at which the size of placebos was compared."""
     shared_prefix_runs_once: bool | None = None
-    """Whether what both sides of a pair share ran once for both."""
+    """Whether the part that both sides of a pair share was run once for both."""

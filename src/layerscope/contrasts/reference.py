@@ -33,7 +33,7 @@ _PARTS = ("mean", "spread", "size", "bank")
 
 @dataclass(frozen=True)
 class ReferenceText:
-    """Which text the spread is measured on.
+    """The text on which the spread is measured.
 
     Examples:
         >>> ls.ReferenceText("lee", n_tokens=5000).dataset
@@ -66,7 +66,7 @@ def find_reference(
         sites: of the decoder.
         text: what to measure on.
         fingerprint: of the model's weights.
-        batch_tokens: positions a batch.
+        batch_tokens: positions per batch.
         progress: told of the tokens measured, out of those wanted.
 
     Raises:

@@ -15,7 +15,7 @@ from layerscope.contrasts.tables import BLOCKS, DIFFERENCES, MOVEMENT, PREDICTIO
 
 
 def reference_table(reference: Reference, unembedding: Float[np.ndarray, " d_model"]) -> pa.Table:
-    """One row a site, layer and dimension."""
+    """One row per site, layer and dimension."""
     sites = list(reference.mean)
     shape = (len(sites), *reference.mean[sites[0]].shape)
     site, layer, dim = _axes(shape)
@@ -40,7 +40,7 @@ def differences_table(
     positions: Sequence[str],
     spread: Float[np.ndarray, "site layer d_model"],
 ) -> pa.Table:
-    """One row a cell of a group."""
+    """One row per cell of a group."""
     sums = contrast.sums
     shape = sums.mean.shape
     site, position, layer, dim = _axes(shape)
@@ -84,7 +84,7 @@ def blocks_table(
     positions: Sequence[str],
     spread: Float[np.ndarray, "site layer d_model"],
 ) -> pa.Table:
-    """One row a site, position, block and layer that holds a pair: what is read together lies together."""
+    """One row per site, position, block and layer that holds a pair: what is read together lies together."""
     sums = contrast.sums
     assert sums.block_percentile is not None, "reference controls are not compared"
     by_place = np.moveaxis(sums.block_mean[:N_BLOCKS], 0, 2)
@@ -113,7 +113,7 @@ def blocks_table(
 
 
 def predictions_table(contrast: GroupContrast, pairs: Int[np.ndarray, " pair"]) -> pa.Table:
-    """One row a pair and distance."""
+    """One row per pair and distance."""
     measures = contrast.measures
     row, distance = np.nonzero(np.isfinite(measures.kl_nats) | np.isfinite(measures.nll_nats).any(axis=0))
     nll = measures.nll_nats[:, row, distance]
@@ -129,7 +129,7 @@ def predictions_table(contrast: GroupContrast, pairs: Int[np.ndarray, " pair"]) 
 
 
 def movement_table(contrast: GroupContrast, pairs: Int[np.ndarray, " pair"], *, positions: Sequence[str]) -> pa.Table:
-    """One row a pair, position and layer."""
+    """One row per pair, position and layer."""
     measures = contrast.measures
     has = np.isfinite(measures.size[:, :, :1]) & np.ones(measures.toward_first.shape, dtype=bool)
     row, position, layer = np.nonzero(has)
@@ -148,7 +148,7 @@ def movement_table(contrast: GroupContrast, pairs: Int[np.ndarray, " pair"], *, 
 
 
 def values_table(values: Sequence[PairValues], pairs: Int[np.ndarray, " pair"], *, positions: Sequence[str]) -> pa.Table:
-    """One row a pair, site, position and layer that were kept."""
+    """One row per pair, site, position and layer that were kept."""
     sites = sorted({one.site for one in values})
     columns: dict[str, list[np.ndarray]] = {name: [] for name in ("pair", "site", "position", "layer", "difference")}
     for one in values:

@@ -1,7 +1,7 @@
 """From a finished contrast run to what stays still: rankings, consistency, layer and type specificity, correction, a reading.
 
 Everything is read from the run directory; no model is needed. Inference is on the primary scale, the percentile among changes
-of like size; the raw scale stands beside it with its values.
+of similar size; the raw scale stands beside it with its values.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ class StabilityRequest:
     """
 
     k: int = 50
-    """Dimensions a layer (and units over all layers) that count as those that change least."""
+    """How many dimensions per layer (and units over all layers) count as those that change least."""
     n_resamples: int = 999
     """Swaps with placebos, and bootstrap draws."""
     sites: tuple[str, ...] | None = None
-    """Of the run; all if None."""
+    """Those of the run to analyse; all if None."""
     positions: tuple[str, ...] | None = None
-    """Of the run; all if None."""
+    """Those of the run to analyse; all if None."""
     seed: int = 42
-    """Of the resampling."""
+    """Seed of the resampling."""
 
 
 @dataclass
@@ -74,7 +74,7 @@ class Stability:
 
 
 def find_stability(run: FinishedContrast, request: StabilityRequest, progress: Progress = nobody_asks) -> Stability:
-    """Write every table and the reading into the run directory.
+    """Analyse what changes least, and write every table and the text that summarises them into the run directory.
 
     Raises:
         RunError: k does not fit the model, the run lacks a site or position that is asked for, or pairs that have one, or
@@ -84,7 +84,7 @@ def find_stability(run: FinishedContrast, request: StabilityRequest, progress: P
         >>> run = ls.FinishedContrast.open(Path("results/contrast/my_model_pairs_nall"))
         >>> found = ls.find_stability(run, ls.StabilityRequest(k=5, n_resamples=19, positions=("edit+1",)))
         >>> found.site, found.reading.en.splitlines()[4]
-        ('resid_post', '## Is it the same in every type of pair? (consistency)')
+        ('resid_post', '## Is it the same for every type of pair? (consistency)')
     """
     with run.directory.alone():
         return _find_stability(run, request, progress)

@@ -51,7 +51,7 @@ def _read_plain_lines(path: Path, _: Unit) -> list[Document]:
 
 
 def _read_wikitext(path: Path, unit: Unit) -> list[Document]:
-    """WikiText as the Hub serves it: a row a line, its line feed kept, a line of blanks as the empty text."""
+    """WikiText as the Hub serves it: one row per line, its line feed kept, a line of blanks as the empty text."""
     rows = [f"{line}\n" if line.strip() else "" for _, line in read_lines(path)]
     return _numbered(path.name, rows if unit == "lines" else wikitext_articles(rows))
 
@@ -90,7 +90,7 @@ def conllu_sentences(path: Path) -> list[conllu.TokenList]:
             found = conllu.parse("\n".join(lines))
         except (conllu.exceptions.ParseException, ValueError) as error:  # ValueError: numbers of thousands of digits
             raise DataError(
-                f"A CoNLL-U file holds sentences; {where} is none ({_first_line(error)}): mend it there."
+                f"A CoNLL-U file holds sentences; {where} is none ({_first_line(error)}): correct it there."
             ) from error
         for sentence in found:
             if any({"id", "form", "misc"} - token.keys() for token in sentence):

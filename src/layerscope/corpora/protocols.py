@@ -34,7 +34,7 @@ class Protocol:
     kind: Literal["lines", "documents", "windows", "strided"]
     """See the table of this module."""
     size: int = 0
-    """Text tokens a window; 0 for ``lines`` and ``documents``."""
+    """Text tokens per window; 0 for ``lines`` and ``documents``."""
     stride: int = 0
     """Text tokens from one window's start to the next one's."""
 

@@ -73,7 +73,7 @@ def make_shards(
 
     Args:
         windows: of the whole run; those with nothing to score are left out.
-        token_budget: positions a shard, pads included; a single longer window makes a shard of its own.
+        token_budget: positions per shard, pads included; a single longer window makes a shard of its own.
         documents: rows of the windows to take; all of them if None.
         first_index: of the first shard.
         together: so many windows in a row share a shard, such as both sides of a pair; each must have a token to score.
@@ -97,7 +97,7 @@ def _cheapest_cuts(lengths: Int[np.ndarray, " unit"], token_budget: int, rows: i
 
     Args:
         lengths: positions of each unit's longest window.
-        token_budget: positions a group.
+        token_budget: positions per group.
         rows: windows a unit.
     """
     n = len(lengths)

@@ -9,7 +9,7 @@ from layerscope.progress import Progress, nobody_asks
 
 
 def evaluate(request: EvaluationRequest, *, force: bool = False, progress: Progress = nobody_asks) -> FinishedEvaluation:
-    """Evaluate paths of a model on tasks, beside the intact model; what is there already is not run again.
+    """Evaluate paths of a model and the intact model on tasks; existing results are not computed again.
 
     Args:
         request: model, paths, tasks and so on.

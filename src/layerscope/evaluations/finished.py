@@ -48,7 +48,7 @@ class FinishedEvaluation(OpenedRun[EvaluationRecord], Shown):
         """What was evaluated, in a sentence."""
         n_paths, n_tasks = self.tasks["path"].nunique(), self.tasks["task"].nunique()
         return Bilingual(
-            f"{self.model}: paths: {n_paths}, the intact model among them; tasks and groups: {n_tasks}.",
+            f"{self.model}: paths: {n_paths}, including the intact model; tasks and groups: {n_tasks}.",
             f"{self.model}：パス {n_paths} 個（元のモデルを含む）、タスクとタスク群 {n_tasks} 個。",
         )
 

@@ -111,7 +111,7 @@ def _told(one: AskedTask, asked: AskedTasks) -> Iterator[None]:
         source = str(((entry.cfg if entry is not None else None) or {}).get("dataset_path") or "its data set")
         said = f"{type(error).__name__}: {first_line(error)}"
         if source in _BUILDERS or Path(source).exists():
-            raise DataError(f"The data of the task '{one.name}' cannot be read ({said}): mend its .yaml file.") from error
+            raise DataError(f"The data of the task '{one.name}' cannot be read ({said}): correct its .yaml file.") from error
         raise HubError(
             f"The task '{one.name}' reads {source} from the Hugging Face Hub, which did not give it ({said}). Connect and try "
             "again, or take tasks whose data is at hand: BLiMP's files with --data-dir, your own with --include-path."

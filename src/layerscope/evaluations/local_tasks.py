@@ -42,7 +42,7 @@ def local_task(name: str, path: Path) -> dict[str, Any]:
     """A file as the configuration of a task.
 
     Raises:
-        DataError: a line is no pair.
+        DataError: a line is not a pair.
     """
     rows = [_pair(record, path, number) for number, record in read_json_lines(path)]
 

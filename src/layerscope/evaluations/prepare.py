@@ -27,7 +27,7 @@ from layerscope.results.directory import RunDirectory, model_slug
 
 @dataclass(frozen=True)
 class EvaluationRequest:
-    """What the user asks for; the command line's options in the same words.
+    """An evaluation as requested by the user; fields have the names of the command line's options.
 
     Examples:
         >>> request = ls.EvaluationRequest("smollm2-135m", ("blimp",), ("0-9,12-29",), data_dir=Path("blimp"), limit=2)
@@ -40,21 +40,21 @@ class EvaluationRequest:
     tasks: tuple[str, ...]
     """Names of tasks, groups or tags, or patterns."""
     paths: tuple[LayerPath | str, ...] = ()
-    """Paths; the intact model is always evaluated, too."""
+    """Paths to evaluate; the intact model is always evaluated as well."""
     revision: str | None = None
-    """Of the model, on the Hub."""
+    """Revision of the model on the Hub."""
     options: LoadOptions = field(default_factory=LoadOptions)
     """How to load the model."""
     limit: int | None = None
-    """The first so many samples of each task; None for all."""
+    """Samples per task, from its start; None for all."""
     data_dir: Path | None = None
-    """Folder with BLiMP's files, which are tasks then."""
+    """Folder with BLiMP's files, to use as tasks."""
     include_path: Path | None = None
-    """Folder with own tasks in the harness's form."""
+    """Folder with your own tasks in the harness's format."""
     batch_size: int | None = None
-    """Requests a batch; as many as fit if None."""
+    """Requests per batch; as many as fit if None."""
     output_dir: Path = Path("results")
-    """Where run directories go."""
+    """Folder for run directories."""
     directory: Path | None = None
     """The run directory itself; ``<output_dir>/evaluate/<model>`` if None."""
 

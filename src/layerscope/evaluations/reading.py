@@ -26,12 +26,12 @@ def differences_finding(tasks: pd.DataFrame, intact: str) -> Bilingual | None:
     more, more_ja = (f" and {len(tied) - 5} more", f"ほか {len(tied) - 5} 件") if len(tied) > 5 else ("", "")
     if tied.empty:
         return Bilingual(
-            en=f"None of {len(rows)} differences from the intact model is within noise (every 95% interval leaves 0 out).",
+            en=f"None of {len(rows)} differences from the intact model is within noise (every 95% interval excludes 0).",
             ja=f"元のモデルとの差 {len(rows)} 件のうち、誤差の範囲に収まるものはない（95% 信頼区間はどれも 0 を含まない）。",
         )
     return Bilingual(
         en=(
-            f"{len(tied)} of {len(rows)} differences from the intact model are within noise (the 95% interval holds 0): "
+            f"{len(tied)} of {len(rows)} differences from the intact model are within noise (the 95% interval includes 0): "
             f"{'; '.join(named)}{more}."
         ),
         ja=(

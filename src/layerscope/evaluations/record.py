@@ -15,9 +15,9 @@ class EvaluationRequestRecord(RequestRecord):
     lm_eval: str
     """Version of lm-evaluation-harness."""
     softmax_dtype: str | None = None
-    """Of log-probabilities and their sums; null where it was the model's, as in early runs."""
+    """Type of log-probabilities and their sums; null if it was the model's, as in early runs."""
     batch_size: int | None = None
-    """Requests a batch; null where batches were as large as batch_tokens allow."""
+    """Requests per batch; null if batches were as large as batch_tokens allows."""
 
 
 class CellKey(NamedTuple):
@@ -28,9 +28,9 @@ class CellKey(NamedTuple):
     task: str
     """As the harness names it."""
     limit: int | None
-    """The first so many samples; None for all."""
+    """Number of samples, from the start; None for all."""
     requests_sha256: str
-    """Digest of everything that is asked, of what is right, and of the metrics."""
+    """Digest of all requests, of what is right, and of the metrics."""
 
 
 class CellRecord(RecordPart):
@@ -44,9 +44,9 @@ class CellRecord(RecordPart):
     task: str
     """As the harness names it."""
     limit: int | None = None
-    """The first so many samples; null for all."""
+    """Number of samples, from the start; null for all."""
     requests_sha256: str
-    """Digest of everything that the model was asked, of what is right, and of the metrics."""
+    """Digest of all requests to the model, of what is right, and of the metrics."""
 
     @property
     def key(self) -> CellKey:
@@ -55,14 +55,14 @@ class CellRecord(RecordPart):
 
 
 class GroupRecord(RecordPart):
-    """Tasks that were asked for under one name."""
+    """Tasks that were requested under one name."""
 
     tasks: tuple[str, ...]
     """Its tasks."""
     metrics: tuple[str, ...] | None = None
     """Metrics that are averaged; null for all that its tasks have."""
     by_size: bool = True
-    """Whether a task counts for as much as it has samples, or each task for the same."""
+    """Whether tasks are weighted by their number of samples, or equally."""
 
 
 class EvaluationRecord(RunRecord):
@@ -77,8 +77,8 @@ class EvaluationRecord(RunRecord):
     intact: str
     """The written form of the intact model's path."""
     include_path: str | None = None
-    """Folder with tasks of one's own, as it was given; null where none was, and in runs that did not note it."""
+    """Folder with the user's own tasks, as given; null if there was none, and in runs that did not record it."""
     cells: tuple[CellRecord, ...] = ()
-    """That are there, in the order in which they were evaluated."""
+    """Evaluated paths on tasks, in the order in which they were evaluated."""
     groups: dict[str, GroupRecord] = Field(default_factory=dict)
-    """By name, as asked for."""
+    """Groups of tasks by name, as requested."""

@@ -135,13 +135,13 @@ _LABELS: dict[str, Bilingual] = {
     "layer": Bilingual("Layer", "層"),
     "interval_bands": Bilingual("Bands: 95% interval. ", "帯：95% 信頼区間。"),
     "dimension": Bilingual("Dimension", "次元"),
-    "scale:percentile": Bilingual("Percentile (like size)", "パーセンタイル（同程度）"),
+    "scale:percentile": Bilingual("Percentile (similar size)", "パーセンタイル（同程度）"),
     "scale:raw": Bilingual("Mean |a1 − a2|", "平均 |a1 − a2|"),
     "note:smallest": Bilingual(
         "Each column: the smallest value of {n} neighbouring dimensions",
         "各列：隣り合う {n} 次元の最小値",
     ),
-    "like_others": Bilingual("like other words of that size (0.5)", "同程度の大きさの他の語と同じ（0.5）"),
+    "like_others": Bilingual("same as other words of that size (0.5)", "同程度の大きさの他の語と同じ（0.5）"),
     "stillest:percentile": Bilingual("Changes least on the primary scale", "主尺度で最も変化しない"),
     "stillest:raw": Bilingual("Changes least on the raw scale", "生の尺度で最も変化しない"),
     "on_both": Bilingual("on both scales' lists of {n}: {shared}", "両尺度の上位 {n} に共通：{shared}"),
@@ -166,7 +166,7 @@ _LABELS: dict[str, Bilingual] = {
     ),
     "profile:positions": Bilingual("{excess}\n({measure})", "{excess}\n（{measure}）"),
     "note:bands": Bilingual("Bands: 95% interval; above: at {position} only", "帯：95% 信頼区間（上：{position}のみ）"),
-    "share": Bilingual("Share of the stillest units", "最も変化しないユニットの割合"),
+    "share": Bilingual("Share of units that change least", "最も変化しないユニットの割合"),
     "uniform": Bilingual("1 / layers", "1／層数"),
     "distance": Bilingual("distance {d}, {p}", "距離 {d}、{p}"),
     "note:shares": Bilingual(
@@ -182,7 +182,7 @@ _LABELS: dict[str, Bilingual] = {
     "set:error-meaning": Bilingual("error − meaning, equal size", "誤り − 意味（同じ大きさ）"),
     "contraction": Bilingual("Contraction\n(ln R out / in)", "収縮\n（ln R 出力／入力）"),
     "contraction_difference": Bilingual("Difference in\ncontraction, equal size", "収縮の差\n（同じ大きさ）"),
-    "toward_right": Bilingual("Way to the\nother side", "他方の側へ\n向かう動き"),
+    "toward_right": Bilingual("Move toward\nthe other side", "他方の側へ\n向かう動き"),
     "note:contraction": Bilingual(
         "Contraction < 0: the difference shrinks. Asymmetry: (wrong to right) − (right to wrong)",
         "収縮 < 0：差が縮む。非対称性：（誤→正）−（正→誤）",
@@ -231,10 +231,10 @@ _LABELS: dict[str, Bilingual] = {
     "group:random-word": Bilingual("random word", "無作為語"),
     "restored": Bilingual("Restored share of the margin", "マージンの回復率"),
     "carried": Bilingual(
-        "Lost without the stillest,\nmore than without others like them", "最も変化しない次元を除いて\n余分に失われる割合"
+        "Extra loss without the stillest,\ncompared with similar ones", "最も変化しない次元を除いて\n余分に失われる割合"
     ),
     "note:restoring": Bilingual(
-        "After a layer, the wrong side is given what the right side has at one position. "
+        "After a layer, the wrong side is given the right side's values at one position. "
         "Margin: NLL after the wrong form − after the right one. Band: 95% interval over templates",
         "ある層の後、1 つの位置で誤りの側に正しい側の値を与える。"
         "マージン：誤った形の後の NLL − 正しい形の後の NLL。帯：テンプレート単位の 95% 信頼区間",
@@ -252,7 +252,7 @@ _LABELS: dict[str, Bilingual] = {
     "draws": Bilingual("{n} draws of {texts} calibration texts", "較正用テキスト {texts} 本 × {n} 組"),
     "one_draw": Bilingual("{texts} calibration texts", "較正用テキスト {texts} 本"),
     "note:best_path": Bilingual(
-        "Bold: of each size, the best path by the calibration texts of all draws",
+        "Bold: the best path of each size on the calibration texts of all draws",
         "太線：各サイズで、全組の較正用テキストによる最良のパス",
     ),
     "note:frontier_bands": Bilingual("Bands: 95% interval over held-out texts", "帯：評価用テキスト単位の 95% 信頼区間"),
@@ -262,7 +262,7 @@ _LABELS: dict[str, Bilingual] = {
     ),
     "share_without": Bilingual("Share of draws without it", "その層を含まない組の割合"),
     "note:order_dots": Bilingual(
-        "Marked: the first draw's path does without it; above: its moves", "印：最初の組のパスが含まない。上：その操作"
+        "Marked: left out by the first draw's path; above: its moves", "印：最初の組のパスが含まない。上：その操作"
     ),
     "note:order_halves": Bilingual("Left half: attention; right half: MLP", "左半分：アテンション、右半分：MLP"),
     "other_path": Bilingual("another path", "別のパス"),

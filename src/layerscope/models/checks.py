@@ -3,7 +3,7 @@
 1. Causality: changing the last token changes no earlier logit. Right padding without a mask rests on it.
 2. Independence: a layer's output depends on its input and its own recorded arguments only. Models whose layers read each
    other's keys and values fail it, because a path would then feed a layer stale ones.
-3. Layout: the hidden state has a row a text and a column a position, so that scored tokens are found in it.
+3. Layout: the hidden state has one row per text and one column per position, so that scored tokens are found in it.
 4. Replay: recording, running the intact path and injecting gives the model's own logits.
 
 Before all of them: weights and predictions are numbers (``finite.py``).

@@ -83,7 +83,7 @@ def read_gguf_header(path: Path) -> GgufHeader:
     """Read what stands before the tensors, and check that the tensors are there.
 
     Raises:
-        ModelError: the file cannot be read, is no GGUF file, contradicts itself or ends too early.
+        ModelError: the file cannot be read, is not a GGUF file, contradicts itself or ends too early.
     """
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:

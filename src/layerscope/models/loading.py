@@ -76,7 +76,7 @@ def load_decoder(
     revision: str | None = None,
     options: LoadOptions | None = None,
 ) -> Decoder:
-    """Load a model by name, or take one that is loaded, and prove that it can be swept.
+    """Load a model by name, or take one that is already loaded, and check that it can be swept.
 
     A loaded model is neither copied nor changed: it stays on its device and in its dtype, and one in training mode is refused.
 

@@ -104,8 +104,8 @@ def _read_config(path: Path) -> _Config:
         value = settings.get(name, default)
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise ModelError(
-                f"In the configuration of a tuned lens {name} is {says}; '{path}' has {_shown(value)}: this is no lens of the "
-                "package tuned-lens, or a broken one."
+                f"In the configuration of a tuned lens {name} is {says}; '{path}' has {_shown(value)}: this is not a lens of "
+                "the package tuned-lens, or a broken one."
             )
         return value
 

@@ -84,7 +84,7 @@ def check_file(path: Path, tokenizer: PairTokenizer, counts: CheckCounts, *, kee
     """Check the pairs of a file in constant memory; returns how many are kept.
 
     Raises:
-        PairError: the file holds a line that is no pair.
+        PairError: the file holds a line that is not a pair.
     """
     kept = (pair for pair in check(read_pairs(path), tokenizer, counts) if is_kept(pair, keep))
     if output is None:

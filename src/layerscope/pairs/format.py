@@ -46,8 +46,8 @@ def read_pairs(path: Path) -> Iterator[MinimalPair]:
     """The pairs of a file, one after the other; blank lines are skipped.
 
     Raises:
-        PairError: no such file, or a line that is no pair; its number is named.
-        DataError: a line that is no JSON, or no UTF-8.
+        PairError: no such file, or a line that is not a pair; its number is named.
+        DataError: a line that is not valid JSON, or no UTF-8.
     """
     if not path.is_file():
         raise PairError(f"Pairs are read from a JSON Lines file; there is none at '{path}'.")
@@ -58,7 +58,7 @@ def read_pairs(path: Path) -> Iterator[MinimalPair]:
             try:
                 yield from_record(record)
             except PairError as error:
-                raise PairError(f"{place} is no pair: {error}") from error
+                raise PairError(f"{place} is not a pair: {error}") from error
 
 
 def to_line(pair: MinimalPair, **additions: Any) -> str:
@@ -71,7 +71,7 @@ def from_record(record: Any) -> MinimalPair:
     """The pair that one line says.
 
     Raises:
-        PairError: it is no JSON object, another version's, or a field is missing or of the wrong kind.
+        PairError: it is not a JSON object, another version's, or a field is missing or of the wrong kind.
     """
     if not isinstance(record, dict):
         raise PairError(f"a line is a JSON object; this is {type(record).__name__}")

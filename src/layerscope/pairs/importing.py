@@ -33,7 +33,7 @@ def import_blimp(path: Path) -> Iterator[MinimalPair]:
 
     Raises:
         PairError: no such file, or a line without BLiMP's fields.
-        DataError: a line that is no JSON object, or no UTF-8.
+        DataError: a line that is not a JSON object, or no UTF-8.
 
     Source: Warstadt et al. 2020, "BLiMP: The Benchmark of Linguistic Minimal Pairs for English" (arXiv 1912.00582).
     """
@@ -44,7 +44,7 @@ def import_blimp(path: Path) -> Iterator[MinimalPair]:
         for number, record in read_json_lines(file):
             missing = [name for name in _BLIMP_FIELDS if not isinstance(record.get(name), str)]
             if missing:
-                raise PairError(f"Line {number} of '{file}' is no pair of BLiMP's: {', '.join(missing)} missing.")
+                raise PairError(f"Line {number} of '{file}' is not a pair of BLiMP's: {', '.join(missing)} missing.")
             paradigm = record["UID"]
             subtype = next((ours for theirs, ours in _BLIMP_SUBTYPES.items() if theirs in paradigm), None)
             term = record["linguistics_term"]
@@ -68,7 +68,7 @@ def read_ours_or_blimp(path: Path) -> Iterator[MinimalPair]:
     A file is BLiMP's if its first line has a ``sentence_good``.
 
     Raises:
-        PairError: no such file, a folder without one, or a line that is no pair.
+        PairError: no such file, a folder without one, or a line that is not a pair.
     """
     files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
     if not files:
@@ -133,7 +133,7 @@ def import_published(path: Path) -> Iterator[MinimalPair]:
 
     Raises:
         PairError: the file is not laid out so; the place is named.
-        DataError: it cannot be read, or is no JSON.
+        DataError: it cannot be read, or is not valid JSON.
     """
     content = read_json(path)
     types = _object(content, "diff_token_type", path, "the file")
@@ -174,7 +174,7 @@ def _pair(path: Path, number: int, sentence1: Any, sentence2: Any, **fields: Any
     try:
         return MinimalPair.from_sentences(sentence1, sentence2, **fields)
     except PairError as error:
-        raise PairError(f"Row {number} of '{path}' is no pair: {error}") from error
+        raise PairError(f"Row {number} of '{path}' is not a pair: {error}") from error
 
 
 def _right(value: Any, subtype: Any, path: Path, number: int) -> Literal[1, 2] | None:

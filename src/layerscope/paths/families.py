@@ -222,7 +222,7 @@ def build_variants(
         families: written families, for example ``["removal", "block-removal:3"]``.
         paths: written paths.
         n_layers: number of layers of the model.
-        heads: key-value groups of each layer (``decoder.head_counts``); needed by ``head-removal`` alone.
+        heads: key-value groups of each layer (``decoder.head_counts``); only needed by ``head-removal``.
 
     Raises:
         PathError: a family or path that cannot be read or that does not fit the model, or nothing to run.

@@ -65,7 +65,7 @@ class LayerPath:
             return cls(())
         items = _ITEM.findall(compact)
         if not items or ",".join(items) != compact:
-            raise PathError(f"A path is layers, ranges and groups joined by commas, such as '0-9,11-31'; got '{text}'.")
+            raise PathError(f"A path is layers, ranges and groups separated by commas, such as '0-9,11-31'; got '{text}'.")
         steps: list[Step] = []
         for item in items:
             steps += _parse_item(item, text)

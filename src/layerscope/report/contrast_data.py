@@ -73,13 +73,13 @@ class ContrastTables:
     """A contrast run, as it was read."""
 
     groups: pd.DataFrame
-    """One row a group."""
+    """One row per group."""
     pairs: pd.DataFrame
-    """One row a pair."""
+    """One row per pair."""
     movement: pd.DataFrame
-    """One row a pair, position and layer."""
+    """One row per pair, position and layer."""
     predictions: pd.DataFrame
-    """One row a pair and distance."""
+    """One row per pair and distance."""
     spread: Mapping[str, Float[np.ndarray, "layer dim"]]
     """σ over ordinary text, by site."""
     stability: Mapping[str, pd.DataFrame]

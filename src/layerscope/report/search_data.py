@@ -49,15 +49,15 @@ class SearchTables:
     """A search, as it was read."""
 
     frontier: pd.DataFrame
-    """One row a path that was measured, the intact model first."""
+    """One row per path that was measured, the intact model first."""
     gains: pd.DataFrame
-    """One row a size, rival and draw."""
+    """One row per size, rival and draw."""
     left_out: pd.DataFrame
-    """One row a size and layer."""
+    """One row per size and layer."""
     candidates: pd.DataFrame
-    """One row a path that a step compared with others."""
+    """One row per path that a step compared with others."""
     speed: pd.DataFrame
-    """One row a path that was timed."""
+    """One row per path that was timed."""
     tasks: pd.DataFrame | None = None
     """tasks.parquet of an evaluation of its paths; None where there is none."""
 
@@ -120,7 +120,7 @@ def path_commands(record: SearchRecord, path: str) -> dict[str, str]:
 
 
 def _paths(tables: SearchTables, record: SearchRecord) -> pd.DataFrame:
-    """One row a path, with its draw's gain over one-shot, random paths of its size, its time and its commands."""
+    """One row per path, with its draw's gain over one-shot, random paths of its size, its time and its commands."""
     times = tables.speed.drop_duplicates("path")[["path", "ratio", "ratio_low", "ratio_high"]]
     rows = tables.frontier.merge(times, on="path", how="left")
     shown = pd.DataFrame({name: rows[column] for name, column in _OF_PATHS.items()})

@@ -60,17 +60,17 @@ def write_report(
     force: bool = False,
     progress: Progress = nobody_asks,
 ) -> Report:
-    """Write the page of some runs.
+    """Write an HTML page about some runs.
 
     Args:
         runs: run directories of sweeps, searches and contrasts, finished.
         output: the file.
-        language: that it opens in, None for the browser's; the reader can switch.
-        force: replace the file if it is there.
+        language: the page opens in; None for the browser's. The reader can switch.
+        force: replace the file if it exists.
         progress: told of the runs that are read.
 
     Raises:
-        RunError: a folder is no finished run, or the file is there, or cannot be written.
+        RunError: a folder is not a finished run, or the file is there, or cannot be written.
 
     Examples:
         >>> report = ls.write_report([Path("results/removal/my_model_texts_nall")], Path("report.html"))
@@ -82,7 +82,7 @@ def write_report(
     if output.is_dir():
         raise RunError(f"'{output}' is a folder: name another --output.")
     if output.exists() and not force:
-        raise RunError(f"'{output}' is there already: name another --output, or use --force to replace it.")
+        raise RunError(f"'{output}' already exists: name another --output, or use --force to replace it.")
     given = list({path.resolve(): Path(os.path.normpath(path)) for path in runs}.values())
     opened = [open_drawn_run(path) for path in given]
     names, kinds = _names(opened), [type(run) for run in opened]

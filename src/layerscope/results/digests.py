@@ -1,6 +1,6 @@
 """SHA256SUMS: the digest of every file that a run keeps, so that one which is no longer as it was written is not believed.
 
-The file is what ``sha256sum`` writes, a line a file: ``sha256sum --check SHA256SUMS`` needs nothing of this project. Where
+The file is what ``sha256sum`` writes, one line per file: ``sha256sum --check SHA256SUMS`` needs nothing of this project. Where
 several processes write one run, each has a file of its own, ``SHA256SUMS.<writer>``, until the run is gathered: shared storage
 does not append in turn.
 """

@@ -120,8 +120,8 @@ class RunDirectory:
             first = error.errors(include_url=False)[0]
             where = ".".join(map(str, first["loc"]))
             raise RunError(
-                f"'{self.path / MANIFEST}' is no manifest of '{kind.made_by}' ({where}: {first['msg'].lower()}): name a folder "
-                "that it printed, or give the command that made this one again with --force."
+                f"'{self.path / MANIFEST}' is not a manifest of '{kind.made_by}' ({where}: {first['msg'].lower()}): name a "
+                "folder that it printed, or give the command that made this one again with --force."
             ) from None
 
     def _manifest(self) -> dict[str, Any] | None:

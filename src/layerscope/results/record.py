@@ -25,19 +25,19 @@ class RequestRecord(RecordPart):
     model_fingerprint: str
     """Commit on the Hub, or digest of the files."""
     dtype: str
-    """Of weights and hidden states."""
+    """Type of weights and hidden states."""
     quantize: Literal["none", "int8", "nf4"]
     """How the weights were quantized."""
     device: str
     """cpu, cuda or mps."""
     bos: Literal["auto", "always", "never"]
-    """Whether a BOS was to stand before every text."""
+    """Whether a BOS was put before every text."""
     prefix_ids: tuple[int, ...]
     """Tokens before every text or window."""
     seed: int
-    """Of everything drawn."""
+    """Seed of everything drawn."""
     batch_tokens: int
-    """Positions a batch, pads included."""
+    """Positions per batch, including padding."""
 
     def differing(self, other: RequestRecord) -> list[str]:
         """Each field that another request has otherwise, with both values."""
@@ -52,19 +52,19 @@ class ModelRecord(RecordPart):
     name: str
     """As the user named it."""
     family: str
-    """Its architecture, in transformers' words."""
+    """Its architecture, as named in transformers."""
     revision: str | None = None
     """Branch, tag or commit asked for on the Hub."""
     fingerprint: str | None = None
     """Commit on the Hub, or digest of the files."""
     dtype: str
-    """Of weights and hidden states."""
+    """Type of weights and hidden states."""
     layers: int
     """Decoder layers."""
 
 
 class EnvironmentRecord(RecordPart):
-    """With what it ran."""
+    """The software and hardware of the run."""
 
     python: str
     """Version of Python."""
@@ -77,7 +77,7 @@ class EnvironmentRecord(RecordPart):
     streamed: bool | None = None
     """Whether each layer's weights were read from disk as it ran."""
     gpu: str | None = None
-    """Its name; null where there is none."""
+    """Name of the GPU; null if there is none."""
     packages: dict[str, str | None] = {}
     """Versions of the packages that decide the last bits of numbers."""
 
@@ -88,13 +88,13 @@ class WorkerRecord(RecordPart):
     name: str
     """Part of the run, or worker of a cluster."""
     node: str
-    """Machine that it ran on."""
+    """Machine on which it ran."""
     device: str
     """GPU, or processor threads."""
     shards: int
-    """Batches that it wrote; of a contrast groups of pairs, of a search sets of paths on a batch."""
+    """Batches that it wrote; for a contrast groups of pairs, for a search sets of paths on a batch."""
     seconds: float
-    """That it took for them."""
+    """Seconds that it took for them."""
     status: Literal["running", "finished", "failed", "lost"]
     """How it ended."""
     reason: str | None = None
@@ -110,7 +110,7 @@ class RunRecord(RecordPart):
     """The command that makes such a run."""
 
     schema_version: int
-    """Of the tables."""
+    """Version of the tables' format."""
     kind: str
     """What was run: sweep or contrast."""
     status: Literal["running", "finished"]
@@ -120,13 +120,13 @@ class RunRecord(RecordPart):
     model: ModelRecord
     """The model that ran."""
     environment: EnvironmentRecord
-    """With what it ran; of several processes, the first."""
+    """The software and hardware of the run; of several processes, those of the first."""
     data_dir: str | None = None
-    """Folder that the data set was read from, as it was given; null where none was, and in runs that did not note it."""
+    """Folder that the data set was read from, as given; null if there was none, and in runs that did not record it."""
     workers: tuple[WorkerRecord, ...] = ()
-    """The processes that did the work, where there were several."""
+    """The processes that did the work, if there were several."""
     seconds: float | None = None
-    """That running took; null until it is finished."""
+    """Seconds that the run took; null until it is finished."""
 
 
 def _short(value: object) -> str:

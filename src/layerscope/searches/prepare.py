@@ -45,7 +45,7 @@ FEWEST_TEXTS = 2
 
 @dataclass(frozen=True)
 class SearchRequest:
-    """What the user asks for; the command line's options in the same words.
+    """A search as requested by the user; fields have the names of the command line's options.
 
     Examples:
         >>> ls.SearchRequest("smollm2-135m", "texts.txt", drop=6).method
@@ -61,45 +61,45 @@ class SearchRequest:
     method: str = "greedy"
     """``one-shot``, ``greedy``, ``beam:w``, ``evolution`` or ``random``."""
     drop: int | float | None = None
-    """Layers to drop; a half is one attention or MLP."""
+    """Number of layers to drop; half a layer is one attention or one MLP."""
     budget: int | float | None = None
-    """In its place: layers to get to."""
+    """Instead of ``drop``: number of layers to end with."""
     draws: int = 1
     """Sets of calibration texts on which the search is repeated."""
     calibration: int = 16
-    """Texts of each draw."""
+    """Texts per draw."""
     held_out: int = 32
-    """Other texts by which the paths are measured."""
+    """Other texts, on which the paths are measured."""
     keep: tuple[int, ...] = ()
     """Layers that no move touches."""
     objective: Literal["auto", "nll", "kl"] = "auto"
-    """What is made small; ``auto`` is NLL, or KL for evolution."""
+    """What to minimise; ``auto`` is NLL, or KL for evolution."""
     until_ci: float | None = None
-    """Drop candidates early, and end a step when those left are within so many nats of the best; None to score them all."""
+    """Drop candidates early, and end a step when the rest are within this many nats of the best; None to score all."""
     steps: int | None = None
-    """After which greedy and beam end; as many as it takes if None."""
+    """Maximum number of steps of greedy and beam; as many as it takes if None."""
     random_paths: int = 5
-    """Random paths of each size to compare with; 0 for none."""
+    """Random paths per size to compare with; 0 for none."""
     revision: str | None = None
-    """Of the model, on the Hub."""
+    """Revision of the model on the Hub."""
     options: LoadOptions = field(default_factory=LoadOptions)
     """How to load the model."""
     split: str | None = None
-    """Of the data set; its default if None."""
+    """Split of the data set; its default if None."""
     data_dir: Path | None = None
     """Folder with the named data set."""
     protocol: str = "lines"
     """How texts become windows."""
     seed: int = 42
-    """Of the draw of texts and of random paths."""
+    """Seed for the draw of texts and for random paths."""
     batch_tokens: int | None = None
-    """Positions a batch; by device if None."""
+    """Positions per batch; by device if None."""
     state_memory: float | None = None
-    """GiB of hidden states to keep between steps; a quarter of what is free if None."""
+    """GiB of hidden states to keep between steps; a quarter of free memory if None."""
     compile: Literal["on", "off"] = "off"
     """Whether layers go through ``torch.compile``."""
     output_dir: Path = Path("results")
-    """Where run directories go."""
+    """Folder for run directories."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def prepare_search(request: SearchRequest, *, device_type: str | None = None) ->
 
     Args:
         request: what is asked for.
-        device_type: of the processes that will do the work, where this one is not of them; the request's device if None.
+        device_type: of the processes that will do the work, if this is not one of them; the request's device if None.
 
     Raises:
         LayerscopeError: whatever is wrong, in one sentence.

@@ -13,7 +13,7 @@ class SearchRequestRecord(RequestRecord):
     dataset: str
     """Name of the data set, or the file."""
     split: str | None = None
-    """That was taken of it."""
+    """Split of it that was used."""
     protocol: str
     """How texts became windows."""
     texts_sha256: str
@@ -21,40 +21,40 @@ class SearchRequestRecord(RequestRecord):
     draws: int
     """Sets of calibration texts; the search is repeated on each."""
     calibration: int
-    """Texts of each draw."""
+    """Texts per draw."""
     held_out: int
-    """Texts by which paths are measured."""
+    """Texts on which paths are measured."""
     moves: tuple[str, ...]
-    """In their written form."""
+    """Moves, in their written form."""
     method: str
-    """In its written form."""
+    """Method, in its written form."""
     objective: Literal["nll", "kl"]
-    """What was to be made small."""
+    """What was minimised."""
     budget_layers: float
-    """Layers to get to."""
+    """Number of layers to end with."""
     keep: tuple[int, ...] = ()
     """Layers that no move touches."""
     steps: int | None = None
-    """After which greedy and beam end; null for as many as it takes."""
+    """Maximum number of steps of greedy and beam; null for as many as it takes."""
     until_ci: float | None = None
-    """Half-width in nats at which candidates of a step are known well enough; null where each was scored on every text."""
+    """Half-width in nats at which candidates of a step are known well enough; null if each was scored on every text."""
     random_paths: int
-    """Random paths of each size."""
+    """Random paths per size."""
     compile: bool = False
     """Whether layers were to go through a compiler."""
 
 
 class WorkRecord(RecordPart):
-    """How much work it was."""
+    """The amount of work."""
 
     layer_runs: int
-    """Layers that ran on batches of calibration texts, shared steps once; without what an earlier, killed run left."""
+    """Layers run on batches of calibration texts, shared steps counted once; without those of an earlier, killed run."""
     layer_runs_without_sharing: int
     """Layers that would have run if every path had been a forward pass of its own, on the same batches."""
     paths_scored: int
     """Paths that were scored on calibration texts, over all draws."""
     parts_resumed: int
-    """Parts that an earlier, killed run had left."""
+    """Parts left by an earlier run that was killed."""
 
 
 class SearchRecord(RunRecord):
@@ -69,4 +69,4 @@ class SearchRecord(RunRecord):
     model: ModelRecord
     """The model that ran."""
     work: WorkRecord | None = None
-    """How much work it was; null until it is finished."""
+    """The amount of work; null until the run is finished."""

@@ -1,1 +1,1 @@
-"""One statistic a file; pure numpy and scipy."""
+"""One statistic per file; pure numpy and scipy."""

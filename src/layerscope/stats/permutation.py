@@ -65,7 +65,7 @@ def permutation_p(
 
     Args:
         observed: the statistics under the true labels, in double precision: what differs by rounding only counts as equal.
-        permuted: the same under permuted labels, one row a permutation.
+        permuted: the same under permuted labels, one row per permutation.
         alternative: "greater" asks how often a permuted value is as large, "less" as small, "two-sided" as far from the centre.
 
     Returns:

@@ -14,7 +14,7 @@ Sources: Efron & Stein 1981, "The Jackknife Estimate of Variance"; Satterthwaite
 of Variance Components"; Bell & McCaffrey 2002, "Bias Reduction in Standard Errors for Linear Regression with Multi-Stage
 Samples"; Hall 1992, "On the Removal of Skewness by Transformation". How often it errs, by simulation: docs/design/few-texts.md.
 
-Axes: ``measure`` (what is averaged, for example one row a variant), ``document``.
+Axes: ``measure`` (what is averaged, for example one row per variant), ``document``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether runs may be laid over each other: what they scored, and how, compared text by text.
+"""Whether runs can be compared: what they scored, and how, compared text by text.
 
 Names and seeds do not matter where they led to the same texts; a data set under another name is the same data set if its texts
 are. Another tokenizer is legitimate, but then nats per token are not comparable, which is told apart from the rest.
@@ -143,12 +143,12 @@ def check_comparable(differences: Sequence[Difference]) -> None:
     named = "; ".join(difference.sentence for difference in differences)
     if [difference.kind for difference in differences] == ["tokens"]:
         raise RunError(
-            f"Nats per token compare models whose tokens are the same; {named}: take --unit bits, which is per byte of text, "
-            "or see them all the same with --anyway."
+            f"Nats per token can be compared only if tokens are the same; {named}: use --unit bits, which is per byte of text, "
+            "or compare them nevertheless with --anyway."
         )
     raise RunError(
-        f"A comparison lays runs over each other that scored the same texts in the same way; {named}: sweep them alike, or see "
-        "them all the same with 'layerscope compare --anyway'."
+        f"Runs can be compared if they scored the same texts in the same way; {named}: sweep them alike, or compare them "
+        "nevertheless with 'layerscope compare --anyway'."
     )
 
 

@@ -73,7 +73,7 @@ class Comparison:
     correlation: pd.DataFrame
     """profile_correlation.parquet."""
     curves: pd.DataFrame
-    """What is drawn: a row a model, variant and part of speech."""
+    """What is drawn: one row per model, variant and part of speech."""
     scored: Scored
     """What the models were scored on."""
     notes: tuple[str, ...]
@@ -82,12 +82,12 @@ class Comparison:
     """Where figures and tables are."""
 
     def findings(self) -> tuple[Finding, ...]:
-        """Where each model is most fragile and how alike they rank, a sentence a family, five at most."""
+        """Where each model is most fragile and how alike they rank, one sentence per family, five at most."""
         return comparison_findings(self.fragility, self.correlation, self.view)
 
 
 def compare_runs(paths: Sequence[Path], request: CompareRequest) -> Comparison:
-    """Lay finished runs over each other.
+    """Compare finished runs.
 
     Args:
         paths: two or more run directories.
@@ -273,7 +273,7 @@ def _write_comparison(
         if _FIGURE.fullmatch(figure.name):  # of an earlier comparison, whose tables are gone
             figure.unlink(missing_ok=True)
     if anyway is not None:
-        notes = [f"Not comparable, and shown because --anyway asks for it: {anyway}.", *notes]
+        notes = [f"Not comparable, and shown only because of --anyway: {anyway}.", *notes]
     if all(model.words is not None for model in models) and not tags:
         notes = [*notes, "No panels by part of speech: none has 200 words in every run."]
     record = {

@@ -116,7 +116,7 @@ def _unit(summaries: Sequence[PublishedSummary], names: Sequence[str]) -> Unit:
         return "bits"
     counted = " and ".join(f"{name} has {tokens:,}" for name, tokens in said)
     raise RunError(
-        f"Perplexities per token compare models whose tokens are the same; {counted}, and not every file has bits_per_byte: "
+        f"Perplexities per token can be compared only if tokens are the same; {counted}, and not every file has bits_per_byte: "
         "sweep them with layerscope, and compare the run directories."
     )
 

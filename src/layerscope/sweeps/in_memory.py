@@ -91,7 +91,7 @@ def sweep(
         texts: one text or several, scored as they are, each a text of its own (or joined, as the protocol says).
         variants: rearrangements; the removal of each layer if None. The intact model is added if it is not the first.
         protocol: ``lines``, ``documents``, ``windows:N`` or ``strided:N/S``.
-        batch_tokens: positions a batch, pads included.
+        batch_tokens: positions per batch, pads included.
         progress: called as work is done; in a notebook a bar is shown if None, elsewhere nothing is.
 
     Returns:

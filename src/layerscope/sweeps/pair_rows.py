@@ -15,7 +15,7 @@ from layerscope.sweeps.pair_texts import PairText, part_sums
 
 
 def pairs_table(pairs: Sequence[PairText]) -> pa.Table:
-    """One row a pair that is scored."""
+    """One row per pair that is scored."""
     edits = np.array([one.edits for one in pairs])
     names = {name: [getattr(one.pair, name) for one in pairs] for name in ("subtype", "term", "template", "source")}
     sentences = {name: [one.sides[side].text for one in pairs] for side, name in enumerate(SIDES)}
@@ -34,7 +34,7 @@ def pairs_table(pairs: Sequence[PairText]) -> pa.Table:
 
 
 def pair_scores_table(result: ShardScores, pairs: tuple[PairText, ...], variants: Sequence[Variant]) -> pa.Table:
-    """One row a (variant, pair) of a batch of pairs, variants in the plan's order."""
+    """One row per (variant, pair) of a batch of pairs, variants in the plan's order."""
     numbers, sums = part_sums(result, pairs)
     codes = np.repeat(np.arange(len(variants), dtype=np.int32), len(numbers))
     columns: dict[str, object] = {

@@ -90,11 +90,11 @@ def prepare_pairs(
         encoder: the model's tokenizer.
         protocol: how a sentence is put to the model.
         context_length: positions that the model can see.
-        batch_tokens: positions a batch.
+        batch_tokens: positions per batch.
         first_index: of their batches.
 
     Raises:
-        PairError: a line is no pair, or no pair can be scored.
+        PairError: a line is not a pair, or no pair can be scored.
         ModelError: the protocol needs a start token and the tokenizer has none.
     """
     prefix = start_ids(encoder, protocol)

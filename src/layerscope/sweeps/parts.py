@@ -35,7 +35,7 @@ from layerscope.workers.told import Told
 
 
 def run_sweep_part(prepared: PreparedSweep, part: Part, *, store: Store | None = None, progress: Progress = nobody_asks) -> int:
-    """Compute the shards of one part that are not there yet. Other parts may run at the same time, here or elsewhere.
+    """Compute the missing shards of one part. Other parts may run at the same time, here or elsewhere.
 
     Args:
         prepared: the whole run.
@@ -129,7 +129,7 @@ def _progress(prepared: PreparedSweep, part: Part, n_left: int, n_all: int, prog
 
 
 def gather_sweep(path: Path, *, trust_remote_code: bool = False) -> PreparedSweep:
-    """Make the tables of a run whose parts are all there.
+    """Make the tables of a run whose parts are all done.
 
     Args:
         path: the run directory.

@@ -43,12 +43,12 @@ from layerscope.sweeps.pair_texts import PairTexts, prepare_pairs
 from layerscope.sweeps.record import SweepRequestRecord
 
 BATCH_TOKENS = {"cpu": 4096, "mps": 4096, "cuda": 8192}
-"""Default positions a shard, by kind of device."""
+"""Default positions per shard, by kind of device."""
 
 
 @dataclass(frozen=True)
 class SweepRequest:
-    """What the user asks for; the command line's options in the same words.
+    """A sweep as requested by the user; fields have the names of the command line's options.
 
     Examples:
         >>> request = ls.SweepRequest("smollm2-135m", "texts.txt", experiments=("removal", "block-removal:2"))
@@ -65,11 +65,11 @@ class SweepRequest:
     paths: tuple[str, ...] = ()
     """Explicit paths in their written form."""
     revision: str | None = None
-    """Of the model, on the Hub."""
+    """Revision of the model on the Hub."""
     options: LoadOptions = field(default_factory=LoadOptions)
     """How to load the model."""
     split: str | None = None
-    """Of the data set; its default if None."""
+    """Split of the data set; its default if None."""
     data_dir: Path | None = None
     """Folder with the named data set."""
     protocol: str = "lines"
@@ -77,29 +77,29 @@ class SweepRequest:
     max_samples: int | None = 1000
     """Texts (or windows) drawn; None for all."""
     seed: int = 42
-    """Of the draw of texts."""
+    """Seed for the draw of texts."""
     pairs: Path | None = None
-    """File of minimal pairs, ours or BLiMP's, or a folder of them, whose sides every variant scores, too."""
+    """File or folder of minimal pairs (layerscope's or BLiMP's) whose sides every variant scores as well."""
     pair_protocol: str = "plain"
-    """How a sentence of a pair is put to the model: ``plain`` or ``lm-eval``."""
+    """How a sentence of a pair is presented to the model: ``plain`` or ``lm-eval``."""
     tuned_lens: Path | None = None
     """Folder of the lens that ``tuned-depth`` reads the model through, as the package tuned-lens saves it."""
     batch_tokens: int | None = None
-    """Positions a shard; by device if None."""
+    """Positions per shard; by device if None."""
     until_ci: float | None = None
     """Stop as soon as every variant's interval is narrower than this half-width, in nats; None to score all samples."""
     compile: Literal["auto", "on", "off"] = "auto"
-    """Whether layers go through ``torch.compile``; ``auto`` where the run is long enough to win its time back."""
+    """Whether layers go through ``torch.compile``; ``auto`` if the run is long enough to repay the time of compilation."""
     word_boundaries: bool = False
     """Also record how probable it was that a word begins at each token, for word probabilities of leading-space tokenizers."""
     plain: bool = False
-    """Use no fast path at all: for checking, slow."""
+    """Use no optimisation: slow, for checking."""
     stream: bool = False
     """Read each layer's weights from disk when they are needed."""
     stream_memory: float | None = None
-    """GiB of hidden states to keep while streaming; half of what is free if None."""
+    """GiB of hidden states to keep while streaming; half of free memory if None."""
     output_dir: Path = Path("results")
-    """Where run directories go."""
+    """Folder for run directories."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def prepare_sweep(request: SweepRequest, *, device_type: str | None = None) -> P
 
     Args:
         request: what is asked for.
-        device_type: of the processes that will do the work, where this one is not of them; the request's device if None.
+        device_type: of the processes that will do the work, if this is not one of them; the request's device if None.
 
     Raises:
         LayerscopeError: whatever is wrong, in one sentence.

@@ -17,17 +17,17 @@ class SweepRequestRecord(RequestRecord):
     dataset: str
     """Name of the data set, or the file."""
     split: str | None = None
-    """That was taken of it."""
+    """Split of it that was used."""
     protocol: str
     """How texts became windows."""
     max_samples: int | None
-    """Texts (windows, where texts are joined) asked for; null for all."""
+    """Number of texts requested (windows, if texts are joined); null for all."""
     texts_sha256: str
     """Digest of the texts, in order."""
     pairs_sha256: str | None = None
     """Digest of the sentences of the pairs, in order; null without pairs."""
     pair_protocol: str | None = None
-    """How sentences of pairs were put to the model; null without pairs."""
+    """How sentences of pairs were presented to the model; null without pairs."""
     tuned_lens_sha256: str | None = None
     """Digest of the translators of the tuned lens; null without one."""
     experiments: tuple[str, ...]
@@ -35,15 +35,15 @@ class SweepRequestRecord(RequestRecord):
     paths: tuple[str, ...]
     """Single paths in their written form."""
     until_ci: float | None = None
-    """Half-width in nats that every interval was to have; null where all samples were to be scored."""
+    """Requested half-width of every interval in nats; null if all samples were to be scored."""
     word_boundaries: bool = False
-    """Whether the probability was recorded that a word begins."""
+    """Whether the probability that a word begins was recorded."""
     compile: bool = False
     """Whether layers were to go through a compiler."""
     plain: bool = Field(default=False, validation_alias=AliasChoices("plain", "reference"))
-    """Whether no fast path was used (``--plain``)."""
+    """Whether no optimisation was used (``--plain``)."""
     in_memory: bool = False
-    """Whether the texts were given in Python, so that no command asks for the same again; a loaded model has no fingerprint."""
+    """Whether the texts were given in Python, so that no command can repeat the run; a loaded model has no fingerprint."""
 
 
 class OriginRecord(RecordPart):
@@ -52,9 +52,9 @@ class OriginRecord(RecordPart):
     model: str
     """Its name."""
     layers: int
-    """How many it has."""
+    """Number of its layers."""
     path: str
-    """Through it, a step for each layer of the checkpoint."""
+    """Path through it, with one step for each layer of the checkpoint."""
 
     def places(self) -> tuple[int, ...] | None:
         """The original number of each layer; None where layers were put into another order or run twice."""
@@ -66,7 +66,7 @@ class SweptModelRecord(ModelRecord):
     """The model of a sweep."""
 
     context_length: int | None
-    """Positions that it can see; null without a limit."""
+    """Number of positions that it can see; null without a limit."""
     origin: OriginRecord | None = None
     """The model that ``layerscope export`` made it from; null if it did not."""
 
@@ -75,9 +75,9 @@ class UnscoredRecord(RecordPart):
     """What could not be scored."""
 
     texts_without_a_scored_token: int
-    """Texts."""
+    """Number of texts."""
     their_names: tuple[str, ...]
-    """Of the first hundred."""
+    """Names of the first hundred of them."""
     first_tokens_without_context: int
     """Tokens at the start of a text with nothing before them."""
     tokens_past_the_context_length: int
@@ -90,15 +90,15 @@ class DataRecord(RecordPart):
     """What was scored."""
 
     name: str
-    """Of the data set, or the file."""
+    """Name of the data set, or the file."""
     split: str | None = None
-    """That was taken."""
+    """Split that was used."""
     texts_sha256: str
     """Digest of the texts drawn, in order."""
     documents: int
     """Texts or windows."""
     tokens: int
-    """Tokens of those."""
+    """Tokens of these texts."""
     tokens_scored: int
     """Tokens with something before them."""
     unscored: UnscoredRecord
@@ -106,14 +106,14 @@ class DataRecord(RecordPart):
 
 
 class PlanRecord(RecordPart):
-    """How much work it was."""
+    """The amount of work."""
 
     variants: int
-    """The intact model included."""
+    """Number of variants, including the intact model."""
     layer_runs_a_batch: int
-    """Layers that ran, variants sharing what they have in common."""
+    """Layers run per batch, where variants share what they have in common."""
     layer_runs_without_sharing: int
-    """Layers that would have run otherwise."""
+    """Layers that would have run without sharing."""
     shards: int
     """Batches."""
 
@@ -122,49 +122,49 @@ class PairsRecord(RecordPart):
     """The minimal pairs of a sweep."""
 
     file: str
-    """Or folder, as it was given."""
+    """The file or folder, as given."""
     protocol: str
-    """How a sentence was put to the model: plain or lm-eval."""
+    """How a sentence was presented to the model: plain or lm-eval."""
     start: tuple[str, ...]
-    """Tokens that stood before each sentence, as the vocabulary writes them."""
+    """Tokens put before each sentence, as written in the vocabulary."""
     pairs: int
-    """With a wrong side, scored."""
+    """Pairs with a wrong side that were scored."""
     left_out: dict[str, int]
-    """Pairs of the file that were not, by reason."""
+    """Pairs of the file that were not scored, by reason."""
 
 
 class TunedLensRecord(RecordPart):
     """The tuned lens of a sweep."""
 
     folder: str
-    """As it was given."""
+    """Its folder, as given."""
     base_model: str
     """The model that it was trained for, as its configuration names it."""
     base_model_revision: str | None = None
-    """Of that; null where it names none."""
+    """Revision of that model; null if the configuration names none."""
     unembed_hash: str | None
-    """Of the unembedding that it was trained with; null where the lens tells none, and only its size was compared."""
+    """Hash of the unembedding that it was trained with; null if the lens has none, so that only the size was compared."""
     unembed_dtype: str | None
-    """In which the hash of this model's unembedding is the same; null without a hash."""
+    """Type in which this model's unembedding has the same hash; null without a hash."""
 
 
 class PrecisionRecord(RecordPart):
-    """What became of a precision that was asked for."""
+    """The precision that was requested, and what was reached."""
 
     asked_nats: float
-    """Half-width that every interval was to have."""
+    """Requested half-width of every interval."""
     reached_nats: float | None
-    """Of the widest interval; null where there is none."""
+    """Half-width of the widest interval; null if there is none."""
     widest: str | None
-    """Its variant."""
+    """The variant with the widest interval."""
     documents: int
     """Texts that were scored."""
     cap: int
-    """Texts that there were."""
+    """Texts that were available."""
     looks: int
-    """Times that the intervals could be looked at."""
+    """How often the intervals could be looked at."""
     level_of_each_look: float
-    """Of each interval, so that all looks together hold 95 %."""
+    """Level of each interval, so that all looks together have 95 % coverage."""
 
 
 class SweepRecord(RunRecord):
@@ -181,12 +181,12 @@ class SweepRecord(RunRecord):
     data: DataRecord
     """What was scored."""
     plan: PlanRecord
-    """How much work it was."""
+    """The amount of work."""
     pairs: PairsRecord | None = None
-    """The minimal pairs that were scored, too; null without."""
+    """The minimal pairs that were scored as well; null without pairs."""
     tuned_lens: TunedLensRecord | None = None
-    """What ``tuned-depth`` read the model through; null without it."""
+    """The lens used by ``tuned-depth``; null without it."""
     precision: PrecisionRecord | None = None
-    """What became of ``--until-ci``; null without it."""
+    """The outcome of ``--until-ci``; null without it."""
     shards_resumed: int | None = None
-    """Batches that an earlier, killed run had left; null until it is finished."""
+    """Batches left by an earlier run that was killed; null until the run is finished."""

@@ -72,19 +72,19 @@ class SweepResult(ShownSweep):
 
     @cached_property
     def layers(self) -> pd.DataFrame:
-        """One row a variant; columns as in layers.parquet."""
+        """One row per variant; columns as in layers.parquet."""
         layers: pd.DataFrame = self.tables.layers.to_pandas()
         return layers
 
     @cached_property
     def proxies(self) -> pd.DataFrame:
-        """Rank correlation of each proxy with the effect, one row a family and proxy."""
+        """Rank correlation of each proxy with the effect, one row per family and proxy."""
         proxies: pd.DataFrame = self.tables.proxies.to_pandas()
         return proxies
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """One row a (variant, scored token)."""
+        """One row per (variant, scored token)."""
         scores: pd.DataFrame = pd.concat([table.to_pandas() for table in self.tables.scores])
         return scores
 

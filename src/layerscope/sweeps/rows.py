@@ -15,7 +15,7 @@ from layerscope.sweeps.tables import DOCUMENTS, SCORES, SPANS, TOKENS, VOCABULAR
 
 
 def documents_table(windows: Sequence[Window]) -> pa.Table:
-    """One row a text, the unscorable included."""
+    """One row per text, the unscorable included."""
     return DOCUMENTS.build(
         {
             "document": np.arange(len(windows)),
@@ -32,7 +32,7 @@ def documents_table(windows: Sequence[Window]) -> pa.Table:
 
 
 def tokens_table(windows: Sequence[Window], token_name: Callable[[int], str], starts_word: Callable[[int], bool]) -> pa.Table:
-    """One row a token of every text.
+    """One row per token of every text.
 
     Args:
         windows: in the order of the documents.
@@ -64,7 +64,7 @@ def tokens_table(windows: Sequence[Window], token_name: Callable[[int], str], st
 def vocabulary_table(
     windows: Sequence[Window], likeliest: Iterable[Int[np.ndarray, " row"]], token_text: Callable[[int], str]
 ) -> pa.Table:
-    """One row a token that stands in a text or that some variant found likeliest.
+    """One row per token that stands in a text or that some variant found likeliest.
 
     Args:
         windows: the run's texts.
@@ -78,7 +78,7 @@ def vocabulary_table(
 
 
 def scores_table(result: ShardScores, variants: Sequence[Variant]) -> pa.Table:
-    """One row a (variant, scored token) of a shard, variants in the plan's order."""
+    """One row per (variant, scored token) of a shard, variants in the plan's order."""
     n_variants, n_tokens = result.scores.nll_nats.shape
     documents = np.asarray(result.shard.documents)[result.tokens.row]
     names = pa.array([variant.name for variant in variants], pa.string())
@@ -99,7 +99,7 @@ def scores_table(result: ShardScores, variants: Sequence[Variant]) -> pa.Table:
 
 
 def spans_table(result: ShardScores) -> pa.Table:
-    """One row a (span, text) of a shard."""
+    """One row per (span, text) of a shard."""
     spans, documents = result.proxies.spans, np.asarray(result.shard.documents)
     return SPANS.build(
         {

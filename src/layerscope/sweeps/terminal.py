@@ -14,7 +14,7 @@ _WIDE = 100
 
 
 def layers_in_terminal(layers: pd.DataFrame, *, model: str, dataset: str, width: int) -> Table:
-    """The table, a line a variant.
+    """The table, one line per variant.
 
     Args:
         layers: layers.parquet.

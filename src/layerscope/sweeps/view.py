@@ -59,7 +59,7 @@ class ShownSweep(Shown):
         """What is shown of it."""
 
     def to_pandas(self) -> pd.DataFrame:
-        """The layers table, one row a variant; columns as in layers.parquet."""
+        """The layers table, one row per variant; columns as in layers.parquet."""
         return self.view().layers
 
     def plot(self, name: str | None = None, *, language: Language = "en") -> Figure:

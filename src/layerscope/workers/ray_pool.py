@@ -37,11 +37,11 @@ class Demand:
     address: str
     """``auto``, ``ray://host:port`` or ``host:port``."""
     workers: int | None = None
-    """How many; as many as there is room for if None."""
+    """Number of workers; as many as fit if None."""
     gpus: int | None = None
-    """Of each worker, all on one node; 1 if the cluster has any and None is given, else 0."""
+    """GPUs per worker, all on one node; if None, 1 if the cluster has any, otherwise 0."""
     cpus: int | None = None
-    """Of each worker; if None 1 beside GPUs, else all of the smallest node."""
+    """CPUs per worker; if None, 1 with GPUs, otherwise all of the smallest node."""
 
     def __post_init__(self) -> None:
         if self.address != "auto" and _HOST_AND_PORT.fullmatch(self.address) is None:

@@ -28,7 +28,7 @@ WRITTEN_LAST = {
 
 @dataclass(frozen=True)
 class RunStatus:
-    """How far a run is.
+    """The progress of a run.
 
     Examples:
         >>> status = ls.read_status(Path("results/contrast/my_model_pairs_nall"))
@@ -43,11 +43,11 @@ class RunStatus:
     unit: str
     """What is counted."""
     done: int
-    """Units that are written."""
+    """Units written."""
     total: int | None
-    """Units that there are; None where the run does not know."""
+    """Units in total; None if the run does not know."""
     a_minute: float | None
-    """Units a minute over the latest ones; None of fewer than two."""
+    """Units per minute over the latest ones; None if there are fewer than two."""
     workers: tuple[WorkerRecord, ...]
     """Processes that told of themselves; of those that told they run and do not, the status is ``lost``."""
 
@@ -60,7 +60,7 @@ class RunStatus:
 
 
 def read_status(run: Path) -> RunStatus:
-    """Look at a run directory; nothing is asked of the processes that write it.
+    """Read the progress from a run directory, without contacting the processes that write it.
 
     Raises:
         RunError: it holds no run.

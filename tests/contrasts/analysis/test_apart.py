@@ -40,9 +40,9 @@ def effect(value: float, p: float) -> PlaceboSetEffect:
     [
         ((0.05, 0.01), (0.03, 0.05), 0.0, "the first matter more for errors"),
         ((-0.05, 0.01), (-0.03, 0.05), 0.1, "the second matter more for errors"),
-        ((0.05, 0.01), (0.03, 0.051), 0.0, "no difference is resolved by both replacements"),
-        ((0.05, 0.01), (-0.03, 0.01), 0.0, "no difference is resolved by both replacements"),
-        ((0.05, 0.01), (0.03, 0.01), -0.101, "not matched (SD: spread -0.10), so that nothing is inferred"),
+        ((0.05, 0.01), (0.03, 0.051), 0.0, "no difference is significant with both replacements"),
+        ((0.05, 0.01), (-0.03, 0.01), 0.0, "no difference is significant with both replacements"),
+        ((0.05, 0.01), (0.03, 0.01), -0.101, "not matched (SD: spread -0.10), so nothing is inferred"),
         ((0.05, np.nan), (0.03, 0.01), 0.0, "too few templates to tell"),
     ],
 )

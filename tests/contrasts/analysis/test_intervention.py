@@ -151,15 +151,18 @@ SAID = {
         "支持される",
     ),
     "not established": (r"Not established: .*-0\.0200 to .*does not lie above 0", "確立されていない"),
-    "general damage": (r"cannot be told from general damage: .*p = 0\.03\).*p-value is 0\.004", "区別できない"),
+    "general damage": (r"cannot be distinguished from general damage: .*p = 0\.03\).*p-value is 0\.004", "区別できない"),
     "damage not excluded": (
         r"Damage is not excluded: .*known only to be below \+0\.0321 \(margin 0\.02\)",
         "損傷を除外できない",
     ),
-    "not matched": (r"Not matched: .*there is no p; ablating", "対応する集合なし"),
-    "null": (r"No effect beyond .*p = 0\.3\).*no proof that there is none", "自己修復"),
+    "not matched": (r"Not matched: .*there is no p-value; ablating", "対応する集合なし"),
+    "null": (r"No effect beyond .*p = 0\.3\).*does not prove that there is none", "自己修復"),
     "below": (r"opposite of the hypothesis: .*-0\.3125.*two-sided p = 0\.002", "逆"),
-    "too few": (r"needs 20 pairs .* 5 templates and 200 random sets.*are 19 pairs from 8 templates and 200 sets", "19 ペア"),
+    "too few": (
+        r"needs at least 20 pairs .* 5 templates and 200 random sets.*are 19 pairs from 8 templates and 200 sets",
+        "19 ペア",
+    ),
     "not finite": (r"not finite numbers", "有限でない"),
 }
 

@@ -149,51 +149,54 @@ def numbers(text: str) -> list[str]:
 def test_every_number_is_that_of_the_table() -> None:
     en = reading().en
     assert "1,294 pairs of 3 subtypes" in en
-    assert "the 4 dimensions of 32 a layer" in en
-    assert "ρ = 0.97; the ranking by percentile among changes of like size with ρ = -0.12" in en
-    assert "Of the 4 units with the smallest raw difference 2 are among the 4" in en
+    assert "the 4 of 32 dimensions per layer" in en
+    assert "ρ = 0.97, the ranking by percentile among changes of similar size at ρ = -0.12" in en
+    assert "Of the 4 units with the smallest raw difference, 2 are among the 4" in en
     assert "(chance: 0.17)" in en  # 4² of 96
     # of two sets of 4 with a Jaccard index of J 8 J / (1 + J) are in both
     assert sentences(en, "two subtypes") == (
-        "- Of the 4 dimensions of a layer that change least, two subtypes (5 compared) share 1.9, and their placebos 0.9 "
-        "(chance 0.5): +1.1 of 4. They are more alike than placebos (Jaccard +0.198 [+0.186, +0.233], p = 0.013). By itself a "
-        "layer is above its placebos in 2 of 3 and below in 0 (q < 0.05)."
+        "- Of the 4 dimensions per layer that change least, two subtypes share 1.9 on average (5 compared) and their placebos "
+        "0.9 (chance: 0.5), a difference of +1.1 in 4. They are more alike than placebos (Jaccard +0.198 [+0.186, +0.233], p = "
+        "0.013). Tested one by one, 2 of 3 layers are above their placebos and 0 below (q < 0.05)."
     )
     assert sentences(en, "two meaning subtypes") == (
-        "- Of the 4 dimensions of a layer that change least, two meaning subtypes (3 compared) share 0.8, and their placebos "
-        "0.9 (chance 0.5): -0.1 of 4. No difference is resolved (Jaccard -0.012 [-0.024, +0.023], p = 0.78). By itself a layer "
-        "is above its placebos in 0 of 3 and below in 0 (q < 0.05)."
+        "- Of the 4 dimensions per layer that change least, two meaning subtypes share 0.8 on average (3 compared) and their "
+        "placebos 0.9 (chance: 0.5), a difference of -0.1 in 4. The difference is not significant (Jaccard -0.012 [-0.024, "
+        "+0.023], p = 0.78). Tested one by one, 0 of 3 layers are above their placebos and 0 below (q < 0.05)."
     )
     assert sentences(en, "Kendall") == (
-        "- On the raw scale, where dimensions that are always small come first, they share 2.7 and their placebos 3.1. "
+        "- On the raw scale, where dimensions that are always small rank first, they share 2.7 and their placebos 3.1. "
         "Kendall's W over all dimensions is 0.345 (placebos 0.456, chance 0.200)."
     )
     assert sentences(en, "second placebos") == (
-        "- The same of placebos against second placebos, which should give nothing: Jaccard +0.011 [-0.001, +0.046], p = 0.47."
+        "- The same test of placebos against second placebos, which should find no difference: Jaccard +0.011 [-0.001, "
+        "+0.046], p = 0.47."
     )
     assert sentences(en, "total variation").startswith(
-        "- 27% of the 12 stillest units of all layers together lie in other layers than those of placebos (total variation). "
-        "That is more than swapping gives (p = 0.007). By itself a layer is above its placebos in 1 of 3 and below in 2 "
-        "(q < 0.05). Most above their placebos are layers 0 (61.1%, placebos 20.0%)"
+        "- The distribution over layers of the 12 units that change least differs from that of placebos by 27% (total "
+        "variation). That is more than swapping pairs with their placebos gives (p = 0.007). Tested one by one, 1 of 3 layers "
+        "are above their placebos and 2 below (q < 0.05). The layers farthest above their placebos are 0 (61.1%, placebos "
+        "20.0%)"
     )
-    assert sentences(en, "total variation").endswith(". An even spread would be 33.3% a layer.")
+    assert sentences(en, "total variation").endswith(". An even spread would put 33.3% in each layer.")
     assert sentences(en, "Halves of one subtype") == (
-        "- Halves of one subtype agree by 0.467 more than halves of different ones (r = 0.812 against 0.345), and placebos of "
-        "the same sentences by 0.240. Subtypes have profiles of their own, beyond what their sentences give (p = 0.011)."
+        "- Halves of one subtype agree by 0.467 more than halves of different subtypes (r = 0.812 versus 0.345); for placebos "
+        "of the same sentences this is 0.240. Subtypes have profiles of their own, beyond what their sentences explain (p = "
+        "0.011)."
     )
     assert sentences(en, "subtypes of one type") == (
-        "- Beyond their placebos, the agreement of subtypes of one type less that of subtypes of different types is +0.222: "
-        "meaning and grammar are not told apart as types (p = 0.33 over 1,716 labellings)."
+        "- Beyond their placebos, agreement between subtypes of one type minus that between subtypes of different types is "
+        "+0.222: meaning and grammar do not differ significantly as types (p = 0.33 over 1,716 labellings)."
     )
     assert sentences(en, "toward the right one more than").endswith(
-        "The difference is +0.0500 of the way a layer (median over pairs, then layers; mean +0.1000); the mean is above 0 in 1 "
-        "of 3 layers and below it in 1 (q < 0.05). Taken by itself it is above 0 in 1 of 2 subtypes with a wrong side."
+        "The difference is +0.0500 of the way per layer (median over pairs, then layers; mean +0.1000); the mean is above 0 in "
+        "1 of 3 layers and below it in 1 (q < 0.05). By subtype, its median is above 0 in 1 of 2 that have a wrong side."
     )
     assert en.index("toward the right one more than") < en.index("of equal size"), "what compares no types comes first"
-    assert "so in 1 of 3 layers and the reverse in 1 (q < 0.05, over the ways to call 2 of 4 subtypes errors)" in en
-    assert "ln(R out / R in) is -0.050 in the median over layers, -0.050 in the mean" in en
+    assert "so in 1 of 3 layers and the reverse in 1 (q < 0.05, over all ways to call 2 of 4 subtypes errors)" in en
+    assert "the difference of ln(R out / R in) has the median -0.050 and the mean -0.050" in en
     assert "so in 2 of 3 layers and the reverse in 0 (q < 0.05" in sentences(en, "move the wrong side farther")
-    assert "difference is +0.2000 of the way a layer in the median over layers, +0.2000 in the mean" in en
+    assert "the difference has the median +0.2000 of the way per layer and the mean +0.2000" in en
     assert "(nats): error 1.17 → 0.28 (mean 2.34 → 0.56); meaning 0.61 → 0.39 (mean 1.23 → 0.78)." in en
     assert "2 single dimensions stand out" in en
     assert "In 3 of 100 pairs with a wrong side" in en
@@ -236,8 +239,8 @@ MORE, LESS, NEITHER, TOO_FEW, UNSAID = "more", "less", "neither", "too few swaps
 VERDICTS = {
     MORE: ("They are more alike than placebos", "プラセボどうしより互いに似ている"),
     LESS: ("They are less alike than placebos", "プラセボどうしほど似ていない"),
-    NEITHER: ("No difference is resolved", "差があるとは言えない"),
-    TOO_FEW: ("cannot resolve anything", "何も判定できない"),
+    NEITHER: ("The difference is not significant (Jaccard", "差があるとは言えない"),
+    TOO_FEW: ("too few for any test", "何も判定できない"),
     UNSAID: ("Not tested", "検定なし"),
 }
 
@@ -274,7 +277,7 @@ def check_the_verdict(value: float, placebo: float, p: float, n_resamples: int) 
             assert "[" not in line
             assert "p = " not in line
     if expected == TOO_FEW:
-        assert f"{n_resamples} swaps cannot resolve anything" in lines[0]
+        assert f"{n_resamples} swaps are too few for any test" in lines[0]
         assert f"{n_resamples} 回の入れ替えでは何も判定できない" in lines[1]
 
 
@@ -311,7 +314,9 @@ def test_nineteen_swaps_cannot_resolve_anything_either() -> None:
 )
 def test_layers_are_counted_on_the_side_that_they_are_on(q: tuple[float, ...], excess: float, above: int, below: int) -> None:
     said = reading(tables(value=0.3 + excess, placebo=0.3, q=q), n_resamples=99)
-    assert f"above its placebos in {above} of 3 and below in {below} (q < 0.05)" in sentences(said.en, "two subtypes")
+    assert f"one by one, {above} of 3 layers are above their placebos and {below} below (q < 0.05)" in sentences(
+        said.en, "two subtypes"
+    )
     expected = f"単独の層でプラセボを上回るのは 3 層中 {above} 層、下回るのは {below} 層（q < 0.05）"
     assert expected in sentences(said.ja, "、任意の 2 つの下位分類（")
 
@@ -322,32 +327,32 @@ def test_too_few_swaps_for_a_single_layer_are_said_instead_of_a_count(n_resample
     nothing = tables(p=0.9, q=(0.9,) * 3, effects_q=(0.9,) * 3)
     said = reading(nothing, n_resamples=n_resamples)
     line = sentences(said.en, "two subtypes")
-    assert f"{n_resamples} swaps cannot resolve one layer of 3 by itself (--resamples" in line
-    assert "in 0 of 3" not in line
+    assert f"{n_resamples} swaps are too few to test each of 3 layers by itself (--resamples" in line
+    assert "0 of 3" not in line
     assert f"{n_resamples} 回の入れ替えでは 3 層を 1 層ずつ判定することはできない" in sentences(
         said.ja, "、任意の 2 つの下位分類（"
     )
     line = sentences(said.en, "toward the right one more than")
-    assert f"but {n_resamples} draws cannot resolve a layer by itself" in line
+    assert f"but {n_resamples} draws are too few to test single layers" in line
     assert "単独の層を判定できない" in said.ja
     found = reading(tables(q=(0.01, 0.02, 0.03)), n_resamples=n_resamples)
-    assert "cannot resolve" not in sentences(found.en, "two subtypes"), "several together were found"
+    assert "too few to test" not in sentences(found.en, "two subtypes"), "several together were found"
     enough = reading(nothing, n_resamples=60)
-    assert "cannot resolve" not in enough.en
+    assert "are too few to test" not in enough.en
     assert "判定できない" not in enough.ja
 
 
 @pytest.mark.parametrize("start", ["two subtypes", "toward the right one more than"])
 def test_as_many_resamples_as_are_asked_for_could_resolve_a_layer_and_one_fewer_could_not(start: str) -> None:
     said = reading(tables(q=(0.9,) * 3, effects_q=(0.9,) * 3), n_resamples=58)
-    (wanted,) = re.findall(r"--resamples (\d+) could", sentences(said.en, start))
+    (wanted,) = re.findall(r"--resamples (\d+) would be enough", sentences(said.en, start))
     assert 3 / (1 + int(wanted)) < LEVEL <= 3 / int(wanted)
 
 
 def test_nothing_is_more_alike_in_another_set() -> None:
     """What holds of all says nothing of meaning."""
     line = sentences(reading().en, "two meaning subtypes")
-    assert "No difference is resolved" in line
+    assert "The difference is not significant" in line
     assert "more alike" not in line
 
 
@@ -360,16 +365,18 @@ def test_nothing_is_more_alike_in_another_set() -> None:
 def test_layers_turn_at_the_level(distance_p: float, is_more: bool) -> None:
     said = reading(tables(distance_p=distance_p), n_resamples=999)
     en, ja = sentences(said.en, "total variation"), sentences(said.ja, "全変動距離")
-    assert en.startswith("- 27% of the 12 stillest units of all layers together lie in other layers than those of placebos")
+    assert en.startswith(
+        "- The distribution over layers of the 12 units that change least differs from that of placebos by 27%"
+    )
     assert ja.startswith("- 全層で最も変化しない 12 ユニットの層への分布は、プラセボの分布と 27% ずれている")
-    assert (f"That is more than swapping gives (p = {distance_p:.2g})" in en) is is_more
-    assert (f"gives as much (p = {distance_p:.2g}): no difference is resolved" in en) is not is_more
+    assert (f"That is more than swapping pairs with their placebos gives (p = {distance_p:.2g})" in en) is is_more
+    assert (f"gives as much, so the difference is not significant (p = {distance_p:.2g})" in en) is not is_more
     assert (f"入れ替えで生じる以上の差である（p = {distance_p:.2g}）" in ja) is is_more
     assert (f"同程度は生じる（p = {distance_p:.2g}）ので、差があるとは言えない" in ja) is not is_more
 
 
 def test_layers_that_are_below_their_placebos_are_not_named_as_above_them() -> None:
-    for text, start in zip(reading(), ("Most above their placebos", "プラセボを最も上回るのは"), strict=True):
+    for text, start in zip(reading(), ("The layers farthest above their placebos", "プラセボを最も上回るのは"), strict=True):
         line = sentences(text, start)
         named = re.findall(r"(\d+) ?層?[(（]([\d.]+)%[,、] ?(?:placebos|プラセボ) ([\d.]+)%", line[line.index(start) :])
         assert ("0", "61.1", "20.0") in named
@@ -386,14 +393,14 @@ def test_subtypes_have_profiles_only_beyond_their_placebos(own: tuple[float, flo
     said = reading(tables(own=own, subtype_p=subtype_p), n_resamples=999)
     en, ja = sentences(said.en, "Halves of one subtype"), sentences(said.ja, "同じ下位分類の半分どうし")
     assert en.startswith(f"- Halves of one subtype agree by {own[0] - own[1]:.3f} more than")
-    assert f"r = {own[0]:.3f} against {own[1]:.3f}), and placebos of the same sentences by 0.240." in en
+    assert f"r = {own[0]:.3f} versus {own[1]:.3f}); for placebos of the same sentences this is 0.240." in en
     is_found = subtype_p < LEVEL
     is_more = own[0] - own[1] > 0.24
     phrases = {
         ("Subtypes have profiles of their own, beyond", "文の性質を超える、下位分類ごとに固有のプロファイルがある"): is_found
         and is_more,
-        ("told apart less than their placebos are", "プラセボどうしの区別より弱い"): is_found and not is_more,
-        ("The difference is not resolved", "両者の差は確認できない"): subtype_p >= LEVEL,
+        ("less distinct from each other than their placebos are", "プラセボどうしの区別より弱い"): is_found and not is_more,
+        ("The two do not differ significantly", "両者の差は確認できない"): subtype_p >= LEVEL,
         ("no profile of a subtype's own", "下位分類に固有のプロファイルは示されていない"): subtype_p >= LEVEL,
         ("Not tested.", "検定なし。"): np.isnan(subtype_p),
     }
@@ -410,12 +417,13 @@ def test_types_turn_at_the_level(type_p: float, is_apart: bool | None) -> None:
     said = reading(tables(type_p=type_p), n_resamples=999)
     en, ja = sentences(said.en, "subtypes of one type"), sentences(said.ja, "プラセボを差し引いた一致度の差")
     assert en.startswith(
-        "- Beyond their placebos, the agreement of subtypes of one type less that of subtypes of different types is +0.222: "
+        "- Beyond their placebos, agreement between subtypes of one type minus that between subtypes of different types is "
+        "+0.222: "
     )
     assert ja.startswith("- プラセボを差し引いた一致度の差（同じ分類の下位分類どうし − 異なる分類の下位分類どうし）は +0.222：")
     assert (": meaning and grammar differ as types (p" in en) is (is_apart is True)
     assert ("意味と文法は分類として異なる" in ja) is (is_apart is True)
-    assert ("meaning and grammar are not told apart as types" in en) is (is_apart is False)
+    assert ("meaning and grammar do not differ significantly as types" in en) is (is_apart is False)
     assert ("意味と文法は分類として区別されない" in ja) is (is_apart is False)
     assert ("too few subtypes to test" in en) is (is_apart is None)
     assert ("分類として異なるかを検定するには下位分類の数が足りない" in ja) is (is_apart is None)
@@ -449,7 +457,7 @@ def test_too_few_swaps_are_said_of_layers_and_types_too(start: str, n_resamples:
     given = {"p": smallest, "q": (smallest,) * 3, "distance_p": smallest, "subtype_p": smallest}
     line = sentences(reading(tables(**given), n_resamples=n_resamples).en, start)
     assert "gives as much" not in line
-    assert f"{n_resamples} swaps cannot resolve" in line
+    assert f"{n_resamples} swaps are too few" in line
 
 
 def test_the_check_of_placebos_has_its_numbers_and_no_verdict() -> None:
@@ -477,12 +485,12 @@ def test_a_check_of_few_swaps_has_no_interval() -> None:
 
 def test_every_statement_begins_with_how_large() -> None:
     beginnings = (
-        r"Of the 4 dimensions of a layer that change least, two (\w+ )?subtypes \(\d compared\) share \d",
+        r"Of the 4 dimensions per layer that change least, two (\w+ )?subtypes share \d",
         r"On the raw scale, .*, they share \d",
-        r"\d+% of the 12 stillest units",
+        r"The distribution over layers of the 12 units that change least differs from that of placebos by \d+%",
         r"Halves of one subtype agree by \d",
-        r"Beyond their placebos, the agreement of subtypes of one type less that of subtypes of different types is [-+]\d",
-        r"The same of placebos against second placebos, which should give nothing: Jaccard [-+]\d",
+        r"Beyond their placebos, agreement between subtypes of one type minus that between .* of different types is [-+]\d",
+        r"The same test of placebos against second placebos, which should find no difference: Jaccard [-+]\d",
     )
     for given, n_resamples in (({}, 99), (UNTESTED, 0), (FEW_SWAPS, 9), ({"value": 0.01, "own": (0.4, 0.39)}, 999)):
         en = reading(tables(**given), n_resamples=n_resamples).en
@@ -497,17 +505,17 @@ def test_nothing_is_counted_where_nothing_was_tested() -> None:
     """No layer of none tested is not a null."""
     said = reading(tables(**UNTESTED, effects_q=(NAN,) * 3))
     line = sentences(said.en, "two subtypes")
-    assert line.endswith("+1.1 of 4. Not tested: see below.")
-    assert "(total variation). Not tested. Most above" in said.en
-    assert "By itself a layer" not in sentences(said.en, "total variation")
-    assert sentences(said.en, "Halves of one subtype").endswith("by 0.240. Not tested.")
+    assert line.endswith("+1.1 in 4. Not tested: see below.")
+    assert "(total variation). Not tested. The layers farthest above" in said.en
+    assert "one by one" not in sentences(said.en, "total variation")
+    assert sentences(said.en, "Halves of one subtype").endswith("this is 0.240. Not tested.")
     assert sentences(said.en, "subtypes of one type").endswith(
         "too few subtypes to test whether meaning and grammar differ as types."
     )
     assert "(mean +0.1000)" not in said.en
     assert "; mean +0.1000); inference refused." in sentences(said.en, "toward the right one more than")
-    for start in ("bring the sides of an error together", "move the wrong side farther"):
-        assert "no test, as 2 subtypes of errors and 2 of meaning are too few" in sentences(said.en, start)
+    for start in ("bring the two sides of an error together", "move the wrong side farther"):
+        assert "not tested, because 2 error subtypes and 2 meaning subtypes are too few" in sentences(said.en, start)
         assert "q < 0.05" not in sentences(said.en, start)
     assert "p = nan" not in "".join(said)
     assert "nan" not in "".join(said)
@@ -525,13 +533,13 @@ def test_every_refused_group_is_named() -> None:
 
 def test_pairs_drawn_in_the_place_of_templates_are_said() -> None:
     said = reading(groups=GROUPS.assign(blocks_of=["template"] * 5 + ["pair"] * 2))
-    assert "Too few templates to draw again in number, tense: pairs were drawn" in said.en
+    assert "Too few templates to resample in number, tense, so pairs were resampled" in said.en
     assert "ペアを単位に再標本化した下位分類：number, tense。" in said.ja
     assert "Too few templates" not in reading().en
 
 
 def test_no_resampling_is_said() -> None:
-    assert "No resampling was asked for: values only." in reading(n_resamples=0).en
+    assert "No resampling was requested: values only." in reading(n_resamples=0).en
     assert "No resampling" not in reading().en
 
 
@@ -543,9 +551,9 @@ def test_what_there_is_no_table_of_is_left_out() -> None:
     frames["divergence.parquet"] = frames["divergence.parquet"].iloc[2:]
     frames["preferences.parquet"] = frames["preferences.parquet"].iloc[:0]
     said = reading(frames)
-    assert "Consistency needs two subtypes with placebos at this position; there are fewer." in said.en
+    assert "Consistency needs at least two subtypes with placebos at this position; there are fewer." in said.en
     assert "この位置でプラセボをもつ下位分類が 2 つ以上必要だが、足りない。" in said.ja
-    for heading in ("special to some layers", "special to some types", "correct errors", "stand out", "wrong side"):
+    for heading in ("specific to some layers", "specific to some types", "correct errors", "stand out", "wrong side"):
         assert heading not in said.en
     assert said.en.count("## ") == said.ja.count("## ") == 3
 
@@ -557,6 +565,6 @@ def test_placebos_at_other_places_alone_are_none_here() -> None:
         rows = frames[f"{name}.parquet"]
         frames[f"{name}.parquet"] = rows[rows["position"] == ELSEWHERE["position"]]
     said = reading(frames)
-    assert "Consistency needs two subtypes with placebos at this position; there are fewer." in said.en
+    assert "Consistency needs at least two subtypes with placebos at this position; there are fewer." in said.en
     for other in ("alike", "share", "special to some", "second placebos", "7.77"):
         assert other not in said.en

@@ -67,13 +67,13 @@ def table(shares: list[float], carried: list[float], q: list[float]) -> pd.DataF
     [
         ([0.1, 0.2, 0.1], [0.01, 0.2, 0.04], "they carry more in 2 of 3 places and less in 0 (q < 0.05)"),
         ([-0.1, 0.2, 0.1], [0.01, 0.2, 0.4], "they carry more in 0 of 3 places and less in 1 (q < 0.05)"),
-        ([-0.1, 0.2, 0.1], [np.nan] * 3, "not tested, for want of templates"),
+        ([-0.1, 0.2, 0.1], [np.nan] * 3, "not tested, because there are too few templates"),
     ],
 )
 def test_the_reading_says_where_the_margin_is_and_what_the_stillest_carry(carried, q, said) -> None:
     first, last = read_restoring(table([0.2, 0.9, 0.4], carried, q), 50, ["edit"])
-    assert "restores 20% of the margin after layer 0 and most after layer 1: 90% (+1.800 nats [+1.700, +1.900])" in first.en
+    assert "restores 20% of the margin after layer 0, and most after layer 1: 90% (+1.800 nats [+1.700, +1.900])" in first.en
     assert "層 1 の後の 90%" in first.ja
     assert said in last.en
-    assert f"costs {np.median(carried):+.1%} of the margin more" in last.en
+    assert f"costs {np.median(carried):+.1%} more of the margin" in last.en
     assert f"マージンの {np.median(carried):+.1%}" in last.ja

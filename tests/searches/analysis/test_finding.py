@@ -70,16 +70,16 @@ def test_one_draw_from_end_to_end() -> None:
         of_size, rivals, left_out(6, 1, {2: (1, 1, 1), 5: (1, 1, 1)}), candidates((0, 1, [True, True]), (0, 2, [True, False]))
     )
     assert [one.en for one in said] == [
-        "With 6 layers in place of 8 the held-out NLL changes by +0.41 nats [+0.35, +0.48] per token (path path of 6).",
-        "Taking each interval by itself, no change can be told at 7 layers (the interval holds 0).",
-        "Against one-shot: better at 6 layers (6: +0.05 nats [+0.02, +0.09], q = 0.01); no gain or loss can be told at 7 "
+        "With 6 instead of 8 layers, the held-out NLL changes by +0.41 nats [+0.35, +0.48] per token (path path of 6).",
+        "Taking each interval separately, no change is established at 7 layers (the interval includes 0).",
+        "Against one-shot: better at 6 layers (6: +0.05 nats [+0.02, +0.09], q = 0.01); no gain or loss is established at 7 "
         "layers (q ≥ 0.05).",
-        "Of 5 random paths of each size none has as low a held-out NLL as the search; at 6 layers the mean of random paths is "
+        "Of 5 random paths per size, none has as low a held-out NLL as the search; at 6 layers the mean of random paths is "
         "+3 nats [+2, +4] above the search's, q < 0.001.",
-        "The path of 6 layers does without layers 2 and 5; with one draw of calibration texts it is not told how far that "
-        "depends on the texts.",
-        "At 1 of 2 steps the calibration texts do not tell the choice from other candidates (median number: 1): what was taken "
-        "is one of several.",
+        "The path of 6 layers leaves out layers 2 and 5; with one draw of calibration texts, how far that depends on the texts "
+        "is not known.",
+        "At 1 of 2 steps, the calibration texts do not distinguish the choice from other candidates (median number: 1): it is "
+        "one of several.",
     ]
     assert said[2].ja == (
         "一括（one-shot）との比較：6 層では優れる（6 層：+0.05 [+0.02, +0.09] nat、q = 0.01）。"
@@ -92,7 +92,7 @@ def test_several_draws_are_told_by_their_mean() -> None:
     rows = [gains((6, 0.5, 0.4, 0.6, 0.001), draw=draw) for draw in range(3)]
     rows.append(gains((6, 0.01, -0.1, 0.1, 0.8), draw=-1))
     assert over_one_shot(of_size, pd.concat(rows)).en == (
-        "Against one-shot (mean over 3 draws): no gain or loss can be told at 6 layers (q ≥ 0.05)."
+        "Against one-shot (mean over 3 draws): no gain or loss is established at 6 layers (q ≥ 0.05)."
     )
 
 
@@ -104,15 +104,15 @@ def test_a_loss_is_said_to_be_one() -> None:
 
 def test_a_difference_with_a_large_q_is_none_however_its_interval_lies() -> None:
     said = over_one_shot(frontier(found(6, 0.4, 0.3, 0.5)), gains((6, 0.2, 0.1, 0.3, 0.06)))
-    assert said.en == "Against one-shot: no gain or loss can be told at 6 layers (q ≥ 0.05)."
+    assert said.en == "Against one-shot: no gain or loss is established at 6 layers (q ≥ 0.05)."
 
 
 @pytest.mark.parametrize(
     ("low", "high", "expected"),
     [
         (0.1, 0.3, "better at 6 layers (6: +0.2 nats [+0.1, +0.3])"),
-        (-0.1, 0.3, "no gain or loss can be told at 6 layers (intervals hold 0)"),
-        (np.nan, np.nan, "no gain or loss can be told at 6 layers (no interval)"),
+        (-0.1, 0.3, "no gain or loss is established at 6 layers (intervals include 0)"),
+        (np.nan, np.nan, "no gain or loss is established at 6 layers (no interval)"),
     ],
 )
 def test_without_a_test_intervals_decide(low: float, high: float, expected: str) -> None:
@@ -136,9 +136,9 @@ def test_growth_without_rivals_and_without_random_paths() -> None:
     said = [one.en for one in search_findings(*tables)]
     size = float(made.left_out["layers"].to_pylist()[0])
     assert size > 12
-    assert said[0].startswith(f"With {size:g} layers in place of 12 the held-out NLL changes by ")
+    assert said[0].startswith(f"With {size:g} instead of 12 layers, the held-out NLL changes by ")
     assert "Against one-shot: no comparison at any size, where one-shot has no path." in said
-    assert not [one for one in said if "random" in one or "does without" in one]
+    assert not [one for one in said if "random" in one or "leaves out" in one]
 
 
 def test_the_baseline_is_not_compared_with_itself() -> None:
@@ -149,9 +149,9 @@ def test_the_baseline_is_not_compared_with_itself() -> None:
         candidates((0, 1, [True, True]), way="one-shot"),
     )
     assert [one.en for one in said][1:] == [
-        "The method is one-shot itself: there is no gain over it to tell.",
-        "The path of 7 layers does without layer 2; with one draw of calibration texts it is not told how far that depends on "
-        "the texts.",
+        "The method is one-shot itself, so there is no gain over it to report.",
+        "The path of 7 layers leaves out layer 2; with one draw of calibration texts, how far that depends on the texts is not "
+        "known.",
     ]
 
 
@@ -165,7 +165,7 @@ def test_random_paths_that_are_as_good() -> None:
     assert said is not None
     assert said.en == (
         "Some random paths have as low a held-out NLL as the search: 2 of 5 at 7 layers; at 6 layers the mean of random paths "
-        "is +0.2 nats [-0.1, +0.4] above the search's, q = 0.2, which cannot be told from 0."
+        "is +0.2 nats [-0.1, +0.4] above the search's, q = 0.2, which cannot be distinguished from 0."
     )
     assert "5 本中 2 本" in said.ja
 
@@ -174,8 +174,8 @@ def test_layers_by_how_often_they_go() -> None:
     rows = left_out(5.5, 3, {2: (3, 3, 3), 3: (1, 3, 1), 4: (0, 0, 1), 5: (2, 2, 2), 6: (2, 2, 2), 7: (2, 2, 2)})
     said = layers_that_go(rows, WHOLE)
     assert said == Bilingual(
-        "At 5.5 layers, over 3 draws of calibration texts, layer 2 goes in every draw; layers 5-7 and the attention of layer 3 "
-        "in 2 of 3; layer 3 and the MLP of layer 4 in 1 of 3.",
+        "At 5.5 layers, over 3 draws of calibration texts, layer 2 is left out in every draw; layers 5-7 and the attention of "
+        "layer 3 in 2 of 3; layer 3 and the MLP of layer 4 in 1 of 3.",
         "較正用テキスト 3 組での 5.5 層のパス：層 2 はすべての組で、層 5-7、層 3 のアテンションは 3 組中 2 組で、"
         "層 3、層 4 の MLP は 3 組中 1 組で除去される。",
     )
@@ -184,12 +184,12 @@ def test_layers_by_how_often_they_go() -> None:
 
 def test_ties_by_step() -> None:
     assert ties(candidates((0, 1, [True, False, False]), (0, 2, [True, False]))) == Bilingual(
-        "At each of 2 steps the choice was told from every other candidate.",
+        "At each of 2 steps, the choice could be told apart from every other candidate.",
         "全 2 ステップで、選んだ候補は他のどの候補とも区別できた。",
     )
     said = ties(candidates((0, 1, [True, True, True]), (0, 2, [True, False]), (1, 1, [True, True, False]), (1, 2, [True])))
     assert said is not None
-    assert said.en.startswith("At 2 of 3 steps over 2 draws the calibration texts do not tell the choice from other candidates")
+    assert said.en.startswith("At 2 of 3 steps over 2 draws, the calibration texts do not distinguish the choice from other")
     assert "(median number: 1.5)" in said.en
     assert ties(candidates((0, 1, [True]))) is None
 
@@ -210,7 +210,7 @@ def test_a_path_whose_nll_is_no_number() -> None:
         candidates((0, 1, [True])),
     )
     assert [one.en for one in said] == [
-        "With 6 layers in place of 8 the held-out NLL is not finite (path path of 6).",
+        "With 6 instead of 8 layers, the held-out NLL is not finite (path path of 6).",
         "Against one-shot: no finite NLL to compare at 6 layers.",
     ]
 

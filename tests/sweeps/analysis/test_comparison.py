@@ -25,7 +25,7 @@ LN2 = math.log(2.0)
 
 
 def model(name: str, effects: list[float], *, tokens: int = 10, n_bytes: float = 40.0, tags: dict[str, bool] | None = None):
-    """A model whose intact NLL is 2 nats a token and 3 a word; without a layer words lose twice as much as tokens."""
+    """A model whose intact NLL is 2 nats per token and 3 per word; without a layer words lose twice as much as tokens."""
     rows = [{"variant": "intact", "family": "intact", "nll_nats": 2.0, "delta_nll_nats": 0.0}]
     for layer, effect in enumerate(effects):
         numbers = {"nll_nats": 2.0 + effect, "delta_nll_nats": effect}
@@ -64,7 +64,7 @@ def test_relative_depth_is_the_middle_of_what_is_touched_over_the_last_layer() -
     [
         (View("delta", "nats", "layer"), 1.0, 0.5, 0.0),
         (View("ppl", "nats", "layer"), math.exp(3.0), math.exp(2.5), math.exp(2.0)),
-        # 10 tokens over 40 bytes: a nat a token is 10 / (40 ln 2) bits a byte
+        # 10 tokens over 40 bytes: a nat per token is 10 / (40 ln 2) bits per byte
         (View("delta", "bits", "layer"), 0.25 / LN2, 0.125 / LN2, 0.0),
         (View("ppl", "bits", "layer"), 0.75 / LN2, 0.625 / LN2, 0.5 / LN2),
     ],

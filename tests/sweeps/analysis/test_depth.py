@@ -110,9 +110,9 @@ def test_what_is_said(
     said = family_headline(depths(agreement, delta, family)).said
     last = len(agreement) - 2
     assert said.en == (
-        f"By the {lens[0]}, the likeliest token is the whole model's for half of the tokens {half}, for 90% {most}; the NLL is "
-        f"within 0.5 nats of the whole model's {near} (last layer: {last}). Straight from the embeddings {agreement[0]:.1%} "
-        "agree."
+        f"Read through the {lens[0]}, the likeliest token is the whole model's for half of the tokens {half} and for 90% "
+        f"{most}; the NLL is within 0.5 nats of the whole model's {near} (last layer: {last}). Straight from the embeddings, "
+        f"{agreement[0]:.1%} of tokens agree."
     )
     japanese = {"from the embeddings on": "埋め込みから", "at no depth": "どの深さでもない"}
     assert said.ja.startswith(f"{lens[1]}による読み取り：")

@@ -30,7 +30,7 @@ def test_five_texts_have_intervals_and_no_p() -> None:
 
 def test_the_warning_by_the_number_of_texts() -> None:
     assert [few_texts(n) is None for n in (1, 2, 7, 8, 49, 50, 1000)] == [False] * 5 + [True] * 2
-    assert few_texts(7).en.startswith("Only 7 texts: no p and no q with fewer than 8")
+    assert few_texts(7).en.startswith("Only 7 texts: with fewer than 8 there are no p- or q-values")
     assert "p 値" in few_texts(7).ja
-    assert few_texts(8).en.startswith("Only 8 texts: with fewer than 50, intervals and p err")
-    assert few_texts(1).en == "Only one text: no interval, no p and no q."
+    assert few_texts(8).en.startswith("Only 8 texts: with fewer than 50, intervals and p-values err")
+    assert few_texts(1).en == "Only one text: no interval, p-value or q-value."

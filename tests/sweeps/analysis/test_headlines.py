@@ -41,29 +41,29 @@ def family(deltas: list[float], half_width: float | list[float] = 0.1, *, q: lis
         pytest.param(
             family([0.05, -0.5, 0.09], q=[0.3, 0.01, 0.2]),
             "No variant of exchange is known to raise the loss; the largest change is +0.09 nats per token [-0.01, +0.19], "
-            "from exchanging layers 2 and 3. 2 of 3 effects are not resolved from 0 (q ≥ 0.05). 1 of 3 lowers the loss.",
+            "from exchanging layers 2 and 3. 2 of 3 effects cannot be distinguished from 0 (q ≥ 0.05). 1 of 3 lowers the loss.",
             "exchange に損失を増やすと言える変種はない。最大の変化は層 2 と 3 を交換する場合の 1 トークンあたり "
             "+0.09 nat [-0.01, +0.19]。効果 3 件のうち 2 件は 0 と区別できない（q ≥ 0.05）。3 件のうち 1 件は損失を減らす。",
             id="none hurts",
         ),
         pytest.param(
             family([0.5, 0.9, 0.0], [0.1, 1.0, 0.1], q=[0.01, 0.2, 1.0]),
-            "Exchanging layers 0 and 1 raises the loss most, by +0.5 nats per token [+0.4, +0.6]. 2 of 3 effects are not "
-            "resolved from 0 (q ≥ 0.05).",
+            "Exchanging layers 0 and 1 raises the loss most, by +0.5 nats per token [+0.4, +0.6]. 2 of 3 effects cannot be "
+            "distinguished from 0 (q ≥ 0.05).",
             None,
             id="the largest is not resolved, a smaller one is",
         ),
         pytest.param(
             family([0.5, 0.0, -1.0, 2.0]),
             "Exchanging layers 3 and 4 raises the loss most, by +2 nats per token [+1.9, +2.1]; next comes 0↔1 (+0.5). 1 of 4 "
-            "effects is not resolved from 0 (the 95% interval holds 0). 1 of 4 lowers the loss.",
+            "effects cannot be distinguished from 0 (the 95% interval includes 0). 1 of 4 lowers the loss.",
             None,
             id="too few texts for a test",
         ),
         pytest.param(
             family([0.15, 0.0], q=[0.051, 0.9]),
             "No variant of exchange is known to raise the loss; the largest change is +0.15 nats per token [+0.05, +0.25], "
-            "from exchanging layers 0 and 1. 2 of 2 effects are not resolved from 0 (q ≥ 0.05).",
+            "from exchanging layers 0 and 1. 2 of 2 effects cannot be distinguished from 0 (q ≥ 0.05).",
             None,
             id="an interval above 0 among several is no finding",
         ),
@@ -89,8 +89,8 @@ def family(deltas: list[float], half_width: float | list[float] = 0.1, *, q: lis
         ),
         pytest.param(
             family([0.05]),
-            "Exchanging layers 0 and 1 changes the loss by +0.05 nats per token [-0.05, +0.15], which is not resolved from 0 "
-            "(the 95% interval holds 0).",
+            "Exchanging layers 0 and 1 changes the loss by +0.05 nats per token [-0.05, +0.15], which cannot be distinguished "
+            "from 0 (the 95% interval includes 0).",
             None,
             id="one variant, not resolved",
         ),
@@ -126,7 +126,7 @@ def test_a_sentence_read_back_is_the_table(seed: int) -> None:
     said = family_headline(rows).said
     for pattern, number in (
         (
-            rf"(\d+) of {n} effects (?:is|are) not resolved from 0 \({'q ≥' if is_tested else 'the 95%'}",
+            rf"(\d+) of {n} effects cannot be distinguished from 0 \({'q ≥' if is_tested else 'the 95%'}",
             n - hurts.sum() - helps.sum(),
         ),
         (rf"(\d+) of {n} lowers? the loss", helps.sum()),

@@ -14,7 +14,7 @@ from layerscope.sweeps.analysis.preference_depth_finding import preference_depth
 from layerscope.sweeps.pair_tables import PARTS
 
 MARGINS = np.array(
-    [  # by depth, from the embeddings to the whole model; a column a pair
+    [  # by depth, from the embeddings to the whole model; one column per pair
         [1.0, -1.0, -1.0, 1.0, 0.0, 1.0],
         [1.0, -1.0, 1.0, -1.0, 0.0, np.nan],
         [1.0, -1.0, -1.0, -1.0, 0.0, 1.0],
@@ -65,7 +65,7 @@ def test_each_family_of_depths_has_its_own() -> None:
     everything = groups[(groups["kind"] == "all") & (groups["unit"] == "edit")].set_index("family")
     assert everything["pairs_right"].to_dict() == {"depth": 3, "tuned-depth": 1}
     assert preference_depth_finding(groups[groups["family"] == "tuned-depth"], FALLING, 2).en.startswith(
-        "The whole model finds the right side likelier in 1 of 5 pairs; by the tuned lens, in these"
+        "The whole model finds the right side likelier in 1 of 5 pairs; read through the tuned lens, this"
     )
 
 
@@ -147,7 +147,7 @@ def test_few_templates_with_a_right_pair_have_no_interval() -> None:
     row = groups(margins, pairs).loc["all"]
     assert (row["clusters"], row["clusters_right"], row["pairs_right"]) == (12, 2, 4)
     said = preference_depth_finding(groups(margins, pairs).reset_index(), FALLING, 2).en
-    assert "so from layer -1.0 on, on average" in said, "no interval of two templates"
+    assert "holds for them from layer -1.0 on, on average" in said, "no interval of two templates"
     margins[:, [1, 13]] = -1.0
     row = groups(margins, pairs).loc["all"]
     assert row["clusters_right"] == 1
@@ -211,9 +211,9 @@ def test_what_is_said_is_what_the_table_holds() -> None:
 @pytest.mark.parametrize(
     ("accuracy", "said"),
     [
-        ([0.4, 0.6, 0.8, 0.6, 0.75, 0.9], "From layer 3 on at least 70% of pairs are right"),
-        ([0.9, 0.8, 0.9], "From the embeddings on at least 70% of pairs are right"),
-        ([0.5, 0.5, 1.0], "From layer 1 on at least 75% of pairs are right"),
+        ([0.4, 0.6, 0.8, 0.6, 0.75, 0.9], "From layer 3 on, at least 70% of pairs are right"),
+        ([0.9, 0.8, 0.9], "From the embeddings on, at least 70% of pairs are right"),
+        ([0.5, 0.5, 1.0], "From layer 1 on, at least 75% of pairs are right"),
     ],
 )
 def test_where_it_rises_above_chance(accuracy: list[float], said: str) -> None:
@@ -221,7 +221,7 @@ def test_where_it_rises_above_chance(accuracy: list[float], said: str) -> None:
     found = groups(margins, described(60, 20)).reset_index()
     text = preference_depth_finding(found, np.array(accuracy), len(accuracy) - 2)
     assert said in text.en
-    assert f"midway from chance to the whole model's {accuracy[-1]:.0%}" in text.en
+    assert f"midway between chance and the whole model's {accuracy[-1]:.0%}" in text.en
     assert f"{accuracy[-1]:.0%}" in text.ja
 
 

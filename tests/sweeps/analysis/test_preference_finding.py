@@ -28,7 +28,8 @@ def rows(q_values: list[float], beyond: list[float], group: str = "all") -> pd.D
 def test_nothing_of_groups_where_there_are_none() -> None:
     said = preference_finding(rows([0.2, 0.01], [-0.1, -1.5]), INTACT, EXPLAINED, rows([], []))
     assert said.en.endswith(
-        "Beyond it (q < 0.05, 1 of 2 variants): removal-1 (-1.5 ± 0.25 nats) cost more of the preference than damage allows."
+        "Beyond damage (q < 0.05, 1 of 2 variants): removal-1 (-1.5 ± 0.25 nats) cost more of the preference than damage "
+        "allows."
     )
     assert "group" not in said.en
 
@@ -41,8 +42,8 @@ def test_groups_have_their_own_sentence() -> None:
     assert "in 87.5% of 1,200 pairs (margin +3.5 nats)" in said.en
     assert "No variant is outside what damage allows" in said.en
     assert said.en.endswith(
-        "In 2 groups of pairs by themselves, 2 of 4 effects are outside (q < 0.05), the surest: removal-1 of tense (-1.5 ± "
-        "0.25 nats), removal-0 of typo (+2.5 ± 0.25 nats)."
+        "In 2 groups of pairs taken separately, 2 of 4 effects are outside (q < 0.05), the clearest being: removal-1 of tense "
+        "(-1.5 ± 0.25 nats), removal-0 of typo (+2.5 ± 0.25 nats)."
     )
     assert "効果 4 件のうち 2 件" in said.ja
     assert "typo の removal-0（+2.5 ± 0.25 nat）" in said.ja
@@ -51,4 +52,4 @@ def test_groups_have_their_own_sentence() -> None:
 @pytest.mark.parametrize("beyond", [[0.0, 0.0], [-0.5, 0.2]])
 def test_where_no_group_is_outside_that_is_said(beyond: list[float]) -> None:
     said = preference_finding(rows([0.2, 0.3], beyond), INTACT, EXPLAINED, rows([0.2, 0.3], beyond, "tense"))
-    assert said.en.endswith("In 1 groups of pairs by themselves none of 2 effects is outside (q < 0.05).")
+    assert said.en.endswith("In 1 group of pairs taken separately, none of 2 effects is outside (q < 0.05).")

@@ -63,7 +63,7 @@ def tags(
         ),
         pytest.param(
             tags({"NOUN": [0.5, -0.7], "DET": [0.3, 0.1]}, q={"NOUN": [0.05, 0.06], "DET": [0.3, 0.2]}),
-            "No part of speech breaks more or less than other words as far as can be told (furthest from them is NOUN "
+            "It is not established that any part of speech breaks more or less than other words (furthest from them is NOUN "
             "(-0.7 nats [-0.8, -0.6] at removal-1)). Not resolved: 4 of 4 contrasts of 2 parts of speech (q < 0.05).",
             "悪化の大きさが他の語と違うと言える品詞はない（最も離れているのは NOUN（removal-1 で -0.7 [-0.8, -0.6] nat））。"
             "全 4 対比（2 品詞）の内訳は判定できない：4（q < 0.05）。",
@@ -72,14 +72,14 @@ def tags(
         pytest.param(
             tags({"NOUN": [0.5, 0.05], "DET": [-0.3, -0.1]}),
             "Breaks more than other words: NOUN (+0.5 nats [+0.4, +0.6] at removal-0); less than other words: DET (-0.3 nats "
-            "[-0.4, -0.2] at removal-0). Above 0: 1, below 0: 1, holding 0: 2 of 4 intervals, and no test.",
+            "[-0.4, -0.2] at removal-0). Above 0: 1, below 0: 1, including 0: 2 of 4 intervals, not tested.",
             None,
             id="too few texts for a test",
         ),
         pytest.param(
             tags({"NOUN": [0.5, 0.05], "DET": [-0.3, -0.1]}, np.nan),
-            "Beside other words, NOUN (+0.5 nats at removal-0) breaks most and DET (-0.3 nats at removal-0) least, without "
-            "intervals.",
+            "Compared with other words, NOUN (+0.5 nats at removal-0) breaks most and DET (-0.3 nats at removal-0) least (no "
+            "intervals).",
             None,
             id="one text",
         ),
@@ -111,14 +111,15 @@ def test_every_verdict(rows: pd.DataFrame, en: str, ja: str | None) -> None:
         (
             {"NOUN": [0.3, 0.2], "DET": [0.3, 0.3]},
             0.1,
-            "No part of speech is further from the whole model's prediction than other words, or nearer as far as can be told",
+            "It is not established that any part of speech is further from the whole model's prediction than other words, or "
+            "nearer",
             "モデル全体の予測からの遠さが他の語と違うと言える品詞はない",
         ),
         (
             None,
             np.nan,
-            "Beside other words, NOUN (+0.5 nats at removal-0) is furthest from the whole model's prediction and DET (-0.3 "
-            "nats at removal-0) nearest, without intervals.",
+            "Compared with other words, NOUN (+0.5 nats at removal-0) is furthest from the whole model's prediction and DET "
+            "(-0.3 nats at removal-0) nearest (no intervals).",
             "他の語と比べてモデル全体の予測から最も遠いのは NOUN（removal-0 で +0.5 nat）、最も近いのは DET",
         ),
     ],
@@ -152,7 +153,7 @@ def test_a_sentence_read_back_is_the_table(seed: int) -> None:
     told = rows["contrast_q_value"] < 0.05 if is_tested else (rows["contrast_low_nats"] > 0) | (rows["contrast_high_nats"] < 0)
     more, less = told & (value > 0), told & (value < 0)
     said = tag_finding(rows)
-    words = ("more", "less", "not resolved") if is_tested else ("above 0", "below 0", "holding 0")
+    words = ("more", "less", "not resolved") if is_tested else ("above 0", "below 0", "including 0")
     counts = said.en.rsplit(". ", 1)[1].lower()
     for number, word in zip((more.sum(), less.sum(), (~told).sum()), words, strict=True):
         found = re.search(rf"{word}: (\d+)", counts)
@@ -165,5 +166,5 @@ def test_a_sentence_read_back_is_the_table(seed: int) -> None:
             assert (more if number[0] == "+" else less)[at]
             assert float(number) == pytest.approx(value[at], rel=5e-3)
     else:
-        assert said.en.startswith("No part of speech")
+        assert said.en.startswith("It is not established that any part of speech")
     assert re.findall(r"(removal-\d) で", said.ja) == [variant for _, _, variant in named]

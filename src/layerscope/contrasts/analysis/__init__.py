@@ -1,1 +1,1 @@
-"""From differences to what stays still; runs again on a run directory without a model."""
+"""From differences to the dimensions that barely change; runs again on a run directory without a model."""

@@ -135,7 +135,7 @@ def consistency(
 
     Args:
         groups: at least two types beside their placebos.
-        k: dimensions a layer that count as those that change least.
+        k: dimensions per layer that count as those that change least.
         generator: source of randomness.
         n_resamples: swaps; 0 for values alone.
 

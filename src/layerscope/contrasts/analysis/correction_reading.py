@@ -58,15 +58,16 @@ def _asymmetry(rows: pd.DataFrame, n_resamples: int) -> list[Bilingual]:
     if len(tested) / (1 + n_resamples) >= LEVEL and not more and not less:
         coarse = n_resamples, len(tested) * 20
         counted = Bilingual(
-            f"{counted.en}, but {coarse[0]} draws cannot resolve a layer by itself (--resamples {coarse[1]} could)",
+            f"{counted.en}, but {coarse[0]} draws are too few to test single layers (--resamples {coarse[1]} would be enough)",
             f"{counted.ja}。ただし {coarse[0]} 回の再標本化では単独の層を判定できない（--resamples {coarse[1]} なら可能）",
         )
     middle, mean = float(some["median"].median()), float(some["value"].mean())
     return [
         Bilingual(
-            "Correction would move the wrong side of a pair toward the right one more than the right side toward the wrong "
-            f"one. The difference is {middle:+.4f} of the way a layer (median over pairs, then layers; mean {mean:+.4f}); "
-            f"{counted.en}. Taken by itself it is above 0 in {above} of {len(by_subtype)} subtypes with a wrong side.",
+            "If layers corrected errors, the wrong side of a pair would move toward the right one more than the right side "
+            f"toward the wrong one. The difference is {middle:+.4f} of the way per layer (median over pairs, then layers; mean "
+            f"{mean:+.4f}); {counted.en}. By subtype, its median is above 0 in {above} of {len(by_subtype)} that have a wrong "
+            "side.",
             "訂正があるなら、ペアの誤りの側が正しい側へ動く量は、正しい側が誤りの側へ動く量より大きいはずである。"
             f"その差は 1 層あたり {middle:+.4f}（ペア、次いで層の中央値。平均は {mean:+.4f}）。{counted.ja}。"
             f"誤りの側をもつ下位分類 {len(by_subtype)} 個のうち、中央値が 0 を上回るのは {above} 個。",
@@ -84,28 +85,28 @@ def _against_meaning(some: pd.DataFrame, wanted: int, rows: pd.DataFrame, facts:
         as_wanted = int(((tested["q_value"] < LEVEL) & (tested["value"] * wanted > 0)).sum())
         against = int(((tested["q_value"] < LEVEL) & (tested["value"] * wanted < 0)).sum())
         counted = Bilingual(
-            f"so in {as_wanted} of {len(some)} layers and the reverse in {against} (q < 0.05, over the ways to call {n_error} "
-            f"of {n_error + n_meaning} subtypes errors)",
+            f"this is so in {as_wanted} of {len(some)} layers and the reverse in {against} (q < 0.05, over all ways to call "
+            f"{n_error} of {n_error + n_meaning} subtypes errors)",
             f"そうなるのは {len(some)} 層中 {as_wanted} 層、逆が {against} 層"
             f"（下位分類 {n_error + n_meaning} 個のうち {n_error} 個を誤りとするすべての割り当てに対して q < 0.05）",
         )
     else:
         counted = Bilingual(
-            f"no test, as {n_error} subtypes of errors and {n_meaning} of meaning are too few to tell types apart, or have too "
-            "few pairs",
+            f"not tested, because {n_error} error subtypes and {n_meaning} meaning subtypes are too few to compare types, or "
+            "have too few pairs",
             f"検定なし：下位分類が誤り {n_error} 個、意味 {n_meaning} 個では分類を区別するには少なすぎるか、ペアの数が足りない",
         )
     if wanted < 0:
         return Bilingual(
-            "It would also bring the sides of an error together faster than those of a meaning pair of equal size: "
-            f"{counted.en}; the difference of ln(R out / R in) is {middle:+.3f} in the median over layers, {mean:+.3f} in the "
-            "mean.",
+            "Correction would also bring the two sides of an error together faster than those of a meaning pair of equal size: "
+            f"{counted.en}; over layers, the difference of ln(R out / R in) has the median {middle:+.3f} and the mean "
+            f"{mean:+.3f}.",
             f"また、誤りのペアは同じ大きさの意味のペアより速く近づくはずである。{counted.ja}。"
             f"ln（R 出力／R 入力）の差の層にわたる中央値は {middle:+.3f}、平均は {mean:+.3f}。",
         )
     return Bilingual(
-        f"And it would move the wrong side farther than the sides of such a meaning pair move: {counted.en}; the "
-        f"difference is {middle:+.4f} of the way a layer in the median over layers, {mean:+.4f} in the mean.",
+        f"And it would move the wrong side farther than the sides of such a meaning pair move: {counted.en}; over layers, the "
+        f"difference has the median {middle:+.4f} of the way per layer and the mean {mean:+.4f}.",
         f"誤りの側の動きは、そのような意味のペアの動きより大きいはずである。{counted.ja}。"
         f"差は 1 層あたり中央値で {middle:+.4f}、平均で {mean:+.4f}。",
     )
@@ -128,7 +129,7 @@ def _falls(frames: Mapping[str, pd.DataFrame]) -> list[Bilingual]:
     return [
         Bilingual(
             f"Median KL between the two sides' predictions, from the edit to three tokens after it (nats): {'; '.join(en)}. "
-            "The types differ in size, so their falls are not compared.",
+            "The types differ in size, so the decreases are not compared.",
             f"両側の予測の KL の中央値、編集位置から 3 トークン後まで（nat）：{'、'.join(ja)}。"
             "分類によって差の大きさが違うため、下がり方は比較しない。",
         )

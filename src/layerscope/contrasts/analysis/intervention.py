@@ -75,7 +75,7 @@ class Placed:
 
 @dataclass(frozen=True)
 class DamageExcess:
-    """How much more neutral text loses without the stable set than without random ones, nats a token."""
+    """How much more neutral text loses without the stable set than without random ones, nats per token."""
 
     effect: float
     """Mean over tokens."""
@@ -103,7 +103,7 @@ class InterventionEffects:
     accuracy_intact: float
     """That share in the intact model; NaN where no pair has a right side."""
     damage: Placed
-    """Change of the NLL of neutral text, nats a token."""
+    """Change of the NLL of neutral text, nats per token."""
     damage_excess: DamageExcess
     """That beyond the random sets' mean."""
     damage_margin: float
@@ -148,7 +148,7 @@ def intervention_effects(
         right: the right side of each pair, 1 or 2; 0 where neither is wrong.
         templates: template of each pair, by number; intervals are over templates.
         is_matched: whether random sets are like the stable one on every covariate.
-        damage_margin: nats a token that damage must be shown to be below.
+        damage_margin: nats per token that damage must be shown to be below.
 
     Raises:
         ValueError: arrays whose sizes do not fit together, or a right side that is none.

@@ -61,15 +61,17 @@ def joint_conclusion(effects: Mapping[str, InterventionEffects]) -> Joint:
 
 _IN_SHORT: dict[Conclusion, Bilingual] = {
     "too few": Bilingual(
-        "no inference, for want of pairs, templates or sets", "ペア、テンプレート、または集合が足りず、検定なし"
+        "no inference, because there are too few pairs, templates or sets", "ペア、テンプレート、または集合が足りず、検定なし"
     ),
-    "not matched": Bilingual("no inference, as no random sets are like the stable one", "対応する無作為な集合がなく、検定なし"),
-    "not finite": Bilingual("no inference, for want of finite numbers", "有限でない値があり、検定なし"),
+    "not matched": Bilingual(
+        "no inference, because no random sets match the stable one", "対応する無作為な集合がなく、検定なし"
+    ),
+    "not finite": Bilingual("no inference, because some numbers are not finite", "有限でない値があり、検定なし"),
     "supports": Bilingual("the hypothesis is supported", "仮説は支持される"),
     "not established": Bilingual(
         "above the random sets, but not established over templates", "無作為な集合を超えるが、テンプレート単位では確立されない"
     ),
-    "general damage": Bilingual("not to be told from general damage", "全般的な損傷と区別できない"),
+    "general damage": Bilingual("cannot be distinguished from general damage", "全般的な損傷と区別できない"),
     "damage not excluded": Bilingual("damage is not shown to be small", "損傷が小さいとは示されていない"),
     "null": Bilingual("no effect beyond that of random sets", "無作為な集合を超える効果は見られない"),
     "below": Bilingual("the opposite of the hypothesis", "仮説とは逆"),
@@ -101,9 +103,7 @@ def read_apart(beside: AgainstPlacebos, apart: Mapping[str, PlaceboSetEffect]) -
     signs = {float(np.sign(one.effect)) for one in apart.values()}
     if not beside.is_matched:
         off = ", ".join(f"{name} {value:+.2f}" for name, value in beside.balance.items())
-        said = Bilingual(
-            f"not matched (SD: {off}), so that nothing is inferred", f"共変量が揃わず（標準偏差：{off}）、検定なし"
-        )
+        said = Bilingual(f"not matched (SD: {off}), so nothing is inferred", f"共変量が揃わず（標準偏差：{off}）、検定なし")
     elif any(np.isnan(one.p_value) for one in apart.values()):
         said = Bilingual("too few templates to tell", "テンプレートが足りず、判定できない")
     elif all(resolved) and len(signs) == 1:
@@ -113,11 +113,12 @@ def read_apart(beside: AgainstPlacebos, apart: Mapping[str, PlaceboSetEffect]) -
             else Bilingual("the second matter more for errors", "後者のほうが誤りに関わる")
         )
     else:
-        said = Bilingual("no difference is resolved by both replacements", "両方の置換で確かな差は認められない")
+        said = Bilingual("no difference is significant with both replacements", "両方の置換で確かな差は認められない")
     n = len(beside.of_edits)
     return Bilingual(
-        f"Of the stable set {n} units are not among the stillest under placebos; ablating them, less ablating the {n} that are "
-        f"so under placebos alone, changes the wrong form's disadvantage by (nats a pair) {'; '.join(en)}: {said.en}.",
+        f"In the stable set, {n} units are not among those that change least under placebos; ablating them, minus ablating the "
+        f"{n} that change least under placebos alone, changes the wrong form's disadvantage by (nats per pair) "
+        f"{'; '.join(en)}: {said.en}.",
         f"安定な集合のうち {n} ユニットは、プラセボでは最も変化しない集合に入らない。これらの切除と、プラセボでのみ入る {n} "
         f"ユニットの切除との差は、誤った形の不利の変化にして（nat／ペア）{'、'.join(ja)}。{said.ja}。",
     )
@@ -131,44 +132,45 @@ def verdict(effects: InterventionEffects) -> Bilingual:
 def _verdict_en(effects: InterventionEffects) -> str:
     did, damage, n_sets = effects.did, effects.damage, len(effects.did.random_effects)
     found = (
-        f"ablating the stable set changed the wrong form's disadvantage in what follows by {did.effect:+.4f} nats a pair (95 % "
-        f"interval {did.low:+.4f} to {did.high:+.4f}), {n_sets} matched random sets by {did.random_mean:+.4f} on average"
+        f"ablating the stable set changed the wrong form's disadvantage in what follows by {did.effect:+.4f} nats per pair "
+        f"(95 % interval {did.low:+.4f} to {did.high:+.4f}), while {n_sets} matched random sets changed it by "
+        f"{did.random_mean:+.4f} on average"
     )
     harm = (
-        f"the NLL of neutral text changed by {damage.effect:+.4f} nats a token (random sets {damage.random_mean:+.4f}, p = "
+        f"the NLL of neutral text changed by {damage.effect:+.4f} nats per token (random sets {damage.random_mean:+.4f}, p = "
         f"{damage.p_greater:.3g})"
     )
     above = f"{found} (p = {did.p_greater:.3g})"
     match conclusion(effects):
         case "too few":
             return (
-                f"No inference: it needs {FEWEST_SCORED_PAIRS} pairs with a right side from {FEWEST_SCORED_TEMPLATES} "
-                f"templates and {FEWEST_SETS} random sets, and there are {did.n_items} pairs from {did.n_groups} templates and "
+                f"No inference: it needs at least {FEWEST_SCORED_PAIRS} pairs with a right side from {FEWEST_SCORED_TEMPLATES} "
+                f"templates and {FEWEST_SETS} random sets, but there are {did.n_items} pairs from {did.n_groups} templates and "
                 f"{n_sets} sets."
             )
         case "not matched":
             return (
-                "Not matched: no random sets are like the stable one within 0.1 standard deviations on every covariate, so "
-                f"there is no p; {found}."
+                "Not matched: no random sets match the stable one within 0.1 standard deviations on every covariate, so "
+                f"there is no p-value; {found}."
             )
         case "damage not excluded":
             return (
-                f"Damage is not excluded: {above}, but {harm}, and how much more than without random sets is known only to be "
-                f"below {effects.damage_excess.high:+.4f} (margin {effects.damage_margin:g}): give --text-tokens more."
+                f"Damage is not excluded: {above}, but {harm}, and the excess over random sets is known only to be below "
+                f"{effects.damage_excess.high:+.4f} (margin {effects.damage_margin:g}): increase --text-tokens."
             )
         case "not finite":
             return "No inference: some effects, or what they are compared with, are not finite numbers."
         case "supports":
             return (
-                f"The hypothesis is supported: {above}, while {harm}, which does not explain it and is at most "
-                f"{effects.damage_excess.high:+.4f} more than without random sets (margin {effects.damage_margin:g})."
+                f"The hypothesis is supported: {above}, while {harm}, which does not explain it and exceeds that of random "
+                f"sets by at most {effects.damage_excess.high:+.4f} (margin {effects.damage_margin:g})."
             )
         case "not established":
             return f"Not established: {above}, but the interval over templates does not lie above 0; {harm}."
         case "general damage":
             return (
-                f"It cannot be told from general damage: {above}, but {harm}, and given that damage the p-value is "
-                f"{effects.did_p_given_damage:.3g}."
+                f"The effect cannot be distinguished from general damage: {above}, but {harm}, and given that damage the "
+                f"p-value is {effects.did_p_given_damage:.3g}."
             )
         case "below":
             return (
@@ -177,8 +179,8 @@ def _verdict_en(effects: InterventionEffects) -> str:
             )
         case "null":
             return (
-                f"No effect beyond that of random sets: {above}; {harm}; since models repair themselves, this is no proof that "
-                "there is none."
+                f"No effect beyond that of random sets: {above}; {harm}; since models repair themselves, this does not prove "
+                "that there is none."
             )
 
 

@@ -31,7 +31,7 @@ def read_consistency(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame
     if "layer_agreement.parquet" not in frames or _here(frames["layer_agreement.parquet"], facts).empty:
         return [
             Bilingual(
-                "Consistency needs two subtypes with placebos at this position; there are fewer.",
+                "Consistency needs at least two subtypes with placebos at this position; there are fewer.",
                 "一貫性の検討には、この位置でプラセボをもつ下位分類が 2 つ以上必要だが、足りない。",
             )
         ]
@@ -48,8 +48,9 @@ def read_consistency(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame
         by_layer = _single_layers(rows[(rows["scale"] == "percentile") & rows["layer"].notna()], facts)
         said.append(
             Bilingual(
-                f"Of the {k} dimensions of a layer that change least, two {en} ({n} compared) share {own:.1f}, and their "
-                f"placebos {beside:.1f} (chance {chance:.1f}): {own - beside:+.1f} of {k}. {verdict.en}{by_layer.en}",
+                f"Of the {k} dimensions per layer that change least, two {en} share {own:.1f} on average ({n} compared) and "
+                f"their placebos {beside:.1f} (chance: {chance:.1f}), a difference of {own - beside:+.1f} in {k}. "
+                f"{verdict.en}{by_layer.en}",
                 f"各層で最も変化しない {k} 次元のうち、{ja}（全 {n} 個の平均）に共通するのは {own:.1f} 個、"
                 f"プラセボどうしでは {beside:.1f} 個（偶然の期待値は {chance:.1f} 個）。"
                 f"差は {k} 個あたり {own - beside:+.1f} 個。{verdict.ja}{by_layer.ja}",
@@ -62,7 +63,7 @@ def read_consistency(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame
             raws = shared_of(float(raw["value"]), k), shared_of(float(raw["placebo"]), k)
             said.append(
                 Bilingual(
-                    f"On the raw scale, where dimensions that are always small come first, they share {raws[0]:.1f} and their "
+                    f"On the raw scale, where dimensions that are always small rank first, they share {raws[0]:.1f} and their "
                     f"placebos {raws[1]:.1f}. Kendall's W over all dimensions is {w['value']:.3f} (placebos "
                     f"{w['placebo']:.3f}, chance {w['chance']:.3f}).",
                     f"つねに小さい次元が先頭に来る生の尺度では {raws[0]:.1f} 個、"
@@ -88,7 +89,8 @@ def read_layers(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) ->
     farthest = Bilingual("", "")
     if most:
         farthest = Bilingual(
-            f" Most above their placebos are layers {', '.join(where)}.", f"プラセボを最も上回るのは、{'、'.join(where_ja)}。"
+            f" The layers farthest above their placebos are {', '.join(where)}.",
+            f"プラセボを最も上回るのは、{'、'.join(where_ja)}。",
         )
     if math.isnan(p):
         verdict = Bilingual("Not tested.", "検定なし。")
@@ -96,19 +98,20 @@ def read_layers(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) ->
         verdict = _too_few_swaps(int(facts["n_resamples"]))
     elif p < LEVEL:
         verdict = Bilingual(
-            f"That is more than swapping gives (p = {p:.2g}).", f"入れ替えで生じる以上の差である（p = {p:.2g}）。"
+            f"That is more than swapping pairs with their placebos gives (p = {p:.2g}).",
+            f"入れ替えで生じる以上の差である（p = {p:.2g}）。",
         )
     else:
         verdict = Bilingual(
-            f"Swapping pairs with their placebos gives as much (p = {p:.2g}): no difference is resolved.",
+            f"Swapping pairs with their placebos gives as much, so the difference is not significant (p = {p:.2g}).",
             f"ペアとプラセボの入れ替えでも同程度は生じる（p = {p:.2g}）ので、差があるとは言えない。",
         )
     alone = _single_layers(rows, facts)
     return [
         Bilingual(
-            f"{first['distance']:.0%} of the {n_units:,} stillest units of all layers together lie in other layers than those "
-            f"of placebos (total variation). {verdict.en}{alone.en}{farthest.en} An even spread would be {1 / len(rows):.1%} a "
-            "layer.",
+            f"The distribution over layers of the {n_units:,} units that change least differs from that of placebos by "
+            f"{first['distance']:.0%} (total variation). {verdict.en}{alone.en}{farthest.en} An even spread would put "
+            f"{1 / len(rows):.1%} in each layer.",
             f"全層で最も変化しない {n_units:,} ユニットの層への分布は、プラセボの分布と {first['distance']:.0%} ずれている"
             f"（全変動距離）。{verdict.ja}{alone.ja}{farthest.ja}均等なら 1 層あたり {1 / len(rows):.1%}。",
         )
@@ -129,23 +132,24 @@ def read_types(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> 
         verdict = _too_few_swaps(int(facts["n_resamples"]))
     elif p >= LEVEL:
         verdict = Bilingual(
-            f"The difference is not resolved (p = {p:.2g}): no profile of a subtype's own, beyond its sentences', is shown.",
+            f"The two do not differ significantly (p = {p:.2g}): no profile of a subtype's own, beyond its sentences', is "
+            "shown.",
             f"両者の差は確認できない（p = {p:.2g}）。文の性質を超える、下位分類に固有のプロファイルは示されていない。",
         )
     elif own > beside:
         verdict = Bilingual(
-            f"Subtypes have profiles of their own, beyond what their sentences give (p = {p:.2g}).",
+            f"Subtypes have profiles of their own, beyond what their sentences explain (p = {p:.2g}).",
             f"文の性質を超える、下位分類ごとに固有のプロファイルがある（p = {p:.2g}）。",
         )
     else:
         verdict = Bilingual(
-            f"Subtypes are told apart less than their placebos are (p = {p:.2g}).",
+            f"Subtypes are less distinct from each other than their placebos are (p = {p:.2g}).",
             f"下位分類どうしの区別は、プラセボどうしの区別より弱い（p = {p:.2g}）。",
         )
     said = [
         Bilingual(
-            f"Halves of one subtype agree by {own:.3f} more than halves of different ones (r = {row['within_subtype']:.3f} "
-            f"against {row['between_subtypes']:.3f}), and placebos of the same sentences by {beside:.3f}. {verdict.en}",
+            f"Halves of one subtype agree by {own:.3f} more than halves of different subtypes (r = {row['within_subtype']:.3f} "
+            f"versus {row['between_subtypes']:.3f}); for placebos of the same sentences this is {beside:.3f}. {verdict.en}",
             f"同じ下位分類の半分どうしの相関は、異なる下位分類の半分どうしより {own:.3f} 高い"
             f"（r = {row['within_subtype']:.3f} と {row['between_subtypes']:.3f}）。同じ文のプラセボではこの差は {beside:.3f}。"
             f"{verdict.ja}",
@@ -166,13 +170,14 @@ def read_types(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> 
             )
         else:
             tested = Bilingual(
-                f"meaning and grammar are not told apart as types (p = {types:.2g} over {int(row['labellings']):,} labellings)",
+                f"meaning and grammar do not differ significantly as types (p = {types:.2g} over {int(row['labellings']):,} "
+                "labellings)",
                 f"意味と文法は分類として区別されない（p = {types:.2g}、{int(row['labellings']):,} 通りの割り当て）",
             )
         said.append(
             Bilingual(
-                f"Beyond their placebos, the agreement of subtypes of one type less that of subtypes of different types is "
-                f"{gap:+.3f}: {tested.en}.",
+                f"Beyond their placebos, agreement between subtypes of one type minus that between subtypes of different types "
+                f"is {gap:+.3f}: {tested.en}.",
                 f"プラセボを差し引いた一致度の差（同じ分類の下位分類どうし − 異なる分類の下位分類どうし）は {gap:+.3f}："
                 f"{tested.ja}。",
             )
@@ -199,7 +204,7 @@ def _resolved(row: pd.Series[Any], facts: Mapping[str, Any]) -> Bilingual:
         return _too_few_swaps(n_swaps)
     interval = f"Jaccard {row['excess']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}], p = {p:.2g}"
     if p >= LEVEL:
-        said = Bilingual("No difference is resolved", "差があるとは言えない")
+        said = Bilingual("The difference is not significant", "差があるとは言えない")
     elif row["excess"] > 0:
         said = Bilingual("They are more alike than placebos", "下位分類どうしはプラセボどうしより互いに似ている")
     else:
@@ -209,7 +214,7 @@ def _resolved(row: pd.Series[Any], facts: Mapping[str, Any]) -> Bilingual:
 
 def _too_few_swaps(n_swaps: int) -> Bilingual:
     return Bilingual(
-        f"{n_swaps} swaps cannot resolve anything (--resamples 20 could).",
+        f"{n_swaps} swaps are too few for any test (--resamples 20 would be enough).",
         f"{n_swaps} 回の入れ替えでは何も判定できない（--resamples 20 なら可能）。",
     )
 
@@ -226,11 +231,11 @@ def _single_layers(by_layer: pd.DataFrame, facts: Mapping[str, Any]) -> Bilingua
     if not above and not below and n / (1 + n_swaps) >= LEVEL:
         wanted = n * 20
         return Bilingual(
-            f" {n_swaps} swaps cannot resolve one layer of {n} by itself (--resamples {wanted} could).",
+            f" {n_swaps} swaps are too few to test each of {n} layers by itself (--resamples {wanted} would be enough).",
             f"{n_swaps} 回の入れ替えでは {n} 層を 1 層ずつ判定することはできない（--resamples {wanted} なら可能）。",
         )
     return Bilingual(
-        f" By itself a layer is above its placebos in {above} of {n} and below in {below} (q < 0.05).",
+        f" Tested one by one, {above} of {n} layers are above their placebos and {below} below (q < 0.05).",
         f"単独の層でプラセボを上回るのは {n} 層中 {above} 層、下回るのは {below} 層（q < 0.05）。",
     )
 
@@ -247,7 +252,7 @@ def _check(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> list
         found += f" [{row['low']:+.3f}, {row['high']:+.3f}], p = {row['p_value']:.2g}"
     return [
         Bilingual(
-            f"The same of placebos against second placebos, which should give nothing: Jaccard {found}.",
+            f"The same test of placebos against second placebos, which should find no difference: Jaccard {found}.",
             f"第 2 のプラセボに対する同じ検定（差はないはずである）：Jaccard 係数 {found}。",
         )
     ]

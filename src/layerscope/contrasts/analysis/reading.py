@@ -30,15 +30,15 @@ def read_stability(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame])
     """
     parts = [
         (
-            Bilingual("Is it the same in every type of pair? (consistency)", "どの分類のペアでも同じか（一貫性）"),
+            Bilingual("Is it the same for every type of pair? (consistency)", "どの分類のペアでも同じか（一貫性）"),
             read_consistency(facts, frames),
         ),
         (
-            Bilingual("Is it special to some layers? (layer specificity)", "特定の層に偏るか（層特異性）"),
+            Bilingual("Is it specific to some layers? (layer specificity)", "特定の層に偏るか（層特異性）"),
             read_layers(facts, frames),
         ),
         (
-            Bilingual("Is it special to some types? (type specificity)", "特定の分類に偏るか（分類特異性）"),
+            Bilingual("Is it specific to some types? (type specificity)", "特定の分類に偏るか（分類特異性）"),
             read_types(facts, frames),
         ),
         (Bilingual("Do the layers correct errors?", "層は誤りを訂正しているか"), read_correction(facts, frames)),
@@ -46,11 +46,11 @@ def read_stability(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame])
         (Bilingual("What to keep in mind", "留意点"), _caveats(facts, frames)),
     ]
     title = Bilingual(
-        f"What stays still in {facts['model']} ({facts['pairs']})",
+        f"Dimensions that barely change when one word changes: {facts['model']} ({facts['pairs']})",
         f"{facts['model']} で変化しない次元（{facts['pairs']}）",
     )
     place = Bilingual(
-        f"Site {facts['site']}, position {facts['position']}, the {facts['k']} dimensions of {facts['width']} a layer that "
+        f"Site {facts['site']}, position {facts['position']}: the {facts['k']} of {facts['width']} dimensions per layer that "
         f"change least; {_n_pairs(facts):,} pairs of {_n_subtypes(facts)} subtypes.",
         f"観測箇所 {facts['site']}、位置 {facts['position']}、各層 {facts['width']} 次元のうち"
         f"最も変化しない {facts['k']} 次元。下位分類 {_n_subtypes(facts)} 個、{_n_pairs(facts):,} ペア。",
@@ -78,13 +78,13 @@ def _scale(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> list
     n_units = int(facts["width"]) * int(facts["layers"])
     return [
         Bilingual(
-            f"Over all layers the raw ranking follows the dimensions' own spread over ordinary text with ρ = "
-            f"{spread['raw']:.2f}; the ranking by percentile among changes of like size with ρ = {spread['percentile']:.2f}.",
+            f"Over all layers, the raw ranking correlates with the dimensions' own spread over ordinary text at ρ = "
+            f"{spread['raw']:.2f}, the ranking by percentile among changes of similar size at ρ = {spread['percentile']:.2f}.",
             f"全層を通じて、生の差の順位は通常のテキストにおける次元自身の標準偏差と ρ = {spread['raw']:.2f} で対応し、"
             f"同程度の大きさの変化の中でのパーセンタイルの順位では ρ = {spread['percentile']:.2f} である。",
         ),
         Bilingual(
-            f"Of the {k} units with the smallest raw difference {shared} are among the {k} with the smallest "
+            f"Of the {k} units with the smallest raw difference, {shared} are among the {k} with the smallest "
             f"percentile (chance: {k * k / n_units:.2f}).",
             f"生の差が最小の {k} ユニットのうち {shared} 個が、パーセンタイルが最小の {k} ユニットにも含まれる"
             f"（偶然の期待値 {k * k / n_units:.2f}）。",
@@ -95,11 +95,11 @@ def _scale(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> list
 def _caveats(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> list[Bilingual]:
     said = [
         Bilingual(
-            "All this is correlation: whether the dimensions that stay still do anything is for 'layerscope intervene'.",
+            "All of this is correlational; 'layerscope intervene' tests whether these dimensions do anything.",
             "以上は相関である。変化しない次元が何かをしているかどうかは「layerscope intervene」で調べる。",
         ),
         Bilingual(
-            "The units at the head of a ranking were chosen for being smallest: in new pairs they will be less so.",
+            "The units at the top of a ranking were chosen because they are smallest: in new pairs they will be less extreme.",
             "順位の先頭のユニットは最小であるために選ばれたものであり、新しいペアではこれほど小さくはならない。",
         ),
     ]
@@ -108,7 +108,7 @@ def _caveats(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> li
         here = found[(found["site"] == facts["site"]) & (found["position"] == facts["position"]) & (found["set"] == "all")]
         said.append(
             Bilingual(
-                f"{len(here):,} single dimensions stand out from their layer at this place (q < 0.05, inside significant "
+                f"{len(here):,} single dimensions stand out from their layer at this place (q < 0.05, within significant "
                 "layers).",
                 f"この観測箇所・位置で層の中から際立つ次元は {len(here):,} 個（有意な層の中で q < 0.05）。",
             )
@@ -119,8 +119,8 @@ def _caveats(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> li
         wrong = sum(len(rows) for rows in judged["disagreeing"])
         said.append(
             Bilingual(
-                f"In {wrong:,} of {n:,} pairs with a wrong side the model finds the wrong one likelier; they are listed in "
-                "preferences.parquet and were kept.",
+                f"In {wrong:,} of {n:,} pairs with a wrong side, the model finds the wrong one likelier; they are listed in "
+                "preferences.parquet and were kept in the analysis.",
                 f"誤りの側をもつ {n:,} ペアのうち {wrong:,} ペアでは、モデルは誤りの側により高い確率を与える"
                 "（preferences.parquet に一覧、分析には含む）。",
             )
@@ -132,15 +132,15 @@ def _caveats(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> li
         names = ", ".join(of_pairs)
         said.append(
             Bilingual(
-                f"Too few templates to draw again in {names}: pairs were drawn; these intervals and p-values say nothing about "
-                "other templates.",
+                f"Too few templates to resample in {names}, so pairs were resampled; these intervals and p-values say nothing "
+                "about other templates.",
                 f"テンプレートが少ないためペアを単位に再標本化した下位分類：{names}。"
                 "信頼区間と p 値は他のテンプレートには及ばない。",
             )
         )
     said += [Bilingual(f"Inference refused: {line}.", f"検定なし：{line}。") for line in facts["refused"]]
     if not facts["n_resamples"]:
-        said.append(Bilingual("No resampling was asked for: values only.", "再標本化なし：値のみ。"))
+        said.append(Bilingual("No resampling was requested: values only.", "再標本化なし：値のみ。"))
     return said
 
 

@@ -30,7 +30,7 @@ def restoring_table(
     restored_nats: Mapping[tuple[int, str, str], Float[np.ndarray, " pair"]],
     templates: Int[np.ndarray, " pair"],
 ) -> pd.DataFrame:
-    """One row a layer, position and what was patched; ``carried`` is without-random less without-stable.
+    """One row per layer, position and what was patched; ``carried`` is without-random less without-stable.
 
     Args:
         margin_nats: of each pair.
@@ -87,8 +87,8 @@ def read_restoring(table: pd.DataFrame, k: int, positions: Sequence[str]) -> lis
             first, best = rows.iloc[0], rows.iloc[int(np.argmax(rows["share"].to_numpy()))]
             said.append(
                 Bilingual(
-                    f"At {position} a patch of the whole residual stream restores {first['share']:.0%} of the margin after "
-                    f"layer {int(first['layer'])} and most after layer {int(best['layer'])}: {best['share']:.0%} "
+                    f"At {position}, patching the whole residual stream restores {first['share']:.0%} of the margin after "
+                    f"layer {int(first['layer'])}, and most after layer {int(best['layer'])}: {best['share']:.0%} "
                     f"({best['restored_nats']:+.3f} nats [{best['low']:+.3f}, {best['high']:+.3f}]).",
                     f"{position} で残差ストリーム全体を差し替えると、層 {int(first['layer'])} の後ではマージンの "
                     f"{first['share']:.0%} が回復し、最大は層 {int(best['layer'])} の後の {best['share']:.0%}"
@@ -107,12 +107,12 @@ def read_restoring(table: pd.DataFrame, k: int, positions: Sequence[str]) -> lis
                 f"{n} 箇所のうち多く担うのは {more} 箇所、少なく担うのは {less} 箇所（q < 0.05）",
             )
             if tested.any()
-            else Bilingual("not tested, for want of templates", "テンプレートが足りず、検定なし")
+            else Bilingual("not tested, because there are too few templates", "テンプレートが足りず、検定なし")
         )
         said.append(
             Bilingual(
-                f"Leaving the {k} stillest dimensions of the layer out of the patch costs {middle:+.1%} of the margin more "
-                f"than leaving out {k} others like them (median over layers and positions): {verdict.en}.",
+                f"Leaving the {k} dimensions of the layer that change least out of the patch costs {middle:+.1%} more of the "
+                f"margin than leaving out {k} similar ones (median over layers and positions): {verdict.en}.",
                 f"差し替えからその層の最も変化しない {k} 次元を除くと、似た別の {k} 次元を除く場合より、"
                 f"マージンの {middle:+.1%} だけ多く失われる（層と位置にわたる中央値）。{verdict.ja}。",
             )

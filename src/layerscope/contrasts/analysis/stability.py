@@ -1,6 +1,6 @@
 """From what a run has at its places to the tables of what stays still: statistics put together, no disk.
 
-Inference is on the primary scale, the percentile among changes of like size; the raw scale stands beside it with its values.
+Inference is on the primary scale, the percentile among changes of similar size; the raw scale stands beside it with its values.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def place_tables(place: Place, k: int, *, n_resamples: int, generator: np.random
 
     Args:
         place: what the run has there.
-        k: dimensions a layer, and units over all layers, that count as those that change least.
+        k: dimensions per layer, and units over all layers, that count as those that change least.
         n_resamples: swaps of blocks with those of placebos; 0 for values alone.
         generator: source of randomness.
     """

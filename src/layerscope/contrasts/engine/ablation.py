@@ -138,7 +138,7 @@ def replacement_values(
         sample: for resample, which of the bank's tokens each place takes its values from.
 
     Returns:
-        One value a unit, or for resample one a place and unit; float32.
+        One value per unit, or for resample one per place and unit; float32.
 
     Raises:
         ModelError: see ``check_replacement``; or resample without samples.
@@ -171,7 +171,7 @@ def ablated(
     values: Mapping[int, Float[Tensor, "#row #column _"]],
     where: Bool[Tensor, "row column"],
 ) -> Iterator[None]:
-    """Within the context, a forward pass of the model has other values in some units; the model itself is not touched.
+    """Within the context, a forward pass of the model has replaced values in some units; the model itself is unchanged.
 
     Args:
         sites: of the model, made for the units' site.

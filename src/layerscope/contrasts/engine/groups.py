@@ -83,7 +83,7 @@ class ContrastPlan:
     spread: dict[Site, Float[np.ndarray, "layer d_model"]]
     """σ over ordinary text, by site."""
     token_budget: int
-    """Positions a batch, pads included."""
+    """Positions per batch, pads included."""
     share: bool
     """Whether what is the same before the edit is run once."""
     keep_layers: tuple[int, ...] = ()

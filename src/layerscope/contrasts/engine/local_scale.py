@@ -1,4 +1,4 @@
-"""The percentile among changes of like size: how many reference pairs that differ as much overall differ less in a dimension.
+"""The percentile among changes of similar size: how many reference pairs that differ as much differ less in a dimension.
 
 A pair's size at a site of a layer is ‖(a₁ − a₂) / σ‖. What any smaller difference does to the order of the dimensions it does
 to both, so that it cancels. Reference pairs are put in the order of their size and cut into parts of up to 50; two neighbouring

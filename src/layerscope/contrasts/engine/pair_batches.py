@@ -131,7 +131,7 @@ class SharedPart:
     """What a forward pass over the shared tokens of a batch left."""
 
     cache: Any
-    """From which both sides go on, a row a side. A forward pass writes into it: one pass a cache."""
+    """From which both sides go on, one row per side. A forward pass writes into it: one pass a cache."""
     final: Float[Tensor, "filled d_model"]
     """The residual stream after the last layer at the last shared token: it predicts the edit."""
 

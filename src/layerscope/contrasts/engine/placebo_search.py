@@ -125,14 +125,14 @@ def find_matches(
         pairs: whose sides differ in one token.
         candidates: for each pair, tokens in random order.
         at: where sizes are compared.
-        wanted: tokens a pair.
-        token_budget: positions a batch.
+        wanted: tokens per pair.
+        token_budget: positions per batch.
         share: whether what stands before the edit may be run once.
         in_parts: whether a pass may go on from the middle of the model, see ``can_go_on``.
         advance: called with the pairs that are done.
 
     Returns:
-        As many tokens a pair as were accepted, at most as many as are wanted; none where the pair lacks the position.
+        As many tokens per pair as were accepted, at most as many as are wanted; none where the pair lacks the position.
     """
     found: list[list[int]] = [[] for _ in pairs]
     searches = []

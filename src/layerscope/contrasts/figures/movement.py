@@ -1,6 +1,6 @@
 """Figures of what happens to a difference on its way: how layers shrink it, and how predictions part after the edit.
 
-Correction of errors would show as more contraction and more way to the right side for errors than for pairs of like size that
+Correction of errors would show as more contraction and more movement to the right side than for pairs of similar size that
 differ in meaning, and as predictions that come together again.
 """
 

@@ -140,7 +140,7 @@ def _records(value: Any, fields: tuple[str, str]) -> Iterator[Any]:
 
 
 def _containers(record: dict[str, Any] | _Twice, fields: tuple[str, str]) -> list[Any]:
-    """What an object that is no pair itself has pairs in."""
+    """What an object that is not a pair itself has pairs in."""
     items = record.items if isinstance(record, _Twice) else list(record.items())
     if any(name in fields for name, _ in items):
         return []

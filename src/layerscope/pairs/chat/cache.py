@@ -59,7 +59,8 @@ class AnswerCache:
         except RunError as error:
             reason = getattr(error.__cause__, "strerror", None) or error.__cause__
             raise PairError(
-                f"Answers are kept in '{self._folder}', which cannot be written ({reason}): make room, or name another folder."
+                f"Answers are kept in '{self._folder}', which cannot be written ({reason}): free some space, or name another "
+                "folder."
             ) from error
 
     def _path(self, prompt: Prompt) -> Path:

@@ -246,7 +246,7 @@ class ChatClient:
         return in_a_line(self._server.hide(words)).rstrip(".") or "no message"
 
     def _read(self, text: str) -> tuple[str, str]:
-        """What was written, and why it ended; what is no chat completion is worth another attempt."""
+        """What was written, and why it ended; what is not a chat completion is worth another attempt."""
         response: Any = read_refusal(text)
         try:
             choice = response["choices"][0]
@@ -258,7 +258,7 @@ class ChatClient:
             elif not content.strip() and message.get("tool_calls"):
                 finish = "tool_calls"
         except (LookupError, TypeError, AttributeError, ValueError):
-            raise _TransientError(f"a response that is no chat completion: {self._said(words_of(response))}") from None
+            raise _TransientError(f"a response that is not a chat completion: {self._said(words_of(response))}") from None
         return content, finish if isinstance(finish, str) else ""
 
 

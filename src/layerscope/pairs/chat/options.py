@@ -41,7 +41,7 @@ def check_options(options: Options) -> None:
     """Refuse what a request cannot hold.
 
     Raises:
-        PairError: a name that is ours, a secret, or a value that is no JSON.
+        PairError: a name that is ours, a secret, or a value that is not valid JSON.
     """
     for name, value in options.items():
         if name in _OURS:
@@ -71,7 +71,7 @@ def _value(text: str) -> Any:
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not valid JSON")
 
 
 def _names(value: Any) -> Iterator[str]:

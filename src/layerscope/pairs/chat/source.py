@@ -33,7 +33,7 @@ _PATIENCE = Patience()
 
 @dataclass(frozen=True)
 class RejectedPair:
-    """What was received and is no pair."""
+    """What was received and is not a pair."""
 
     subtype: str
     """What was asked for."""

@@ -54,7 +54,7 @@ class Frame:
         edits = _EDIT.findall(self.pattern)
         if len(edits) != 1 or re.search(r"[\[\]|{}]", _SLOT.sub("", _EDIT.sub("", self.pattern))):
             raise PairError(
-                f"A frame has one edit [first|second] and slots {{class}}; got '{self.pattern}': mend its brackets."
+                f"A frame has one edit [first|second] and slots {{class}}; got '{self.pattern}': correct its brackets."
             )
         if not self.pattern[: self.pattern.index("[")].strip():
             raise PairError(f"The edit of a frame is not its first word; got '{self.pattern}': let another word lead in.")
@@ -124,7 +124,7 @@ def frames(patterns: str) -> tuple[Frame, ...]:
 
 def _objects_of(word: Word, pattern: str) -> Iterator[Choice]:
     if not word.objects:
-        raise PairError(f"Only a transitive verb has an object; '{word.text}' has none: mend '{pattern}'.")
+        raise PairError(f"Only a transitive verb has an object; '{word.text}' has none: correct '{pattern}'.")
     for name in word.objects:
         for thing in words_of(name):
             yield word, thing

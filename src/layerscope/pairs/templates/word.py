@@ -72,7 +72,7 @@ class Word:
         if name and name not in self.forms:
             known = ", ".join(self.forms) or "no forms"
             raise PairError(
-                f"A form is one that the word has ({known}); '{self.text}' has no '{name}': mend the frame or the lexicon."
+                f"A form is one that the word has ({known}); '{self.text}' has no '{name}': correct the frame or the lexicon."
             )
         return self.forms[name] if name else self.text
 

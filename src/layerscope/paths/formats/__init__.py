@@ -1,1 +1,1 @@
-"""Layer paths in other tools' files: one file a format, each with a reader and a writer, and one registry. No torch."""
+"""Layer paths in other tools' files: one file per format, each with a reader and a writer, and one registry. No torch."""

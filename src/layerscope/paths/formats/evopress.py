@@ -25,12 +25,12 @@ def _read(text: str, place: str, n_layers: int | None) -> tuple[FoundPath, ...]:
     for number, line in enumerate(lines, start=1):
         if line not in _WORDS:
             raise PathError(
-                f"EvoPress's lines are {', '.join(_WORDS)}; line {number} of {place} is {shown(line)}: mend it there."
+                f"EvoPress's lines are {', '.join(_WORDS)}; line {number} of {place} is {shown(line)}: correct it there."
             )
     if n_layers == 2 * len(lines):
         raise PathError(
-            f"EvoPress's file has a line a block; {place} has {len(lines)} for {n_layers} layers, as --drop_two_consecutive "
-            "leaves it: write each line twice."
+            f"EvoPress's file has one line per block; {place} has {len(lines)} for {n_layers} layers, as "
+            "--drop_two_consecutive leaves it: write each line twice."
         )
     if len(lines) > LONGEST_PATH:
         raise PathError(f"A model has 1 to {LONGEST_PATH:,} layers; {place} has {len(lines):,} lines: name another file.")

@@ -121,9 +121,9 @@ def layer_numbers(values: Sequence[object], n_layers: int | None, place: str, *,
     seen: set[int] = set()
     for value in values:
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 10**18:
-            raise PathError(f"{place} lists layers by their number from 0; got {shown(value)}: mend it there.")
+            raise PathError(f"{place} lists layers by their number from 0; got {shown(value)}: correct it there.")
         if n_layers is not None and value >= n_layers:
-            raise PathError(f"{place} stays within the model's layers 0-{n_layers - 1}; got {value}: mend it there.")
+            raise PathError(f"{place} stays within the model's layers 0-{n_layers - 1}; got {value}: correct it there.")
         if value in seen and not repeats:
             raise PathError(f"{place} names each layer once; got {value} twice: leave one out.")
         seen.add(value)

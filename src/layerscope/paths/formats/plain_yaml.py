@@ -22,7 +22,7 @@ def parse_plain_yaml(text: str, place: str) -> Any:
         place: where it stands, as the start of a sentence.
 
     Raises:
-        PathError: it is no YAML, is longer or deeper than is read, or has tags or aliases.
+        PathError: it is not valid YAML, is longer or deeper than is read, or has tags or aliases.
     """
     if len(text) > _LONGEST:
         raise PathError(f"{place} has {len(text):,} characters; YAML is read up to {_LONGEST:,}: name a recipe.")
@@ -30,9 +30,9 @@ def parse_plain_yaml(text: str, place: str) -> Any:
         _check_events(text, place)
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise PathError(f"{place} is no YAML ({_where(error)}): mend it there.") from error
+        raise PathError(f"{place} is not valid YAML ({_where(error)}): correct it there.") from error
     except (ValueError, OverflowError, RecursionError) as error:  # a date that there is not, a number of 5,000 digits
-        raise PathError(f"{place} holds a value that YAML cannot have ({first_line(error)}): mend it.") from error
+        raise PathError(f"{place} holds a value that YAML cannot have ({first_line(error)}): correct it.") from error
 
 
 def _check_events(text: str, place: str) -> None:

@@ -3,7 +3,7 @@
 const ROW_PIXELS = 11;
 const SHADES = 256;
 
-// values: one row a layer. order: dimensions from left to right. scale: {share: value → 0..1, colour: 0..1 → css, middle}.
+// values: one row per layer. order: dimensions from left to right. scale: {share: value → 0..1, colour: 0..1 → css, middle}.
 // say: (layer, dimension) → text. pick: called with the unit that the reader settles on.
 function cellMap({ values, layers, order, scale, say, pick, width, name, isSorted }) {
   const left = 44;

@@ -148,7 +148,7 @@ function scattered(sweep) {
   return sweep.families.filter((family) => !isDepth(family));
 }
 
-// One row a variant of the family and a group whose line is shown.
+// One row per variant of the family and a group whose line is shown.
 async function preferenceRows(sweep, chosen, groups) {
   const variants = new Map((await rowsOf(sweep.variants)).map((row) => [row.name, row]));
   const shownGroups = new Map(groups.filter((group) => chosen.lines.has(group.i)).map((group) => [group.i, group]));

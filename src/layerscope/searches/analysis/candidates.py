@@ -17,7 +17,7 @@ from layerscope.searches.tables import CANDIDATES
 
 
 def candidates_table(courses: Sequence[Course], method: str) -> pa.Table:
-    """One row a candidate of a step.
+    """One row per candidate of a step.
 
     Args:
         courses: one a draw.

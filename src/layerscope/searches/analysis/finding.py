@@ -36,7 +36,7 @@ def search_findings(
     if is_one_shot:
         found.append(
             Bilingual(
-                "The method is one-shot itself: there is no gain over it to tell.",
+                "The method is one-shot itself, so there is no gain over it to report.",
                 "手法が一括（one-shot）そのものなので、それに対する改善はない。",
             )
         )
@@ -59,14 +59,16 @@ def _rise(frontier: pd.DataFrame) -> Bilingual:
     """Of the path that is farthest from the intact model."""
     best, whole = best_paths(frontier), size_name(whole_size(frontier))
     if best.empty:
-        return Bilingual("The search found no path but the intact model.", "元のモデル以外のパスは見つからなかった。")
+        return Bilingual("The search found no path other than the intact model.", "元のモデル以外のパスは見つからなかった。")
     row: dict[Any, Any] = best.to_dict("records")[0]
     size = size_name(row["layers"])
-    made = Bilingual(f"With {size} layers in place of {whole}", f"{whole} 層を {size} 層にすると")
+    made = Bilingual(f"With {size} instead of {whole} layers,", f"{whole} 層を {size} 層にすると")
     n_draws = frontier.loc[frontier["way"] == "search", "draw"].nunique()
-    best_of = Bilingual("", "") if n_draws == 1 else Bilingual("by all calibration texts the best ", "全較正用テキストで最良の")
+    best_of = (
+        Bilingual("", "") if n_draws == 1 else Bilingual("the best on all calibration texts: ", "全較正用テキストで最良の")
+    )
     if size == whole:
-        made = Bilingual(f"With the model's {whole} layers rearranged", f"{whole} 層を並べ替えると")
+        made = Bilingual(f"With the model's {whole} layers rearranged,", f"{whole} 層を並べ替えると")
     path = Bilingual(f" ({best_of.en}path {row['path']})", f"（{best_of.ja}パス {row['path']}）")
     if not np.isfinite(row["delta_nll_nats"]):
         return Bilingual(
@@ -88,16 +90,17 @@ def _not_told(frontier: pd.DataFrame) -> Bilingual | None:
         at = at_sizes(open_, len(best), word="any")
         said.append(
             Bilingual(
-                f"no change can be told {at.en} (the interval holds 0)", f"{at.ja}変化があるとは言えない（信頼区間が 0 を含む）"
+                f"no change is established {at.en} (the interval includes 0)",
+                f"{at.ja}変化があるとは言えない（信頼区間が 0 を含む）",
             )
         )
     if lower := best[high < 0]["layers"].tolist():
         at = at_sizes(lower, len(best))
-        said.append(Bilingual(f"it is lower than the intact model's {at.en}", f"{at.ja}元のモデルより低い"))
+        said.append(Bilingual(f"the NLL is lower than the intact model's {at.en}", f"{at.ja}元のモデルより低い"))
     if not said:
         return None
     both = joined(said)
     return Bilingual(
-        f"Taking each interval by itself, {both.en}.",
+        f"Taking each interval separately, {both.en}.",
         f"信頼区間を 1 つずつ見ると、{both.ja}。",
     )

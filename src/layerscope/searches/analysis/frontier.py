@@ -56,7 +56,7 @@ class HeldOut:
 
 
 def frontier_table(found: Sequence[Found], held_out: HeldOut, parameters: dict[LayerPath, int]) -> pa.Table:
-    """One row a path that was found."""
+    """One row per path that was found."""
     intact = found[0].path
     with np.errstate(invalid="ignore"):
         differences = np.stack([held_out.sums[one.path] - held_out.sums[intact] for one in found])
@@ -98,7 +98,7 @@ def _best(found: Sequence[Found]) -> set[int]:
 
 
 def gains_table(found: Sequence[Found], held_out: HeldOut) -> pa.Table:
-    """One row a size, rival and draw, and one for the mean over draws."""
+    """One row per size, rival and draw, and one for the mean over draws."""
     rows: list[dict[str, object]] = []
     draws = sorted({one.draw for one in found if one.way == "search"})
     sizes = sorted({size_of(one.path) for one in found if one.way == "search"}, reverse=True)

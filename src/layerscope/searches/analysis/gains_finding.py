@@ -95,7 +95,7 @@ def _told(rows: pd.DataFrame, n_sizes: int) -> list[Bilingual]:
             )
     if open_ := rows[~above & ~below]["layers"].tolist():
         at, why = at_sizes(open_, n_sizes, word="any"), _why_open(is_tested)
-        said.append(Bilingual(f"no gain or loss can be told {at.en}{why.en}", f"{at.ja}差があるとは言えない{why.ja}"))
+        said.append(Bilingual(f"no gain or loss is established {at.en}{why.en}", f"{at.ja}差があるとは言えない{why.ja}"))
     return said
 
 
@@ -103,7 +103,9 @@ def _why_open(is_tested: bool | None) -> Bilingual:
     if is_tested is None:
         return Bilingual(" (no interval)", "（信頼区間なし）")
     return (
-        Bilingual(" (q ≥ 0.05)", "（q ≥ 0.05）") if is_tested else Bilingual(" (intervals hold 0)", "（信頼区間が 0 を含む）")
+        Bilingual(" (q ≥ 0.05)", "（q ≥ 0.05）")
+        if is_tested
+        else Bilingual(" (intervals include 0)", "（信頼区間が 0 を含む）")
     )
 
 
@@ -125,7 +127,7 @@ def over_random(frontier: pd.DataFrame, gains: pd.DataFrame) -> Bilingual | None
     as_good, over = rows[rows["random_as_good"] > 0].to_dict("records"), _over_draws(gains)
     if not as_good:
         said = Bilingual(
-            f"Of {n.en} random {plural('path', high)} of each size none has as low a held-out NLL as the search{over.en}",
+            f"Of {n.en} random {plural('path', high)} per size, none has as low a held-out NLL as the search{over.en}",
             f"評価用テキストの NLL が探索{over.ja}と同等以下のものは、各サイズの無作為なパス {n.ja} 本中にない",
         )
     else:
@@ -157,7 +159,7 @@ def _mean_of_random(frontier: pd.DataFrame, rows: pd.DataFrame) -> Bilingual:
     above, below, is_tested = told_from_zero(farthest, "gain", "q_value")
     row = farthest.to_dict("records")[0]
     size, told = size_name(row["layers"]), bool(above[0] or below[0])
-    note = Bilingual("", "") if told else Bilingual(", which cannot be told from 0", "、0 との差は言えない")
+    note = Bilingual("", "") if told else Bilingual(", which cannot be distinguished from 0", "、0 との差は言えない")
     q = _q(row) if is_tested else Bilingual("", "")
     return Bilingual(
         f"; at {size} layers the mean of random paths is {in_nats(row, 'gain', 'en')} above the search's{q.en}{note.en}",

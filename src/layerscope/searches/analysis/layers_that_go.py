@@ -42,13 +42,13 @@ def layers_that_go(left_out: pd.DataFrame, whole: float) -> Bilingual | None:
     if n_draws == 1:
         what = _written(by_count[1])
         return Bilingual(
-            f"The path of {name} layers does without {what.en}; with one draw of calibration texts it is not told how far "
-            "that depends on the texts.",
+            f"The path of {name} layers leaves out {what.en}; with one draw of calibration texts, how far that depends on the "
+            "texts is not known.",
             f"{name} 層のパスは{_spaced(what.ja)}を含まない。較正用テキストが 1 組なので、テキストによる違いはわからない。",
         )
     counts = sorted(by_count, reverse=True)
     first, *others = (f"{_written(by_count[count]).en}{{}} {_how_often_en(count, n_draws)}" for count in counts)
-    goes = " goes" if _is_one(by_count[counts[0]]) else " go"
+    goes = " is left out" if _is_one(by_count[counts[0]]) else " are left out"
     en = "; ".join([first.format(goes), *(one.format("") for one in others)])
     ja = "、".join(f"{_spaced(_written(by_count[count]).ja)}は{_how_often_ja(count, n_draws)}" for count in counts)
     return Bilingual(

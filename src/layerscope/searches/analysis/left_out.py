@@ -13,7 +13,7 @@ from layerscope.searches.tables import LEFT_OUT
 
 
 def left_out_table(found: Sequence[Found], n_layers: int) -> pa.Table:
-    """One row a size and layer, from the search's paths of all draws."""
+    """One row per size and layer, from the search's paths of all draws."""
     searched = [one.path for one in found if one.way == "search"]
     columns: dict[str, list[float]] = {column.name: [] for column in LEFT_OUT.columns}
     for size in sorted({size_of(path) for path in searched}, reverse=True):

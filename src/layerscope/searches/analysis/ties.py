@@ -24,13 +24,13 @@ def ties(candidates: pd.DataFrame) -> Bilingual | None:
     over = Bilingual("", "") if n_draws == 1 else Bilingual(f" over {n_draws} draws", f"（{n_draws} 組）")
     if not tied:
         return Bilingual(
-            f"At each of {total} {plural('step', total)}{over.en} the choice was told from every other candidate.",
+            f"At each of {total} {plural('step', total)}{over.en}, the choice could be told apart from every other candidate.",
             f"全 {total} ステップ{over.ja}で、選んだ候補は他のどの候補とも区別できた。",
         )
     median = f"{float(np.median(tied)):g}"
     return Bilingual(
-        f"At {len(tied)} of {total} {plural('step', total)}{over.en} the calibration texts do not tell the choice from other "
-        f"candidates (median number: {median}): what was taken is one of several.",
+        f"At {len(tied)} of {total} {plural('step', total)}{over.en}, the calibration texts do not distinguish the choice from "
+        f"other candidates (median number: {median}): it is one of several.",
         f"{total} ステップ{over.ja}のうち {len(tied)} では、選んだ候補と他の候補（中央値 {median} 個）を"
         "較正用テキストで区別できない。選ばれたのはその 1 つにすぎない。",
     )

@@ -1,4 +1,4 @@
-"""From final hidden states of many paths to one number a text: NLL, or the divergence from the intact model.
+"""From final hidden states of many paths to one number per text: NLL, or the divergence from the intact model.
 
 Logits are the model's own, by slices of the vocabulary, as in a sweep; a slice of the output matrix serves all the paths of a
 group before the next one is read. NLL alone takes half the time of a sweep's scores, so it has a way of its own.

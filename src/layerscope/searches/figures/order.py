@@ -24,7 +24,7 @@ _LONGEST_MOVES = 30
 def order_figure(
     left_out: pd.DataFrame, first: pd.DataFrame, moves: Mapping[float, str], caption: str, language: Language
 ) -> Figure:
-    """A row a layer, a column a size; the left half of a cell is the layer's attention, the right one its MLP.
+    """One row per layer, one column per size; the left half of a cell is the layer's attention, the right one its MLP.
 
     Args:
         left_out: left_out.parquet.

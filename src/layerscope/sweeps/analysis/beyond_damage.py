@@ -107,7 +107,7 @@ def _values(
 def _of_group(
     values: Float[np.ndarray, "variant pair"], rows: np.ndarray, templates: np.ndarray, layers: pd.DataFrame, *, seed: int
 ) -> tuple[pd.DataFrame, tuple[float, float]]:
-    """One row a variant of a family, and the share explained."""
+    """One row per variant of a family, and the share explained."""
     _, cluster = clusters_of(templates)
     cluster = np.random.default_rng(seed).permutation(cluster.max() + 1)[cluster]  # parts of the jackknife are drawn
     counts = np.bincount(cluster)

@@ -30,7 +30,7 @@ def words_of_variant(
         vocabulary: vocabulary.parquet.
 
     Returns:
-        One row a word: ``word``, ``document``, ``sentence``, ``text``, ``upos``, ``tag``, ``char_start``, ``char_end``,
+        One row per word: ``word``, ``document``, ``sentence``, ``text``, ``upos``, ``tag``, ``char_start``, ``char_end``,
         ``intact_nll_nats``, ``nll_nats``, ``delta_nll_nats``, ``intact_correct``, ``correct``, ``tokens``, ``predicted_before``
         and ``predicted_after`` (the likeliest token of each model), ``frequency`` (how often the word, whatever its case,
         stands among the run's words).
@@ -70,7 +70,7 @@ def frequency_bands(words: pd.DataFrame) -> pd.DataFrame:
         words: from ``words_of_variant``.
 
     Returns:
-        One row a band: ``frequency``, ``words``, ``intact_nll_nats``, ``delta_nll_nats``, ``median_delta_nll_nats`` and
+        One row per band: ``frequency``, ``words``, ``intact_nll_nats``, ``delta_nll_nats``, ``median_delta_nll_nats`` and
         ``broke`` (of the words that the intact model predicts, the share that the variant does not; missing if there is none).
     """
     band = np.floor(np.log2(words["frequency"])).astype(int)

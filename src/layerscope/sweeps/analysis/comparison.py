@@ -98,7 +98,7 @@ def profile(model: ComparedModel, family: str, *, tag: str = OVERALL) -> pd.Data
         tag: a universal part of speech that the model's ``words`` have, or ``OVERALL``.
 
     Returns:
-        One row a variant: ``variant``, ``layer``, ``depth``; in nats per token, or per word for a tag, ``intact_nll_nats``,
+        One row per variant: ``variant``, ``layer``, ``depth``; in nats per token, or per word for a tag, ``intact_nll_nats``,
         ``nll_nats``, ``delta_nll_nats`` and its interval ``low_nats``, ``high_nats`` (NaN where there is none).
     """
     layers = model.layers
@@ -142,7 +142,7 @@ def curves(models: Sequence[ComparedModel], families: Sequence[str], view: View,
         tags: parts of speech that every model's ``words`` have.
 
     Returns:
-        One row a family, tag (``OVERALL`` first), model and variant: ``family``, ``tag``, ``model``, ``variant``, ``layer``,
+        One row per family, tag (``OVERALL`` first), model and variant: ``family``, ``tag``, ``model``, ``variant``, ``layer``,
         ``depth``; in the view's unit ``value``, its interval ``low``, ``high``, and ``intact``, the intact model's value.
     """
     frames = []

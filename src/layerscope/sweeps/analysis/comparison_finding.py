@@ -1,4 +1,4 @@
-"""What several models over each other come to, a sentence a family: where each is most fragile, and how alike they rank."""
+"""What several models over each other come to, one sentence per family: where each is most fragile, and how alike they rank."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MODELS = 4
 
 
 def comparison_findings(fragility: pd.DataFrame, correlation: pd.DataFrame, view: View) -> tuple[Finding, ...]:
-    """A sentence a family, five at most.
+    """One sentence per family, five at most.
 
     Args:
         fragility: fragility.parquet.
@@ -38,7 +38,7 @@ _NATS = Bilingual("nats per token", "1 トークンあたり {} nat")
 _BITS = Bilingual("bits per byte", "1 バイトあたり {} ビット")
 _TEXT_MEANS = Bilingual("in ln(perplexity ratio)", "ln（パープレキシティ比）{}")
 _NOT_COMPARABLE = Bilingual(
-    "The runs are not comparable and stand over each other only because --anyway asked for it.",
+    "The runs are not comparable and are shown together only because of --anyway.",
     "これらの実行は本来比較できない。--anyway の指定により重ねている。",
 )
 
@@ -73,6 +73,6 @@ def _alike(pairs: pd.DataFrame) -> Bilingual:
         else Bilingual(f" of {len(rows)} pairs of models", f"（モデルのペア {len(rows)} 通り）")
     )
     return Bilingual(
-        f" Rank correlation of the profiles{of.en}: {rho} over {over} places, without an interval.",
+        f" Rank correlation between profiles{of.en}: {rho} over {over} places (no interval).",
         f"プロファイルの順位相関{of.ja}は {over} か所で {rho}（信頼区間なし）。",
     )

@@ -38,9 +38,9 @@ def depth_finding(depths: pd.DataFrame) -> Bilingual:
     last = int(at[-1])
     lens = LENSES[str(rows["family"].iloc[0])]
     return Bilingual(
-        f"By the {lens.en}, the likeliest token is the whole model's for half of the tokens {_after_en(at, half)}, for "
-        f"{_MOST:.0%} {_after_en(at, most)}; the NLL is within {_NEAR_NATS:g} nats of the whole model's "
-        f"{_after_en(at, near)} (last layer: {last}). Straight from the embeddings {agreement[0]:.1%} agree.",
+        f"Read through the {lens.en}, the likeliest token is the whole model's for half of the tokens {_after_en(at, half)} "
+        f"and for {_MOST:.0%} {_after_en(at, most)}; the NLL is within {_NEAR_NATS:g} nats of the whole model's "
+        f"{_after_en(at, near)} (last layer: {last}). Straight from the embeddings, {agreement[0]:.1%} of tokens agree.",
         f"{lens.ja}による読み取り："
         f"最尤トークンがモデル全体と一致するのは、半数のトークンでは{_after_ja(at, half)}、"
         f"{_MOST:.0%} では{_after_ja(at, most)}。NLL の差が {_NEAR_NATS:g} nat 以内になるのは{_after_ja(at, near)}"

@@ -11,24 +11,24 @@ def few_texts(n_texts: int) -> Bilingual | None:
 
     Examples:
         >>> few_texts(12).en
-        'Only 12 texts: with fewer than 50, intervals and p err more often than they say where effects are skewed.'
+        'Only 12 texts: with fewer than 50, intervals and p-values err more often than stated where effects are skewed.'
         >>> few_texts(50) is None
         True
     """
     if n_texts >= FEW_DOCUMENTS:
         return None
     if n_texts < 2:
-        return Bilingual("Only one text: no interval, no p and no q.", "テキストが 1 本のみ：信頼区間、p 値、q 値はない。")
+        return Bilingual("Only one text: no interval, p-value or q-value.", "テキストが 1 本のみ：信頼区間、p 値、q 値はない。")
     if n_texts < FEWEST_DOCUMENTS:
         return Bilingual(
-            f"Only {n_texts} texts: no p and no q with fewer than {FEWEST_DOCUMENTS}, and intervals err more often than they "
-            "say where effects are skewed.",
+            f"Only {n_texts} texts: with fewer than {FEWEST_DOCUMENTS} there are no p- or q-values, and intervals err more "
+            "often than stated where effects are skewed.",
             f"テキストが {n_texts} 本のみ：{FEWEST_DOCUMENTS} 本未満では p 値と q 値を求めない。"
             "効果の分布が歪んでいると、信頼区間は表示した水準より多く外れる。",
         )
     return Bilingual(
-        f"Only {n_texts} texts: with fewer than {FEW_DOCUMENTS}, intervals and p err more often than they say where effects "
-        "are skewed.",
+        f"Only {n_texts} texts: with fewer than {FEW_DOCUMENTS}, intervals and p-values err more often than stated where "
+        "effects are skewed.",
         f"テキストが {n_texts} 本のみ：{FEW_DOCUMENTS} 本未満では、効果の分布が歪んでいると、"
         "信頼区間と p 値は表示した水準より多く外れる。",
     )

@@ -45,8 +45,8 @@ def counted(
     """How many are above 0, below, and neither; ``words`` for both where there was a test, None where there are intervals."""
     numbers = (int(above.sum()), int(below.sum()), int((~above & ~below).sum()))
     if words is None:
-        of = (Bilingual("above 0", "0 より上"), Bilingual("below 0", "0 より下"), Bilingual("holding 0", "0 を含む"))
-        note = Bilingual(", and no test", "（検定なし）")
+        of = (Bilingual("above 0", "0 より上"), Bilingual("below 0", "0 より下"), Bilingual("including 0", "0 を含む"))
+        note = Bilingual(", not tested", "（検定なし）")
     else:
         of, note = (*words, Bilingual("not resolved", "判定できない")), Bilingual(" (q < 0.05)", "（q < 0.05）")
     en = ", ".join(f"{word.en}: {number}" for word, number in zip(of, numbers, strict=True) if number)

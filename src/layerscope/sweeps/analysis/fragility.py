@@ -33,7 +33,7 @@ _STATEMENTS = (
 def fragility_table(
     models: Sequence[ComparedModel], families: Sequence[str], view: View, *, tags: Sequence[str] = (), anyway: str | None = None
 ) -> pa.Table:
-    """One row a model, family and tag: the variants that hurt most and least, and in which third of the model effects lie.
+    """One row per model, family and tag: the variants that hurt most and least, and in which third of the model effects lie.
 
     Args:
         models: of the comparison.
@@ -74,7 +74,7 @@ def fragility_table(
 def correlation_table(
     models: Sequence[ComparedModel], families: Sequence[str], *, tags: Sequence[str] = (), anyway: str | None = None
 ) -> pa.Table:
-    """One row a pair of models, family and tag: Spearman's rank correlation of their profiles, in numbers and in words.
+    """One row per pair of models, family and tag: Spearman's rank correlation of their profiles, in numbers and in words.
 
     Args:
         models: of the comparison.

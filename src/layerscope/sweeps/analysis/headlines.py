@@ -179,7 +179,9 @@ def _alone(row: pd.Series[Any], *, is_resolved: bool, is_tested: bool) -> Biling
     if is_resolved:
         return Bilingual(f"{said.en}.", f"{said.ja}。")
     by = _unresolved_by(is_tested=is_tested)
-    return Bilingual(f"{said.en}, which is not resolved from 0 ({by.en}).", f"{said.ja}が、0 と区別できない（{by.ja}）。")
+    return Bilingual(
+        f"{said.en}, which cannot be distinguished from 0 ({by.en}).", f"{said.ja}が、0 と区別できない（{by.ja}）。"
+    )
 
 
 def _of_one_text(rows: list[pd.Series[Any]]) -> Bilingual:
@@ -213,13 +215,15 @@ def _not_resolved(n_open: int, n_all: int, things: Bilingual, *, is_tested: bool
         return Bilingual("", "")
     by = _unresolved_by(is_tested=is_tested)
     return Bilingual(
-        f" {n_open} of {n_all} {things.en} {'is' if n_open == 1 else 'are'} not resolved from 0 ({by.en}).",
+        f" {n_open} of {n_all} {things.en} cannot be distinguished from 0 ({by.en}).",
         f"{things.ja} {n_all} 件のうち {n_open} 件は 0 と区別できない（{by.ja}）。",
     )
 
 
 def _unresolved_by(*, is_tested: bool | None) -> Bilingual:
-    return Bilingual("q ≥ 0.05", "q ≥ 0.05") if is_tested else Bilingual("the 95% interval holds 0", "95% 信頼区間が 0 を含む")
+    if is_tested:
+        return Bilingual("q ≥ 0.05", "q ≥ 0.05")
+    return Bilingual("the 95% interval includes 0", "95% 信頼区間が 0 を含む")
 
 
 def _overflowed(layers: pd.DataFrame, dtype: str) -> Bilingual | None:
@@ -232,7 +236,7 @@ def _overflowed(layers: pd.DataFrame, dtype: str) -> Bilingual | None:
     named = ", ".join(f"{row['variant']} ({row['tokens_not_finite']:,} of {n_tokens:,} tokens)" for row in rows)
     named_ja = "、".join(f"{row['variant']}（{n_tokens:,} トークン中 {row['tokens_not_finite']:,}）" for row in rows)
     return Bilingual(
-        f"Not finite in {dtype}: {named}{f' and {rest} more' if rest else ''}; a wider --dtype may have numbers for them.",
+        f"Not finite in {dtype}: {named}{f' and {rest} more' if rest else ''}; a wider --dtype may give finite values.",
         f"{dtype} で有限でない：{named_ja}{f'、ほか {rest} 件' if rest else ''}。より広い --dtype なら値が得られることがある。",
     )
 

@@ -1,4 +1,4 @@
-"""The main table of a sweep: one row a variant, with its effect on next-word prediction and the proxies beside the truth."""
+"""The main table of a sweep: one row per variant, with its effect on next-word prediction and the proxies beside the truth."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _CHANGED, _LARGELY = 0.1, 0.5
 
 
 def pos_table(by_item: dict[str, ItemSums], layers: pd.DataFrame, level: float) -> pa.Table:
-    """One row a (unit, tag or class, variant); tags without a single unit are left out.
+    """One row per (unit, tag or class, variant); tags without a single unit are left out.
 
     Args:
         by_item: sums by part of speech, in the order of ``UPOS_TAGS``.
@@ -54,7 +54,7 @@ def pos_table(by_item: dict[str, ItemSums], layers: pd.DataFrame, level: float) 
 
 
 def transitions_table(pairs: Sequence[tuple[str, str]], sums: ItemSums, layers: pd.DataFrame, level: float) -> pa.Table:
-    """One row a (pair of tags, variant), most frequent pairs first.
+    """One row per (pair of tags, variant), most frequent pairs first.
 
     Args:
         pairs: tag of the current word and of the next, in the order of the groups of ``sums``.
@@ -82,7 +82,7 @@ def transitions_table(pairs: Sequence[tuple[str, str]], sums: ItemSums, layers: 
 
 
 def _effects(names: Sequence[str], sums: ItemSums, classes: ItemSums, layers: pd.DataFrame, level: float) -> pd.DataFrame:
-    """Means, effects and intervals of some groups, one row a (group, variant)."""
+    """Means, effects and intervals of some groups, one row per (group, variant)."""
     own, contrast = _intervals(sums, classes.pooled([[list(CLASSES).index("all")]]), level)
     frames = []
     whole = classes.nll_nats[list(CLASSES).index("all")].sum(axis=1)
@@ -102,7 +102,7 @@ def _effects(names: Sequence[str], sums: ItemSums, classes: ItemSums, layers: pd
 
 
 def _means(name: str, sums: ItemSums, group: int, layers: pd.DataFrame) -> pd.DataFrame:
-    """Everything but the intervals of one group: one row a variant."""
+    """Everything but the intervals of one group: one row per variant."""
     n_items = int(sums.counts[group].sum())
     nll = sums.nll_nats[group].sum(axis=1) / n_items
     delta = nll - nll[0]

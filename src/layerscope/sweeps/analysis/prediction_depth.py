@@ -28,7 +28,7 @@ from layerscope.sweeps.tables import DEPTH_BY_TAG, PREDICTION_DEPTH
 
 
 def prediction_depth_table(shards: Iterable[ScoreArrays], families: Sequence[str]) -> pa.Table:
-    """One row a family of depths and scored token, in the order of the texts.
+    """One row per family of depths and scored token, in the order of the texts.
 
     Args:
         shards: of the run, with all of its variants.

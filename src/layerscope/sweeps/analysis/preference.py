@@ -86,7 +86,7 @@ def finest_kind(groups: pd.DataFrame) -> str:
     """By which names groups of pairs are told apart: the source's own, where every pair has one; else subtypes, if several.
 
     Args:
-        groups: ``kind``, ``group`` and ``pairs``; a row a group, or several of the same.
+        groups: ``kind``, ``group`` and ``pairs``; one row per group, or several of the same.
 
     Returns:
         ``term``, ``subtype``, or ``all``.
@@ -108,7 +108,7 @@ def clusters_of(templates: np.ndarray) -> tuple[str, Int[np.ndarray, " pair"]]:
 
 
 def preference_table(effects: pd.DataFrame, pairs: pd.DataFrame, layers: pd.DataFrame, *, is_tie_right: bool) -> pa.Table:
-    """One row a unit, group and variant.
+    """One row per unit, group and variant.
 
     Args:
         effects: pair_effects.parquet.
@@ -138,7 +138,7 @@ def preference_table(effects: pd.DataFrame, pairs: pd.DataFrame, layers: pd.Data
 def _group_rows(
     margin: Float[np.ndarray, "variant pair"], templates: np.ndarray, layers: pd.DataFrame, *, is_tie_right: bool
 ) -> pd.DataFrame:
-    """One row a variant."""
+    """One row per variant."""
     with np.errstate(invalid="ignore"):
         correct: Bool[np.ndarray, "variant pair"] = margin >= 0 if is_tie_right else margin > 0
         delta = margin - margin[0]

@@ -22,7 +22,7 @@ from layerscope.sweeps.pair_tables import PAIR_DEPTH, PARTS, PREFERENCE_DEPTH
 
 
 def pair_depth_table(effects: pd.DataFrame, layers: pd.DataFrame, n_pairs: int, *, is_tie_right: bool) -> pa.Table:
-    """pair_depth.parquet: one row a family of depths, part of the sentence and pair that has it.
+    """pair_depth.parquet: one row per family of depths, part of the sentence and pair that has it.
 
     Args:
         effects: pair_effects.parquet.
@@ -54,7 +54,7 @@ def pair_depth_table(effects: pd.DataFrame, layers: pd.DataFrame, n_pairs: int, 
 
 
 def preference_depth_table(depths: pd.DataFrame, pairs: pd.DataFrame, last: int) -> pa.Table:
-    """preference_depth.parquet: one row a family of depths, part of the sentence and group of pairs.
+    """preference_depth.parquet: one row per family of depths, part of the sentence and group of pairs.
 
     Args:
         depths: pair_depth.parquet.

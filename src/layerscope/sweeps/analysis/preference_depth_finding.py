@@ -39,9 +39,9 @@ def preference_depth_finding(rows: pd.DataFrame, accuracy: Float[np.ndarray, " d
     mean_en, mean_ja = _with_interval(everything, "mean_depth", "{:.1f}")
     flips_en, flips_ja = _with_interval(everything, "flips_back", "{:.0%}")
     en = (
-        f"The whole model finds the right side likelier in {n_right:,} of {n_pairs:,} pairs; by the {lens.en}, in these it is "
-        f"so from layer {mean_en} on, on average (-1: embeddings; last layer: {last}). In {flips_en} of all pairs the right "
-        "side is likelier at some depth and not at a later one."
+        f"The whole model finds the right side likelier in {n_right:,} of {n_pairs:,} pairs; read through the {lens.en}, this "
+        f"holds for them from layer {mean_en} on, on average (-1: embeddings; last layer: {last}). In {flips_en} of all pairs, "
+        "the right side is likelier at some depth and not at a later one."
     )
     ja = (
         f"{lens.ja}による読み取り："
@@ -88,7 +88,7 @@ def _halfway(accuracy: Float[np.ndarray, " depth"], n_clusters: int) -> tuple[st
     middle = (0.5 + whole) / 2.0
     place, where = ("the embeddings", "埋め込み") if depth < 0 else (f"layer {depth}", f"層 {depth}")
     return (
-        f" From {place} on at least {middle:.0%} of pairs are right, which is midway from chance to the whole model's "
+        f" From {place} on, at least {middle:.0%} of pairs are right, which is midway between chance and the whole model's "
         f"{whole:.0%}.",
         f"偶然（50%）とモデル全体（{whole:.0%}）の中間である {middle:.0%} 以上になるのは{where}から。",
     )

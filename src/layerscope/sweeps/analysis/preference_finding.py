@@ -38,15 +38,16 @@ def _of_groups(rows: pd.DataFrame) -> Bilingual:
         return Bilingual("", "")
     found = rows[rows["q_value"] < LEVEL].sort_values("q_value", kind="stable")
     n_groups = rows["group"].nunique()
+    groups = f"{n_groups} {'group' if n_groups == 1 else 'groups'}"
     if found.empty:
         return Bilingual(
-            f" In {n_groups} groups of pairs by themselves none of {n_tested:,} effects is outside (q < {LEVEL:g}).",
+            f" In {groups} of pairs taken separately, none of {n_tested:,} effects is outside (q < {LEVEL:g}).",
             f"{n_groups} 群のペアを別々に見ると、効果 {n_tested:,} 件のうち範囲を外れるものはない（q < {LEVEL:g}）。",
         )
     en, ja = (_listed(found, language, with_group=True) for language in ("en", "ja"))
     return Bilingual(
-        f" In {n_groups} groups of pairs by themselves, {len(found)} of {n_tested:,} effects are outside (q < {LEVEL:g}), the "
-        f"surest: {en}.",
+        f" In {groups} of pairs taken separately, {len(found)} of {n_tested:,} effects are outside (q < {LEVEL:g}), "
+        f"the clearest being: {en}.",
         f"{n_groups} 群のペアを別々に見ると、効果 {n_tested:,} 件のうち {len(found)} 件が範囲を外れる（q < {LEVEL:g}）。"
         f"最も確かなもの：{ja}。",
     )
@@ -64,7 +65,7 @@ def _overall(rows: pd.DataFrame, intact: pd.Series[Any], explained: Sequence[Exp
     tested = rows["q_value"].to_numpy(float)
     share = explained[0].share
     by_damage = Bilingual(
-        f" Damage to neutral text explains {share:.0%} of what variants do to the margin (permuted variants: p = "
+        f" Damage to neutral text explains {share:.0%} of the variants' effects on the margin (permuted variants: p = "
         f"{explained[0].p_value:.2g}).",
         f"変種がマージンに与える効果の {share:.0%} は中立なテキストの損傷で説明される"
         f"（変種の並べ替え：p = {explained[0].p_value:.2g}）。",
@@ -73,7 +74,7 @@ def _overall(rows: pd.DataFrame, intact: pd.Series[Any], explained: Sequence[Exp
         by_damage = Bilingual(" No variant changes the margin.", "マージンを変える変種はない。")
     if np.isnan(tested).all():
         few = Bilingual(
-            " Too few templates or pairs for a test of single variants.",
+            " There are too few templates or pairs to test single variants.",
             "テンプレートやペアが少なく、変種ごとの検定はできない。",
         )
         return Bilingual(known.en + by_damage.en + few.en, known.ja + by_damage.ja + few.ja)
@@ -93,7 +94,7 @@ def _overall(rows: pd.DataFrame, intact: pd.Series[Any], explained: Sequence[Exp
     en = "; ".join(f"{_listed(some, 'en')} {words.en}" for words, some in parts if len(some))
     ja = "。".join(f"{words.ja} {_listed(some, 'ja')}" for words, some in parts if len(some))
     return Bilingual(
-        f"{known.en}{by_damage.en} Beyond it (q < {LEVEL:g}, {len(found)} of {n_tested} variants): {en}.",
+        f"{known.en}{by_damage.en} Beyond damage (q < {LEVEL:g}, {len(found)} of {n_tested} variants): {en}.",
         f"{known.ja}{by_damage.ja}損傷で許される範囲の外（q < {LEVEL:g}、{n_tested} 変種中 {len(found)} 変種）：{ja}。",
     )
 

@@ -1,4 +1,4 @@
-"""Shards of scores as arrays, one row a variant: scanned one after the other, never all in memory.
+"""Shards of scores as arrays, one row per variant: scanned one after the other, never all in memory.
 
 Axes: ``variant``, ``token`` (scored tokens of one shard).
 """

@@ -72,8 +72,8 @@ def tag_finding(rows: pd.DataFrame) -> Bilingual:
     if is_tested is None:
         most, least = tags.head(1), tags.tail(1)
         return Bilingual(
-            f"Beside other words, {_listed(most, 'en')} {words.most.en} and {_listed(least, 'en')} {words.least.en}, without "
-            "intervals.",
+            f"Compared with other words, {_listed(most, 'en')} {words.most.en} and {_listed(least, 'en')} {words.least.en} "
+            "(no intervals).",
             f"{words.most.ja} {_listed(most, 'ja')}、{words.least.ja} {_listed(least, 'ja')}（信頼区間なし）。",
         )
     parts = [(words.above, tags[more]), (words.below, tags[less].iloc[::-1])]
@@ -85,7 +85,7 @@ def tag_finding(rows: pd.DataFrame) -> Bilingual:
     else:
         furthest = tags.iloc[[int(np.argmax(np.abs(tags["contrast_nats"].to_numpy(float))))]]
         said = Bilingual(
-            f"No part of speech {words.none.en} as far as can be told (furthest from them is {_listed(furthest, 'en')})",
+            f"It is not established that any part of speech {words.none.en} (furthest from them is {_listed(furthest, 'en')})",
             f"{words.none.ja}と言える品詞はない（最も離れているのは {_listed(furthest, 'ja')}）",
         )
     n_tags = tags["tag"].nunique()

@@ -59,4 +59,4 @@ def _disagreement(own: Float[np.ndarray, " token"], fast: Float[np.ndarray, " to
     if not np.array_equal(is_number, np.isfinite(fast)):
         return f"it changes which scores are numbers, in {int((is_number != np.isfinite(fast)).sum())} of {len(own)} tokens"
     difference = abs(float((fast - own)[is_number].mean())) if is_number.any() else 0.0
-    return None if difference <= tolerance else f"its scores differ by {difference:.3g} nats a token"
+    return None if difference <= tolerance else f"its scores differ by {difference:.3g} nats per token"

@@ -1,4 +1,4 @@
-"""Figures of several models over one axis: all scored tokens together, and one small panel a part of speech.
+"""Figures of several models over one axis: all scored tokens together, and one small panel per part of speech.
 
 Functions take the lines of ``analysis.comparison.curves`` and return figures. On an axis of relative depth a variant lies at
 the middle of the layers that it touches, divided by the number of layers − 1.
@@ -90,7 +90,7 @@ def comparison_figures(
 
 
 def models_over_layers(rows: pd.DataFrame, view: View, caption: str, language: Language) -> Figure:
-    """One line a model with its interval band, over layers or relative depth; dashed lines for the intact models."""
+    """One line per model with its interval band, over layers or relative depth; dashed lines for the intact models."""
     rows = rows[rows["tag"] == OVERALL]
     handles = _handles(rows, view, language)
     n_columns, legend_inches = _legend_form(handles, page_width())
@@ -173,7 +173,7 @@ def _looks() -> Iterator[dict[str, Any]]:
 
 
 def _handles(rows: pd.DataFrame, view: View, language: Language) -> list[Line2D | Patch]:
-    """The legend: a line a model, with the intact perplexity where one figure shows it; then what is dashed, and the band."""
+    """The legend: one line per model, with the intact perplexity if one figure shows it; then what is dashed, and the band."""
     handles: list[Line2D | Patch] = []
     values = rows.drop_duplicates("model")
     for model, value, look in zip(values["model"], values["intact"], _looks(), strict=False):

@@ -22,7 +22,7 @@ _BRIGHTNESS, _DARK = (0.299, 0.587, 0.114), 0.45
 
 
 def heads_figure(rows: pd.DataFrame, caption: str, language: Language) -> Figure:
-    """ΔNLL of each head, a row a layer and a column a head, with its number where it fits; a dot where it is significant.
+    """ΔNLL of each head, one row per layer and one column per head, with its number where it fits; a dot if significant.
 
     Args:
         rows: rows of layers.parquet, of one family ``head-removal``.

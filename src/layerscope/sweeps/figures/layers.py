@@ -50,8 +50,8 @@ def sweep_figures(
     """Every figure that the table gives material for, by name.
 
     Args:
-        layers: one row a variant.
-        proxies: rank correlation of each proxy, one row a family and proxy.
+        layers: one row per variant.
+        proxies: rank correlation of each proxy, one row per family and proxy.
         depths: prediction_depth.parquet; None where the run has no family of depths.
         model: its name, for the line above each figure.
         dataset: its name, for the same line.

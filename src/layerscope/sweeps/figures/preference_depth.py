@@ -15,7 +15,7 @@ from layerscope.sweeps.figures.preference_groups import group_label, shown_group
 
 
 def preference_depth_figure(preference: pd.DataFrame, depths: pd.DataFrame, caption: str, language: Language) -> Figure:
-    """Accuracy by depth, a row a group of pairs, with the mean depth from which on the preference stays.
+    """Accuracy by depth, one row per group of pairs, with the mean depth from which on the preference stays.
 
     Args:
         preference: rows of preference.parquet, of a family of depths and one unit.
