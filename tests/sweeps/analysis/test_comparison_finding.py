@@ -33,8 +33,8 @@ def correlation(rho: float | None, more: tuple[float, ...] = ()) -> pd.DataFrame
 def test_models_are_named_from_the_most_fragile_with_the_value_of_their_table() -> None:
     removal, exchange = comparison_findings(fragility(), correlation(0.0), BITS)
     assert removal.said.en == (
-        "removal: large is most fragile at layer 7 (+1.1 bits per byte), small at layer 1 (+0.9). Rank correlation of the "
-        "profiles: ρ = 0.00 over 18 places, without an interval."
+        "removal: large is most fragile at layer 7 (+1.1 bits per byte), small at layer 1 (+0.9). Rank correlation between "
+        "profiles: ρ = 0.00 over 18 places (no interval)."
     )
     assert removal.said.ja.startswith("removal：最も脆いのは、large では層 7（1 バイトあたり +1.1 ビット）、small では層 1（")
     assert exchange.said.en == "exchange: large is most fragile at 3↔4 (+0.2 bits per byte), small at 0↔1 (+0.1)."
@@ -46,7 +46,7 @@ def test_models_are_named_from_the_most_fragile_with_the_value_of_their_table() 
 def test_of_several_pairs_the_range_is_told() -> None:
     said = comparison_findings(fragility(), correlation(0.5, (-0.25, 0.75)), NATS)[0].said.en
     assert said.endswith(
-        "Rank correlation of the profiles of 3 pairs of models: ρ = -0.25 … 0.75 over 18 places, without an interval."
+        "Rank correlation between profiles of 3 pairs of models: ρ = -0.25 … 0.75 over 18 places (no interval)."
     )
 
 
