@@ -46,7 +46,8 @@ def numbers(text: str) -> list[str]:
 
 def said_most(finding: Finding) -> list[tuple[str, str]]:
     """Layers and effects that the English sentence names, in its order."""
-    first = re.match(r"Removing layer (\d+) raises the loss most, by (\S+) nats", finding.said.en)
+    start = r"(?:R|Among effects that can be distinguished from 0, r)emoving layer (\d+) raises the loss most, by (\S+) nats"
+    first = re.match(start, finding.said.en)
     assert first is not None, finding.said.en
     rest = finding.said.en.split("next ")[1].split(". ")[0] if "; next " in finding.said.en else ""
     return [(first[1], first[2]), *re.findall(r"(\d+) \(([^)]+)\)", rest)]
@@ -132,8 +133,9 @@ def test_a_rare_part_of_speech_is_not_named() -> None:
     found = tag_headline(tags_of([5.0, 1.0, -1.0, 0.2], [0.001, 0.01, 0.01, 0.5], [19, 20, 300, 400]))
     assert found is not None
     assert found.said.en == (
-        "By part of speech, TAG1 stands out most: removing layer 1 costs it +1 nats [+0.9, +1.1] per word more than other "
-        "words (20 words). 1 of 3 such contrasts cannot be distinguished from 0 (q ≥ 0.05)."
+        "By part of speech, the largest contrast that can be distinguished from 0 is that of TAG1: removing layer 1 costs it "
+        "+1 nats [+0.9, +1.1] per word more than other words (20 words). 1 of 3 such contrasts cannot be distinguished from 0 "
+        "(q ≥ 0.05)."
     )
     assert found.where == {"family": "removal", "tag": "TAG1", "variant": "removal-1", "layer": "1"}
     none = tag_headline(tags_of([5.0, 0.3], [0.001, 0.2], [19, 20]))

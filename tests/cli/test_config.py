@@ -173,8 +173,8 @@ def test_a_whole_run_from_its_file_is_there_already(
     capsys.readouterr()
     ends(["sweep", "--config", str(tmp_path / "run.yaml"), "--figures", "none"], 0)
     said = capsys.readouterr().out.splitlines()
-    assert said[-1] == f"Already finished: {run} (--force runs it again)."
-    assert [line.removeprefix("• ") for line in said[:-1]] == [finding.said.en for finding in summarise(run)]
+    assert f"Already finished: {run} (--force runs it again)." in said
+    assert [line.removeprefix("• ") for line in said if line.startswith("• ")] == [one.said.en for one in summarise(run)]
 
 
 def ends(arguments: list[str], code: int) -> None:

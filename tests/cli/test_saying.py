@@ -53,7 +53,8 @@ def test_json_is_one_object_and_nothing_else(
     assert found["next"] == [command_line(("pos", run)), command_line(("report", run))]
     again = json.loads(ends(capsys, *words, "--json")[0])
     assert again["run"] == found["run"]
-    assert again["sentences"] == [f"Already finished: {run} (--force runs it again)."]
+    assert again["sentences"][-1] == f"Already finished: {run} (--force runs it again)."
+    assert [again[name] for name in ("tables", "findings", "next")] == [found[name] for name in ("tables", "findings", "next")]
 
 
 def test_quiet_prints_the_run_directory_alone(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:

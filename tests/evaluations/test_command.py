@@ -79,14 +79,26 @@ def test_without_the_extra(arguments: list[str], tmp_path: Path) -> None:
 
 
 def test_the_sentence_in_both_languages() -> None:
-    rows = pd.DataFrame({"path": ["0-3", "0", "1"], "task": ["t"] * 3, "metric": ["acc"] * 3, "tied": [None, True, False]})
-    found = differences_finding(rows, "0-3")
+    told = {"delta": -0.12, "delta_low": -0.206, "delta_high": -0.014, "samples": 50, "tied": False}
+    tied = {"delta": 0.01, "delta_low": -0.1, "delta_high": 0.12, "samples": 50, "tied": True}
+    alone = {"tied": None, "samples": 50}
+    few = {**told, "delta": -0.9, "samples": 20}
+    small = {**told, "delta": 0.05, "delta_low": 0.01, "delta_high": 0.09}
+    rows = [("0-3", alone), ("0", tied), ("1", few), ("1", told), ("2", small)]
+    table = pd.DataFrame([{"path": path, "task": "t", "metric": "acc", **values} for path, values in rows])
+    found = differences_finding(table, "0-3")
     assert found is not None
-    assert found.en.startswith(
-        "1 of 2 differences from the intact model are within noise (the 95% interval includes 0): 0 on t (acc)"
+    assert found.en == (
+        "Changed by more than noise against the intact model: 1 on t (acc) -0.12 [-0.206, -0.014] over 50 samples; 2 on t "
+        "(acc) +0.05 [+0.01, +0.09] over 50 samples. The other 1 of 3 differences from the intact model is within noise (the 95% "
+        "interval includes 0)."
     )
-    assert "2 件のうち 1 件は誤差の範囲にある" in found.ja
-    none = differences_finding(rows[rows["path"] != "0"], "0-3")
+    assert "t（acc）での 1 は -0.12 [-0.206, -0.014]（50 サンプル）" in found.ja
+    assert found.ja.endswith("3 件のうち残りの 1 件は誤差の範囲にある（95% 信頼区間が 0 を含む）。")
+    none = differences_finding(table[table["path"] != "0"], "0-3")
     assert none is not None
-    assert none.en.startswith("None of 1 differences")
-    assert differences_finding(rows[:1], "0-3") is None
+    assert "noise (the" not in none.en
+    only = differences_finding(table[table["path"].isin(("0", "0-3"))], "0-3")
+    assert only is not None
+    assert only.en == "1 of 1 differences from the intact model is within noise (the 95% interval includes 0)."
+    assert differences_finding(table[:1], "0-3") is None

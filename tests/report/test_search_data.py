@@ -85,9 +85,11 @@ def test_findings_warning_and_the_first_draw(folder: Path, told: tuple[dict[str,
 
 def test_commands_survive_a_shell_and_name_what_was_searched(folder: Path, told: tuple[dict[str, Any], Any]) -> None:
     record = search_record(request={"model": "my models/tiny", "dataset": "some texts.txt", "split": None})
-    found = path_commands(record, "0-3,(4|5),6")
+    path = ["--path", "0-3,(4|5),6"]
+    found = path_commands(record, path[1])
     sweep, export, evaluate = (shlex.split(found[name]) for name in ("sweep", "export", "evaluate"))
-    assert sweep[:6] == ["layerscope", "sweep", "--model", "my models/tiny", "--path", "0-3,(4|5),6"]
+    for words in (sweep, export, evaluate):
+        assert words[:1] + words[2:8] == ["layerscope", *("--model", "my models/tiny", "--dtype", record.request.dtype), *path]
     assert sweep[sweep.index("--dataset") + 1] == "some texts.txt"
     assert "--split" not in sweep
     assert export[-2:] == ["--output-dir", "made-up-path"]
@@ -97,7 +99,9 @@ def test_commands_survive_a_shell_and_name_what_was_searched(folder: Path, told:
         for name in ("sweep", "export", "evaluate"):
             words = shlex.split(row[name])
             assert words[words.index("--path") + 1] == row["path"]
-    assert shlex.split(told[0]["evaluate"])[-3:] == [f"@{folder}/frontier", "--tasks", "blimp"]
+    whole = shlex.split(told[0]["evaluate"])
+    assert whole[-3:] == [f"@{folder}/frontier", "--tasks", "blimp"]
+    assert "--dtype" in whole
 
 
 def test_the_command_that_made_it() -> None:

@@ -191,7 +191,7 @@ class _Lines:
         self._next = now + _LINE_EVERY
         minutes, rest = (now - self._started) / 60, ""
         if done > self._first:
-            rest = f", about {minutes * (total - done) / (done - self._first):.0f} left"
+            rest = f", about {minutes * (total - done) / (done - self._first):.0f} min left"
         say(self._console, f"{what}: {done / total:.0%} after {minutes:.0f} min{rest}")
 
 

@@ -64,12 +64,15 @@ def evaluate(
     quantize: Annotated[str, QUANTIZE] = "none",
     revision: Annotated[str | None, REVISION] = None,
     trust_remote_code: Annotated[bool, TRUST_REMOTE_CODE] = False,
-    output_dir: Annotated[Path, typer.Option(help="Folder for run directories.")] = Path("results"),
+    output_dir: Annotated[
+        Path | None,
+        typer.Option(help="Folder for run directories (default: results; for paths of one search, inside its run directory)."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run, without running it.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Run again and replace what is in the run directory.")] = False,
 ) -> None:
     """Evaluate paths of a model on tasks of lm-evaluation-harness, by log-likelihood and without exporting them."""
-    from layerscope.searches.references import paths_named, run_of
+    from layerscope.searches.references import names_in, paths_named, run_of
 
     paths = paths_named(path or ())
     runs = {run_of(value) for value in path or ()}
@@ -93,14 +96,23 @@ def evaluate(
         data_dir=data_dir,
         include_path=include_path,
         batch_size=batch_size,
-        output_dir=output_dir,
-        directory=None if inside is None else inside / "evaluation",
+        output_dir=output_dir or Path("results"),
+        directory=None if inside is None or output_dir is not None else inside / "evaluation",
     )
-    show_evaluation(request, dry_run=dry_run, force=force)
+    show_evaluation(request, dry_run=dry_run, force=force, names={} if inside is None else names_in(inside))
 
 
-def show_evaluation(request: EvaluationRequest, *, dry_run: bool = False, force: bool = False) -> None:
-    """Prepare and run an evaluation, with progress on standard error and the result on standard output."""
+def show_evaluation(
+    request: EvaluationRequest, *, dry_run: bool = False, force: bool = False, names: Mapping[str, str] | None = None
+) -> None:
+    """Prepare and run an evaluation, with progress on standard error and the result on standard output.
+
+    Args:
+        request: what is asked for.
+        dry_run: show what would run.
+        force: replace what the run directory holds.
+        names: of paths, where a search gave them one.
+    """
     errors, out = consoles()
     from layerscope.evaluations.prepare import prepare_evaluation
     from layerscope.evaluations.run import missing_cells, run_evaluation
@@ -115,7 +127,7 @@ def show_evaluation(request: EvaluationRequest, *, dry_run: bool = False, force:
         ran = run_evaluation(prepared, force=force, progress=progress)
     if not ran:
         say_run(out, "Already evaluated", prepared.directory.path, " (--force runs it again).")
-    _show_result(out, prepared)
+    _show_result(out, prepared, names or {})
 
 
 def _show_plan(console: Console, prepared: PreparedEvaluation, new: int) -> None:
@@ -135,7 +147,7 @@ def _left(new: int, total: int) -> str:
     return "" if new == total else f"; {total - new} of {total} evaluations (one path on one task each) are already done"
 
 
-def _show_result(console: Console, prepared: PreparedEvaluation) -> None:
+def _show_result(console: Console, prepared: PreparedEvaluation, names: Mapping[str, str]) -> None:
     from layerscope.evaluations.finished import FinishedEvaluation
 
     run = FinishedEvaluation.open(prepared.directory.path)
@@ -145,14 +157,14 @@ def _show_result(console: Console, prepared: PreparedEvaluation) -> None:
     rows = run.tasks[run.tasks["path"].isin(paths) & run.tasks["task"].isin(asked)]
     rows = rows[rows["limit"].isna() if limit is None else rows["limit"] == limit]
     rows = rows.assign(order=rows["task"].map(asked.index)).sort_values(["order", "metric"], kind="stable")
-    console.print(_table(rows, run.model, prepared.groups))
+    console.print(_table(rows, run.model, prepared.groups, names))
     if within:
         say(console, f"Results of each of the {len(within)} tasks of {', '.join(prepared.groups)} are in tasks.parquet.")
     end_with_findings(console, prepared.directory.path)
     say_run(console, "Tables", prepared.directory.path)
 
 
-def _table(rows: pd.DataFrame, model: str, groups: Mapping[str, GroupRecord]) -> Table:
+def _table(rows: pd.DataFrame, model: str, groups: Mapping[str, GroupRecord], names: Mapping[str, str]) -> Table:
     """One row per path, task by task and metric by metric."""
     table = Table(
         title=Text(f"{model} on tasks"),
@@ -171,7 +183,7 @@ def _table(rows: pd.DataFrame, model: str, groups: Mapping[str, GroupRecord]) ->
             low, high = row["delta_low"], row["delta_high"]
             has_interval = math.isfinite(low) and math.isfinite(high)
             table.add_row(
-                f"  {row['path']}",
+                f"  {names[row['path']]}: {row['path']}" if row["path"] in names else f"  {row['path']}",
                 f"{row['not_finite']:,} not finite" if row["not_finite"] else _number(row["value"]),
                 f"{row['delta']:+.3f}" if math.isfinite(row["delta"]) and row["path"] != rows["path"].iloc[0] else "-",
                 f"{low:+.3f} {high:+.3f}" if has_interval else "-",

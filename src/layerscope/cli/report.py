@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from layerscope.cli.console import consoles, one_of, progress_bar, say, say_output
-from layerscope.cli.runs_below import runs_in
+from layerscope.cli.runs_below import runs_in, unfinished_in
 from layerscope.errors import DataError
 
 
@@ -35,4 +35,7 @@ def report(
         say(out, f"Not in the page yet. {sentence}")
     if len(taken) > len(runs):
         say(out, f"Runs: {', '.join(map(str, taken))}")
+    left = [run for folder in runs for run in unfinished_in(folder, ("sweep", "search", "contrast"))]
+    if left:
+        say(out, f"Not finished, or not readable, and left out: {', '.join(map(str, left))}")
     say_output(out, "Report", found.path, f" ({found.size / 1e6:.1f} MB)")

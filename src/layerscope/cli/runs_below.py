@@ -37,6 +37,13 @@ def runs_in(folder: Path, kinds: Collection[str]) -> list[Path]:
     return taken
 
 
+def unfinished_in(folder: Path, kinds: Collection[str]) -> list[Path]:
+    """Runs of some kinds below a folder that ``runs_in`` leaves out, as they are not finished or cannot be read."""
+    if (folder / MANIFEST).exists() or not folder.is_dir():
+        return []
+    return [run for run in _manifests(folder) if not _is_taken(run, kinds) and _kind(run) in (*kinds, None)]
+
+
 def _manifests(folder: Path) -> Iterator[Path]:
     for place, folders, files in os.walk(folder):
         folders.sort()
@@ -45,12 +52,19 @@ def _manifests(folder: Path) -> Iterator[Path]:
             yield Path(place)
 
 
-def _is_taken(run: Path, kinds: Collection[str]) -> bool:
-    directory = RunDirectory(run)
+def _kind(run: Path) -> str | None:
+    """What was run there; None where that cannot be read."""
     try:
-        if directory.kind() not in kinds:
-            return False
-        record = directory.record(RunRecord)
+        return RunDirectory(run).kind()
     except RunError:  # another version's, or damaged: whoever names it is told
+        return None
+
+
+def _is_taken(run: Path, kinds: Collection[str]) -> bool:
+    if _kind(run) not in kinds:
+        return False
+    try:
+        record = RunDirectory(run).record(RunRecord)
+    except RunError:
         return False
     return record is not None and record.status == "finished"

@@ -190,13 +190,12 @@ def show_search(
 
         with progress_bar(errors, "Loading the model …", on_start=begin) as progress:
             ran = run(progress=progress)
-    if not ran:
+    if ran:
+        draw(errors, path, languages, of="frontier")
+        _show_result(out, FinishedSearch.open(path), with_figures("Results", languages))
+    else:
         draw_missing(errors, path, languages, of="frontier")
-        end_with_findings(out, path)
-        say_run(out, "Already finished", path, " (--force runs it again).")
-        return
-    draw(errors, path, languages, of="frontier")
-    _show_result(out, FinishedSearch.open(path), with_figures("Results", languages))
+        _show_result(out, FinishedSearch.open(path), "Already finished", " (--force runs it again).")
 
 
 def _plan(prepared: PreparedSearch) -> str:
@@ -224,16 +223,17 @@ def _plan(prepared: PreparedSearch) -> str:
     )
 
 
-def _show_result(console: Console, run: FinishedSearch, what: str) -> None:
-    console.print(_frontier_table(run, width=console.width))
+def _show_result(console: Console, run: FinishedSearch, what: str, note: str = "") -> None:
+    console.print(_frontier_table(run))
     end_with_findings(console, run.directory.path)
     best = _best(run)
     if len(best):
         last = best["layers"].iloc[-1 if run.record.request.budget_layers < run.record.model.layers else 0]
         say(console, f"Other commands take a path by name: --path @{run.directory.path}/best-{last:g}, or …/frontier for all")
-    say_run(console, what, run.directory.path)
-    model = run.record.request.model
-    evaluated = ("evaluate", "--model", model, "--path", f"@{run.directory.path}/frontier", "--tasks", "blimp")
+    say_run(console, what, run.directory.path, note)
+    request = run.record.request
+    found = f"@{run.directory.path}/frontier"
+    evaluated = ("evaluate", "--model", request.model, "--dtype", request.dtype, "--path", found, "--tasks", "blimp")
     say_next(console, ("report", run.directory.path), evaluated)
 
 
@@ -242,11 +242,10 @@ def _best(run: FinishedSearch) -> pd.DataFrame:
     return run.frontier[(run.frontier["way"] == "search") & run.frontier["is_best"]]
 
 
-def _frontier_table(run: FinishedSearch, *, width: int) -> Table:
-    """The best path of each size, against the intact model and the simpler ways; its path, too, where there is room."""
+def _frontier_table(run: FinishedSearch) -> Table:
+    """The best path of each size, against the intact model and the simpler ways; its path last, which gives way first."""
     intact = run.frontier.iloc[0]
     speed = dict(zip(run.speed["path"], run.speed["ratio"], strict=True))
-    is_wide = width >= 120
     table = Table(
         title=Text(f"{run.model} on {run.dataset}: intact NLL {intact['nll_nats']:.3f} nats (perplexity {intact['ppl']:,.2f})"),
         caption="ΔNLL: path − intact, nats per token, held-out texts; gain: one-shot's path − search's (*: q < 0.05)",
@@ -254,8 +253,7 @@ def _frontier_table(run: FinishedSearch, *, width: int) -> Table:
     )
     for name in ("layers", "ΔNLL", "95% interval", "gain", "random as good", "time"):
         table.add_column(name, justify="right", no_wrap=True)
-    if is_wide:
-        table.add_column("path", overflow="fold")
+    table.add_column("path", justify="right", no_wrap=True)
     for row in _best(run).to_dict("records"):
         gain = _gain(run, row["layers"], "one-shot", row["draw"])
         chance = _gain(run, row["layers"], "random", row["draw"])
@@ -266,7 +264,7 @@ def _frontier_table(run: FinishedSearch, *, width: int) -> Table:
             "-" if gain is None else "same path" if gain["same_path"] else _gained(gain),
             "-" if chance is None else f"{chance['random_as_good']} of {chance['random_paths']}",
             f"{speed[row['path']]:.0%}" if row["path"] in speed else "-",
-            *([row["path"]] if is_wide else []),
+            row["path"],
         )
     return table
 

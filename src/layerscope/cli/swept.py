@@ -84,13 +84,12 @@ def _show_run(prepared: PreparedSweep, run: Callable[..., bool], languages: Sequ
 
     with progress_bar(errors, "Loading the model …", on_start=begin) as progress:
         ran = run(progress=progress)
-    if not ran:
+    if ran:
+        draw(errors, prepared.directory.path, languages, of="layers")
+        _show_result(out, prepared, with_figures("Results", languages))
+    else:
         draw_missing(errors, prepared.directory.path, languages, of="layers")
-        end_with_findings(out, prepared.directory.path)
-        say_run(out, "Already finished", prepared.directory.path, " (--force runs it again).")
-        return
-    draw(errors, prepared.directory.path, languages, of="layers")
-    _show_result(out, prepared, with_figures("Results", languages))
+        _show_result(out, prepared, "Already finished", " (--force runs it again).")
 
 
 def show_part(request: SweepRequest, written: str, *, store: str | None, dry_run: bool, force: bool) -> None:
@@ -191,7 +190,7 @@ def _until(prepared: PreparedSweep) -> str:
     return f", or fewer: until every interval is within ±{asked:g} nats, with at most {looks} looks"
 
 
-def _show_result(console: Console, prepared: PreparedSweep, what: str) -> None:
+def _show_result(console: Console, prepared: PreparedSweep, what: str, note: str = "") -> None:
     from layerscope.sweeps.tables import LAYERS
     from layerscope.sweeps.terminal import layers_in_terminal
 
@@ -209,7 +208,7 @@ def _show_result(console: Console, prepared: PreparedSweep, what: str) -> None:
     _show_unscored(console, prepared)
     path = prepared.directory.path
     end_with_findings(console, path)
-    say_run(console, what, path)
+    say_run(console, what, path, note)
     preference = () if prepared.pairs is None else (("preference", path),)
     say_next(console, ("pos", path), *preference, ("report", path))
 

@@ -6,36 +6,46 @@ import pandas as pd
 
 from layerscope.bilingual import Bilingual
 
+_NAMED = 5
+
 
 def differences_finding(tasks: pd.DataFrame, intact: str) -> Bilingual | None:
-    """Which differences from the intact model are within noise.
+    """Which differences from the intact model are established, the largest first, and how many are within noise.
 
     Args:
-        tasks: rows of tasks.parquet.
+        tasks: rows of tasks.parquet; what was evaluated on several numbers of samples counts once, with the most.
         intact: the intact model's path.
 
     Returns:
         A sentence; None where no path has an interval.
     """
-    rows = tasks[(tasks["path"] != intact) & tasks["tied"].notna()]
+    rows = tasks[(tasks["path"] != intact) & tasks["tied"].notna()].sort_values("samples", kind="stable")
+    rows = rows.drop_duplicates(["path", "task", "metric"], keep="last")
     if rows.empty:
         return None
-    tied = rows[rows["tied"].astype(bool)]
-    named = [f"{row['path']} on {row['task']} ({row['metric']})" for row in tied.head(5).to_dict("records")]
-    named_ja = [f"{row['task']}（{row['metric']}）での {row['path']}" for row in tied.head(5).to_dict("records")]
-    more, more_ja = (f" and {len(tied) - 5} more", f"ほか {len(tied) - 5} 件") if len(tied) > 5 else ("", "")
-    if tied.empty:
-        return Bilingual(
-            en=f"None of {len(rows)} differences from the intact model is within noise (every 95% interval excludes 0).",
-            ja=f"元のモデルとの差 {len(rows)} 件のうち、誤差の範囲に収まるものはない（95% 信頼区間はどれも 0 を含まない）。",
-        )
+    told = rows[~rows["tied"].astype(bool)].sort_values("delta", key=abs, ascending=False, kind="stable")
+    n_tied, n_all = len(rows) - len(told), len(rows)
+    noise = Bilingual(
+        f"{'The other ' if len(told) else ''}{n_tied} of {n_all} differences from the intact model "
+        f"{'is' if n_tied == 1 else 'are'} within noise (the 95% interval includes 0).",
+        f"元のモデルとの差 {n_all} 件のうち{'残りの ' if len(told) else ' '}{n_tied} 件は誤差の範囲にある"
+        "（95% 信頼区間が 0 を含む）。",
+    )
+    if told.empty:
+        return noise
+    named = [
+        f"{row['path']} on {row['task']} ({row['metric']}) {row['delta']:+.3g} [{row['delta_low']:+.3g}, "
+        f"{row['delta_high']:+.3g}] over {row['samples']:,} samples"
+        for row in told.head(_NAMED).to_dict("records")
+    ]
+    named_ja = [
+        f"{row['task']}（{row['metric']}）での {row['path']} は {row['delta']:+.3g} [{row['delta_low']:+.3g}, "
+        f"{row['delta_high']:+.3g}]（{row['samples']:,} サンプル）"
+        for row in told.head(_NAMED).to_dict("records")
+    ]
+    rest = len(told) - _NAMED
+    more, more_ja = (f"; and {rest} more", f"、ほか {rest} 件") if rest > 0 else ("", "")
     return Bilingual(
-        en=(
-            f"{len(tied)} of {len(rows)} differences from the intact model are within noise (the 95% interval includes 0): "
-            f"{'; '.join(named)}{more}."
-        ),
-        ja=(
-            f"元のモデルとの差 {len(rows)} 件のうち {len(tied)} 件は誤差の範囲にある（95% 信頼区間が 0 を含む）："
-            f"{'、'.join(named_ja)}{more_ja}。"
-        ),
+        f"Changed by more than noise against the intact model: {'; '.join(named)}{more}.{f' {noise.en}' if n_tied else ''}",
+        f"元のモデルとの差が誤差を超えるもの：{'、'.join(named_ja)}{more_ja}。{noise.ja if n_tied else ''}",
     )

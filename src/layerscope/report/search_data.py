@@ -92,7 +92,10 @@ def search_data(tables: SearchTables, record: SearchRecord, *, folder: str, pack
             "left_out": packing.table(first.left_out),
         },
         "evaluate": shlex.join(
-            ["layerscope", "evaluate", "--model", request.model, "--path", f"@{folder}/frontier", "--tasks", "blimp"]
+            [
+                *("layerscope", "evaluate", "--model", request.model, "--dtype", request.dtype),
+                *("--path", f"@{folder}/frontier", "--tasks", "blimp"),
+            ]
         ),
         "tasks": None if tables.tasks is None else _tasks(tables.tasks, packing),
     }
@@ -106,10 +109,10 @@ def path_commands(record: SearchRecord, path: str) -> dict[str, str]:
         path: in its written form.
     """
     request, model = record.request, record.model
-    common = ["--model", request.model, "--path", path]
+    common = ["--model", request.model, "--dtype", request.dtype, "--path", path]
     revision = [] if model.revision is None else ["--revision", model.revision]
     sweep = ["--dataset", request.dataset, *(["--split", request.split] if request.split else [])]
-    sweep += ["--protocol", request.protocol, "--dtype", request.dtype]
+    sweep += ["--protocol", request.protocol]
     folder = f"{model.name.rstrip('/').rpartition('/')[2]}-path"
     words = {
         "sweep": ["sweep", *common, *sweep, *revision],

@@ -53,6 +53,19 @@ def run_of(value: str) -> Path | None:
     return Path(value.strip()[1:]).parent if value.strip().startswith("@") else None
 
 
+def names_in(run: Path) -> dict[str, str]:
+    """Names of a search's best paths and of those of one-shot, by the path; the search's own where both are the same.
+
+    Args:
+        run: the search's run directory.
+    """
+    table = FinishedSearch.open(run).frontier
+    rows = table[table["is_best"] & table["way"].isin(("search", "one-shot"))].to_dict("records")
+    named = {"search": "best", "one-shot": "one-shot"}
+    found = {str(row["path"]): f"{named[row['way']]}-{row['layers']:g}" for row in rows if row["way"] == "one-shot"}
+    return found | {str(row["path"]): f"{named[row['way']]}-{row['layers']:g}" for row in rows if row["way"] == "search"}
+
+
 def _of_search(value: str) -> list[LayerPath]:
     run = run_of(value)
     assert run is not None, "it starts with @"

@@ -71,15 +71,15 @@ def test_one_draw_from_end_to_end() -> None:
     )
     assert [one.en for one in said] == [
         "With 6 instead of 8 layers, the held-out NLL changes by +0.41 nats [+0.35, +0.48] per token (path path of 6).",
-        "Taking each interval separately, no change is established at 7 layers (the interval includes 0).",
-        "Against one-shot: better at 6 layers (6: +0.05 nats [+0.02, +0.09], q = 0.01); no gain or loss is established at 7 "
-        "layers (q ≥ 0.05).",
-        "Of 5 random paths per size, none has as low a held-out NLL as the search; at 6 layers the mean of random paths is "
-        "+3 nats [+2, +4] above the search's, q < 0.001.",
         "The path of 6 layers leaves out layers 2 and 5; with one draw of calibration texts, how far that depends on the texts "
         "is not known.",
+        "Against one-shot: better at 6 layers (6: +0.05 nats [+0.02, +0.09], q = 0.01); no gain or loss is established at 7 "
+        "layers (q ≥ 0.05).",
         "At 1 of 2 steps, the calibration texts do not distinguish the choice from other candidates (median number: 1): it is "
         "one of several.",
+        "Of 5 random paths per size, none has as low a held-out NLL as the search; at 6 layers the mean of random paths is "
+        "+3 nats [+2, +4] above the search's, q < 0.001.",
+        "Taking each interval separately, no change is established at 7 layers (the interval includes 0).",
     ]
     assert said[2].ja == (
         "一括（one-shot）との比較：6 層では優れる（6 層：+0.05 [+0.02, +0.09] nat、q = 0.01）。"
@@ -149,9 +149,9 @@ def test_the_baseline_is_not_compared_with_itself() -> None:
         candidates((0, 1, [True, True]), way="one-shot"),
     )
     assert [one.en for one in said][1:] == [
-        "The method is one-shot itself, so there is no gain over it to report.",
         "The path of 7 layers leaves out layer 2; with one draw of calibration texts, how far that depends on the texts is not "
         "known.",
+        "The method is one-shot itself, so there is no gain over it to report.",
     ]
 
 

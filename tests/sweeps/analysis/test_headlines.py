@@ -48,8 +48,9 @@ def family(deltas: list[float], half_width: float | list[float] = 0.1, *, q: lis
         ),
         pytest.param(
             family([0.5, 0.9, 0.0], [0.1, 1.0, 0.1], q=[0.01, 0.2, 1.0]),
-            "Exchanging layers 0 and 1 raises the loss most, by +0.5 nats per token [+0.4, +0.6]. 2 of 3 effects cannot be "
-            "distinguished from 0 (q ≥ 0.05).",
+            "Among effects that can be distinguished from 0, exchanging layers 0 and 1 raises the loss most, by +0.5 nats per "
+            "token [+0.4, +0.6]. 2 of 3 effects cannot be distinguished from 0 (q ≥ 0.05). Large but not distinguished from 0: "
+            "1↔2 (+0.9).",
             None,
             id="the largest is not resolved, a smaller one is",
         ),
@@ -134,11 +135,16 @@ def test_a_sentence_read_back_is_the_table(seed: int) -> None:
         found = re.search(pattern, said.en)
         assert (0 if found is None else int(found[1])) == number
     if hurts.any():
-        first = re.match(r"Exchanging layers (\d+) and", said.en)
+        told, _, large = said.en.partition(" Large but not distinguished from 0: ")
+        first = re.match(r"(Among effects that can be distinguished from 0, e|E)xchanging layers (\d+) and", told)
         assert first is not None
-        named = [first[1], *re.findall(r"(\d+)↔", said.en)]
+        named = [first[2], *re.findall(r"(\d+)↔", told)]
         by_size = rows[hurts].sort_values("delta_nll_nats", ascending=False)["variant"].head(NAMED)
         assert [f"exchange-{one}-{int(one) + 1}" for one in named] == by_size.tolist()
+        effects = rows.set_index("variant")["delta_nll_nats"]
+        open_ = effects[(~hurts & ~helps) & (effects > effects[by_size.iloc[-1]]).to_numpy()].sort_values(ascending=False)
+        assert [f"exchange-{one}-{int(one) + 1}" for one in re.findall(r"(\d+)↔", large)] == open_.index[:3].tolist()
+        assert (first[1] == "E") == (not len(open_) or open_.iloc[0] <= effects[by_size.iloc[0]])
     numbers = [re.findall(r"[+-]\d[\d.e-]*", text) for text in said]
     assert numbers[0] == numbers[1]
 

@@ -23,7 +23,7 @@ from layerscope.sweeps.analysis.findings import in_nats
 def search_findings(
     frontier: pd.DataFrame, gains: pd.DataFrame, left_out: pd.DataFrame, candidates: pd.DataFrame
 ) -> list[Bilingual]:
-    """The sentences that stand under a search and above its chart; the warning of few texts is none of them.
+    """The sentences that stand under a search and above its chart, those that decide first; the warning of few texts is none.
 
     Args:
         frontier: frontier.parquet, the intact model first.
@@ -31,7 +31,7 @@ def search_findings(
         left_out: left_out.parquet.
         candidates: candidates.parquet.
     """
-    found = [_rise(frontier), _not_told(frontier)]
+    found = [_rise(frontier), layers_that_go(left_out, whole_size(frontier))]
     is_one_shot = set(candidates["way"]) == {"one-shot"}
     if is_one_shot:
         found.append(
@@ -42,8 +42,7 @@ def search_findings(
         )
     else:
         found.append(over_one_shot(frontier, gains))
-    found += [over_random(frontier, gains), layers_that_go(left_out, whole_size(frontier))]
-    found.append(None if is_one_shot else ties(candidates))
+    found += [None if is_one_shot else ties(candidates), over_random(frontier, gains), _not_told(frontier)]
     return [one for one in found if one is not None]
 
 

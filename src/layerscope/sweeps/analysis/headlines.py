@@ -26,6 +26,8 @@ FEWEST_WORDS = 20
 """Of a part of speech that is named."""
 _FAMILIES = 3
 """With a sentence each."""
+_LARGE = 3
+"""Effects that are not resolved and are named all the same."""
 _OVERFLOWED = 5
 """Variants that are named."""
 
@@ -104,7 +106,10 @@ def family_headline(family: pd.DataFrame) -> Finding:
         counts = _counts(int((~hurts & ~helps).sum()), int(helps.sum()), len(ranked), is_tested=is_tested)
         if hurts.any():
             rows = [row for _, row in ranked[hurts].head(NAMED).iterrows()]
-            most = _most(rows)
+            open_ = ranked[~hurts & ~helps & (ranked["delta_nll_nats"] > rows[-1]["delta_nll_nats"])]
+            most = _most(rows, is_largest=open_.empty or bool(rows[0]["delta_nll_nats"] >= open_["delta_nll_nats"].max()))
+            large = _large([row for _, row in open_.iterrows()])
+            counts = Bilingual(f"{counts.en}{large.en}", f"{counts.ja}{large.ja}")
         else:
             most = Bilingual(
                 f"No variant of {name} is known to raise the loss; the largest change is {_size(rows[0], 'en')}, from "
@@ -143,31 +148,56 @@ def tag_headline(rows: pd.DataFrame) -> Finding | None:
     size = {language: in_nats(row.to_dict(), "contrast", language) for language in ("en", "ja")}
     counts = _not_resolved(n_open, n_all, Bilingual("such contrasts", "対比"), is_tested=is_tested)
     said = Bilingual(
-        f"By part of speech, {row['tag']} stands out most: {_words(row).done.en} costs it {size['en']} per word more "
-        f"than other words ({int(row['items']):,} words).{counts.en}",
-        f"品詞では {row['tag']} が最も目立つ。{_words(row).done.ja}と、他の語より 1 語あたり {size['ja']} 多く悪化する"
-        f"（{int(row['items']):,} 語）。{counts.ja}",
+        f"By part of speech, the largest contrast that can be distinguished from 0 is that of {row['tag']}: "
+        f"{_words(row).done.en} costs it {size['en']} per word more than other words ({int(row['items']):,} words).{counts.en}",
+        f"品詞別に見て 0 と区別できる最大の対比は {row['tag']} である。{_words(row).done.ja}と、他の語より 1 語あたり "
+        f"{size['ja']} 多く悪化する（{int(row['items']):,} 語）。{counts.ja}",
     )
     return Finding(said, {"family": family, "tag": str(row["tag"]), **_where(row)})
 
 
-def _most(rows: list[pd.Series[Any]]) -> Bilingual:
-    """The variant that costs most, with its interval, and those after it."""
+def _most(rows: list[pd.Series[Any]], *, is_largest: bool) -> Bilingual:
+    """The variant that costs most, with its interval, and those after it.
+
+    Args:
+        rows: effects that are resolved, the largest first.
+        is_largest: whether no effect that is not resolved is larger than the first.
+    """
     first, *others = rows
     then = Bilingual("", "")
     if others:
-        listed = [f"{_words(row).short} ({row['delta_nll_nats']:+.3g})" for row in others]
-        listed_ja = [one.replace(" (", "（").replace(")", "）") for one in listed]
-        of = Bilingual("", " ")
-        if _words(first).is_layer:
-            of = Bilingual("layer " if len(others) == 1 else "layers ", "層 ")
-        then = Bilingual(
-            f"; next {'comes' if len(others) == 1 else 'come'} {of.en}{_and(listed)}", f"、続いて{of.ja}{'、'.join(listed_ja)}"
-        )
+        listed = _listed(others)
+        then = Bilingual(f"; next {'comes' if len(others) == 1 else 'come'} {listed.en}", f"、続いて{listed.ja}")
+    done = _words(first).done
+    among = Bilingual("", "")
+    if not is_largest:
+        among = Bilingual("Among effects that can be distinguished from 0, ", "0 と区別できる効果のうち、")
     return Bilingual(
-        f"{_capital(_words(first).done.en)} raises the loss most, by {_size(first, 'en')}{then.en}.",
-        f"損失が最も増えるのは{_words(first).done.ja}場合（{_size(first, 'ja')}）{then.ja}。",
+        f"{among.en}{done.en if among.en else _capital(done.en)} raises the loss most, by {_size(first, 'en')}{then.en}.",
+        f"{among.ja}損失が最も増えるのは{done.ja}場合（{_size(first, 'ja')}）{then.ja}。",
     )
+
+
+def _large(rows: list[pd.Series[Any]]) -> Bilingual:
+    """Effects that are not resolved although they are larger than some that are named."""
+    if not rows:
+        return Bilingual("", "")
+    listed, rest = _listed(rows[:_LARGE]), len(rows) - _LARGE
+    more = Bilingual(f" and {rest} more", f"、ほか {rest} 件") if rest > 0 else Bilingual("", "")
+    return Bilingual(
+        f" Large but not distinguished from 0: {listed.en}{more.en}.",
+        f"大きいが 0 と区別できないもの：{listed.ja.strip()}{more.ja}。",
+    )
+
+
+def _listed(rows: list[pd.Series[Any]]) -> Bilingual:
+    """Variants of one family with their effects."""
+    of = Bilingual("", " ")
+    if _words(rows[0]).is_layer:
+        of = Bilingual("layer " if len(rows) == 1 else "layers ", "層 ")
+    listed = [f"{_words(row).short} ({row['delta_nll_nats']:+.3g})" for row in rows]
+    listed_ja = [one.replace(" (", "（").replace(")", "）") for one in listed]
+    return Bilingual(f"{of.en}{_and(listed)}", f"{of.ja}{'、'.join(listed_ja)}")
 
 
 def _alone(row: pd.Series[Any], *, is_resolved: bool, is_tested: bool) -> Bilingual:
