@@ -90,8 +90,8 @@ def test_the_sentence_in_both_languages() -> None:
     assert found is not None
     assert found.en == (
         "Changed by more than noise against the intact model: 1 on t (acc) -0.12 [-0.206, -0.014] over 50 samples; 2 on t "
-        "(acc) +0.05 [+0.01, +0.09] over 50 samples. The other 1 of 3 differences from the intact model is within noise (the 95% "
-        "interval includes 0)."
+        "(acc) +0.05 [+0.01, +0.09] over 50 samples. The other 1 of 3 differences from the intact model is within noise (the "
+        "95% interval includes 0)."
     )
     assert "t（acc）での 1 は -0.12 [-0.206, -0.014]（50 サンプル）" in found.ja
     assert found.ja.endswith("3 件のうち残りの 1 件は誤差の範囲にある（95% 信頼区間が 0 を含む）。")
