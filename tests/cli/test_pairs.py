@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from layerscope.cli.main import main
+from layerscope.errors import PairError
 from layerscope.pairs.format import read_pairs, write_pairs
 from layerscope.pairs.pair import MinimalPair
 
@@ -124,6 +125,24 @@ def test_a_table_is_imported_by_names(tmp_path: Path, capsys: pytest.CaptureFixt
     names = ["--column", "sentence1=good", "--column", "sentence2=bad", "--set", "type=grammar", "--set", "subtype=tense"]
     assert run("import", "table", str(tmp_path / "table.csv"), *names, "-o", str(tmp_path / "pairs.jsonl")) == 0
     assert "1 pairs" in capsys.readouterr().out
+
+
+def test_a_table_that_does_not_say_which_side_is_right_is_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.csv").write_text("good,bad\nHe sings.,He sing.\nShe runs.,She run.\n", encoding="utf-8")
+    words = ["--column", "sentence1=good", "--column", "sentence2=bad", "--set", "subtype=agreement", "-o"]
+    for more, told in ((("--set", "type=grammar"), True), (("--set", "type=grammar", "--set", "right=1"), False)):
+        run("import", "table", str(tmp_path / "mine.csv"), *more, *words, str(tmp_path / "mine.jsonl"))
+        said = capsys.readouterr().out
+        assert ("2 pairs of type grammar do not say which side is right" in said) == told
+    run("import", "table", str(tmp_path / "mine.csv"), "--set", "type=meaning", *words, str(tmp_path / "mine.jsonl"))
+    assert "right" not in capsys.readouterr().out, "of meaning there is none"
+
+
+def test_a_table_in_place_of_pairs_says_how_it_becomes_them(tmp_path: Path) -> None:
+    (tmp_path / "my pairs.CSV").write_text("good,bad\n", encoding="utf-8")
+    says = r"is a table: layerscope pairs import table '.*my pairs\.CSV' --column sentence1=COLUMN"
+    with pytest.raises(PairError, match=says):
+        next(read_pairs(tmp_path / "my pairs.CSV"))
 
 
 def test_pairs_for_a_tokenizer_are_all_usable(

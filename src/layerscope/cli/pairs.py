@@ -105,7 +105,8 @@ def make(
 @pairs.command(
     "import",
     cls=Command,
-    epilog="layerscope pairs import table mine.csv --column sentence1=good --column sentence2=bad --output mine.jsonl",
+    epilog="layerscope pairs import table mine.csv --column sentence1=good --column sentence2=bad "
+    "--set type=grammar --set subtype=tense --set right=1 --output mine.jsonl",
 )
 @checked
 def import_(
@@ -131,9 +132,15 @@ def import_(
     else:
         found = import_blimp(path) if kind == "blimp" else import_published(path)
     counts: dict[tuple[str, str], int] = {}
-    n_written = write_pairs(_counted(found, counts), output)
+    undecided: dict[tuple[str, str], int] = {}
+    n_written = write_pairs(_counted(found, counts, undecided), output)
     _, out = consoles()
     _show_counts(out, counts)
+    if without := sum(n for (type_, _), n in undecided.items() if type_ == "grammar"):
+        say(
+            out,
+            f"{without:,} pairs of type grammar do not say which side is right, so no preference can be read: --set right=1.",
+        )
     say_output(out, f"{n_written:,} pairs", output)
 
 
@@ -245,10 +252,15 @@ def _assignments(option: str, written: list[str] | None) -> dict[str, str]:
     return {name: value for name, _, value in split}
 
 
-def _counted(pairs: Iterable[MinimalPair], counts: dict[tuple[str, str], int]) -> Iterator[MinimalPair]:
+def _counted(
+    pairs: Iterable[MinimalPair], counts: dict[tuple[str, str], int], undecided: dict[tuple[str, str], int] | None = None
+) -> Iterator[MinimalPair]:
+    """The pairs as they come, counted by type and subtype; those without a right side once more."""
     for pair in pairs:
         key = (pair.type, pair.subtype)
         counts[key] = counts.get(key, 0) + 1
+        if undecided is not None and pair.right is None:
+            undecided[key] = undecided.get(key, 0) + 1
         yield pair
 
 

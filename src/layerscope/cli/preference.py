@@ -61,9 +61,10 @@ def show_preference(
         found = find_preference(run, unit=unit, seed=seed)
     draw(errors, path, languages, of="preference")
     families = [family for family in dict.fromkeys(run.layers["family"].astype(str)) if family != "intact"]
+    in_summary = next(iter(found.findings), None)
     for family in families:
         out.print(_variants(run, found, family))
-        if family in found.findings:
+        if family in found.findings and family != in_summary:
             say(out, found.findings[family].of(language))
     end_with_findings(out, path, language)
     say_run(out, with_figures("Tables, reading", languages), run.directory.path)

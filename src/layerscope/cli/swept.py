@@ -210,7 +210,7 @@ def _show_result(console: Console, prepared: PreparedSweep, what: str, note: str
     end_with_findings(console, path)
     say_run(console, what, path, note)
     preference = () if prepared.pairs is None else (("preference", path),)
-    say_next(console, ("pos", path), *preference, ("report", path))
+    say_next(console, *preference, ("pos", path), ("report", path))
 
 
 def _preferred(prepared: PreparedSweep) -> str:

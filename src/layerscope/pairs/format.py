@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -51,6 +52,12 @@ def read_pairs(path: Path) -> Iterator[MinimalPair]:
     """
     if not path.is_file():
         raise PairError(f"Pairs are read from a JSON Lines file; there is none at '{path}'.")
+    if path.suffix.lower() in (".csv", ".tsv"):
+        raise PairError(
+            f"Pairs are read from a JSON Lines file; '{path}' is a table: layerscope pairs import table "
+            f"{shlex.quote(str(path))} --column sentence1=COLUMN --column sentence2=COLUMN --set type=grammar --set "
+            "subtype=NAME --set right=1 -o pairs.jsonl"
+        )
     for number, line in read_lines(path):
         if line.strip():
             place = f"Line {number} of '{path}'"

@@ -89,6 +89,7 @@ def _find(run: FinishedRun, unit: str, seed: int) -> Preference:
             _chosen(of_unit, family="intact", kind="all").iloc[0],
             [one for one in explained if one.family == family and one.kind == "all"],
             _by_group(beyond, family, kind),
+            n_texts=int(run.layers["documents"].iloc[0]),
         )
         for family in dict.fromkeys(beyond["family"].astype(str))
     }

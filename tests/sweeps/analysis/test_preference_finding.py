@@ -26,10 +26,10 @@ def rows(q_values: list[float], beyond: list[float], group: str = "all") -> pd.D
 
 
 def test_nothing_of_groups_where_there_are_none() -> None:
-    said = preference_finding(rows([0.2, 0.01], [-0.1, -1.5]), INTACT, EXPLAINED, rows([], []))
+    said = preference_finding(rows([0.2, 0.01], [-0.1, -1.5]), INTACT, EXPLAINED, rows([], []), n_texts=60)
     assert said.en.endswith(
-        "Beyond damage (q < 0.05, 1 of 2 variants): removal-1 (-1.5 ± 0.25 nats) cost more of the preference than damage "
-        "allows."
+        "Beyond damage (q < 0.05, 1 of 2 variants): more of the preference is lost than damage allows by removing layer 1 "
+        "(-1.5 ± 0.25 nats)."
     )
     assert "group" not in said.en
 
@@ -38,18 +38,27 @@ def test_groups_have_their_own_sentence() -> None:
     by_group = pd.concat(
         [rows([0.2, 0.01, np.nan], [-0.1, -1.5, 0.0], "tense"), rows([0.04, 0.3, np.nan], [2.5, -1.0, 0.0], "typo")]
     )
-    said = preference_finding(rows([0.2, 0.3], [-0.1, 0.0]), INTACT, EXPLAINED, by_group)
+    said = preference_finding(rows([0.2, 0.3], [-0.1, 0.0]), INTACT, EXPLAINED, by_group, n_texts=60)
     assert "in 87.5% of 1,200 pairs (margin +3.5 nats)" in said.en
     assert "No variant is outside what damage allows" in said.en
     assert said.en.endswith(
-        "In 2 groups of pairs taken separately, 2 of 4 effects are outside (q < 0.05), the clearest being: removal-1 of tense "
-        "(-1.5 ± 0.25 nats), removal-0 of typo (+2.5 ± 0.25 nats)."
+        "In 2 groups of pairs taken separately, 2 of 4 effects are outside (q < 0.05), the clearest being: removing "
+        "layer 1 for tense (-1.5 ± 0.25 nats), removing layer 0 for typo (+2.5 ± 0.25 nats)."
     )
     assert "効果 4 件のうち 2 件" in said.ja
-    assert "typo の removal-0（+2.5 ± 0.25 nat）" in said.ja
+    assert "typo で層 0 を除去すること（+2.5 ± 0.25 nat）" in said.ja
 
 
 @pytest.mark.parametrize("beyond", [[0.0, 0.0], [-0.5, 0.2]])
 def test_where_no_group_is_outside_that_is_said(beyond: list[float]) -> None:
-    said = preference_finding(rows([0.2, 0.3], beyond), INTACT, EXPLAINED, rows([0.2, 0.3], beyond, "tense"))
+    said = preference_finding(rows([0.2, 0.3], beyond), INTACT, EXPLAINED, rows([0.2, 0.3], beyond, "tense"), n_texts=60)
     assert said.en.endswith("In 1 group of pairs taken separately, none of 2 effects is outside (q < 0.05).")
+
+
+@pytest.mark.parametrize(
+    ("n_texts", "said"), [(1, "on 1 text; from 8"), (7, "on 7 texts; from 8"), (8, "too few templates or pairs")]
+)
+def test_why_single_variants_are_not_tested(n_texts: int, said: str) -> None:
+    found = preference_finding(rows([np.nan, np.nan], [-0.1, -1.5]), INTACT, EXPLAINED, rows([], []), n_texts=n_texts)
+    assert said in found.en
+    assert ("8 本以上" in found.ja) == (n_texts < 8)

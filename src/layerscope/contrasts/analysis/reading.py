@@ -14,11 +14,26 @@ from layerscope.bilingual import Bilingual, Language
 from layerscope.contrasts.analysis.correction_reading import read_correction
 from layerscope.contrasts.analysis.placebo_reading import read_consistency, read_layers, read_types
 
+_TOLD = 2
+"""Refusals in a sentence."""
+
 
 def stability_findings(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> list[Bilingual]:
-    """The first sentences of the three questions and of correction; see ``read_stability``."""
+    """The first sentences of the three questions and of correction; before them, where there is no inference at all, why."""
     parts = (read_consistency, read_layers, read_types, read_correction)
-    return [statements[0] for read in parts if (statements := read(facts, frames))]
+    first = [_nothing_inferred(facts)] if 0 < _n_subtypes(facts) <= len(facts["refused"]) else []
+    return [*first, *(statements[0] for read in parts if (statements := read(facts, frames)))]
+
+
+def _nothing_inferred(facts: Mapping[str, Any]) -> Bilingual:
+    """Of a run none of whose subtypes has enough pairs with a placebo."""
+    lines = "; ".join(facts["refused"][:_TOLD])
+    more = len(facts["refused"]) - _TOLD
+    rest, rest_ja = (f"; and {more} more", f"、ほか {more} 件") if more > 0 else ("", "")
+    return Bilingual(
+        f"Nothing can be inferred from these pairs; what is shown are values alone ({lines}{rest}).",
+        f"これらのペアからは何も推測できない。値のみを示す（{lines}{rest_ja}）。",
+    )
 
 
 def read_stability(facts: Mapping[str, Any], frames: Mapping[str, pd.DataFrame]) -> Bilingual:

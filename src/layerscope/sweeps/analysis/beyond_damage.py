@@ -3,7 +3,8 @@
 Damage is ΔNLL on the neutral text of the same run. If variants did nothing but damage, the preference would fall as damage
 rises, in whatever form: the variants with the next smaller and larger damages, and the intact model (no damage, no loss), then
 bound what each one's effect can be. What lies outside these bounds is beyond the damage; inside them nothing is claimed
-(``stats.monotone``).
+(``stats.monotone``). The damage is taken as measured: p is over pairs, and there is none where fewer than eight texts measure
+the damage.
 
 Axes: ``variant``, ``pair``.
 """
@@ -20,6 +21,7 @@ from jaxtyping import Float
 from layerscope.paths.families import DEPTHS
 from layerscope.stats.false_discovery import benjamini_hochberg
 from layerscope.stats.monotone import FEWEST_POINTS, explained, outside
+from layerscope.stats.ratio import FEWEST_DOCUMENTS
 from layerscope.sweeps.analysis.preference import clusters_of, pair_groups
 from layerscope.sweeps.pair_tables import BEYOND_DAMAGE
 
@@ -77,6 +79,8 @@ def beyond_damage(
                 shares.append(Explained(**names, share=share[0], p_value=share[1]))
     columns = [column.name for column in BEYOND_DAMAGE.columns]
     table = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=columns)
+    if int(layers["documents"].iloc[0]) < FEWEST_DOCUMENTS:  # the damage itself has no interval then
+        table["p_value"] = np.nan
     table["q_value"] = np.nan
     for _, some in table.groupby(["family", "kind", "measure"]):
         table.loc[some.index, "q_value"] = benjamini_hochberg(some["p_value"].to_numpy(dtype=float))

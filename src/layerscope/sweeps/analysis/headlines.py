@@ -71,10 +71,11 @@ def sweep_findings(
     if pos is not None:
         tags = (tag_headline(rows) for name in families if len(rows := pos[pos["family"] == name]))
         of_tags = [finding for finding in tags if finding is not None][:1]
-    found = [first, *of_tags, *others]
-    for name, said in (preference or {}).items():
-        found.append(Finding(Bilingual(said["en"], said["ja"]), {"family": name, "section": "preference"}))
-        break
+    of_pairs = [
+        Finding(Bilingual(said["en"], said["ja"]), {"family": name, "section": "preference"})
+        for name, said in (preference or {}).items()
+    ][:1]
+    found = [first, *of_pairs, *of_tags, *others]
     warnings = [
         Finding(said, is_warning=True)
         for said in (_overflowed(layers, dtype), few_texts(int(layers["documents"].iloc[0])))

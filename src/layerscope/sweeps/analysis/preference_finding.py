@@ -9,14 +9,16 @@ import numpy as np
 import pandas as pd
 
 from layerscope.bilingual import Bilingual, Language
+from layerscope.stats.ratio import FEWEST_DOCUMENTS
 from layerscope.sweeps.analysis.beyond_damage import Explained
+from layerscope.sweeps.analysis.variant_words import variant_words
 
 LEVEL = 0.05
 _NAMED = 3
 
 
 def preference_finding(
-    rows: pd.DataFrame, intact: pd.Series[Any], explained: Sequence[Explained], by_group: pd.DataFrame
+    rows: pd.DataFrame, intact: pd.Series[Any], explained: Sequence[Explained], by_group: pd.DataFrame, *, n_texts: int
 ) -> Bilingual:
     """The sentences under a family and a group of pairs.
 
@@ -25,8 +27,9 @@ def preference_finding(
         intact: the intact model's row of preference.parquet, of the same group and unit.
         explained: of the same family and group, margin first.
         by_group: rows of beyond_damage.parquet, of the family, its single groups of pairs and the measure margin; may be empty.
+        n_texts: of neutral text, on which damage was measured.
     """
-    overall, of_groups = _overall(rows, intact, explained), _of_groups(by_group)
+    overall, of_groups = _overall(rows, intact, explained, n_texts), _of_groups(by_group)
     return Bilingual(overall.en + of_groups.en, overall.ja + of_groups.ja)
 
 
@@ -53,7 +56,7 @@ def _of_groups(rows: pd.DataFrame) -> Bilingual:
     )
 
 
-def _overall(rows: pd.DataFrame, intact: pd.Series[Any], explained: Sequence[Explained]) -> Bilingual:
+def _overall(rows: pd.DataFrame, intact: pd.Series[Any], explained: Sequence[Explained], n_texts: int) -> Bilingual:
     """Over all pairs."""
     n_pairs = int(intact["pairs"])
     known = Bilingual(
@@ -77,6 +80,12 @@ def _overall(rows: pd.DataFrame, intact: pd.Series[Any], explained: Sequence[Exp
             " There are too few templates or pairs to test single variants.",
             "テンプレートやペアが少なく、変種ごとの検定はできない。",
         )
+        if n_texts < FEWEST_DOCUMENTS:
+            few = Bilingual(
+                f" Single variants are not tested, because their damage was measured on {n_texts} "
+                f"{'text' if n_texts == 1 else 'texts'}; from {FEWEST_DOCUMENTS} texts on they are.",
+                f"損傷を測ったテキストが {n_texts} 本なので、変種ごとの検定はしない（{FEWEST_DOCUMENTS} 本以上で検定する）。",
+            )
         return Bilingual(known.en + by_damage.en + few.en, known.ja + by_damage.ja + few.ja)
     n_tested = int(np.isfinite(tested).sum())
     found = rows[tested < LEVEL]
@@ -88,10 +97,10 @@ def _overall(rows: pd.DataFrame, intact: pd.Series[Any], explained: Sequence[Exp
         )
         return Bilingual(known.en + by_damage.en + said.en, known.ja + by_damage.ja + said.ja)
     parts = [
-        (Bilingual("cost more of the preference than damage allows", "損傷で許される以上に選好を損なうのは"), worse),
-        (Bilingual("cost less than it allows", "損傷で許されるほど損なわないのは"), better),
+        (Bilingual("more of the preference is lost than damage allows by", "損傷で許される以上に選好が損なわれるのは"), worse),
+        (Bilingual("less is lost than it allows by", "損傷で許されるほど損なわれないのは"), better),
     ]
-    en = "; ".join(f"{_listed(some, 'en')} {words.en}" for words, some in parts if len(some))
+    en = "; ".join(f"{words.en} {_listed(some, 'en')}" for words, some in parts if len(some))
     ja = "。".join(f"{words.ja} {_listed(some, 'ja')}" for words, some in parts if len(some))
     return Bilingual(
         f"{known.en}{by_damage.en} Beyond damage (q < {LEVEL:g}, {len(found)} of {n_tested} variants): {en}.",
@@ -109,6 +118,7 @@ def _listed(rows: pd.DataFrame, language: Language, *, with_group: bool = False)
 
 def _named(row: dict[Any, Any], language: Language, *, with_group: bool) -> str:
     value = f"{row['beyond']:+.3g} ± {row['standard_error']:.2g}"
+    done = variant_words(str(row["variant"])).done
     if language == "en":
-        return f"{row['variant']}{' of ' + str(row['group']) if with_group else ''} ({value} nats)"
-    return f"{str(row['group']) + ' の ' if with_group else ''}{row['variant']}（{value} nat）"
+        return f"{done.en}{' for ' + str(row['group']) if with_group else ''} ({value} nats)"
+    return f"{str(row['group']) + ' で' if with_group else ''}{done.ja}こと（{value} nat）"
