@@ -286,7 +286,7 @@ def test_a_run_that_was_not_read_says_how(browser, runs: PairRuns, tmp_path: Pat
         problems, _ = one.page.evaluate(EVERY_CONTROL, [broken()])
         assert problems == []
         one.choose("preference", "family", "removal")
-        assert f"'layerscope preference {runs.unread}'" in one.page.inner_text("#preference")
+        assert f"layerscope preference {runs.unread}" in one.page.inner_text("#preference")
         assert one.page.locator("#phenomena").count() == 0
         assert one.page.locator("#preference figure").count() == 2, "what the sweep measured is there"
         assert one.word("against:bare_note") in one.page.inner_text("#preference")

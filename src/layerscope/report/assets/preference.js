@@ -7,7 +7,7 @@ const MOST_BANDS = 2;
 function preferenceSection() {
   const withPairs = page.sweeps.map((sweep, i) => [sweep, i]).filter(([sweep]) => sweep.preference !== null);
   const first = {
-    measure: "accuracy",
+    measure: "margin_change",
     unit: "",
     kind: "",
     lines: null,
