@@ -160,7 +160,7 @@ def test_a_saved_result_is_a_run_that_shows_the_same(swept: ls.SweepResult, tmp_
     pd.testing.assert_frame_equal(run.layers, swept.layers, check_exact=True)
     assert run.summary() == swept.summary()
     assert run._repr_html_() == swept._repr_html_()
-    scores = [shard.nll_nats for shard in run.scores()]
+    scores = [shard.nll_nats for shard in run.score_shards()]
     np.testing.assert_array_equal(np.concatenate([one.ravel() for one in scores]), swept.scores["nll_nats"])
     assert run.record.request.in_memory
     assert run.record.request.prefix_ids == swept.record.request.prefix_ids

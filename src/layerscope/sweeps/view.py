@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 
 from layerscope.bilingual import Language
-from layerscope.errors import PathError, RunError, did_you_mean
+from layerscope.errors import PathError, RunError, check_text, did_you_mean
 from layerscope.notebook import show_html
+from layerscope.reading import checked_language
 from layerscope.results.inline import cell, escaped, framed, paragraphs, table
-from layerscope.results.shown import Shown
+from layerscope.results.shown import Shown, counted
 from layerscope.sweeps.analysis.score_arrays import ScoreArrays
 
 if TYPE_CHECKING:
@@ -51,6 +52,16 @@ class SweepView:
     """prediction_depth.parquet, where there is one."""
 
 
+def sweep_extent(layers: pd.DataFrame) -> str:
+    """How much was run, on a line.
+
+    Args:
+        layers: layers.parquet, the intact model first.
+    """
+    n_tokens = int(layers["tokens_scored"].iloc[0])
+    return f"{counted(len(layers) - 1, 'variant')} on {counted(int(layers['documents'].iloc[0]), 'text')}, {n_tokens:,} tokens scored"
+
+
 class ShownSweep(Shown):
     """A sweep that shows itself."""
 
@@ -67,22 +78,27 @@ class ShownSweep(Shown):
 
         Args:
             name: of the figure, such as ``removal``, ``accuracy`` or ``proxies``; the first if None.
-            language: of its words.
+            language: of its words, ``en`` or ``ja``.
 
         Raises:
+            DataError: the language is another.
             RunError: there is none of that name.
         """
         from layerscope.sweeps.figures.layers import sweep_figures
 
-        view = self.view()
+        language, view = checked_language(language), self.view()
         figures = sweep_figures(
             view.layers, view.proxies, view.depths, model=view.model, dataset=view.dataset, language=language
         )
         if name is None and figures:
             return next(iter(figures.values()))
+        if not figures:
+            raise RunError(
+                "A figure stands over a layer axis, and no variant of this sweep has a place on one: show() has the table."
+            )
+        check_text(name, "A figure", figures, RunError)
         if name not in figures:
-            near = did_you_mean(name or "", figures)
-            raise RunError(f"Figures of this sweep are {', '.join(figures) or 'none'}; got '{name}'.{near}")
+            raise RunError(f"Figures of this sweep are {', '.join(figures)}; got '{name}'.{did_you_mean(str(name), figures)}")
         return figures[name]
 
     def show(self, variant: str | None = None) -> None:
