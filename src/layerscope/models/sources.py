@@ -54,7 +54,7 @@ def resolve_model(name: str, revision: str | None = None) -> ModelSource:
     if name not in BUILT_IN and path is None:
         return _on_the_hub(name, revision)
     if revision is not None:
-        raise ModelError(f"--revision belongs to models on the Hub; '{name}' is local.")
+        raise ModelError(f"A revision belongs to models on the Hub; '{name}' is local: leave it out.")
     if name in BUILT_IN:
         return _built_in(BUILT_IN[name])
     assert path is not None

@@ -29,8 +29,8 @@ class FinishedSearch(OpenedRun[SearchRecord], Shown):
         >>> ls.FinishedSearch.open(Path("results/nowhere"))
         Traceback (most recent call last):
         ...
-        layerscope.errors.RunError: A run directory holds manifest.json; 'results/nowhere' has none: name the folder that
-        'layerscope search' printed.
+        layerscope.errors.RunError: A run directory holds manifest.json; 'results/nowhere' does not exist: name the folder
+        that 'layerscope search' printed.
     """
 
     @classmethod

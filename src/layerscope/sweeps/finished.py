@@ -43,7 +43,8 @@ class FinishedRun(OpenedRun[SweepRecord], ShownSweep):
     @property
     def dataset(self) -> str:
         """The data set's name, for captions."""
-        return dataset_label(self.record.request.dataset)
+        request = self.record.request
+        return request.dataset if request.in_memory else dataset_label(request.dataset)
 
     @cached_property
     def layers(self) -> pd.DataFrame:
