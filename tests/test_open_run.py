@@ -7,6 +7,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import jaxtyping
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -51,7 +52,7 @@ def test_a_path_may_be_text(runs: TinyRuns) -> None:
     assert ls.open_run(str(runs.tagged)).directory.path == runs.tagged
 
 
-def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_a_run_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RunError, match=r"holds manifest.json; '.*' has none: name the folder that 'layerscope sweep'"):
         ls.open_run(tmp_path)
     with pytest.raises(RunError, match=r"'layerscope search' printed, or that result.save wrote in Python\."):
@@ -64,6 +65,7 @@ def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
     for kind in (ls.FinishedRun, ls.FinishedContrast, ls.FinishedSearch, ls.FinishedEvaluation):
         with pytest.raises(RunError, match="nope' does not exist: name the folder that 'layerscope "):
             kind.open(tmp_path / "nope")
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as users run it
     for given in (None, 3, ["results"]):
         with pytest.raises(
             RunError, match=f"by its folder, as a string or a Path; got {type(given).__name__}: name the folder"

@@ -96,5 +96,5 @@ def test_commands_refuse_before_they_load(
     with pytest.raises(SystemExit) as ended:
         main(filled.split())
     assert ended.value.code == 2
-    assert "GiB are free: load it in bfloat16 bfloat16" in " ".join(capsys.readouterr().err.split())
+    assert "GiB are free: load it in bfloat16" in " ".join(capsys.readouterr().err.split())
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["pairs.jsonl"]
