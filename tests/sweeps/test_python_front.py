@@ -585,3 +585,21 @@ def test_depths_are_saved_too(tiny_decoder, tmp_path: Path) -> None:
     run = ls.open_run(result.save(tmp_path / "mine"))
     assert run._repr_html_() == result._repr_html_()
     assert type(run.plot("depth")).__name__ == type(result.plot("depth")).__name__
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.ja.md", "docs/api.md"])
+def test_examples_of_the_pages_run(page: str, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a tiny model in the place of the real ones."""
+    monkeypatch.chdir(tmp_path)
+    model, tokenizer = loaded(tiny_checkpoint)
+    text = (Path(__file__).parents[2] / page).read_text(encoding="utf-8")
+    examples = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert len(examples) >= 2
+    names: dict[str, object] = {"model": model, "tokenizer": tokenizer}
+    for example in examples:
+        code = re.sub(r"smollm2-135m|\./my-model", lambda _: str(tiny_checkpoint), example).replace("removal-11", "removal-2")
+        exec(code, names)
+    assert (tmp_path / "slide.png").read_bytes().startswith(b"\x89PNG")
+    assert isinstance(names["result"], ls.SweepResult)
+    if page == "docs/api.md":
+        assert isinstance(ls.open_run("mine"), ls.FinishedRun)
