@@ -67,10 +67,9 @@ def variant_words(variant: str) -> VariantWords:
             *done, short = (form.format(first, second) for form in _TWO[family])
             return VariantWords(Bilingual(*done), short, first)
     if (depth := re.fullmatch(r"(?:tuned-)?depth-(-1|\d+)", variant, re.ASCII)) is not None:
-        done = Bilingual(f"stopping after layer {depth[1]}", f"層 {depth[1]} で止める")
-        if depth[1] == "-1":
-            done = Bilingual("stopping before layer 0", "層 0 の前で止める")
-        return VariantWords(done, variant, None)
+        stops = Bilingual(f"stopping after layer {depth[1]}", f"層 {depth[1]} で止める")
+        before = Bilingual("stopping before layer 0", "層 0 の前で止める")
+        return VariantWords(before if depth[1] == "-1" else stops, variant, None)
     if variant.startswith("shuffle-"):
         return VariantWords(Bilingual(f"shuffling the layers ({variant})", f"層をシャッフルする（{variant}）"), variant, None)
     return VariantWords(Bilingual(f"the path {variant}", f"パス {variant} にする"), variant, None)
