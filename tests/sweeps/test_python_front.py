@@ -270,10 +270,19 @@ def test_variants_are_variants(tiny_decoder, variants) -> None:
         ls.sweep(tiny_decoder, TEXTS, variants)
 
 
-def test_a_sweep_has_a_variant_and_no_argument_too_many(tiny_decoder) -> None:
-    for none in ([], build_variants(["removal"], [], 4)[:1]):
-        with pytest.raises(PathError, match="compares variants with the intact model; got none"):
-            ls.sweep(tiny_decoder, TEXTS, none)
+def test_the_intact_model_alone_can_be_scored(tiny_decoder, tmp_path: Path) -> None:
+    for none in ([], (), build_variants(["removal"], [], 4)[:1]):
+        result = ls.sweep(tiny_decoder, TEXTS, none)
+        assert result.layers["variant"].tolist() == ["intact"]
+        assert result.summary().endswith(f"(perplexity {result.layers['ppl'][0]:,.4g}).")
+        assert "<summary>The table: 1 row</summary>" in result._repr_html_()
+        assert repr(result).startswith(f"SweepResult({result.model}: 0 variants on 3 texts, ")
+        with pytest.raises(RunError, match="A figure shows variants beside the intact model; this sweep has none"):
+            result.plot()
+    assert ls.open_run(result.save(tmp_path / "mine")).summary() == result.summary()
+
+
+def test_no_argument_is_too_many(tiny_decoder) -> None:
     with pytest.raises(DataError, match="got 1 more: leave it out"):
         ls.sweep(tiny_decoder, TEXTS, build_variants(["removal"], [], 4), "lines")
 
@@ -428,7 +437,7 @@ def test_the_chart_says_its_scale_as_figures_do(tiny_decoder) -> None:
 def test_the_folded_table_rounds_as_the_terminal_does(tiny_decoder) -> None:
     result = ls.sweep(tiny_decoder, TEXTS)
     result.layers.loc[1:4, "ppl"] = [101_123.4, 12.3456, 2.5e7, 999_999.0]
-    folded = result._repr_html_().partition("All 5 variants")[2]
+    folded = result._repr_html_().partition("The table: 5 rows")[2]
     printed = result.as_text()
     for shown in ("101,123.40", "12.35", "2.50e+07", "999,999.00"):
         assert f"<td>{shown}</td>" in folded

@@ -84,6 +84,8 @@ class FinishedRun(OpenedRun[SweepRecord], ShownSweep):
 
     def findings(self) -> tuple[Finding, ...]:
         """What was found, as far as the tables go, parts of speech and preference among them if they were analysed."""
+        if len(self.layers) == 1:
+            return ()  # the intact model alone: its loss stands in the heading
         pos = self.directory.read_table(POS).to_pandas() if self.directory.has_table(POS) else None
         preference = self.directory.read_json("preference.json", made_by="layerscope preference") or {}
         return sweep_findings(self.layers, self.record.request.dtype, pos, preference.get("findings"))

@@ -143,9 +143,4 @@ def _variants(variants: Any) -> list[Variant]:
         raise PathError(
             f"Variants are a list, made by build_variants; got {got}: ls.build_variants(['removal'], [], n_layers)."
         )
-    if all(variant.family == "intact" for variant in listed):
-        raise PathError(
-            "A sweep compares variants with the intact model; got none: ls.build_variants(['removal'], [], n_layers), or leave "
-            "variants out."
-        )
     return listed

@@ -98,6 +98,8 @@ class SweepResult(ShownSweep):
 
     def findings(self) -> tuple[Finding, ...]:
         """What was found: five sentences at most, the most important first."""
+        if len(self.layers) == 1:
+            return ()  # the intact model alone: its loss stands in the heading
         return sweep_findings(self.layers, self.record.request.dtype)
 
     def view(self) -> SweepView:

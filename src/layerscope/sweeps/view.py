@@ -96,6 +96,8 @@ class ShownSweep(Shown):
         )
         if name is None and figures:
             return next(iter(figures.values()))
+        if not figures:
+            raise RunError("A figure shows variants beside the intact model; this sweep has none: give ls.sweep some.")
         check_text(name, "A figure", figures, RunError)
         if name not in figures:
             raise RunError(f"Figures of this sweep are {', '.join(figures)}; got '{name}'.{did_you_mean(str(name), figures)}")
@@ -152,7 +154,7 @@ def sweep_html(view: SweepView, said: str, variant: str | None = None) -> str:
         paragraphs(said),
         effect_chart(view.layers),
         *_texts(view, shown_variants(view.layers, variant)),
-        f"<details><summary>All {len(view.layers)} variants</summary>{_table(view.layers)}</details>",
+        f"<details><summary>The table: {counted(len(view.layers), 'row')}</summary>{_table(view.layers)}</details>",
         style=STYLE,
     )
 
