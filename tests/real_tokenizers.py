@@ -23,7 +23,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from transformers.integrations.gguf import read_gguf_metadata
 
 from layerscope.atomic import whole_file
-from layerscope.models.gguf import cache_folder
+from layerscope.models.kept import cache_folder
 
 _SPACE = "▁"
 _NORMAL, _UNKNOWN, _CONTROL, _USER, _BYTE = 1, 2, 3, 4, 6

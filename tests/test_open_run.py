@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import jaxtyping
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 import layerscope as ls
@@ -47,9 +52,47 @@ def test_a_path_may_be_text(runs: TinyRuns) -> None:
     assert ls.open_run(str(runs.tagged)).directory.path == runs.tagged
 
 
-def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_a_run_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RunError, match=r"holds manifest.json; '.*' has none: name the folder that 'layerscope sweep'"):
         ls.open_run(tmp_path)
+    with pytest.raises(RunError, match=r"'layerscope search' printed, or that result.save wrote in Python\."):
+        ls.open_run(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match=r"manifest.json; '.*nope' does not exist: name the folder that 'layerscope sweep'"):
+        ls.open_run(tmp_path / "nope")
+    with pytest.raises(RunError, match=r"manifest.json; '.*file' is a file: name the folder that 'layerscope sweep'"):
+        ls.open_run(str(tmp_path / "file"))
+    for kind in (ls.FinishedRun, ls.FinishedContrast, ls.FinishedSearch, ls.FinishedEvaluation):
+        with pytest.raises(RunError, match="nope' does not exist: name the folder that 'layerscope "):
+            kind.open(tmp_path / "nope")
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as users run it
+    for given in (None, 3, ["results"]):
+        with pytest.raises(
+            RunError, match=f"by its folder, as a string or a Path; got {type(given).__name__}: name the folder"
+        ):
+            ls.open_run(given)
+
+
+def test_each_is_named_on_a_short_line(opened: dict[str, Shown]) -> None:
+    for run in opened.values():
+        said = repr(run)
+        assert said == str(run)
+        assert re.fullmatch(rf"{type(run).__name__}\({re.escape(run.model)}: [\w ,-]+\)", said), said  # type: ignore[attr-defined]
+        assert len(said) < 100
+    layers = opened["sweep"].to_pandas()
+    assert f"{len(layers) - 1} variants on {layers['documents'][0]} texts, " in repr(opened["sweep"])
+    assert repr(opened["search"]) == "FinishedSearch(made-up: from 12 to 8 layers on 12 held-out texts)"
+
+
+def test_scores_and_proxies_of_a_run_are_data_frames(runs: TinyRuns) -> None:
+    run = ls.FinishedRun.open(runs.tagged)
+    one_by_one = [pq.read_table(path).to_pandas() for path in sorted((runs.tagged / "scores").glob("*.parquet"))]
+    assert len(run.scores) == sum(map(len, one_by_one)) == len(run.layers) * int(run.tokens["scored"].to_pandas().sum())
+    np.testing.assert_array_equal(run.scores["nll_nats"], np.concatenate([one["nll_nats"] for one in one_by_one]))
+    assert run.scores.index.is_unique
+    means = run.scores.groupby("variant", observed=True)["nll_nats"].mean()
+    np.testing.assert_allclose(means[run.layers["variant"]], run.layers["nll_nats"], rtol=1e-5)
+    pd.testing.assert_frame_equal(run.proxies, pq.read_table(runs.tagged / "proxies.parquet").to_pandas())
 
 
 @pytest.mark.parametrize("name", ["sweep", "contrast", "search", "evaluation"])

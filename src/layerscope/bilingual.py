@@ -19,8 +19,13 @@ class Bilingual(NamedTuple):
     def of(self, language: Language) -> str:
         """In one of them.
 
+        Raises:
+            ValueError: it is neither.
+
         Examples:
             >>> Bilingual("layer", "層").of("ja")
             '層'
         """
+        if language not in LANGUAGES:
+            raise ValueError(f"A language is {' or '.join(LANGUAGES)}; got {language!r}.")
         return self.ja if language == "ja" else self.en

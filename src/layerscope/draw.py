@@ -10,10 +10,11 @@ from matplotlib.figure import Figure
 from layerscope.bilingual import Language
 from layerscope.contrasts import drawing as contrast_drawing
 from layerscope.contrasts.finished import FinishedContrast
-from layerscope.errors import RunError, did_you_mean
+from layerscope.errors import RunError, check_text, did_you_mean
 from layerscope.figures.files import FORMATS, Format, own_language, write_figures
 from layerscope.figures.style import Width, centimetres
 from layerscope.progress import Progress, nobody_asks
+from layerscope.reading import checked_language
 from layerscope.runs import AnyRun, open_drawn_run
 from layerscope.searches import drawing as search_drawing
 from layerscope.searches.finished import FinishedSearch
@@ -45,7 +46,7 @@ def draw_figures(
         The files written; none where nothing has been analysed yet.
 
     Raises:
-        DataError: the width is none that a figure can have.
+        DataError: the width is none that a figure can have, or a language is neither English nor Japanese.
         RunError: the folder is not a finished run, nothing of the name is drawn of it, or its figures cannot be written.
 
     Examples:
@@ -56,10 +57,12 @@ def draw_figures(
     """
     if width is not None:
         centimetres(width)
+    spoken = [own_language()] if languages is None else [checked_language(one) for one in languages]
     run = open_drawn_run(path)
     drawings = _drawings(run)
     written: list[Path] = []
     for name in of or ():
+        check_text(name, "What is drawn", drawings, RunError)
         if name not in drawings:
             *most, last = drawings
             there = f"{', '.join(most)} and {last}" if most else last
@@ -69,7 +72,7 @@ def draw_figures(
     found = {name: drawings[name](run) for name in wanted}
     for done, (name, draw) in enumerate(found.items()):
         progress(f"Drawing: {name}", done, len(wanted))
-        for language in (own_language(),) if languages is None else languages:
+        for language in spoken:
             if draw is not None:
                 written += write_figures(run.directory.figures, draw(language=language, width=width), language, formats)
     progress("Drawing", len(wanted), len(wanted))

@@ -7,6 +7,7 @@ standard error and ends with exit code 2; no half-written files are left behind.
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable
 from unicodedata import category
 
@@ -71,6 +72,33 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(name.lower(), list(known), n=3, cutoff=0.5)
     return f" Did you mean {' or '.join(near)}?" if near else ""
+
+
+def check_text(value: object, what: str, known: Iterable[str], kind: type[LayerscopeError]) -> None:
+    """Refuse a name that is no text, such as the number of a layer.
+
+    Args:
+        value: what the user gave.
+        what: it names, as the subject of a sentence.
+        known: names that would have been right; one of them is the example.
+        kind: of the error.
+
+    Raises:
+        LayerscopeError: of that kind.
+
+    Examples:
+        >>> check_text(11, "A variant", ["removal-1", "removal-11"], PathError)
+        Traceback (most recent call last):
+        ...
+        layerscope.errors.PathError: A variant is named by a string; got 11 (int): write its name, such as 'removal-11'.
+    """
+    if isinstance(value, str):
+        return
+    names = list(known)
+    example = next((name for name in names if name.rpartition("-")[2] == str(value)), *names[:1])
+    raise kind(
+        f"{what} is named by a string; got {reprlib.repr(value)} ({type(value).__name__}): write its name, such as '{example}'."
+    )
 
 
 def printable(text: str) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
+from layerscope.bilingual import LANGUAGES, Language
 from layerscope.errors import DataError
 
 DEEPEST = 100
@@ -163,6 +164,22 @@ def whole_number(text: str) -> int | None:
         (12, None, None)
     """
     return int(text) if _WHOLE_NUMBER.fullmatch(text) else None
+
+
+def checked_language(language: object) -> Language:
+    """A language that sentences and figures speak.
+
+    Raises:
+        DataError: it is another, or is written otherwise.
+
+    Examples:
+        >>> checked_language("ja")
+        'ja'
+    """
+    for known in LANGUAGES:
+        if language == known:
+            return known
+    raise DataError(f"A language is {' or '.join(repr(known) for known in LANGUAGES)}; got {language!r}: take one of them.")
 
 
 def local_path(text: str) -> Path:

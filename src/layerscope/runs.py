@@ -8,6 +8,7 @@ from layerscope.contrasts.finished import FinishedContrast
 from layerscope.errors import RunError
 from layerscope.evaluations.finished import FinishedEvaluation
 from layerscope.results.directory import RunDirectory
+from layerscope.results.opened import no_run
 from layerscope.searches.finished import FinishedSearch
 from layerscope.sweeps.finished import FinishedRun
 
@@ -34,13 +35,13 @@ def open_run(path: str | Path) -> AnyRun | FinishedEvaluation:
         >>> type(ls.open_run("results/contrast/my_model_pairs_nall")).__name__
         'FinishedContrast'
     """
+    if not isinstance(path, str | Path):
+        raise RunError(f"A run is opened by its folder, as a string or a Path; got {type(path).__name__}: name the folder.")
     folder = Path(path).expanduser()
     kind = RunDirectory(folder).kind()
     if kind is None:
-        raise RunError(
-            f"A run directory holds manifest.json; '{path}' has none: name the folder that 'layerscope sweep', "
-            "'layerscope contrast' or 'layerscope search' printed."
-        )
+        printed = "'layerscope sweep', 'layerscope contrast' or 'layerscope search' printed"
+        raise no_run(folder, f"{printed}, or that result.save wrote in Python")
     if kind == "evaluation":
         return FinishedEvaluation.open(folder)
     if kind == "search":

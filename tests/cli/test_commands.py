@@ -32,6 +32,29 @@ def test_models_lists_the_built_in_one(capsys: pytest.CaptureFixture[str]) -> No
     assert ".gguf" in out
 
 
+def test_models_says_where_a_converted_model_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from layerscope.builtin import BUILT_IN
+
+    monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path / "cache"))
+    run("models", "--json")
+    nothing = json.loads(capsys.readouterr().out)
+    assert {row["folder"] for row in nothing["tables"][0]["rows"]} == {None}
+    assert nothing["sentences"] == []
+    folder = tmp_path / "cache" / "gguf-2" / BUILT_IN["gemma3-270m"].sha256
+    folder.mkdir(parents=True)
+    run("models")
+    assert " is in " not in capsys.readouterr().out, "a conversion that did not end"
+    (folder / "config.json").write_text("{}", encoding="utf-8")
+    run("models")
+    assert f"\ngemma3-270m is in {folder}\n" in capsys.readouterr().out
+    run("models", "--json")
+    rows = json.loads(capsys.readouterr().out)["tables"][0]["rows"]
+    found = {row["name"]: row["folder"] for row in rows}
+    assert found == {name: str(folder) if name == "gemma3-270m" else None for name in found}
+
+
 def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
     run("--version")
     assert capsys.readouterr().out == f"layerscope {version('layerscope')}\n"

@@ -221,9 +221,9 @@ def test_names_without_a_value_and_an_empty_file_give_nothing(tmp_path: Path, as
 
 def test_arguments_come_from_the_file_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ends(["pos", "--config", written(tmp_path, "run: -nowhere\n")], 2)
-    assert "'-nowhere' has none" in capsys.readouterr().err
+    assert "'-nowhere' does not exist" in capsys.readouterr().err
     ends(["compare", "--config", written(tmp_path, "runs: [one, two]\n")], 2)
-    assert "'one' has none" in capsys.readouterr().err
+    assert "'one' does not exist" in capsys.readouterr().err
     ends(["pairs", "import", "table", "--config", written(tmp_path, "kind: blimp\npath: no.csv\noutput: o.jsonl\n")], 2)
     assert "no.csv" in capsys.readouterr().err
 

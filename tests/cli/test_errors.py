@@ -102,7 +102,7 @@ def test_path_outside_the_model(refused) -> None:
         ("batch_tokens", "0", "--batch-tokens is 1 or more; got 0."),
         ("seed", "x", "Invalid value for '--seed'"),
         ("seed", "-1", "--seed is 0 or more; got -1."),
-        ("revision", "main", "--revision belongs to models on the Hub"),
+        ("revision", "main", "A revision belongs to models on the Hub"),
         ("split", None, "requires an argument|No such option"),
         ("colour", "red", "No such option: --colour"),
     ],

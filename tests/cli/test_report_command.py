@@ -61,7 +61,7 @@ def test_names_are_text_and_never_markup(
     [
         (["-o", "a.txt"], "A report is a file that ends in .html; got 'a.txt'."),
         (["--language", "fr"], "--language is en or ja; got 'fr'."),
-        (["nowhere"], "A run directory holds manifest.json; 'nowhere' has none"),
+        (["nowhere"], "A run directory holds manifest.json; 'nowhere' does not exist"),
     ],
 )
 def test_errors_are_one_sentence(

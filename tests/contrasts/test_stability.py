@@ -568,7 +568,9 @@ def test_a_run_that_is_not_finished_or_another_is_refused(run: FinishedContrast,
     path.write_text(json.dumps({**manifest, "kind": "sweep"}), encoding="utf-8")
     with pytest.raises(RunError, match="reads what 'layerscope contrast' made; '.*' is a sweep: name another folder"):
         FinishedContrast.open(run.directory.path)
-    with pytest.raises(RunError, match="manifest.json; '.*' has none: name the folder that 'layerscope contrast' printed"):
+    with pytest.raises(
+        RunError, match="manifest.json; '.*' does not exist: name the folder that 'layerscope contrast' printed"
+    ):
         FinishedContrast.open(tmp_path / "nowhere")
 
 

@@ -134,7 +134,7 @@ def test_only_pickles_are_called_pickles(tmp_path: Path) -> None:
 def test_memory_is_not_the_files_fault(tiny_checkpoint: Path, error: Exception) -> None:
     source = ModelSource(str(tiny_checkpoint), str(tiny_checkpoint), None, "")
     with (
-        pytest.raises(LayerscopeError, match="The weights of .* do not fit in memory: take --dtype bfloat16"),
+        pytest.raises(LayerscopeError, match="The weights of .* do not fit in memory: load them in bfloat16"),
         loading(source, "weights"),
     ):
         raise RuntimeError("Unable to load weights from safetensors checkpoint file") from error

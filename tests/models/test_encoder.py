@@ -29,7 +29,7 @@ def test_always_and_never() -> None:
 def test_always_needs_a_bos() -> None:
     tokenizer = byte_tokenizer()
     tokenizer.bos_token = None
-    with pytest.raises(ModelError, match="--bos always needs a tokenizer with a BOS token"):
+    with pytest.raises(ModelError, match="A BOS before every text .* needs a tokenizer with a BOS token"):
         TextEncoder.from_tokenizer(tokenizer, "always")
 
 

@@ -58,14 +58,14 @@ def test_they_are_named_when_they_are_streamed(tmp_path: Path) -> None:
 def test_weights_that_float16_cannot_hold_are_named(tmp_path: Path) -> None:
     folder = _with_number(tmp_path / "m", "model.layers.1.self_attn.v_proj.weight", 1e5)
     assert load_decoder(str(folder)).dtype == torch.float32
-    with pytest.raises(ModelError, match=r"layer 1 hold infinity .* in float16: take --dtype bfloat16 or float32"):
+    with pytest.raises(ModelError, match=r"layer 1 hold infinity .* in float16: load it in bfloat16 or float32"):
         load_decoder(str(folder), options=LoadOptions(dtype="float16"))
 
 
 @pytest.mark.parametrize(("shifts", "layer"), [((4e4, 4e4, 0.0, 0.0), 1), ((0.0, 0.0, 4e4, 4e4), 3), ((-4e4, -4e4, 0, 0), 1)])
 def test_a_model_that_overflows_on_any_text_is_refused_at_load(tmp_path: Path, shifts: tuple[float, ...], layer: int) -> None:
     folder = save_shifting_llama(tmp_path / "m", shifts)
-    with pytest.raises(ModelError, match=rf"float16 overflows in layer {layer}: take --dtype bfloat16 or float32"):
+    with pytest.raises(ModelError, match=rf"float16 overflows in layer {layer}: load it in bfloat16 or float32"):
         load_decoder(str(folder))
     for dtype in ("bfloat16", "float32"):
         assert load_decoder(str(folder), options=LoadOptions(dtype=dtype)).n_layers == 4
@@ -76,7 +76,7 @@ def test_an_overflow_that_only_a_text_shows_stops_the_run_before_it_begins(tmp_p
     texts = tmp_path / "texts.txt"
     texts.write_text(f"{LOUD}\n{CALM}\n", encoding="utf-8")
     prepared = prepare_sweep(SweepRequest(str(folder), str(texts), experiments=("removal",), output_dir=tmp_path / "r"))
-    with pytest.raises(ModelError, match="float16 overflows in layer 2: take --dtype bfloat16 or float32"):
+    with pytest.raises(ModelError, match="float16 overflows in layer 2: load it in bfloat16 or float32"):
         run_sweep(prepared)
     assert not prepared.directory.path.exists()
 

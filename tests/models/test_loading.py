@@ -13,7 +13,8 @@ from transformers import LlamaConfig
 from layerscope.builtin import BUILT_IN
 from layerscope.errors import DeviceError, ModelError
 from layerscope.models.decoder import Decoder
-from layerscope.models.gguf import cache_folder, converted
+from layerscope.models.gguf import converted
+from layerscope.models.kept import cache_folder
 from layerscope.models.loading import LoadOptions, load_decoder, quantization_config, resolve_device, resolve_dtype
 from layerscope.models.pieces import put_together
 from layerscope.models.sources import resolve_model

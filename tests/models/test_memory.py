@@ -65,7 +65,9 @@ def nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_both_ways_of_loading_refuse(tmp_path: Path, load) -> None:
     build_tiny("llama").save_pretrained(tmp_path)
     source = resolve_model(str(tmp_path))
-    with pytest.raises(DeviceError, match=r"The weights of .* need about .* GiB on cpu and 0\.0 GiB are free: take --dtype"):
+    with pytest.raises(
+        DeviceError, match=r"The weights of .* need about .* GiB on cpu and 0\.0 GiB are free: load it in bfloat16"
+    ):
         load(source, AutoConfig.from_pretrained(tmp_path), None, LoadOptions())
 
 
@@ -94,5 +96,5 @@ def test_commands_refuse_before_they_load(
     with pytest.raises(SystemExit) as ended:
         main(filled.split())
     assert ended.value.code == 2
-    assert "GiB are free: take --dtype bfloat16" in " ".join(capsys.readouterr().err.split())
+    assert "GiB are free: load it in bfloat16" in " ".join(capsys.readouterr().err.split())
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["pairs.jsonl"]

@@ -156,7 +156,7 @@ def run(*arguments: str) -> int:
 
 @pytest.fixture
 def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("layerscope.models.gguf.cache_folder", lambda: tmp_path / "home")
+    monkeypatch.setattr("layerscope.models.kept.cache_folder", lambda: tmp_path / "home")
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("COLUMNS", "400")
     return tmp_path / "pairs.jsonl"

@@ -145,9 +145,9 @@ def test_the_language_that_it_opens_in(runs: TinyRuns, tmp_path: Path, language:
 
 def test_a_folder_that_is_no_run(runs: TinyRuns, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    for path in (tmp_path / "empty", tmp_path / "none", runs.plain / "manifest.json"):
-        with pytest.raises(RunError, match="A run directory holds manifest.json; '.*' has none: name the folder that"):
-            write_report([path], tmp_path / "a.html")
+    for path, lacks in (("empty", "has none"), ("none", "does not exist"), (runs.plain / "manifest.json", "is a file")):
+        with pytest.raises(RunError, match=f"A run directory holds manifest.json; '.*' {lacks}: name the folder that"):
+            write_report([tmp_path / path], tmp_path / "a.html")
     assert not (tmp_path / "a.html").exists()
 
 

@@ -22,7 +22,7 @@ def data_of(path, *, share: float = 1.0, with_words: bool = True) -> tuple[Finis
     data = text_data(
         run.documents.to_pandas(),
         run.tokens.to_pandas(),
-        run.scores(),
+        run.score_shards(),
         dict(zip(vocabulary["id"], vocabulary["text"], strict=True)),
         variants=run.layers["variant"].tolist(),
         word_of=run.directory.read_table(TOKEN_WORDS).to_pandas() if has_words else None,

@@ -14,6 +14,7 @@ from layerscope.evaluations.record import EvaluationRecord
 from layerscope.reading import whole_number
 from layerscope.report.provenance import command_of
 from layerscope.results.directory import RunDirectory
+from layerscope.results.opened import no_run
 from layerscope.searches.record import SearchRecord
 from layerscope.sweeps.record import SweepRecord
 
@@ -38,7 +39,7 @@ def options_of(run: Path) -> tuple[str, dict[str, Any]]:
     directory = RunDirectory(run)
     kind = directory.kind()
     if kind is None:
-        raise RunError(f"A run directory holds manifest.json; '{run}' has none: name the folder that a command printed.")
+        raise no_run(run, "a command printed")
     if kind == "evaluation":
         return "evaluate", _of_evaluation(directory)
     record = _record(directory, kind)

@@ -63,7 +63,7 @@ def make(
     one_of("--source", source, ("templates", "openai"), PairError)
     if per_type < 1 or seed < 0:
         raise PairError(f"--per-type is 1 or more and --seed 0 or more; got {per_type} and {seed}.")
-    from layerscope.models.gguf import cache_folder
+    from layerscope.models.kept import cache_folder
     from layerscope.models.pair_tokenizer import load_pair_tokenizer
     from layerscope.models.quiet import quieten_transformers
     from layerscope.pairs.chat.options import read_options

@@ -23,13 +23,13 @@ from layerscope.finding import MOST, Finding
 from layerscope.results.inline import frame_table, framed, paragraphs
 from layerscope.results.opened import OpenedRun, open_finished
 from layerscope.results.schema import Table
-from layerscope.results.shown import Shown
+from layerscope.results.shown import Shown, counted
 
 NOT_COMPARED = ("reference", "bound", "control")
 """Roles of groups that nothing is inferred about."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FinishedContrast(OpenedRun[ContrastRecord], Shown):
     """A contrast run that is complete.
 
@@ -84,9 +84,14 @@ class FinishedContrast(OpenedRun[ContrastRecord], Shown):
         reference: pd.DataFrame = self.directory.read_table(REFERENCE).to_pandas()
         return reference
 
+    @property
+    def _n_pairs(self) -> int:
+        """Pairs of meaning and grammar."""
+        return int(self.groups["pairs"][self.groups["role"].isin(("meaning", "grammar"))].sum())
+
     def heading(self) -> Bilingual:
         """What was compared, in a sentence."""
-        n_pairs = int(self.groups["pairs"][self.groups["role"].isin(("meaning", "grammar"))].sum())
+        n_pairs = self._n_pairs
         return Bilingual(
             f"{self.model}: {n_pairs:,} pairs of meaning and grammar, at {', '.join(self.sites)}; {', '.join(self.positions)}.",
             f"{self.model}：意味と文法の {n_pairs:,} ペア、観測箇所 {'、'.join(self.sites)}、"
@@ -116,6 +121,9 @@ class FinishedContrast(OpenedRun[ContrastRecord], Shown):
     def _repr_html_(self) -> str:
         columns = ("group", "role", "pairs", "templates", "without_placebo", "unusable")
         return framed(paragraphs(self.summary()), frame_table(self.groups, columns))
+
+    def __repr__(self) -> str:
+        return f"FinishedContrast({self.model}: {counted(self._n_pairs, 'pair')} in {counted(len(self.groups), 'group')})"
 
     def spread(self, site: str) -> np.ndarray:
         """σ of a site, ``layer dim``."""

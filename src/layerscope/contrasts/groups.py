@@ -23,7 +23,7 @@ from jaxtyping import Bool, Int
 
 from layerscope.contrasts.blocks import N_BLOCKS, UNMATCHED
 from layerscope.contrasts.enough import FEWEST_BLOCKS, is_enough
-from layerscope.errors import PairError, did_you_mean
+from layerscope.errors import PairError, check_text, did_you_mean
 from layerscope.pairs.checking import EncodedPair, check_pairs
 from layerscope.pairs.format import read_pairs
 from layerscope.pairs.pair import MinimalPair
@@ -122,6 +122,7 @@ def template_pairs(
     """
     known = find_sources()
     for name in subtypes or ():
+        check_text(name, "A subtype", known, PairError)
         if name not in known:
             raise PairError(f"Templates make {', '.join(known)}; got '{name}'.{did_you_mean(name, known)}")
     for name, source in known.items():

@@ -19,7 +19,7 @@ from layerscope.corpora.protocols import Protocol, cut_windows
 from layerscope.engine.batching import make_shards
 from layerscope.errors import DataError, RunError
 from layerscope.models.decoder import Decoder
-from layerscope.models.gguf import cache_folder
+from layerscope.models.kept import cache_folder
 from layerscope.models.sites import SiteMap
 from layerscope.progress import Progress, nobody_asks
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from layerscope.corpora.files import READERS, read_file, wikitext_articles
 from layerscope.corpora.hub import HubSource, load_texts
 from layerscope.corpora.protocols import Unit
 from layerscope.corpora.windows import Document
-from layerscope.errors import DataError, did_you_mean
+from layerscope.errors import DataError, check_text, did_you_mean
 from layerscope.reading import local_path
 
 _WIKI_SPLITS = ("train", "validation", "test")
@@ -99,6 +100,8 @@ def load_documents(name: str, unit: Unit, *, split: str | None = None, data_dir:
         >>> [document.text for document in ls.load_documents("texts.txt", "lines")][:2]
         ['The cat sat on the mat.', 'It rained all day in the small town.']
     """
+    name = os.fspath(name) if isinstance(name, os.PathLike) else name
+    check_text(name, "A data set", DATASETS, DataError)
     if split is not None and not _SPLIT.fullmatch(split):
         raise DataError(f"A split is a name of letters, digits, dots and hyphens, such as test; got '{split}'.")
     if name not in DATASETS:

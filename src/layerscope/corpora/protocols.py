@@ -20,7 +20,7 @@ from typing import Literal, TypeVar, cast
 
 from layerscope.corpora.parquet import ParquetTexts
 from layerscope.corpora.windows import Document, Encode, EncodedText, Window, make_window
-from layerscope.errors import DataError
+from layerscope.errors import DataError, check_text
 
 Unit = Literal["lines", "documents"]
 JOINER = "\n\n"
@@ -45,6 +45,7 @@ class Protocol:
         Raises:
             DataError: another word, or sizes that make no sense.
         """
+        check_text(text, "A protocol", ["lines", "documents", "windows:1024", "strided:1024/512"], DataError)
         if text in ("lines", "documents"):
             return cls(text)  # type: ignore[arg-type]
         windows = re.fullmatch(r"windows:(\d{1,9})", text, re.ASCII)

@@ -15,10 +15,10 @@ from layerscope.evaluations.tables import TASK_SAMPLES, TASKS
 from layerscope.finding import Finding
 from layerscope.results.inline import frame_table, framed, paragraphs
 from layerscope.results.opened import OpenedRun, open_finished
-from layerscope.results.shown import Shown
+from layerscope.results.shown import Shown, counted
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FinishedEvaluation(OpenedRun[EvaluationRecord], Shown):
     """An evaluation's run directory whose run is complete.
 
@@ -64,6 +64,10 @@ class FinishedEvaluation(OpenedRun[EvaluationRecord], Shown):
     def _repr_html_(self) -> str:
         columns = ("task", "metric", "path", "samples", "value", "delta", "delta_low", "delta_high")
         return framed(paragraphs(self.summary()), frame_table(self.tasks, columns))
+
+    def __repr__(self) -> str:
+        n_paths, n_tasks = self.tasks["path"].nunique(), self.tasks["task"].nunique()
+        return f"FinishedEvaluation({self.model}: {counted(n_paths, 'path')} on {counted(n_tasks, 'task')})"
 
     def samples(self, path: str, task: str, limit: int | None = None) -> pd.DataFrame:
         """The samples of one path on one task.

@@ -36,7 +36,7 @@ _LOG_FROM = 30
 _MOST_POWERS = 4
 _BETWEEN = "  ·  "
 
-Width = Literal["one", "two"] | float
+Width = Literal["one", "two"] | float | int
 """Of a figure: one or two columns of a paper, or centimetres."""
 COLUMNS_CM = {"one": 8.5, "two": 17.5}
 """Widths that the columns of Nature (8.9 and 18.3 cm), PNAS (8.7 and 17.8) and IEEE (8.9 and 18.2) hold without scaling."""

@@ -45,7 +45,9 @@ class TextEncoder:
         if bos == "auto":
             return cls(tokenizer, _own_prefix(tokenizer))
         if tokenizer.bos_token_id is None:
-            raise ModelError("--bos always needs a tokenizer with a BOS token; this one has none: take --bos auto or never.")
+            raise ModelError(
+                "A BOS before every text (always) needs a tokenizer with a BOS token; this one has none: take auto or never."
+            )
         return cls(tokenizer, (int(tokenizer.bos_token_id),))
 
     def encode(self, text: str) -> EncodedText:

@@ -16,7 +16,7 @@ from layerscope.errors import ModelError
 from layerscope.models.decoder import Decoder
 from layerscope.paths.steps import LayerStep
 
-_WIDER = {torch.float16: "take --dtype bfloat16 or float32", torch.bfloat16: "take --dtype float32"}
+_WIDER = {torch.float16: "load it in bfloat16 or float32", torch.bfloat16: "load it in float32"}
 """What helps where a dtype is too narrow."""
 
 

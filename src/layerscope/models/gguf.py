@@ -8,7 +8,6 @@ de-quantised values are exact, and kept with its tokenizer under the file's SHA-
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,27 +20,13 @@ from layerscope.models.gguf_contents import check_metadata, check_tensors
 from layerscope.models.gguf_header import GgufHeader
 from layerscope.models.gguf_parts import join_parts, read_parts
 from layerscope.models.gguf_positions import set_positions
+from layerscope.models.kept import kept, place_of
 from layerscope.models.weights_found import check_weights_found
 from layerscope.whole_folder import whole_folder
 
 log = logging.getLogger(__name__)
 
-_KEPT_UNDER = "gguf-2"
-"""Changed when an earlier conversion must not be believed: those under ``gguf`` could hold weights that were made up."""
 _JOINED = "joined.gguf"
-
-
-def cache_folder() -> Path:
-    """``LAYERSCOPE_CACHE``, else ``XDG_CACHE_HOME/layerscope``, else ``~/.cache/layerscope``."""
-    named = os.environ.get("LAYERSCOPE_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return (Path(named) if named else Path(base) / "layerscope").expanduser()
-
-
-def kept(digest: str) -> Path | None:
-    """The folder of a model that was converted before; None if there is none."""
-    folder = cache_folder() / _KEPT_UNDER / digest
-    return folder if (folder / "config.json").is_file() else None
 
 
 def converted(parts: Sequence[Path], digest: str) -> Path:
@@ -54,7 +39,7 @@ def converted(parts: Sequence[Path], digest: str) -> Path:
     Raises:
         ModelError: a weight is missing, transformers cannot read the file, or the cache cannot be written.
     """
-    folder = cache_folder() / _KEPT_UNDER / digest
+    folder = place_of(digest)
     if kept(digest) is not None:
         return folder
     headers = read_parts(parts)

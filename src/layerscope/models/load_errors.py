@@ -43,12 +43,12 @@ def _explained(error: Exception, source: ModelSource, what: str, offline: bool) 
     text = str(error)
     if _is_memory(error):
         return DeviceError(
-            f"The {what} of '{source.name}' do not fit in memory: take --dtype bfloat16, --quantize or --device-map auto."
+            f"The {what} of '{source.name}' do not fit in memory: load them in bfloat16, quantized, or with a device map."
         )
     if "trust_remote_code" in text:
         return ModelError(
             f"'{source.name}' needs code that comes with its checkpoint, which is not run unless you ask: read that code, "
-            "then add --trust-remote-code."
+            "then add --trust-remote-code, or LoadOptions(trust_remote_code=True) in Python."
         )
     if not source.is_local and offline:
         return HubError(

@@ -25,6 +25,7 @@ def wrapped(model: Any, tokenizer: Any, bos: BosPolicy) -> Decoder:
     Raises:
         ModelError: what was given is not a decoder-only causal LM of transformers with its tokenizer, or it cannot be swept.
     """
+    check_is_model(model)
     _check_model(model)
     _check_tokenizer(tokenizer)
     decoder = Decoder(model, name_of(model), TextEncoder.from_tokenizer(tokenizer, bos))
@@ -39,12 +40,24 @@ def name_of(model: PreTrainedModel) -> str:
     return built_in[0] if built_in else name or type(model).__name__
 
 
-def _check_model(model: Any) -> None:
-    if not isinstance(model, PreTrainedModel):
-        raise ModelError(
-            f"A loaded model is a causal LM of transformers (a PreTrainedModel); got {_kind(model)}: give the model inside it "
-            "(of peft, merge_and_unload() returns it), or the name of a model."
-        )
+def check_is_model(model: Any) -> None:
+    """Refuse what is no model of transformers, such as a pipeline.
+
+    Raises:
+        ModelError: its kind, and what to give in its place.
+    """
+    if isinstance(model, PreTrainedModel):
+        return
+    inside = "the model inside it (of peft, merge_and_unload() returns it)"
+    if isinstance(getattr(model, "model", None), PreTrainedModel) and hasattr(model, "tokenizer"):  # a pipeline
+        inside = "its .model and its .tokenizer"
+    raise ModelError(
+        f"A loaded model is a causal LM of transformers (a PreTrainedModel); got {_kind(model)}: give {inside}, or the name of "
+        "a model."
+    )
+
+
+def _check_model(model: PreTrainedModel) -> None:
     if getattr(model.config, "is_encoder_decoder", False):
         raise ModelError(
             f"A model is decoder-only; '{model.config.model_type}' has an encoder before its decoder: take another model."

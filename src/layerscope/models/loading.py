@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -18,7 +19,8 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from layerscope.errors import DeviceError, ModelError
+from layerscope.builtin import BUILT_IN
+from layerscope.errors import DeviceError, ModelError, check_text
 from layerscope.models.adapters import merged, without_adapter
 from layerscope.models.checkpoint_files import check_settings, check_tokenizer_files
 from layerscope.models.checks import check_decoder
@@ -107,6 +109,8 @@ def load_decoder(
     if name is None:
         _check_only_bos(options, revision)
         return wrapped(model, tokenizer, options.bos)
+    name = os.fspath(name) if isinstance(name, os.PathLike) else name
+    check_text(name, "A model", BUILT_IN, ModelError)
     if model is not None or tokenizer is not None:
         raise ModelError(f"A model is given by name or loaded; got '{name}' and a loaded one, too: leave one of them out.")
     source = resolve_model(name, revision)

@@ -67,8 +67,8 @@ def check_weights_fit(name: str, memory: WeightMemory | None, device: torch.devi
     if memory is None or free is None or (needed := max(memory.weights, memory.loading)) <= free:
         return
     raise DeviceError(
-        f"The weights of '{name}' need about {needed / 2**30:.1f} GiB on {device} and {free / 2**30:.1f} GiB are free: take "
-        "--dtype bfloat16, --quantize, --stream or a smaller model, where the command has them."
+        f"The weights of '{name}' need about {needed / 2**30:.1f} GiB on {device} and {free / 2**30:.1f} GiB are free: load "
+        "it in bfloat16 or quantized, stream it where the command can, or take a smaller model."
     )
 
 

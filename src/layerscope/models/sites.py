@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from layerscope.errors import ModelError, did_you_mean
+from layerscope.errors import ModelError, check_text, did_you_mean
 from layerscope.models.decoder import Decoder
 from layerscope.models.head import SlicedHead
 from layerscope.paths.steps import LayerStep
@@ -44,6 +44,7 @@ def check_sites(names: Sequence[str]) -> tuple[Site, ...]:
         ModelError: an unknown name, or none at all.
     """
     for name in names:
+        check_text(name, "A site", SITES, ModelError)
         if name not in SITES:
             raise ModelError(f"A site is {', '.join(SITES)}; got '{name}'.{did_you_mean(name, SITES)}")
     if not names:

@@ -11,8 +11,9 @@ from layerscope.builtin import BUILT_IN, BuiltIn
 from layerscope.errors import ModelError, did_you_mean
 from layerscope.models.adapters import check_adapter, is_adapter
 from layerscope.models.checkpoint_files import INDEX, WEIGHTS, check_checkpoint, check_file
-from layerscope.models.gguf import cache_folder, converted, kept
+from layerscope.models.gguf import converted
 from layerscope.models.gguf_parts import find_parts
+from layerscope.models.kept import cache_folder, kept
 from layerscope.models.pieces import put_together
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
@@ -54,7 +55,7 @@ def resolve_model(name: str, revision: str | None = None) -> ModelSource:
     if name not in BUILT_IN and path is None:
         return _on_the_hub(name, revision)
     if revision is not None:
-        raise ModelError(f"--revision belongs to models on the Hub; '{name}' is local.")
+        raise ModelError(f"A revision belongs to models on the Hub; '{name}' is local: leave it out.")
     if name in BUILT_IN:
         return _built_in(BUILT_IN[name])
     assert path is not None

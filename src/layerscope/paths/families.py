@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from layerscope.errors import PathError, did_you_mean
+from layerscope.errors import PathError, check_text, did_you_mean
 from layerscope.paths.path import LayerPath
 from layerscope.paths.steps import LayerStep, ParallelStep, Step
 from layerscope.paths.variants import Variant
@@ -199,6 +199,7 @@ def check_family(written: str) -> tuple[Family, tuple[int, ...]]:
     Raises:
         PathError: no such family (with near names), or an argument of the wrong form.
     """
+    check_text(written, "An experiment", FAMILIES, PathError)
     name, _, argument = written.strip().partition(":")
     if name not in FAMILIES:
         raise PathError(

@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from layerscope.errors import PathError, did_you_mean
+from layerscope.errors import PathError, check_text, did_you_mean
 from layerscope.paths.path import LayerPath
 from layerscope.paths.steps import LayerStep, Step
 
@@ -76,6 +76,7 @@ def parse_moves(names: Sequence[str]) -> tuple[Move, ...]:
 
 
 def _parse(written: str) -> Move:
+    check_text(written, "A move", _MAKERS, PathError)
     name, colon, number = written.strip().partition(":")
     if name not in _MAKERS:
         raise PathError(f"Unknown move '{written}'.{did_you_mean(name, _MAKERS)} Known: {', '.join(_MAKERS)}.")

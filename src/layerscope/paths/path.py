@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from layerscope.errors import PathError
+from layerscope.errors import PathError, check_text
 from layerscope.paths.steps import LayerStep, ParallelStep, Step
 
 _MEMBER = re.compile(r"(\d{1,18})(?:\.(?:(attn|mlp)|h(\d{1,9})))?", re.ASCII)
@@ -60,6 +60,7 @@ class LayerPath:
         Raises:
             PathError: the text does not follow the grammar; the message names the part at fault.
         """
+        check_text(text, "A path", ["0-9,11-31"], PathError)
         compact = re.sub(r"\s+", "", text)
         if compact == "none":
             return cls(())

@@ -20,6 +20,7 @@ from layerscope.errors import RunError
 from layerscope.evaluations.finished import FinishedEvaluation
 from layerscope.evaluations.record import EvaluationRecord
 from layerscope.progress import Progress, nobody_asks
+from layerscope.reading import checked_language
 from layerscope.report.contrast_data import INTERVENTION_SHOWN, ContrastTables, contrast_data
 from layerscope.report.first_findings import FoundOf, first_findings
 from layerscope.report.packing import Packing
@@ -70,6 +71,7 @@ def write_report(
         progress: told of the runs that are read.
 
     Raises:
+        DataError: the language is neither English nor Japanese.
         RunError: a folder is not a finished run, or the file is there, or cannot be written.
 
     Examples:
@@ -83,6 +85,7 @@ def write_report(
         raise RunError(f"'{output}' is a folder: name another --output.")
     if output.exists() and not force:
         raise RunError(f"'{output}' already exists: name another --output, or use --force to replace it.")
+    language = None if language is None else checked_language(language)
     given = list({path.resolve(): Path(os.path.normpath(path)) for path in runs}.values())
     opened = [open_drawn_run(path) for path in given]
     names, kinds = _names(opened), [type(run) for run in opened]
@@ -158,7 +161,7 @@ def _sweep(run: FinishedRun, packing: Packing, *, share: float) -> dict[str, Any
     text = text_data(
         run.documents.to_pandas(),
         run.tokens.to_pandas(),
-        run.scores(),
+        run.score_shards(),
         dict(zip(vocabulary["id"], vocabulary["text"], strict=True)),
         variants=[str(name) for name in run.layers["variant"]],
         word_of=_if_there(run, TOKEN_WORDS),
@@ -168,7 +171,7 @@ def _sweep(run: FinishedRun, packing: Packing, *, share: float) -> dict[str, Any
     lexicon = word_data(
         run.documents.to_pandas(),
         run.tokens.to_pandas(),
-        run.scores(),
+        run.score_shards(),
         n_variants=len(run.layers),
         word_of=_if_there(run, TOKEN_WORDS),
         words=_if_there(run, WORDS),

@@ -61,10 +61,17 @@ def frame_table(frame: pd.DataFrame, columns: Sequence[str]) -> str:
 
 
 def cell(value: object) -> str:
-    """A value as a table shows it; what is missing is a dash."""
+    """A value as a table shows it; what is missing is a dash.
+
+    Examples:
+        >>> cell(0.123456), cell(101_123.4), cell(2.5e7), cell(float("nan"))
+        ('0.1235', '101,123', '2.5e+07', '–')
+    """
     if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
         return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e6 else f"{value:.4g}"
 
 
 def _visible(one: str) -> str:

@@ -28,6 +28,17 @@ class OpenedRun(Generic[Record]):
         return Path(self.record.model.name).name
 
 
+def no_run(path: Path, whose: str) -> RunError:
+    """The refusal of a path where no run lies.
+
+    Args:
+        path: as it was given.
+        whose: which folder would have been right, after ``the folder that``.
+    """
+    lacks = "has none" if path.is_dir() else "is a file" if path.exists() else "does not exist"
+    return RunError(f"A run directory holds manifest.json; '{path}' {lacks}: name the folder that {whose}.")
+
+
 def open_finished(path: Path, kind: type[Record]) -> tuple[RunDirectory, Record]:
     """A run directory and its manifest.
 
@@ -41,9 +52,7 @@ def open_finished(path: Path, kind: type[Record]) -> tuple[RunDirectory, Record]
     directory = RunDirectory(path)
     there, wanted = directory.kind(), kind.model_fields["kind"].default
     if there is None:
-        raise RunError(
-            f"A run directory holds manifest.json; '{path}' has none: name the folder that '{kind.made_by}' printed."
-        )
+        raise no_run(path, f"'{kind.made_by}' printed")
     if there != wanted:
         raise RunError(f"This command reads what '{kind.made_by}' made; '{path}' is a {there}: name another folder.")
     record = directory.record(kind)

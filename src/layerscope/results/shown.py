@@ -10,6 +10,17 @@ import pandas as pd
 from layerscope.bilingual import Bilingual, Language
 from layerscope.finding import Finding
 from layerscope.notebook import show_html
+from layerscope.reading import checked_language
+
+
+def counted(n: int, what: str) -> str:
+    """A number of things.
+
+    Examples:
+        >>> counted(1, "text"), counted(1200, "text")
+        ('1 text', '1,200 texts')
+    """
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 class Shown(ABC):
@@ -27,8 +38,12 @@ class Shown(ABC):
         """What was measured and found, in sentences that say no more than the tables.
 
         Args:
-            language: en or ja.
+            language: ``en`` or ``ja``.
+
+        Raises:
+            DataError: the language is another.
         """
+        language = checked_language(language)
         return "\n".join([self.heading().of(language), *(finding.said.of(language) for finding in self.findings())])
 
     @abstractmethod

@@ -14,14 +14,14 @@ from layerscope.finding import MOST, Finding
 from layerscope.results.inline import frame_table, framed, paragraphs
 from layerscope.results.opened import OpenedRun, open_finished
 from layerscope.results.schema import Table
-from layerscope.results.shown import Shown
+from layerscope.results.shown import Shown, counted
 from layerscope.searches.analysis.finding import held_out_warning, search_findings
 from layerscope.searches.analysis.wording import size_name
 from layerscope.searches.record import SearchRecord
 from layerscope.searches.tables import CANDIDATES, FRONTIER, GAINS, LEFT_OUT, SPEED
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FinishedSearch(OpenedRun[SearchRecord], Shown):
     """A search's run directory whose run is complete; ``ls.run_search`` has an example.
 
@@ -29,8 +29,8 @@ class FinishedSearch(OpenedRun[SearchRecord], Shown):
         >>> ls.FinishedSearch.open(Path("results/nowhere"))
         Traceback (most recent call last):
         ...
-        layerscope.errors.RunError: A run directory holds manifest.json; 'results/nowhere' has none: name the folder that
-        'layerscope search' printed.
+        layerscope.errors.RunError: A run directory holds manifest.json; 'results/nowhere' does not exist: name the folder
+        that 'layerscope search' printed.
     """
 
     @classmethod
@@ -97,6 +97,11 @@ class FinishedSearch(OpenedRun[SearchRecord], Shown):
         best = self.frontier[self.frontier["is_best"] | (self.frontier.index == 0)]
         columns = ("layers", "way", "path", "nll_nats", "delta_nll_nats", "delta_nll_low_nats", "delta_nll_high_nats")
         return framed(paragraphs(self.summary()), frame_table(best, columns))
+
+    def __repr__(self) -> str:
+        size = size_name(self.record.request.budget_layers)
+        n_texts = counted(self.record.request.held_out, "held-out text")
+        return f"FinishedSearch({self.model}: from {self.record.model.layers} to {size} layers on {n_texts})"
 
     def _read(self, table: Table) -> pd.DataFrame:
         frame: pd.DataFrame = self.directory.read_table(table).to_pandas()

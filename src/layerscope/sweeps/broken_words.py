@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from layerscope.atomic import whole_file
-from layerscope.errors import DataError, did_you_mean
+from layerscope.errors import DataError, check_text, did_you_mean
 from layerscope.language.words import UPOS_TAGS
 from layerscope.sweeps.analysis.broken_words import frequency_bands, words_of_variant
 from layerscope.sweeps.analysis.words import WordIndex
@@ -58,6 +58,7 @@ def find_broken_words(run: FinishedRun, request: WordsRequest, *, output: Path |
         LayerscopeError: the run has no such variant or tag, or was not tagged, or the output is neither kind of file.
     """
     variants = run.layers["variant"].tolist()
+    check_text(request.variant, "A variant", variants[1:], DataError)
     if request.variant not in variants[1:]:
         near = did_you_mean(request.variant, variants)
         raise DataError(f"A variant is one of the {len(variants) - 1} of the run; got '{request.variant}'.{near}")
@@ -72,7 +73,7 @@ def find_broken_words(run: FinishedRun, request: WordsRequest, *, output: Path |
     table = run.directory.read_table(WORDS)
     index = WordIndex.from_tables(table, run.directory.read_table(TOKEN_WORDS), run.documents.num_rows)
     vocabulary = run.directory.read_table(VOCABULARY)
-    words = words_of_variant(run.scores(), table, index, variants.index(request.variant), vocabulary)
+    words = words_of_variant(run.score_shards(), table, index, variants.index(request.variant), vocabulary)
     words = words if request.tag is None else words[words["upos"] == request.tag]
     is_finite = np.isfinite(words["delta_nll_nats"])
     bands = frequency_bands(words[is_finite])

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from layerscope.bilingual import Language
 from layerscope.figures.files import FORMATS, Format, own_language, write_figures
 from layerscope.figures.style import Width
+from layerscope.reading import checked_language
 from layerscope.sweeps.analysis.places import layer_families
 from layerscope.sweeps.compare import Comparison
 from layerscope.sweeps.figures.comparison import comparison_figures
@@ -84,7 +85,8 @@ def draw_comparison(
         The files written.
     """
     written: list[Path] = []
-    for language in (own_language(),) if languages is None else languages:
+    spoken = [own_language()] if languages is None else [checked_language(one) for one in languages]
+    for language in spoken:
         figures = comparison_figures(comparison.curves, comparison.view, comparison.scored, language=language, width=width)
         written += write_figures(comparison.folder, figures, language, formats)
     return written

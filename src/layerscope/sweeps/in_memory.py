@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, overload
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -11,7 +11,7 @@ from layerscope.corpora.protocols import Protocol, WindowedCorpus, cut_windows
 from layerscope.corpora.windows import Document
 from layerscope.engine.batching import Shard, make_shards
 from layerscope.engine.finite import check_intact, check_texts
-from layerscope.errors import DataError, ModelError, PathError
+from layerscope.errors import DataError, ModelError
 from layerscope.models.decoder import Decoder
 from layerscope.models.encoder import TextEncoder
 from layerscope.models.loading import load_decoder
@@ -26,16 +26,17 @@ from layerscope.sweeps.analysis.layers import layers_table, proxies_table
 from layerscope.sweeps.analysis.totals import sum_by_document
 from layerscope.sweeps.checks import check_paths_run, check_tokens_fit
 from layerscope.sweeps.engine.walk import walk_shard, work_steps
+from layerscope.sweeps.given import Given, checked_name, told_apart
 from layerscope.sweeps.prepare import BATCH_TOKENS, check_scorable, texts_digest
 from layerscope.sweeps.record import DataRecord, PlanRecord, SweepRecord, SweepRequestRecord, SweptModelRecord
 from layerscope.sweeps.result import SweepResult, SweepTables
 from layerscope.sweeps.rows import documents_table, scores_table, spans_table, tokens_table, vocabulary_table
 from layerscope.sweeps.tabulating import unscored_summary
 
-Texts = str | Sequence[str]
-"""One text, or several."""
+Texts = str | Iterable[str]
+"""One text, or several: a list, an array or a column of them."""
 IN_MEMORY = "texts in memory"
-"""What stands in the place of a data set's name."""
+"""What stands in the place of a data set's name where the call gives none."""
 
 
 @overload
@@ -45,6 +46,7 @@ def sweep(
     variants: Sequence[Variant] | None = None,
     /,
     *,
+    name: str = IN_MEMORY,
     protocol: str = "lines",
     batch_tokens: int | None = None,
     progress: Progress | None = None,
@@ -57,6 +59,7 @@ def sweep(
     variants: Sequence[Variant] | None = None,
     /,
     *,
+    name: str = IN_MEMORY,
     protocol: str = "lines",
     batch_tokens: int | None = None,
     progress: Progress | None = None,
@@ -68,6 +71,7 @@ def sweep(
     texts: Texts,
     tokenizer: PreTrainedTokenizerBase | None = None,
     variants: Sequence[Variant] | None = None,
+    name: str = IN_MEMORY,
     protocol: str = "lines",
     batch_tokens: int | None = None,
     progress: Progress | None = None,
@@ -78,6 +82,7 @@ def sweep(
     tokenizer: Any = None,
     texts: Any = None,
     variants: Any = None,
+    name: str = IN_MEMORY,
     protocol: str = "lines",
     batch_tokens: int | None = None,
     progress: Progress | None = None,
@@ -88,8 +93,10 @@ def sweep(
         model: a causal LM that transformers has loaded, a decoder from ``load_decoder``, or the name of a model.
         given: by position: the tokenizer if the model is a loaded one, the texts, the variants.
         tokenizer: of a loaded model; a decoder has its own.
-        texts: one text or several, scored as they are, each a text of its own (or joined, as the protocol says).
+        texts: one text or several (a list, an array, a column), scored as they are, each a text of its own (or joined, as the
+            protocol says).
         variants: rearrangements; the removal of each layer if None. The intact model is added if it is not the first.
+        name: of the texts, in headings and above figures.
         protocol: ``lines``, ``documents``, ``windows:N`` or ``strided:N/S``.
         batch_tokens: positions per batch, pads included.
         progress: called as work is done; in a notebook a bar is shown if None, elsewhere nothing is.
@@ -112,44 +119,20 @@ def sweep(
         >>> ls.sweep(model, tokenizer, ["The cat sat on the mat.", "It rained all day."]).layers.equals(layers)
         True
     """
-    rest = list(given)
-    if tokenizer is None and isinstance(model, PreTrainedModel):
-        tokenizer = rest.pop(0) if rest else None
-    if texts is None:
-        texts = rest.pop(0) if rest else None
-    if variants is None:
-        variants = rest.pop(0) if rest else None
-    if rest:
-        raise DataError(f"A sweep takes a model, its tokenizer, texts and variants; got {len(rest)} more: leave it out.")
-    listed = _listed(texts)
-    decoder = _decoder_of(model, tokenizer)
-    if variants is None:
-        variants = build_variants(["removal"], [], decoder.n_layers)
-    elif not all(isinstance(variant, Variant) for variant in variants):
-        raise PathError(
-            "Variants are made by build_variants, and one of these was not: ls.build_variants(['removal'], [], n_layers)."
-        )
+    asked, name = told_apart(model, given, tokenizer=tokenizer, texts=texts, variants=variants), checked_name(name)
+    if batch_tokens is not None and batch_tokens < 1:
+        raise DataError(f"batch_tokens is a whole number from 1; got {batch_tokens}: leave it out.")
+    decoder = _decoder_of(asked)
+    chosen = build_variants(["removal"], [], decoder.n_layers) if asked.variants is None else asked.variants
     with progress_in_notebook(progress) as told:
-        return _swept(decoder, listed, variants, protocol=protocol, batch_tokens=batch_tokens, progress=told)
+        return _swept(decoder, asked.texts, chosen, name, protocol=protocol, batch_tokens=batch_tokens, progress=told)
 
 
-def _listed(texts: Any) -> list[str]:
-    """Texts as a list of their own."""
-    listed = [texts] if isinstance(texts, str) else list(texts) if isinstance(texts, Sequence) else None
-    if listed is None or not all(isinstance(text, str) for text in listed):
-        raise DataError(
-            f"Texts are one string or a list of strings; got {type(texts).__name__}: ls.sweep(model, tokenizer, texts), or "
-            "ls.sweep(decoder, texts) for a decoder or a name."
-        )
-    return listed
-
-
-def _decoder_of(model: Any, tokenizer: Any) -> Decoder:
-    if not isinstance(model, Decoder | str):
-        return load_decoder(model=model, tokenizer=tokenizer)
-    if tokenizer is not None:
-        raise ModelError("A decoder and a model given by name have their tokenizer: leave it out.")
-    decoder = load_decoder(model) if isinstance(model, str) else model
+def _decoder_of(asked: Given) -> Decoder:
+    if isinstance(asked.model, PreTrainedModel):
+        assert asked.tokenizer is not None, "a loaded model without one was refused"
+        return load_decoder(model=asked.model, tokenizer=asked.tokenizer)
+    decoder = load_decoder(asked.model) if isinstance(asked.model, str) else asked.model
     if decoder.encoder is None:
         raise ModelError("Sweeping texts needs a decoder with a tokenizer; this one has none: use load_decoder.")
     return decoder
@@ -159,6 +142,7 @@ def _swept(
     decoder: Decoder,
     texts: list[str],
     variants: Sequence[Variant],
+    name: str,
     *,
     protocol: str,
     batch_tokens: int | None,
@@ -178,7 +162,7 @@ def _swept(
         max_samples=None,
         seed=0,
     )
-    check_scorable(corpus.windows)
+    check_scorable(corpus.windows, helps=_longer(encoder))
     check_tokens_fit(decoder, corpus.windows)
     shards = make_shards(corpus.windows, batch_tokens or BATCH_TOKENS[decoder.device.type])
     check_texts(decoder, shards[0])
@@ -206,7 +190,14 @@ def _swept(
         scores=tuple(scores),
         spans=tuple(spans),
     )
-    return SweepResult(tables, _record(decoder, encoder, plan, corpus, shards, protocol, batch_tokens))
+    return SweepResult(tables, _record(decoder, encoder, plan, corpus, shards, name, protocol, batch_tokens))
+
+
+def _longer(encoder: TextEncoder) -> str:
+    """What helps where texts are too short to be scored."""
+    if encoder.prefix_ids or encoder.tokenizer.bos_token_id is None:
+        return "give longer texts"
+    return "give longer texts, or a decoder that puts a BOS before each (load_decoder with LoadOptions(bos='always'))"
 
 
 def _record(
@@ -215,6 +206,7 @@ def _record(
     plan: SweepPlan,
     corpus: WindowedCorpus,
     shards: Sequence[Shard],
+    name: str,
     protocol: str,
     batch_tokens: int | None,
 ) -> SweepRecord:
@@ -235,7 +227,7 @@ def _record(
             prefix_ids=encoder.prefix_ids,
             seed=0,
             batch_tokens=batch_tokens or BATCH_TOKENS[decoder.device.type],
-            dataset=IN_MEMORY,
+            dataset=name,
             protocol=str(Protocol.parse(protocol)),
             max_samples=None,
             texts_sha256=digest,
@@ -252,7 +244,7 @@ def _record(
             context_length=decoder.context_length,
         ),
         data=DataRecord(
-            name=IN_MEMORY,
+            name=name,
             texts_sha256=digest,
             documents=len(corpus.windows),
             tokens=sum(window.n_tokens for window in corpus.windows),

@@ -1,7 +1,7 @@
 """ΔNLL by layer as an SVG that stands in a page: axes in the page's own text colour, every point with its numbers as a title.
 
 Axes: x is the first layer that a variant touches, y is ΔNLL in nats per token, logarithmic on both sides of zero where sizes
-differ much; the caption says so.
+differ much; the caption says so in the words of the figures.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from layerscope.figures.labels import label
 from layerscope.figures.palette import COLOURS
 from layerscope.paths.families import DEPTHS
 from layerscope.results.inline import escaped
@@ -24,8 +25,10 @@ WIDTH, HEIGHT = 680, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 12, 24, 40
 _LABELLED = 5
 """Points with the largest effect, whose layer stands beside them."""
-_APART = 46, 26
-"""Pixels between two labels, across or down."""
+_LETTER, _LINE = 6.5, 11
+"""Pixels that a letter of a label is wide at most, and high."""
+_GAP = 7
+"""Pixels between a point, or the end of its interval, and its label."""
 
 
 @dataclass(frozen=True)
@@ -99,12 +102,12 @@ def effect_chart(layers: pd.DataFrame) -> str:
     legend = "" if len(families) == 1 else _legend(families)
     bent = ""
     if scale.linear_within is not None:
-        bent = f"; steps of equal ratio beyond ±{scale.linear_within:g}"
+        bent = f" {label('symlog_scale', 'en').format(n=f'{scale.linear_within:g}')}"
     title = f"ΔNLL by layer: {', '.join(families)}"
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" role="img" aria-label="{escaped(title)}" '
         f'style="max-width:100%;height:auto;font:11px sans-serif;fill:currentColor">{"".join(parts)}{legend}'
-        f'<text x="{_LEFT}" y="12">ΔNLL (variant − intact, nats per token{bent})</text></svg>'
+        f'<text x="{_LEFT}" y="12">ΔNLL (variant − intact, nats per token){bent}</text></svg>'
     )
 
 
@@ -152,18 +155,49 @@ def _marker(left: float, top: float, colour: str, marker: str, title: str) -> st
 
 
 def _peaks(rows: list[dict[Any, Any]], x: Callable[[float], float], y: Callable[[float], float]) -> list[str]:
-    """The layers with the largest effect, named where there is room."""
-    placed: list[tuple[float, float]] = []
+    """The layers with the largest effect, named above whatever is drawn there, where there is room."""
+    drawn = [_drawn(row, x, y) for row in rows]
     parts = []
     ranked = sorted((row for row in rows if row["delta_nll_nats"] > 0), key=lambda row: -row["delta_nll_nats"])
     for row in ranked[:_LABELLED]:
-        left, top = x(float(row["span_first"])), y(row["delta_nll_nats"]) - 8
-        if all(abs(left - other) > _APART[0] or abs(top - height) > _APART[1] for other, height in placed):
-            placed.append((left, top))
-            label = f"{int(row['span_first'])}: {row['delta_nll_nats']:+.2f}"
-            anchor = "end" if left > WIDTH - _APART[0] else "middle"
-            parts.append(f'<text x="{min(left, WIDTH - 2):.1f}" y="{top:.1f}" text-anchor="{anchor}">{label}</text>')
+        text = f"{int(row['span_first'])}: {row['delta_nll_nats']:+.2f}"
+        width = _LETTER * len(text)
+        middle = min(max(x(float(row["span_first"])), _LEFT + width / 2), WIDTH - width / 2)
+        box = _box_above(_drawn(row, x, y), middle, width)
+        while (hit := next((one for one in drawn if _overlap(one, box)), None)) is not None:
+            box = _box_above(hit, middle, width)
+        if box.top >= _TOP - _LINE:
+            drawn.append(box)
+            parts.append(f'<text x="{middle:.1f}" y="{box.bottom:.1f}" text-anchor="middle">{text}</text>')
     return parts
+
+
+@dataclass(frozen=True)
+class _Box:
+    """A rectangle of pixels, y downwards."""
+
+    left: float
+    right: float
+    top: float
+    bottom: float
+
+
+def _drawn(row: dict[Any, Any], x: Callable[[float], float], y: Callable[[float], float]) -> _Box:
+    """A point and its interval."""
+    middle, ends = x(float(row["span_first"])), [row["delta_nll_low_nats"], row["delta_nll_high_nats"]]
+    heights = [y(float(value)) for value in ends if math.isfinite(value)]
+    point = y(row["delta_nll_nats"])
+    return _Box(middle - 5, middle + 5, min([point - 5, *heights]), max([point + 5, *heights]))
+
+
+def _box_above(under: _Box, middle: float, width: float) -> _Box:
+    """A label over something that is drawn."""
+    bottom = under.top - _GAP + 5
+    return _Box(middle - width / 2, middle + width / 2, bottom - _LINE, bottom)
+
+
+def _overlap(one: _Box, other: _Box) -> bool:
+    return one.left < other.right and other.left < one.right and one.top < other.bottom and other.top < one.bottom
 
 
 def _legend(families: list[str]) -> str:

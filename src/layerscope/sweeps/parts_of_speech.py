@@ -76,7 +76,7 @@ def _tag_run(run: FinishedRun, request: TagRequest) -> TaggedRun:
     if not index.is_whole.any():
         raise DataError(f"A part of speech needs a word whose every token is scored; '{run.directory.path}' has none.")
     pairs, pair_of_word = pairs_of_tags(index)
-    by_item, by_pair, counts = sum_items(run.scores(), index, len(run.layers), pair_of_word)
+    by_item, by_pair, counts = sum_items(run.score_shards(), index, len(run.layers), pair_of_word)
     pos = pos_table(by_item, run.layers, run.level)
     transitions = transitions_table(pairs, by_pair, run.layers, run.level)
     directory = run.directory

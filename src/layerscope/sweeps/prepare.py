@@ -334,8 +334,12 @@ def check_memory(prepared: PreparedSweep) -> None:
     )
 
 
-def check_scorable(windows: Sequence[Window]) -> None:
+def check_scorable(windows: Sequence[Window], helps: str = "take longer texts, more samples, or --bos always") -> None:
     """Refuse a corpus without a single token to score.
+
+    Args:
+        windows: of all texts.
+        helps: what the user can do.
 
     Raises:
         DataError: how many texts there are and what they lack.
@@ -344,7 +348,7 @@ def check_scorable(windows: Sequence[Window]) -> None:
         longest = max((window.n_tokens for window in windows), default=0)
         raise DataError(
             f"A token is scored given one before it; none of the {len(windows)} text(s) sampled is long enough "
-            f"(the longest has {longest} token(s)): take longer texts, more samples, or --bos always."
+            f"(the longest has {longest} token(s)): {helps}."
         )
 
 

@@ -17,12 +17,12 @@ from layerscope.paths.families import DEPTHS
 from layerscope.results.directory import RunDirectory
 from layerscope.sweeps.analysis.headlines import sweep_findings, sweep_heading
 from layerscope.sweeps.analysis.prediction_depth import prediction_depth_table
-from layerscope.sweeps.analysis.score_arrays import ScoreArrays, score_arrays
+from layerscope.sweeps.analysis.score_arrays import ScoreArrays, score_arrays, scores_frame
 from layerscope.sweeps.analysis.summary import ppl_summary
 from layerscope.sweeps.record import SweepRecord
 from layerscope.sweeps.tables import DOCUMENTS, LAYERS, PREDICTION_DEPTH, PROXIES, SCORES, SPANS, TOKENS, VOCABULARY
 from layerscope.sweeps.tabulating import SUMMARY
-from layerscope.sweeps.view import ShownSweep, SweepView
+from layerscope.sweeps.view import ShownSweep, SweepView, sweep_extent
 
 
 @dataclass(frozen=True)
@@ -84,9 +84,8 @@ class SweepResult(ShownSweep):
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """One row per (variant, scored token)."""
-        scores: pd.DataFrame = pd.concat([table.to_pandas() for table in self.tables.scores])
-        return scores
+        """One row per variant and scored token."""
+        return scores_frame(self.tables.scores)
 
     @cached_property
     def _depths(self) -> pa.Table | None:
@@ -99,6 +98,8 @@ class SweepResult(ShownSweep):
 
     def findings(self) -> tuple[Finding, ...]:
         """What was found: five sentences at most, the most important first."""
+        if len(self.layers) == 1:
+            return ()  # the intact model alone: its loss stands in the heading
         return sweep_findings(self.layers, self.record.request.dtype)
 
     def view(self) -> SweepView:
@@ -153,11 +154,7 @@ class SweepResult(ShownSweep):
         return directory.path
 
     def __repr__(self) -> str:
-        n_variants, n_texts = len(self.layers) - 1, int(self.layers["documents"].iloc[0])
-        return (
-            f"SweepResult({self.model}: {n_variants} variant{'' if n_variants == 1 else 's'} on {n_texts} "
-            f"text{'' if n_texts == 1 else 's'}, {int(self.layers['tokens_scored'].iloc[0]):,} tokens scored)"
-        )
+        return f"SweepResult({self.model}: {sweep_extent(self.layers)})"
 
     def _shards(self) -> Iterator[ScoreArrays]:
         return score_arrays(self.tables.scores, self.layers["variant"].tolist())

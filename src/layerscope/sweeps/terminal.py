@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 from rich import box
 from rich.table import Table
 from rich.text import Text
+
+from layerscope.sweeps.analysis.layer_cells import layer_cells
 
 _WIDE = 100
 """Columns from which on KL and block influence have room."""
@@ -39,20 +39,10 @@ def layers_in_terminal(layers: pd.DataFrame, *, model: str, dataset: str, width:
         if row["family"] != family:
             table.add_section()
             family = row["family"]
-        is_intact = row["family"] == "intact"
-        if row["tokens_not_finite"]:
-            table.add_row(row["variant"], "not finite", *["-"] * (len(table.columns) - 2))
-            continue
-        low, high = row["delta_nll_low_nats"], row["delta_nll_high_nats"]
-        cells = [
-            row["variant"],
-            f"{row['ppl']:,.2f}" if row["ppl"] < 1e6 else f"{row['ppl']:.2e}",
-            "-" if is_intact else f"{row['delta_nll_nats']:+.3f}",
-            "-" if is_intact or not math.isfinite(low) else f"{low:+.3f} {high:+.3f}",
-            f"{row['top1_accuracy']:.3f}",
-            f"{row['agreement']:.3f}",
-        ]
-        if is_wide:
-            cells += [f"{row['kl_nats']:.4f}", "-" if is_intact else f"{row['block_influence']:.3f}"]
+        cells = layer_cells(row)
+        if is_wide and row["tokens_not_finite"]:
+            cells += ["-", "-"]
+        elif is_wide:
+            cells += [f"{row['kl_nats']:.4f}", "-" if row["family"] == "intact" else f"{row['block_influence']:.3f}"]
         table.add_row(*cells)
     return table

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from layerscope.errors import RunError
 from layerscope.lock import held_parts, is_held
 from layerscope.results.directory import MANIFEST, RunDirectory
+from layerscope.results.opened import no_run
 from layerscope.results.record import RunRecord, WorkerRecord
 from layerscope.results.workers import noted_workers
 from layerscope.workers.part_files import n_done, parts_in
@@ -72,7 +73,7 @@ def read_status(run: Path) -> RunStatus:
     directory = RunDirectory(run)
     kind = directory.kind()
     if kind is None:
-        raise RunError(f"A run directory holds manifest.json; '{run}' has none: name the folder that a command printed.")
+        raise no_run(run, "a command printed")
     record = directory.record(_AnyRecord)
     assert record is not None, "there is a manifest"
     is_finished = record.status == "finished"

@@ -33,4 +33,6 @@ def test_the_warning_by_the_number_of_texts() -> None:
     assert few_texts(7).en.startswith("Only 7 texts: with fewer than 8 there are no p- or q-values")
     assert "p 値" in few_texts(7).ja
     assert few_texts(8).en.startswith("Only 8 texts: with fewer than 50, intervals and p-values err")
-    assert few_texts(1).en == "Only one text: no interval, p-value or q-value."
+    assert few_texts(1).en == (
+        "Only one text: no interval, p-value or q-value. Give several texts; from 8 on there are p-values."
+    )

@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from layerscope.contrasts.engine.reference import Reference
-from layerscope.errors import ModelError, did_you_mean
+from layerscope.errors import ModelError, check_text, did_you_mean
 from layerscope.models.decoder import Decoder
 from layerscope.models.sites import Site, SiteMap, check_sites, first_of
 
@@ -112,6 +112,7 @@ def check_replacement(units: Units, replace: str, reference: Reference | None) -
     Raises:
         ModelError: an unknown replacement, or one that needs a reference of the site and has none.
     """
+    check_text(replace, "A replacement", REPLACEMENTS, ModelError)
     if replace not in REPLACEMENTS:
         raise ModelError(f"A replacement is {', '.join(REPLACEMENTS)}; got '{replace}'.{did_you_mean(replace, REPLACEMENTS)}")
     if replace != "zero" and (reference is None or units.site not in reference.mean):

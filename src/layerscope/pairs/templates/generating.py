@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from layerscope.errors import PairError, did_you_mean
+from layerscope.errors import PairError, check_text, did_you_mean
 from layerscope.pairs.pair import MinimalPair
 from layerscope.pairs.subtypes import PUBLISHED_SUBTYPES
 from layerscope.pairs.templates import subtypes
@@ -45,6 +45,7 @@ def generate(subtype: str, n: int, *, seed: int) -> Iterator[MinimalPair]:
         PairError: no such subtype, a number below 0, or fewer can be made than are asked for (then after the last of them).
     """
     sources = find_sources()
+    check_text(subtype, "A subtype", sources, PairError)
     if subtype not in sources:
         raise PairError(f"Templates make {', '.join(sources)}; got '{subtype}'.{did_you_mean(subtype, sources)}")
     if n < 0 or seed < 0:

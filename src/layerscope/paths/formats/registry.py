@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from layerscope.errors import DataError, PathError, did_you_mean
+from layerscope.errors import DataError, PathError, check_text, did_you_mean
 from layerscope.paths.formats import evopress, llm_drop, mergekit, rys, sleb, written
 from layerscope.paths.formats.format import FoundPath, PathFormat, Source, agreed_layers
 from layerscope.paths.path import LayerPath
@@ -22,6 +22,7 @@ def format_named(name: str) -> PathFormat:
     Raises:
         PathError: there is none of that name.
     """
+    check_text(name, "A format of paths", FORMATS, PathError)
     if name not in FORMATS:
         raise PathError(f"A format of paths is {', '.join(FORMATS)}; got '{name}'.{did_you_mean(name, FORMATS)}")
     return FORMATS[name]

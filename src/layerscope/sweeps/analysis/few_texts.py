@@ -18,7 +18,12 @@ def few_texts(n_texts: int) -> Bilingual | None:
     if n_texts >= FEW_DOCUMENTS:
         return None
     if n_texts < 2:
-        return Bilingual("Only one text: no interval, p-value or q-value.", "テキストが 1 本のみ：信頼区間、p 値、q 値はない。")
+        return Bilingual(
+            "Only one text: no interval, p-value or q-value. "
+            f"Give several texts; from {FEWEST_DOCUMENTS} on there are p-values.",
+            "テキストが 1 本のみ：信頼区間、p 値、q 値はない。"
+            f"複数のテキストを与えれば信頼区間が求まり、{FEWEST_DOCUMENTS} 本以上なら p 値も求まる。",
+        )
     if n_texts < FEWEST_DOCUMENTS:
         return Bilingual(
             f"Only {n_texts} texts: with fewer than {FEWEST_DOCUMENTS} there are no p- or q-values, and intervals err more "

@@ -45,9 +45,9 @@ def sweep_heading(layers: pd.DataFrame, *, model: str, dataset: str) -> Bilingua
     value = f"{intact['nll_nats']:.3f}"
     return Bilingual(
         f"{model} on {dataset}: {n_tokens:,} scored tokens of {n_texts:,} {'text' if n_texts == 1 else 'texts'}; NLL of the "
-        f"intact model {value} nats per token (perplexity {intact['ppl']:,.4g}).",
+        f"intact model {value} nats per token (perplexity {_perplexity(intact['ppl'])}).",
         f"{model}、{dataset}：テキスト {n_texts:,} 本、採点したトークン {n_tokens:,} 個。元のモデルの NLL は 1 トークンあたり "
-        f"{value} nat（パープレキシティ {intact['ppl']:,.4g}）。",
+        f"{value} nat（パープレキシティ {_perplexity(intact['ppl'])}）。",
     )
 
 
@@ -66,7 +66,7 @@ def sweep_findings(
         preference: what ``layerscope preference`` says of each family, by language.
     """
     families = [str(name) for name in dict.fromkeys(layers["family"]) if name != "intact"]
-    first, *others = [family_headline(layers[layers["family"] == name]) for name in families[:_FAMILIES]]
+    of_families = [family_headline(layers[layers["family"] == name]) for name in families[:_FAMILIES]]
     of_tags: list[Finding] = []
     if pos is not None:
         tags = (tag_headline(rows) for name in families if len(rows := pos[pos["family"] == name]))
@@ -75,7 +75,7 @@ def sweep_findings(
         Finding(Bilingual(said["en"], said["ja"]), {"family": name, "section": "preference"})
         for name, said in (preference or {}).items()
     ][:1]
-    found = [first, *of_pairs, *of_tags, *others]
+    found = [*of_families[:1], *of_pairs, *of_tags, *of_families[1:]]
     warnings = [
         Finding(said, is_warning=True)
         for said in (_overflowed(layers, dtype), few_texts(int(layers["documents"].iloc[0])))
@@ -286,6 +286,10 @@ def _words(row: pd.Series[Any]) -> VariantWords:
 def _where(row: pd.Series[Any]) -> dict[str, str]:
     layer = _words(row).layer
     return {"variant": str(row["variant"])} | ({} if layer is None else {"layer": layer})
+
+
+def _perplexity(value: float) -> str:
+    return f"{value:,.4g}" if value < 1e4 or not np.isfinite(value) else f"{value:,.0f}"
 
 
 def _capital(text: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 from jaxtyping import Bool, Float, Int
 
@@ -38,6 +39,12 @@ class ScoreArrays:
         """The same tokens with only some of the variants."""
         by_variant = ("nll_nats", "kl_nats", "is_top1", "agrees_with_intact", "top1_id")
         return replace(self, **{name: getattr(self, name)[rows] for name in by_variant})
+
+
+def scores_frame(shards: Iterable[pa.Table]) -> pd.DataFrame:
+    """All shards as one data frame, one row per variant and scored token."""
+    frame: pd.DataFrame = pa.concat_tables(list(shards)).unify_dictionaries().to_pandas()
+    return frame
 
 
 def score_arrays(shards: Iterable[pa.Table], variants: Sequence[str]) -> Iterator[ScoreArrays]:

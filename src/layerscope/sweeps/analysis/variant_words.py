@@ -55,6 +55,8 @@ def variant_words(variant: str) -> VariantWords:
         ('exchanging layers 3 and 4', '3↔4')
         >>> variant_words("0-9,12-29").done.en
         'the path 0-9,12-29'
+        >>> variant_words("depth-3").done.en, variant_words("tuned-depth--1").done.en
+        ('stopping after layer 3', 'stopping before layer 0')
     """
     found = re.fullmatch(r"([a-z-]+?)-(\d+)(?:-(\d+))?", variant, re.ASCII)
     if found is not None:
@@ -64,6 +66,10 @@ def variant_words(variant: str) -> VariantWords:
         if second is not None and family in _TWO:
             *done, short = (form.format(first, second) for form in _TWO[family])
             return VariantWords(Bilingual(*done), short, first)
+    if (depth := re.fullmatch(r"(?:tuned-)?depth-(-1|\d+)", variant, re.ASCII)) is not None:
+        stops = Bilingual(f"stopping after layer {depth[1]}", f"層 {depth[1]} で止める")
+        before = Bilingual("stopping before layer 0", "層 0 の前で止める")
+        return VariantWords(before if depth[1] == "-1" else stops, variant, None)
     if variant.startswith("shuffle-"):
         return VariantWords(Bilingual(f"shuffling the layers ({variant})", f"層をシャッフルする（{variant}）"), variant, None)
     return VariantWords(Bilingual(f"the path {variant}", f"パス {variant} にする"), variant, None)
