@@ -11,6 +11,7 @@ from pathlib import Path
 
 from layerscope.corpora.files import READERS, read_file, wikitext_articles
 from layerscope.corpora.hub import HubSource, load_texts
+from layerscope.corpora.openings import opening
 from layerscope.corpora.protocols import Unit
 from layerscope.corpora.windows import Document
 from layerscope.errors import DataError, check_text, did_you_mean
@@ -42,6 +43,9 @@ DATASETS = {
     entry.name: entry
     for entry in (
         DatasetEntry("lee", "300 Australian news articles of 2000-2002 (Lee et al. 2005), in the package gensim", "background"),
+        DatasetEntry(
+            "lee-openings", "The first sentence of each of them, some 25 words: for first answers in minutes", "background"
+        ),
         DatasetEntry(
             "wiki-text-2",
             "WikiText-2, raw (Merity et al. 2016): Hub, or wiki.<split>.raw in --data-dir",
@@ -140,7 +144,10 @@ def _load_named(entry: DatasetEntry, unit: Unit, split: str, data_dir: Path | No
     if entry.hub is None:
         if split != entry.default_split:
             raise DataError(f"The data set '{entry.name}' has the split {entry.default_split}; got '{split}'.")
-        return read_file(_lee_path(), unit)
+        articles = read_file(_lee_path(), unit)
+        if entry.name == "lee":
+            return articles
+        return [Document(f"{entry.name}[{number}]", opening(article.text)) for number, article in enumerate(articles)]
     if data_dir is not None:
         return read_file(_find_in_folder(entry, split, data_dir), unit)
     hub_split = split if split in entry.hub.splits else _SPLIT_NAMES.get(split, split)
@@ -169,5 +176,5 @@ def _lee_path() -> Path:
     """The corpus inside the installed gensim, found without importing it."""
     spec = importlib.util.find_spec("gensim")
     if spec is None or spec.origin is None:
-        raise DataError("The data set 'lee' ships in the package gensim, which is not installed: pip install gensim.")
+        raise DataError("The Lee corpus ships in the package gensim, which is not installed: pip install gensim.")
     return Path(spec.origin).parent / "test" / "test_data" / "lee_background.cor"
