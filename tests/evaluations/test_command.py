@@ -91,14 +91,14 @@ def test_the_sentence_in_both_languages() -> None:
     assert found.en == (
         "Changed by more than noise against the intact model: 1 on t (acc) -0.12 [-0.206, -0.014] over 50 samples; 2 on t "
         "(acc) +0.05 [+0.01, +0.09] over 50 samples. The other 1 of 3 differences from the intact model is within noise (the "
-        "95% interval includes 0)."
+        "95% interval includes 0; 50 samples, the most that each was evaluated on)."
     )
     assert "t（acc）での 1 は -0.12 [-0.206, -0.014]（50 サンプル）" in found.ja
-    assert found.ja.endswith("3 件のうち残りの 1 件は誤差の範囲にある（95% 信頼区間が 0 を含む）。")
+    assert "3 件のうち残りの 1 件は誤差の範囲にある（95% 信頼区間が 0 を含む。サンプル数 50、" in found.ja
     none = differences_finding(table[table["path"] != "0"], "0-3")
     assert none is not None
     assert "noise (the" not in none.en
     only = differences_finding(table[table["path"].isin(("0", "0-3"))], "0-3")
     assert only is not None
-    assert only.en == "1 of 1 differences from the intact model is within noise (the 95% interval includes 0)."
+    assert only.en.startswith("1 of 1 differences from the intact model is within noise (the 95% interval includes 0; 50 ")
     assert differences_finding(table[:1], "0-3") is None

@@ -45,7 +45,8 @@ _CONTRASTED = "results/contrast/smollm2_135m_templates_n75"
 _COMMANDS: dict[str, dict[Callable[..., None], str]] = {
     "Measure": {
         sweep: "layerscope sweep --model smollm2-135m --dataset lee --max-samples 8",
-        search: "layerscope search --model smollm2-135m --dataset lee-openings --drop 4",
+        search: "layerscope search --model smollm2-135m --dataset lee-openings --drop 4 "
+        "--calibration 8 --held-out 16 --dtype bf16",
         contrast: "layerscope contrast --model smollm2-135m --per-subtype 75",
         evaluate: "layerscope evaluate --model smollm2-135m --tasks arc_easy --path 0-9,12-29",
     },

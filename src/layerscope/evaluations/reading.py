@@ -23,13 +23,17 @@ def differences_finding(tasks: pd.DataFrame, intact: str) -> Bilingual | None:
     rows = rows.drop_duplicates(["path", "task", "metric"], keep="last")
     if rows.empty:
         return None
+    counts = rows["samples"].astype(int)
+    over = f"{counts.min():,}" if counts.min() == counts.max() else f"{counts.min():,} to {counts.max():,}"
+    over_ja = f"{counts.min():,}" if counts.min() == counts.max() else f"{counts.min():,}〜{counts.max():,}"
     told = rows[~rows["tied"].astype(bool)].sort_values("delta", key=abs, ascending=False, kind="stable")
     n_tied, n_all = len(rows) - len(told), len(rows)
     noise = Bilingual(
         f"{'The other ' if len(told) else ''}{n_tied} of {n_all} differences from the intact model "
-        f"{'is' if n_tied == 1 else 'are'} within noise (the 95% interval includes 0).",
+        f"{'is' if n_tied == 1 else 'are'} within noise (the 95% interval includes 0; {over} samples, the most that each was "
+        "evaluated on).",
         f"元のモデルとの差 {n_all} 件のうち{'残りの ' if len(told) else ' '}{n_tied} 件は誤差の範囲にある"
-        "（95% 信頼区間が 0 を含む）。",
+        f"（95% 信頼区間が 0 を含む。サンプル数 {over_ja}、それぞれ最も多い評価による）。",
     )
     if told.empty:
         return noise

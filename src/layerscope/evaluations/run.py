@@ -59,8 +59,14 @@ def run_evaluation(prepared: PreparedEvaluation, *, force: bool = False, progres
 
 
 def missing_cells(prepared: PreparedEvaluation) -> tuple[CellKey, ...]:
-    """Cells asked for that the run directory does not hold, in the order in which they will run."""
-    return _wanted(prepared, _cells_there(prepared))
+    """Cells asked for that the run directory does not hold, in the order in which they will run.
+
+    Raises:
+        RunError: the directory holds another run, or other samples of a task.
+    """
+    wanted = _wanted(prepared, _cells_there(prepared))
+    _is_finished(prepared, wanted)
+    return wanted
 
 
 def _wanted(prepared: PreparedEvaluation, there: Sequence[CellRecord]) -> tuple[CellKey, ...]:

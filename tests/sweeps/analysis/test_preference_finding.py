@@ -19,6 +19,7 @@ def rows(q_values: list[float], beyond: list[float], group: str = "all") -> pd.D
             "variant": [f"removal-{i}" for i in range(len(q_values))],
             "group": group,
             "beyond": beyond,
+            "effect": [value + 0.4 for value in beyond],
             "standard_error": 0.25,
             "q_value": q_values,
         }
@@ -28,10 +29,21 @@ def rows(q_values: list[float], beyond: list[float], group: str = "all") -> pd.D
 def test_nothing_of_groups_where_there_are_none() -> None:
     said = preference_finding(rows([0.2, 0.01], [-0.1, -1.5]), INTACT, EXPLAINED, rows([], []), n_texts=60)
     assert said.en.endswith(
-        "Beyond damage (q < 0.05, 1 of 2 variants): more of the preference is lost than damage allows by removing layer 1 "
-        "(-1.5 ± 0.25 nats)."
+        "Beyond damage (q < 0.05, 1 of 2 variants; distance to the bound ± its standard error): the margin is lower than "
+        "damage allows after removing layer 1 (-1.5 ± 0.25 nats; the margin changes by -1.1)."
     )
     assert "group" not in said.en
+
+
+def test_a_margin_that_damage_alone_would_raise_is_not_called_a_loss() -> None:
+    """Below its bound, and yet above 0: the sentence gives the change beside the distance."""
+    low = rows([0.01, 0.001], [-0.2, 0.7])
+    said = preference_finding(low, INTACT, EXPLAINED, rows([], []), n_texts=60)
+    assert "lower than damage allows after removing layer 0 (-0.2 ± 0.25 nats; the margin changes by +0.2)" in said.en
+    assert "it is higher after removing layer 1 (+0.7 ± 0.25 nats; the margin changes by +1.1)" in said.en
+    assert "lost" not in said.en
+    only = preference_finding(low[1:], INTACT, EXPLAINED, rows([], []), n_texts=60)
+    assert "the margin is higher than damage allows after removing layer 1" in only.en
 
 
 def test_groups_have_their_own_sentence() -> None:
@@ -43,10 +55,11 @@ def test_groups_have_their_own_sentence() -> None:
     assert "No variant is outside what damage allows" in said.en
     assert said.en.endswith(
         "In 2 groups of pairs taken separately, 2 of 4 effects are outside (q < 0.05), the clearest being: removing "
-        "layer 1 for tense (-1.5 ± 0.25 nats), removing layer 0 for typo (+2.5 ± 0.25 nats)."
+        "layer 1 for tense (-1.5 ± 0.25 nats; the margin changes by -1.1), removing layer 0 for typo (+2.5 ± 0.25 nats; the "
+        "margin changes by +2.9)."
     )
     assert "効果 4 件のうち 2 件" in said.ja
-    assert "typo で層 0 を除去すること（+2.5 ± 0.25 nat）" in said.ja
+    assert "typo で層 0 を除去する場合（+2.5 ± 0.25 nat、マージンの変化は +2.9）" in said.ja
 
 
 @pytest.mark.parametrize("beyond", [[0.0, 0.0], [-0.5, 0.2]])

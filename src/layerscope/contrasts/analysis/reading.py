@@ -31,8 +31,9 @@ def _nothing_inferred(facts: Mapping[str, Any]) -> Bilingual:
     more = len(facts["refused"]) - _TOLD
     rest, rest_ja = (f"; and {more} more", f"、ほか {more} 件") if more > 0 else ("", "")
     return Bilingual(
-        f"Nothing can be inferred from these pairs; what is shown are values alone ({lines}{rest}).",
-        f"これらのペアからは何も推測できない。値のみを示す（{lines}{rest_ja}）。",
+        "Which dimensions change least cannot be inferred from these pairs, so their ranking is of values alone "
+        f"({lines}{rest}).",
+        f"どの次元が最も変化しないかは、これらのペアからは推測できない。順位は値のみによる（{lines}{rest_ja}）。",
     )
 
 

@@ -97,14 +97,20 @@ def _overall(rows: pd.DataFrame, intact: pd.Series[Any], explained: Sequence[Exp
         )
         return Bilingual(known.en + by_damage.en + said.en, known.ja + by_damage.ja + said.ja)
     parts = [
-        (Bilingual("more of the preference is lost than damage allows by", "損傷で許される以上に選好が損なわれるのは"), worse),
-        (Bilingual("less is lost than it allows by", "損傷で許されるほど損なわれないのは"), better),
+        (Bilingual("the margin is lower than damage allows after", "マージンが損傷で許される範囲より低いのは"), worse),
+        (Bilingual("it is higher after", "高いのは"), better),
     ]
+    if worse.empty:
+        parts = [
+            (Bilingual("the margin is higher than damage allows after", "マージンが損傷で許される範囲より高いのは"), better)
+        ]
     en = "; ".join(f"{words.en} {_listed(some, 'en')}" for words, some in parts if len(some))
     ja = "。".join(f"{words.ja} {_listed(some, 'ja')}" for words, some in parts if len(some))
     return Bilingual(
-        f"{known.en}{by_damage.en} Beyond damage (q < {LEVEL:g}, {len(found)} of {n_tested} variants): {en}.",
-        f"{known.ja}{by_damage.ja}損傷で許される範囲の外（q < {LEVEL:g}、{n_tested} 変種中 {len(found)} 変種）：{ja}。",
+        f"{known.en}{by_damage.en} Beyond damage (q < {LEVEL:g}, {len(found)} of {n_tested} variants; distance to the bound ± "
+        f"its standard error): {en}.",
+        f"{known.ja}{by_damage.ja}損傷で許される範囲の外（q < {LEVEL:g}、{n_tested} 変種中 {len(found)} 変種。"
+        f"値は範囲までの隔たり ± 標準誤差）：{ja}。",
     )
 
 
@@ -118,7 +124,8 @@ def _listed(rows: pd.DataFrame, language: Language, *, with_group: bool = False)
 
 def _named(row: dict[Any, Any], language: Language, *, with_group: bool) -> str:
     value = f"{row['beyond']:+.3g} ± {row['standard_error']:.2g}"
+    change = f"{row['effect']:+.3g}"
     done = variant_words(str(row["variant"])).done
     if language == "en":
-        return f"{done.en}{' for ' + str(row['group']) if with_group else ''} ({value} nats)"
-    return f"{str(row['group']) + ' で' if with_group else ''}{done.ja}こと（{value} nat）"
+        return f"{done.en}{' for ' + str(row['group']) if with_group else ''} ({value} nats; the margin changes by {change})"
+    return f"{str(row['group']) + ' で' if with_group else ''}{done.ja}場合（{value} nat、マージンの変化は {change}）"
