@@ -162,6 +162,7 @@ def test_arguments_that_there_are_not(tiny_checkpoint: Path) -> None:
         made.create_from_arg_string("path=0,1")
 
 
+@pytest.mark.slow
 def test_the_harness_s_command_line_runs_a_path(tiny_checkpoint: Path, tmp_path: Path) -> None:
     """In a process of its own, as a user would: quotes hold a path together."""
     (tmp_path / "tasks").mkdir()

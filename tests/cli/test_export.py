@@ -50,7 +50,7 @@ def test_export_again_needs_force(either_checkpoint: Path, tmp_path: Path, capsy
         ("--path", "0-4", "stays within the model's layers 0-3; '0-4' visits 4."),
         ("--path", "3-1", "A range ascends; '3-1'"),
         ("--dtype", "float8", "A dtype is auto, float32, bfloat16, float16; got 'float8'."),
-        ("--revision", "main", "--revision belongs to models on the Hub"),
+        ("--revision", "main", "A revision belongs to models on the Hub"),
         ("--model", "missing.gguf", "No such model file or directory: 'missing.gguf'."),
     ],
 )

@@ -116,6 +116,6 @@ def test_a_line_a_minute_where_no_terminal_is(monkeypatch: pytest.MonkeyPatch, c
     for done in (10, 20, 55, 56, 100):
         lines.show("Sweeping", done, 190)
     assert capsys.readouterr().err.splitlines() == [
-        "Sweeping: 29% after 1 min, about 3 left",
-        "Sweeping: 53% after 2 min, about 2 left",
+        "Sweeping: 29% after 1 min, about 3 min left",
+        "Sweeping: 53% after 2 min, about 2 min left",
     ]

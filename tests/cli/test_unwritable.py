@@ -88,6 +88,7 @@ def stamps(folder: Path) -> dict[Path, int]:
     ],
     ids=lambda text: text.split()[0],
 )
+@pytest.mark.slow
 def test_a_full_disk(
     command: str, runs: TinyRuns, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -240,6 +240,7 @@ def test_a_run_leaves_every_table_as_declared_and_the_engines_numbers(request_fo
     np.testing.assert_allclose(rows["unembedding"].to_numpy().reshape(8, 32), np.tile(matrix, (8, 1)), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_the_same(request_for, tmp_path: Path) -> None:
     whole, killed = (prepare_contrast(request_for(values=(1,), output_dir=tmp_path / name)) for name in ("whole", "killed"))
     run_contrast(whole)

@@ -138,6 +138,7 @@ def test_unicode_quotes_and_spaces_survive(tmp_path: Path) -> None:
     assert list(read_pairs(tmp_path / "pairs.jsonl")) == pairs
 
 
+@pytest.mark.slow
 def test_many_pairs_take_no_more_memory_than_few(tmp_path: Path) -> None:
     pair = pair_of("She is very tired.", "She was very tired.")
     peaks = []

@@ -204,7 +204,8 @@ BAD_MANIFESTS = {
     "older": (json.dumps(sweep_manifest(schema_version=OLDEST - 1)), f"version {OLDEST - 1} and this is version {NOW}: give"),
     "newer": (json.dumps(sweep_manifest(schema_version=NOW + 1)), f"version {NOW + 1} and this is version {NOW}: install"),
     "a field missing": (
-        json.dumps(sweep_manifest(model={"name": "m"})), r"no manifest of 'layerscope sweep' \(model.family: field required\)",
+        json.dumps(sweep_manifest(model={"name": "m"})),
+        r"not a manifest of 'layerscope sweep' \(model.family: field required\)",
     ),
     "a field of another type": (
         json.dumps(sweep_manifest(request={"seed": "many"})), r"\(request.seed: input should be a valid integer",

@@ -195,7 +195,8 @@ class KilledError(Exception):
     """Ends a run."""
 
 
-@pytest.mark.parametrize("name", ["greedy", *(pytest.param(name, marks=pytest.mark.slow) for name in ("beam", "evolution"))])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["greedy", "beam", "evolution"])
 def test_a_run_killed_after_any_part_ends_the_same(
     name: str, finished, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

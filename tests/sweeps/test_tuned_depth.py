@@ -195,7 +195,7 @@ def test_a_lens_without_a_hash_is_taken_by_its_size_and_the_run_says_so(
         main([*arguments, *options])
     said = " ".join(capsys.readouterr().out.split())
     assert ended.value.code in (0, None)
-    assert r"of x\x1b[31my (no hash: only its size is compared)" in said
+    assert r"for x\x1b[31my (no hash: only its size is compared)" in said
     assert "The tuned lens has no hash of an unembedding: only its size was compared with this model." in said
     assert "Read through the tuned lens, the likeliest token" in said
     (folder,) = (tmp_path / "r" / "tuned-depth").iterdir()
@@ -219,7 +219,7 @@ def test_a_plan_counts_the_lens(tiny_checkpoint: Path, lens: Path, tmp_path: Pat
         main([*arguments, "--experiment", "depth,tuned-depth", "--tuned-lens", str(lens), "--dry-run"])
     out = capsys.readouterr().out
     assert "11 variants, including the intact model, as 4 layer runs per batch" in out
-    assert f"Tuned lens: {lens}, of made-up/model (checked by the hash of the unembedding)" in out
+    assert f"Tuned lens: {lens}, for made-up/model (checked by the hash of the unembedding)" in out
     assert ", tuned lens 0.00 GiB)" in out
     assert not (tmp_path / "r").exists()
 
