@@ -225,7 +225,7 @@ def test_contrast_of_colours(browser, file: Path, scheme: str) -> None:
 def test_nothing_runs_out_of_the_page(browser, file: Path, language: str, width: int) -> None:
     """What is too wide scrolls in its own place."""
     with opened(browser, file, language=language, width=width) as one:
-        for details in one.page.locator("details.numbers summary").all():
+        for details in one.page.locator("details.numbers > summary").all():
             details.click()
         one.wait(60)
         assert one.page.evaluate("document.documentElement.scrollWidth") <= width

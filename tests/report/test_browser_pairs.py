@@ -70,7 +70,7 @@ def test_nothing_runs_out_of_the_page(browser, file: Path, language: str, width:
     with opened(browser, file, language=language, width=width) as one:
         one.choose("text", "family", "depth")
         one.page.locator("#text .word").nth(2).focus()
-        for details in one.page.locator("details.numbers summary").all():
+        for details in one.page.locator("details.numbers > summary").all():
             details.click()
         one.wait(60)
         assert one.page.evaluate("document.documentElement.scrollWidth") <= width

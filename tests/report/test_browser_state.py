@@ -198,7 +198,7 @@ def test_findings_on_top_lead_to_what_they_speak_of(browser, file: Path, runs: T
             one.wait(200)
             assert address(one).items() >= state.items()
             assert one.page.evaluate("document.activeElement.id") == section
-            if section == "sweep" and state.get("family") in ("removal", "exchange"):
+            if section == "sweep" and "layer" in state and state["family"] in ("removal", "exchange"):
                 family, layer = state["family"], state["layer"]
                 assert variant_of_text(one) == (
                     f"exchange-{layer}-{int(layer) + 1}" if family == "exchange" else f"removal-{layer}"

@@ -78,7 +78,7 @@ def test_a_layer_that_carries_agreement_is_found_and_no_other(
     assert found["beyond"] < -1.0
     assert rows.drop(f"removal-{CARRIER}")["beyond"].abs().max() < 0.1, "next to nothing of the others"
     assert found["beyond"] == pytest.approx(found["effect"] - found["expected_low"])
-    assert re.search(rf"removal-{CARRIER} \(-[\d.]+ ± [\d.]+ nats\)", " ".join(said.split()))
+    assert re.search(rf"removing layer {CARRIER} \(-[\d.]+ ± [\d.]+ nats; the margin changes by -", " ".join(said.split()))
 
 
 def test_where_layers_only_do_damage_none_is_found(planted: dict[str, Path]) -> None:
