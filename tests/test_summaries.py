@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layerscope.errors import RunError
-from layerscope.finding import MOST, Finding
+from layerscope.finding import FILES, MOST, Finding
 from layerscope.results.directory import RunDirectory
-from layerscope.summaries import FILES, summarise, write_summary
+from layerscope.summaries import summarise, write_summary
 from layerscope.sweeps.analysis.headlines import NAMED, family_headline, tag_headline
 from layerscope.sweeps.finished import FinishedRun
 from layerscope.sweeps.tables import POS

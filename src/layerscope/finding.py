@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from layerscope.bilingual import Bilingual, Language
+from layerscope.bilingual import LANGUAGES, Bilingual, Language
 
+FILES = {language: f"summary_{language}.md" for language in LANGUAGES}
+"""In a run directory or beside a comparison, by language."""
 MOST = 5
 """Sentences of a summary: more are not read."""
 

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from layerscope.bilingual import LANGUAGES
-from layerscope.finding import Finding, in_lines
+from layerscope.finding import FILES, Finding, in_lines
 from layerscope.results.directory import RunDirectory
 from layerscope.runs import open_run
-
-FILES = {language: f"summary_{language}.md" for language in LANGUAGES}
-"""In the run directory, by language."""
 
 
 def summarise(path: Path) -> tuple[Finding, ...]:

@@ -13,9 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from layerscope.atomic import check_place, whole_file, write_json
-from layerscope.bilingual import LANGUAGES
 from layerscope.errors import RunError
-from layerscope.finding import Finding, in_lines
+from layerscope.finding import FILES, Finding, in_lines
 from layerscope.lock import alone
 from layerscope.paths.families import DEPTHS, is_of_heads
 from layerscope.results.directory import RunDirectory
@@ -296,8 +295,8 @@ def _write_comparison(
         tuple(notes),
         folder,
     )
-    for language in LANGUAGES:
-        with whole_file(folder / f"summary_{language}.md") as unfinished:
+    for language, name in FILES.items():
+        with whole_file(folder / name) as unfinished:
             unfinished.write_text(in_lines(found.findings(), language), encoding="utf-8")
     return found
 
