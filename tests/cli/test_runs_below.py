@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import PretrainedConfig
 
-from layerscope.cli.runs_below import runs_in
+from layerscope.cli.runs_below import runs_in, unfinished_in
 from layerscope.errors import DataError, ModelError, RunError
 from layerscope.models.loading import resolve_dtype
 from layerscope.sweeps.broken_words import WordsRequest, find_broken_words
@@ -42,6 +42,11 @@ def test_finished_runs_of_the_kinds_that_are_asked_for(results: Path) -> None:
     assert runs_in(results, ("sweep",)) == sweeps
     found = runs_in(results, ("sweep", "search", "contrast"))
     assert sorted(found) == sorted([*sweeps, results / "contrast" / "c", results / "search" / "s"])
+
+
+def test_what_is_left_out_is_named(results: Path) -> None:
+    assert set(unfinished_in(results, ("sweep", "search"))) == {results / "removal" / "going on", results / "damaged"}
+    assert unfinished_in(results / "removal" / "a", ("sweep",)) == []
 
 
 def test_a_run_is_itself_whatever_it_is(results: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from layerscope.errors import PathError, RunError
 from layerscope.paths.path import LayerPath
 from layerscope.searches.finished import FinishedSearch
-from layerscope.searches.references import paths_named, run_of, written_paths
+from layerscope.searches.references import names_in, paths_named, run_of, written_paths
 from tests.made_up_searches import made_up_search
 
 
@@ -63,3 +63,14 @@ def test_a_size_that_is_not_there_is_told_which_are(run: Path) -> None:
 def test_a_folder_without_a_search(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="manifest"):
         paths_named([f"@{tmp_path}/frontier"])
+
+
+def test_names_lead_back_to_their_paths(run: Path) -> None:
+    names = names_in(run)
+    assert names
+    for path, name in names.items():
+        assert written_paths([f"@{run}/{name}"]) == (path,)
+    assert set(names) == {*best(run, "search").values(), *best(run, "one-shot").values()}
+    assert all(names[path].startswith("best-") for path in best(run, "search").values()), (
+        "the search's own name where both agree"
+    )
