@@ -141,6 +141,7 @@ def test_a_rare_part_of_speech_is_not_named() -> None:
     none = tag_headline(tags_of([5.0, 0.3], [0.001, 0.2], [19, 20]))
     assert none is not None
     assert none.said.en.startswith("No part of speech is known to suffer more")
+    assert none.where == {"family": "removal", "section": "pos"}, "its evidence is the map of parts of speech"
     assert tag_headline(tags_of([5.0], [0.001], [19])) is None
 
 

@@ -144,7 +144,7 @@ def tag_headline(rows: pd.DataFrame) -> Finding | None:
             f"No part of speech is known to suffer more than other words from a variant of {family} ({n_all} contrasts).",
             f"{family} で、他の語より大きく悪化すると言える品詞はない（対比 {n_all} 件）。",
         )
-        return Finding(said, {"family": family})
+        return Finding(said, {"family": family, "section": "pos"})
     row = tags[more].iloc[0]
     size = {language: in_nats(row.to_dict(), "contrast", language) for language in ("en", "ja")}
     counts = _not_resolved(n_open, n_all, Bilingual("such contrasts", "対比"), is_tested=is_tested)
