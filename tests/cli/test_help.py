@@ -93,6 +93,7 @@ def test_a_shell_completes_commands_and_options(typed: str, offered: str) -> Non
 def test_the_script_of_a_shell_is_printed(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     out, err = shown(capsys, "--show-completion", shell)
     assert "_LAYERSCOPE_COMPLETE" in out
+    assert f"complete_{shell}" in out, "that of the shell which was named, not of the one that runs the tests"
     assert err == ""
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
+from typer._completion_classes import completion_init
+from typer.completion import install_callback, show_callback
 from typer.main import get_command
 
 from layerscope.cli.command import Command, Group
@@ -39,6 +41,7 @@ app = typer.Typer(
     help="What each layer of a language model does for next-word prediction.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    add_completion=False,
 )
 _SWEPT = "results/removal+exchange/smollm2_135m_lee_n8"
 _CONTRASTED = "results/contrast/smollm2_135m_templates_n75"
@@ -97,11 +100,23 @@ def _show_version(asked: bool) -> bool:
     return asked
 
 
+_Shell = Literal["bash", "zsh", "fish", "powershell", "pwsh"]
+"""Named by the user: the one that runs the command may be another, such as make's."""
+
+
 @app.callback()
 def _root(
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version and exit.")
     ] = False,
+    install_completion: Annotated[
+        _Shell | None,
+        typer.Option("--install-completion", is_eager=True, callback=install_callback, help="Install completion for a shell."),
+    ] = None,
+    show_completion: Annotated[
+        _Shell | None,
+        typer.Option("--show-completion", is_eager=True, callback=show_callback, help="Print the script of that completion."),
+    ] = None,
 ) -> None:
     """What each layer of a language model does for next-word prediction."""
 
@@ -120,6 +135,7 @@ def _stands(given: Sequence[str]) -> str:
 def _run(given: list[str]) -> object:
     """Parse and run, signals and broken pipes left to whoever ends the process."""
     command: Any = get_command(app)
+    completion_init()
     try:
         command._main_shell_completion({}, "layerscope")  # ends the process where a shell asks what may follow
         with command.make_context("layerscope", given) as context:
