@@ -37,7 +37,7 @@ def make(tiny_checkpoint: Path, tmp_path: Path):
 
 
 @pytest.fixture
-def whole(make, tmp_path: Path) -> dict[str, bytes]:
+def whole(make, tmp_path: Path) -> dict[str, str]:
     prepared = prepare_sweep(make("whole"))
     run_sweep(prepared)
     return contents(prepared.directory.path)

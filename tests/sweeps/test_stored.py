@@ -73,7 +73,7 @@ def prepare(tiny_checkpoint: Path, texts: Path, tmp_path: Path) -> Callable[...,
 
 
 @pytest.fixture(scope="module")
-def whole(tiny_checkpoint: Path, texts: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+def whole(tiny_checkpoint: Path, texts: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("whole")
     request = SweepRequest(str(tiny_checkpoint), str(texts), output_dir=folder, batch_tokens=200, experiments=("removal",))
     prepared = prepare_sweep(request)
