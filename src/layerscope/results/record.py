@@ -126,7 +126,8 @@ class RunRecord(RecordPart):
     workers: tuple[WorkerRecord, ...] = ()
     """The processes that did the work, if there were several."""
     seconds: float | None = None
-    """Seconds that the run took; null until it is finished."""
+    """Seconds of the process that finished the run; what interrupted ones before it took is not counted, but in evaluations. Null
+    until it is finished."""
 
 
 def _short(value: object) -> str:
