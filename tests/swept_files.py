@@ -7,6 +7,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from layerscope.finding import FILES
+
 
 def write_texts(path: Path, texts: Sequence[str]) -> Path:
     """JSON Lines of texts."""
@@ -15,9 +17,9 @@ def write_texts(path: Path, texts: Sequence[str]) -> Path:
 
 
 def contents(run: Path) -> dict[str, str]:
-    """The SHA-256 of every file but those that say who wrote it: runs that differ are told apart by the files' names."""
+    """The SHA-256 of every file but those that say who wrote it, and the sentences that a command adds."""
     return {
         path.relative_to(run).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(run.rglob("*"))
-        if path.is_file() and path.name not in ("manifest.json", "SHA256SUMS")
+        if path.is_file() and path.name not in ("manifest.json", "SHA256SUMS", *FILES.values())
     }

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -142,9 +143,7 @@ def test_what_a_cluster_cannot_do_is_said(make, cluster) -> None:
 def test_through_rays_client_from_a_machine_that_is_no_node(make) -> None:
     pytest.importorskip("grpc", reason="Ray's client is not installed: pip install 'layerscope[cluster]'")
     whole = in_one_process(make("whole"))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with two_nodes(ray_client_server_port=port) as nodes:
         request = make("shared")
         shared = prepare_sweep(request).directory.path
@@ -156,6 +155,24 @@ def test_through_rays_client_from_a_machine_that_is_no_node(make) -> None:
     assert {worker.status for worker in record_of(shared).workers} == {"lost", "finished"}
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the log of its server is never closed
+def test_a_client_that_is_refused_leaves_nothing_behind(make, cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("grpc", reason="Ray's client is not installed: pip install 'layerscope[cluster]'")
+    monkeypatch.setenv("RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S", "0")  # no process is up as fast
+    port = free_port()
+    with two_nodes(1, ray_client_server_port=port):
+        until = time.monotonic() + 120
+        while not listens(port) and time.monotonic() < until:
+            time.sleep(0.2)
+        with (
+            pytest.raises(DeviceError, match="cannot be reached"),
+            SWEEP.settled(make("shared"), Demand(f"ray://127.0.0.1:{port}")),
+        ):
+            pytest.fail("its server does not start")
+    assert contents(on_cluster(make("shared"), cluster)) == contents(in_one_process(make("whole")))
+
+
 def test_no_cluster_at_the_address(make) -> None:
     with pytest.raises(DeviceError, match="cannot be reached"), SWEEP.settled(make("shared"), Demand("127.0.0.1:1")):
         pytest.fail("there is none")
@@ -164,3 +181,14 @@ def test_no_cluster_at_the_address(make) -> None:
 def test_nothing_of_layerscope_runs_after_a_run(cluster) -> None:
     psutil.wait_procs(worker_processes(cluster), timeout=20)
     assert worker_processes(cluster) == []
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as caller:
+        return caller.connect_ex(("127.0.0.1", port)) == 0

@@ -151,9 +151,10 @@ def test_a_disk_that_fills_up_is_one_sentence_and_the_run_goes_on_later(make, cl
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_command_ends_its_workers(number: signal.Signals, make, cluster, tiny_checkpoint, tmp_path) -> None:
-    whole = in_one_process(make("whole", experiments=("removal",)))
-    shared = prepare_sweep(make("shared", experiments=("removal",))).directory.path
-    words = [*command_words(tmp_path, tiny_checkpoint, "shared"), "--cluster", str(cluster.address)]
+    asked = {"experiments": ("removal",), "batch_tokens": 60}  # so many batches that the signal comes amid them
+    whole = in_one_process(make("whole", **asked))
+    shared = prepare_sweep(make("shared", **asked)).directory.path
+    words = [*command_words(tmp_path, tiny_checkpoint, "shared"), "--batch-tokens", "60", "--cluster", str(cluster.address)]
     command = subprocess.Popen(
         [sys.executable, "-m", "layerscope.cli.main", *words],
         stdout=subprocess.DEVNULL,
@@ -169,5 +170,5 @@ def test_an_interrupted_command_ends_its_workers(number: signal.Signals, make, c
     psutil.wait_procs(worker_processes(cluster), timeout=20)
     assert worker_processes(cluster) == []
     assert 4 <= len(list((shared / "scores").glob("shard-*"))) < len(list((whole / "scores").glob("shard-*")))
-    on_cluster(make("shared", experiments=("removal",)), cluster)
+    on_cluster(make("shared", **asked), cluster)
     assert contents(shared) == contents(whole)

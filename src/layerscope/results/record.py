@@ -126,7 +126,7 @@ class RunRecord(RecordPart):
     workers: tuple[WorkerRecord, ...] = ()
     """The processes that did the work, if there were several."""
     seconds: float | None = None
-    """Seconds of the process that finished the run; what interrupted ones before it took is not counted, but in evaluations. Null
+    """Seconds of the process that finished the run, without those of interrupted ones before it (an evaluation adds them); null
     until it is finished."""
 
 

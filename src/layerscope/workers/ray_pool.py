@@ -78,6 +78,7 @@ def connected(address: str) -> Iterator[None]:
             **({"include_dashboard": False} if address == "auto" else {}),
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
+        ray.shutdown()  # a client that found no server leaves Ray believing that there is one
         raise DeviceError(_unreachable(address, str(error))) from error
     finally:
         if threading.current_thread() is threading.main_thread():  # Ray puts its own in their place
