@@ -184,6 +184,7 @@ def test_the_harness_s_command_line_runs_a_path(tiny_checkpoint: Path, tmp_path:
     assert "'path': '0,2-3'" in ended.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_real_models_are_the_harness_s_own_to_the_bit(real_decoder: Decoder) -> None:
     assert real_decoder.encoder is not None

@@ -325,6 +325,7 @@ def test_with_two_placebos_a_pair_the_test_is_tried_on_placebos(with_seconds) ->
     assert said.replace("Jaccard ", "Jaccard 係数 ") in found.reading.ja
 
 
+@pytest.mark.slow
 def test_with_one_placebo_there_is_no_such_check_and_none_that_was_left(run: FinishedContrast, with_seconds, analysed) -> None:
     assert CHECK.name not in analysed[1].frames
     assert not (analysed[0].directory.path / CHECK.name).exists()

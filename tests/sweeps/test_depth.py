@@ -63,6 +63,7 @@ def test_prediction_depths_are_those_of_the_scores(run: FinishedRun) -> None:
     assert table["changes"].tolist() == [(np.diff(column) != 0).sum() for column in top1.T]
 
 
+@pytest.mark.slow
 def test_parts_of_speech_have_a_mean_depth_and_figures_are_drawn(run: FinishedRun) -> None:
     tag_run(run, TagRequest())
     table = run.directory.read_table(DEPTH_BY_TAG).to_pandas().set_index("tag")

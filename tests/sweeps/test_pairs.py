@@ -245,6 +245,7 @@ def test_pairs_too_long_for_the_model_are_left_out(tiny_checkpoint: Path, tmp_pa
     assert len(ready.pairs.pairs) == len(KEPT) == len(list(read_pairs(tmp_path / "run" / "pairs.jsonl"))) - 2
 
 
+@pytest.mark.slow
 def test_without_any_fast_path_the_numbers_are_the_same(either_checkpoint: Path, tmp_path: Path) -> None:
     fast, plain = (swept(either_checkpoint, tmp_path / name, MIXED, plain=name == "b") for name in ("a", "b"))
     pd.testing.assert_frame_equal(effects(fast), effects(plain), rtol=1e-4, atol=1e-4)

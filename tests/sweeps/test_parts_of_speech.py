@@ -70,6 +70,7 @@ def test_tables_and_totals(run: FinishedRun) -> None:
     assert transitions[transitions["variant"] == "intact"]["words"].sum() == len(whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bos", ["never", "always"])
 def test_the_first_word_counts_where_something_stands_before_it(tmp_path: Path, bos: str) -> None:
     """Against an independent count: characters are bytes are tokens here, so words can be cut out of the scores by hand."""

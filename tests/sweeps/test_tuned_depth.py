@@ -107,6 +107,7 @@ def test_prediction_depths_are_those_of_each_familys_scores(run: FinishedRun) ->
         assert rows["changes"].tolist() == [(np.diff(column) != 0).sum() for column in top1.T]
 
 
+@pytest.mark.slow
 def test_parts_of_speech_and_figures_hold_both_lenses(run: FinishedRun) -> None:
     tag_run(run, TagRequest())
     found = json.loads((run.directory.path / "pos.json").read_text())["findings"]

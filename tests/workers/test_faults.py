@@ -97,6 +97,7 @@ def test_a_worker_that_would_not_compute_the_same_is_refused(changes: dict[str, 
 # on a cluster
 
 
+@pytest.mark.slow
 def test_storage_that_is_not_shared_is_refused_before_anything_is_written(make, cluster, tmp_path: Path, monkeypatch) -> None:
     """A path that is another folder for each process."""
     (tmp_path / "mine").mkdir()

@@ -43,6 +43,7 @@ def lines(axes: Axes, colour: str, *, width: float) -> list[np.ndarray]:
     return [np.asarray(line.get_xydata()) for line in found if len(np.asarray(line.get_xdata()))]
 
 
+@pytest.mark.slow
 def test_every_figure_fits_its_page(run: FinishedSearch) -> None:
     written = draw_figures(run.directory.path, languages=["en", "ja"])
     goes = run.left_out[["without_attention", "without_mlp"]].to_numpy().any()
