@@ -7,8 +7,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from layerscope.finding import FILES
-
 
 def write_texts(path: Path, texts: Sequence[str]) -> Path:
     """JSON Lines of texts."""
@@ -17,9 +15,15 @@ def write_texts(path: Path, texts: Sequence[str]) -> Path:
 
 
 def contents(run: Path) -> dict[str, str]:
-    """The SHA-256 of every file but those that say who wrote it, and the sentences that a command adds."""
+    """The SHA-256 of every file but those that say who wrote it."""
     return {
         path.relative_to(run).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(run.rglob("*"))
-        if path.is_file() and path.name not in ("manifest.json", "SHA256SUMS", *FILES.values())
+        if path.is_file() and path.name not in ("manifest.json", "SHA256SUMS")
     }
+
+
+def tables_but_times(search: Path) -> dict[str, str]:
+    """The SHA-256 of every part and table of a search but that of times."""
+    found = contents(search)
+    return {name: found[name] for name in found if name.endswith(".parquet") and Path(name).name != "speed.parquet"}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ import pytest
 
 from layerscope.pairs.chat.prompts import ChatRequest
 from layerscope.pairs.chat.source import make_pairs_by_chat
+from tests.ports import free_port
 
 MODEL = "smollm2"
 pytestmark = [
@@ -34,9 +34,7 @@ pytestmark = [
 def base_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     from layerscope.models.sources import resolve_model
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     folder = tmp_path_factory.mktemp("serve")
     (folder / MODEL).symlink_to(resolve_model("smollm2-135m").location)
     log = folder / "log.txt"

@@ -24,6 +24,7 @@ from layerscope.searches.tables import CALIBRATION_SCORES, CANDIDATES, FRONTIER,
 from tests.checkpoints import save_shifting_llama
 from tests.naive import naive_kl, naive_scores, rearranged
 from tests.searches.runs import prepared_in
+from tests.swept_files import tables_but_times
 
 TABLES = (TEXTS, CANDIDATES, FRONTIER, GAINS, LEFT_OUT)
 SETTINGS: dict[str, dict[str, object]] = {
@@ -36,12 +37,6 @@ SETTINGS: dict[str, dict[str, object]] = {
 }
 DAMAGED = (f"{CALIBRATION_SCORES.name}/shard-00001.parquet", f"{HELD_OUT_SCORES.name}/shard-00000.parquet", FRONTIER.name)
 SLOW = ("beam", "evolution", "one-shot", "growth")
-
-
-def files(directory: RunDirectory) -> dict[str, bytes]:
-    """All parts and tables but that of times."""
-    paths = [path for path in sorted(directory.path.rglob("*.parquet")) if path.name != "speed.parquet"]
-    return {path.relative_to(directory.path).as_posix(): path.read_bytes() for path in paths}
 
 
 def frame(prepared: PreparedSearch, table) -> pd.DataFrame:
@@ -186,7 +181,7 @@ def test_twice_the_same_to_the_byte(name: str, finished, tiny_checkpoint: Path, 
     shutil.copy(folder / "texts.txt", tmp_path / "texts.txt")
     again = prepared_in(folder, tiny_checkpoint, **SETTINGS[name], output_dir=tmp_path / "again", state_memory=0.0)
     assert run_search(again)
-    assert files(again.directory) == files(finished[name].directory)
+    assert tables_but_times(again.directory.path) == tables_but_times(finished[name].directory.path)
     assert record(again).work.layer_runs >= record(finished[name]).work.layer_runs
     assert run_search(again) is False
 
@@ -202,7 +197,7 @@ def test_a_run_killed_after_any_part_ends_the_same(
 ) -> None:
     whole = finished[name]
     folder = whole.request.output_dir.parent
-    expected = files(whole.directory)
+    expected = tables_but_times(whole.directory.path)
     n_parts = sum(key.startswith((CALIBRATION_SCORES.name, HELD_OUT_SCORES.name)) for key in expected)
     n_calibration = sum(key.startswith(CALIBRATION_SCORES.name) for key in expected)
     write = RunDirectory.write_part
@@ -223,7 +218,7 @@ def test_a_run_killed_after_any_part_ends_the_same(
                 run_search(prepared)
         assert record(prepared).status == "running"
         assert run_search(prepared) is True
-        assert files(prepared.directory) == expected
+        assert tables_but_times(prepared.directory.path) == expected
         assert record(prepared).work.parts_resumed == min(kill_after, n_calibration)
 
 
@@ -240,7 +235,7 @@ def test_a_run_killed_before_its_tables_ends_the_same(
         with pytest.raises(KilledError):
             run_search(prepared)
     assert run_search(prepared)
-    assert files(prepared.directory) == files(finished["greedy"].directory)
+    assert tables_but_times(prepared.directory.path) == tables_but_times(finished["greedy"].directory.path)
     work = record(prepared).work
     assert work.layer_runs == 0
     assert work.layer_runs_without_sharing == record(finished["greedy"]).work.layer_runs_without_sharing
@@ -262,7 +257,7 @@ def test_a_damaged_part_is_made_again(
         changed = {"torn": whole[:at], "flipped": whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :], "emptied": b""}
         path.write_bytes(changed[damage])
     assert run_search(prepared) is True
-    assert files(prepared.directory) == files(finished["greedy"].directory)
+    assert tables_but_times(prepared.directory.path) == tables_but_times(finished["greedy"].directory.path)
     assert which.rpartition("/")[2] in caplog.text
     n_parts = finished["greedy"].directory.n_parts(CALIBRATION_SCORES)
     assert record(prepared).work.parts_resumed == n_parts - which.startswith(CALIBRATION_SCORES.name)

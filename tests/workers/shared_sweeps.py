@@ -33,11 +33,11 @@ def requests_in(folder: Path, model: Path) -> Callable[..., SweepRequest]:
     return request
 
 
-def command_words(folder: Path, model: Path, name: str) -> list[str]:
+def command_words(folder: Path, model: Path, name: str, *, batch_tokens: int = 400) -> list[str]:
     """The same request with removals only, as words of the command."""
     return [
         *("sweep", "--model", str(model), "--dataset", str(folder / "texts.jsonl"), "--experiment", "removal"),
-        *("--batch-tokens", "400", "--figures", "none", "--output-dir", str(folder / name)),
+        *("--batch-tokens", str(batch_tokens), "--figures", "none", "--output-dir", str(folder / name)),
     ]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,11 +16,13 @@ import pytest
 
 from layerscope.errors import DeviceError, RunError
 from layerscope.pairs.format import write_pairs
+from layerscope.summaries import write_summary
 from layerscope.sweeps.on_cluster import SWEEP
 from layerscope.sweeps.prepare import prepare_sweep
 from layerscope.workers.ray_pool import Demand
 from layerscope.workers.schedule import Patience
 from tests.letter_pairs import pairs_of_names
+from tests.ports import free_port, listens
 from tests.swept_files import contents
 from tests.workers.shared_sweeps import command_words, in_one_process, on_cluster, once_written, record_of
 from tests.workers.two_nodes import two_nodes, worker_processes
@@ -105,6 +106,7 @@ def test_a_node_that_is_lost_changes_no_number(make, cluster) -> None:
 @pytest.mark.slow
 def test_a_driver_that_is_killed_goes_on(make, cluster, tiny_checkpoint: Path, tmp_path: Path) -> None:
     whole = in_one_process(make("whole", experiments=("removal",)))
+    write_summary(whole)  # as a command does
     words = [*command_words(tmp_path, tiny_checkpoint, "shared"), "--cluster", str(cluster.address)]
     shared = prepare_sweep(make("shared", experiments=("removal",))).directory.path
 
@@ -157,11 +159,10 @@ def test_through_rays_client_from_a_machine_that_is_no_node(make) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the log of its server is never closed
-def test_a_client_that_is_refused_leaves_nothing_behind(make, cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_is_refused_leaves_nothing_behind(make, cluster) -> None:
     pytest.importorskip("grpc", reason="Ray's client is not installed: pip install 'layerscope[cluster]'")
-    monkeypatch.setenv("RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S", "0")  # no process is up as fast
     port = free_port()
-    with two_nodes(1, ray_client_server_port=port):
+    with two_nodes(1, client_waits=0, ray_client_server_port=port):  # no process is up as fast
         until = time.monotonic() + 120
         while not listens(port) and time.monotonic() < until:
             time.sleep(0.2)
@@ -181,14 +182,3 @@ def test_no_cluster_at_the_address(make) -> None:
 def test_nothing_of_layerscope_runs_after_a_run(cluster) -> None:
     psutil.wait_procs(worker_processes(cluster), timeout=20)
     assert worker_processes(cluster) == []
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as caller:
-        return caller.connect_ex(("127.0.0.1", port)) == 0

@@ -14,6 +14,7 @@ from layerscope.searches.record import SearchRecord
 from layerscope.searches.run import run_search
 from layerscope.workers.ray_pool import Demand
 from tests.searches.runs import prepared_in
+from tests.swept_files import tables_but_times
 from tests.workers.shared_sweeps import once_written, one_thread
 from tests.workers.two_nodes import worker_processes
 
@@ -44,16 +45,6 @@ def on_cluster(cluster: Any, prepared: PreparedSearch) -> None:
         assert SEARCH.run(search)
 
 
-def contents(prepared: PreparedSearch) -> dict[str, bytes]:
-    """Of all tables but that of times."""
-    path = prepared.directory.path
-    return {
-        found.relative_to(path).as_posix(): found.read_bytes()
-        for found in sorted(path.rglob("*.parquet"))
-        if found.name != "speed.parquet"
-    }
-
-
 def record_of(prepared: PreparedSearch) -> SearchRecord:
     found = prepared.directory.record(SearchRecord)
     assert found is not None
@@ -66,7 +57,7 @@ def test_the_same_files_to_the_bit_as_one_process(name: str, cluster, tiny_check
     whole = in_one_process(tmp_path, tiny_checkpoint, **SETTINGS[name])
     shared = prepared_in(tmp_path, tiny_checkpoint, **SETTINGS[name], output_dir=tmp_path / "shared")
     on_cluster(cluster, shared)
-    assert contents(shared) == contents(whole)
+    assert tables_but_times(shared.directory.path) == tables_but_times(whole.directory.path)
     record = record_of(shared)
     assert record.status == "finished"
     assert {worker.status for worker in record.workers} == {"finished"}
@@ -88,5 +79,5 @@ def test_workers_that_are_killed_change_no_number(cluster, tiny_checkpoint: Path
     thread = once_written(shared.directory.path / "calibration_scores", 5, kill)
     on_cluster(cluster, shared)
     thread.join()
-    assert contents(shared) == contents(whole)
+    assert tables_but_times(shared.directory.path) == tables_but_times(whole.directory.path)
     assert "lost" in {worker.status for worker in record_of(shared).workers}

@@ -155,7 +155,7 @@ def test_an_interrupted_command_ends_its_workers(number: signal.Signals, make, c
     asked = {"experiments": ("removal",), "batch_tokens": 60}  # so many batches that the signal comes amid them
     whole = in_one_process(make("whole", **asked))
     shared = prepare_sweep(make("shared", **asked)).directory.path
-    words = [*command_words(tmp_path, tiny_checkpoint, "shared"), "--batch-tokens", "60", "--cluster", str(cluster.address)]
+    words = [*command_words(tmp_path, tiny_checkpoint, "shared", batch_tokens=60), "--cluster", str(cluster.address)]
     command = subprocess.Popen(
         [sys.executable, "-m", "layerscope.cli.main", *words],
         stdout=subprocess.DEVNULL,

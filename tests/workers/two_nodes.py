@@ -11,13 +11,16 @@ from typing import Any
 import psutil
 import pytest
 
-_CLIENT_WAITS = "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S"
-"""Seconds in which the process of Ray's client must be up; its own 30 are few where other work goes on."""
-
 
 @contextmanager
-def two_nodes(n_nodes: int = 2, **head: Any) -> Iterator[Any]:
-    """Real nodes of Ray with a core each, the head with further options; nothing is connected to them."""
+def two_nodes(n_nodes: int = 2, *, client_waits: int = 180, **head: Any) -> Iterator[Any]:
+    """Real nodes of Ray with a core each, the head with further options; nothing is connected to them.
+
+    Args:
+        n_nodes: how many, the head among them.
+        client_waits: seconds in which the process of Ray's client must be up; its own 30 are few where other work goes on.
+        head: options of the head.
+    """
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'layerscope[cluster]'")
     from ray.cluster_utils import Cluster
 
@@ -27,8 +30,7 @@ def two_nodes(n_nodes: int = 2, **head: Any) -> Iterator[Any]:
         source = str(Path(__file__).parents[2] / "src")  # nodes run what is tested
         patch.setenv("PYTHONPATH", os.pathsep.join([source, os.environ.get("PYTHONPATH", "")]))
         patch.setenv("JAXTYPING_DISABLE", "1")
-        if _CLIENT_WAITS not in os.environ:
-            patch.setenv(_CLIENT_WAITS, "180")
+        patch.setenv("RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S", str(client_waits))
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False, **head})
         for _ in range(n_nodes - 1):
             cluster.add_node(num_cpus=1)

@@ -70,24 +70,23 @@ def connected(address: str) -> Iterator[None]:
     _check_reachable(os.environ.get("RAY_ADDRESS", "") if address == "auto" else address)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        ray.init(
-            address=None if address == "auto" else address,
-            logging_level=logging.ERROR,
-            log_to_driver=False,
-            configure_logging=False,
-            **({"include_dashboard": False} if address == "auto" else {}),
-        )
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        ray.shutdown()  # a client that found no server leaves Ray believing that there is one
-        raise DeviceError(_unreachable(address, str(error))) from error
-    finally:
-        if threading.current_thread() is threading.main_thread():  # Ray puts its own in their place
-            for number, handler in before.items():
-                signal.signal(number, handler)
-    try:
+        try:
+            ray.init(
+                address=None if address == "auto" else address,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+                configure_logging=False,
+                **({"include_dashboard": False} if address == "auto" else {}),
+            )
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise DeviceError(_unreachable(address, str(error))) from error
+        finally:
+            if threading.current_thread() is threading.main_thread():  # Ray puts its own in their place
+                for number, handler in before.items():
+                    signal.signal(number, handler)
         yield
     finally:
-        ray.shutdown()
+        ray.shutdown()  # a client that found no server leaves Ray believing that there is one
 
 
 def _check_reachable(address: str) -> None:
