@@ -8,7 +8,7 @@ pair and its placebo share what their sentence and place do to each dimension, a
 sentence does (log-normal, σ = 0.3 each). What is summed, read on the local scale, cut into blocks and tested is what a run
 and ``layerscope stability`` would; only the model is made up.
 
-- *size and exponents*: nothing else. All tests should give p ≤ .05 in 5 % of the runs.
+- *size and exponents*: nothing else. All tests should give p ≤ .05 in 5% of the runs.
 - *placebos 1.08 times as large*: near what is allowed at most, 1.105.
 - *profiles of their own*: types differ in which dimensions they move (log-normal, σ = 0.5), and have nothing in common.
 - *six resist*: in six dimensions edits of every type do half of what their placebos do: the thing itself.

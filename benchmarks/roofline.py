@@ -109,7 +109,7 @@ def measure(decoder: Decoder, plan: SweepPlan, shard: Shard, what: str, rounds: 
         "roofline",
         f"{what}, {shard.padded_tokens} positions in {len(shard.windows)} rows",
         f"{spread(reached)} of the dense product ({spread(bare_rates, 0)} GFLOP/s); layers {spread(of_layers)}, "
-        f"head {spread(of_head)}, rest {spread([100 * r for r in rest], 1)} % of the time",
+        f"head {spread(of_head)}, rest {spread([100 * r for r in rest], 1)}% of the time",
     )
 
 

@@ -189,14 +189,14 @@ print(f"two random lists would share {chance:.1f}.")
 if np.isnan(row["p_value"]):
     print("Too few pairs with a placebo for an interval: nothing can be said.")
 else:
-    print(f"Excess over the placebos {row['excess']:+.3f}, 95 % interval {row['low']:+.3f} to {row['high']:+.3f};")
+    print(f"Excess over the placebos {row['excess']:+.3f}, 95% interval {row['low']:+.3f} to {row['high']:+.3f};")
     print(f"p = {row['p_value']:.3g}, of {RESAMPLES} swaps of pairs with their placebos.")
 
 # %% [markdown]
 # ## Does the difference die out?
 #
 # KL between the two sentences' predictions of the next token, by distance from the changed word. If the model repaired
-# errors, the curve of the errors should fall faster than that of meaning pairs that start as high. Bands: 95 % interval,
+# errors, the curve of the errors should fall faster than that of meaning pairs that start as high. Bands: 95% interval,
 # bootstrap over blocks of templates.
 
 # %%

@@ -103,7 +103,7 @@ Image(filename=folder / "figures" / "removal_en.png", width=700)
 
 # %% [markdown]
 # **How to read it.** The dashed line is the intact model, and a point is the model without that one layer. The axis is
-# logarithmic. The band is the 95 % interval of ΔNLL, laid on the intact model's perplexity: it is what would vary if other
+# logarithmic. The band is the 95% interval of ΔNLL, laid on the intact model's perplexity: it is what would vary if other
 # texts had been drawn.
 #
 # What is usual in models of this kind: the first layers and the last are missed most by far, and most of the middle ones
@@ -136,7 +136,7 @@ axes.axhline(0, color="black", linestyle="--", linewidth=0.9)
 axes.set_xticks(range(len(compared)), compared)
 axes.set_xlabel("Removed layer: four middle layers missed least, four missed most")
 axes.set_ylabel("ΔNLL (nats per token)")
-axes.set_title("Dots: texts. Squares: all texts, with 95 % interval", fontsize=9)
+axes.set_title("Dots: texts. Squares: all texts, with 95% interval", fontsize=9)
 plt.show()
 
 # %% [markdown]

@@ -406,7 +406,7 @@ def test_half_precision_warns_of_differences_that_vanish(
     groups = groups[groups["role"] != "bound"]
     share = 100 * (groups["zero_share"] * groups["pairs"]).sum() / groups["pairs"].sum()
     assert share > 0.4
-    assert f"In bfloat16 {share:.1f} % of the differences after the edit are exactly 0" in caplog.text
+    assert f"In bfloat16 {share:.1f}% of the differences after the edit are exactly 0" in caplog.text
     assert "take --dtype float32." in caplog.text
 
 

@@ -133,7 +133,7 @@ def test_clusters_of_unequal_size_find_no_more(sizes: list[int]) -> None:
         effects += generator.normal(size=effects.shape) / np.sqrt(counts)
         effects[0] = 0.0
         any_q.append((benjamini_hochberg(outside(x, effects * counts, counts).p_value[1:]) < 0.05).any())
-    assert np.mean(any_q) <= 0.1  # 5 % of 60 runs, and what chance adds
+    assert np.mean(any_q) <= 0.1  # 5% of 60 runs, and what chance adds
 
 
 def world(generator: np.random.Generator, n_templates: int, *, planted: float = 0.0, flat: bool = False):
@@ -158,7 +158,7 @@ def test_damage_alone_is_not_found(n_templates: int, flat: bool) -> None:
         rejected.append(np.nanmean(p <= 0.05))
         any_q.append((benjamini_hochberg(p) < 0.05).any())
     assert np.mean(rejected) <= 0.05
-    assert np.mean(any_q) <= 0.125  # 5 % of 40 runs, and what chance adds at 1 in 40
+    assert np.mean(any_q) <= 0.125  # 5% of 40 runs, and what chance adds at 1 in 40
 
 
 @pytest.mark.slow

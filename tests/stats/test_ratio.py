@@ -13,7 +13,7 @@ from layerscope.stats.ratio import FEWEST_DOCUMENTS, contrast_interval, ratio_in
 
 def test_two_documents_by_hand() -> None:
     # lengths 1 and 1, effects 0 and 2: r = 1; without the first 2, without the second 0; V = 1/2 (1 + 1) = 1; one degree of
-    # freedom, for which the 97.5 % point of Student's t is 12.706; nothing is skewed
+    # freedom, for which the 97.5% point of Student's t is 12.706; nothing is skewed
     found = ratio_interval(np.array([[0.0, 2.0]]), np.array([1, 1]))
     assert found.low[0] == pytest.approx(1 - 12.7062, abs=1e-3)
     assert found.high[0] == pytest.approx(1 + 12.7062, abs=1e-3)

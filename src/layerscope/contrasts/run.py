@@ -111,7 +111,7 @@ def _warn_of_zeros(prepared: PreparedContrast) -> None:
     share = zero_share(groups)
     if share is not None and share > ZEROS_TOLD:
         log.warning(
-            "In %s %.1f %% of the differences after the edit are exactly 0: they are too small for it, and dimensions that "
+            "In %s %.1f%% of the differences after the edit are exactly 0: they are too small for it, and dimensions that "
             "change least cannot be told apart there; take --dtype float32.",
             prepared.record.dtype,
             100 * share,

@@ -177,7 +177,7 @@ _SET = Column("set", NAMES, "-", "all, meaning or grammar: their subtypes togeth
 _SCALE = Column("scale", NAMES, "-", "percentile (primary), raw, z or relative; see differences.")
 _VALUE = Column("value", pa.float64(), "-", "The statistic.")
 _LOW = Column(
-    "low", pa.float64(), "-", "Lower end of the 95 % interval of excess: the values that the swap test does not reject.", True
+    "low", pa.float64(), "-", "Lower end of the 95% interval of excess: the values that the swap test does not reject.", True
 )
 _HIGH = Column("high", pa.float64(), "-", "Upper end.", True)
 _CHANCE = Column("chance", pa.float64(), "-", "Expected for random orders.")
@@ -201,7 +201,7 @@ RANKING = Table(
         _LAYER,
         _DIM,
         Column("score", pa.float64(), "-", "Value on the scale of the ranking: mean over the set's subtypes."),
-        Column("low", pa.float64(), "-", "Lower end of its 95 % interval, bootstrap over blocks; scope all only.", True),
+        Column("low", pa.float64(), "-", "Lower end of its 95% interval, bootstrap over blocks; scope all only.", True),
         Column("high", pa.float64(), "-", "Upper end.", True),
         Column("percentile", pa.float64(), "0..1", "Value on the primary scale."),
         Column("raw", pa.float64(), "activation", "Value on the raw scale."),
@@ -418,7 +418,7 @@ CONTRACTION = Table(
             "low",
             pa.float64(),
             "-",
-            "Lower end of the value's 95 % interval over blocks of these subtypes; none for error-meaning.",
+            "Lower end of the value's 95% interval over blocks of these subtypes; none for error-meaning.",
             True,
         ),
         Column("high", pa.float64(), "-", "Upper end.", True),
@@ -437,7 +437,7 @@ DIVERGENCE = Table(
         Column("pairs", pa.int32(), "pairs", "Pairs counted."),
         Column("kl_nats", pa.float64(), "nats", "Mean KL between the sides' next-token distributions."),
         Column("median_nats", pa.float64(), "nats", "Median."),
-        Column("low", pa.float64(), "nats", "Lower end of its 95 % interval, bootstrap over blocks.", True),
+        Column("low", pa.float64(), "nats", "Lower end of its 95% interval, bootstrap over blocks.", True),
         Column("high", pa.float64(), "nats", "Upper end.", True),
     ),
     made_by="layerscope stability",
@@ -485,7 +485,7 @@ RESTORING = Table(
         ),
         Column("pairs", pa.int32(), "pairs", "Pairs that have the position."),
         Column("restored_nats", pa.float64(), "nats", "Mean decrease of the NLL of what follows the wrong form.", True),
-        Column("low", pa.float64(), "nats", "Lower end of its 95 % interval over templates.", True),
+        Column("low", pa.float64(), "nats", "Lower end of its 95% interval over templates.", True),
         Column("high", pa.float64(), "nats", "Upper end.", True),
         Column("share", pa.float64(), "-", "Fraction of the margin: NLL after the wrong form − NLL after the right one.", True),
         Column("p_value", pa.float64(), "0..1", "Two-sided, of 0.", True),

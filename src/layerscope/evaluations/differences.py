@@ -24,7 +24,7 @@ class Difference:
     """Between a path and the intact model; NaN where there is no interval."""
 
     low: float = math.nan
-    """Lower end of the 95 % interval, in the metric's unit."""
+    """Lower end of the 95% interval, in the metric's unit."""
     high: float = math.nan
     """Upper end."""
     p_value: float = math.nan

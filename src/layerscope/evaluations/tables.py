@@ -37,7 +37,7 @@ TASKS = Table(
             "delta_low",
             pa.float64(),
             "metric's",
-            "Lower end of the 95 % interval of delta, from differences sample by sample; for a perplexity, of its ratio to the "
+            "Lower end of the 95% interval of delta, from differences sample by sample; for a perplexity, of its ratio to the "
             "intact model's. Missing for the intact model, with fewer than eight samples, and for metrics that are not a mean "
             "over samples.",
             nullable=True,

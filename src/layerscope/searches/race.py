@@ -4,7 +4,7 @@ With ``until`` texts come in rounds, in random order. After each round a candida
 worse than each of the ``n_best`` best of its size so far. With m candidates of a size and J looks each comparison has the
 one-sided error α / (J (m − 1)), so that by Bonferroni's inequality one that is truly among the best is dropped with probability
 α or less in the whole step. Levels are extreme and texts few, so the interval is the wider one of those with and without the
-correction for skewness: by the corrected one alone, a best one was dropped in up to 10 % of simulated steps. A step ends early
+correction for skewness: by the corrected one alone, a best one was dropped in up to 10% of simulated steps. A step ends early
 when of all that are left of each size the distance to the best is known to within ``until`` nats.
 Sources: Maron & Moore 1994, "Hoeffding Races"; Hsu 1981, "Simultaneous Confidence Intervals for all Distances from the Best".
 

@@ -28,10 +28,10 @@ def draw_again(
 
 
 def recentred(value: np.ndarray, drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A 95 % bootstrap interval moved onto the value.
+    """A 95% bootstrap interval moved onto the value.
 
     Returns:
-        The value plus the 2.5 % and the 97.5 % quantile of the drawn values' distance from their mean.
+        The value plus the 2.5% and the 97.5% quantile of the drawn values' distance from their mean.
     """
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
     middle = drawn.mean(axis=0)

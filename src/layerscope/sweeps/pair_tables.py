@@ -65,7 +65,7 @@ PAIR_EFFECTS = Table(
     ),
 )
 
-_OF_GROUP = "95 % interval over templates (or pairs: see clusters_of); missing with fewer than two."
+_OF_GROUP = "95% interval over templates (or pairs: see clusters_of); missing with fewer than two."
 
 PREFERENCE = Table(
     "preference.parquet",

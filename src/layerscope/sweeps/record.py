@@ -164,7 +164,7 @@ class PrecisionRecord(RecordPart):
     looks: int
     """How often the intervals could be looked at."""
     level_of_each_look: float
-    """Level of each interval, so that all looks together have 95 % coverage."""
+    """Level of each interval, so that all looks together have 95% coverage."""
 
 
 class SweepRecord(RunRecord):

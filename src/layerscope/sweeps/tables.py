@@ -72,7 +72,7 @@ SPANS = Table(
     ),
 )
 
-_INTERVAL = "95 % interval of delta_nll_nats over documents (jackknife, corrected for skewness); missing with fewer than two."
+_INTERVAL = "95% interval of delta_nll_nats over documents (jackknife, corrected for skewness); missing with fewer than two."
 
 LAYERS = Table(
     "layers.parquet",
@@ -216,8 +216,8 @@ POS = Table(
         Column(
             "contrast_nats", pa.float64(), "nats per unit", "delta_nll_nats − delta_nll_nats of all units of other tags.", True
         ),
-        Column("contrast_low_nats", pa.float64(), "nats per unit", "Lower end of its 95 % interval.", True),
-        Column("contrast_high_nats", pa.float64(), "nats per unit", "Upper end of its 95 % interval.", True),
+        Column("contrast_low_nats", pa.float64(), "nats per unit", "Lower end of its 95% interval.", True),
+        Column("contrast_high_nats", pa.float64(), "nats per unit", "Upper end of its 95% interval.", True),
         Column(
             "contrast_p_value",
             pa.float64(),
@@ -237,7 +237,7 @@ POS = Table(
         Column("agreement", pa.float64(), "0..1", "Share of units where every argmax is the intact model's."),
         Column("kl_nats", pa.float64(), "nats per unit", "Mean over units of KL(intact ‖ variant), summed over their tokens."),
         Column("relative_change", pa.float64(), "-", "delta_nll_nats / intact_nll_nats.", True),
-        Column("change", NAMES, "-", "Published words: improved or degraded by 10 %, largely so by 50 %; else unchanged."),
+        Column("change", NAMES, "-", "Published words: improved or degraded by 10%, largely so by 50%; else unchanged."),
         Column("not_finite", pa.int64(), "units", "Units whose NLL overflowed in the model's dtype."),
     ),
     made_by="layerscope pos",
@@ -254,7 +254,7 @@ DEPTH_BY_TAG = Table(
         Column("documents", pa.int32(), "-", "Texts that contain one."),
         Column("is_few", pa.bool_(), "-", "Fewer than 200 words: read with care."),
         Column("mean_depth", pa.float64(), "layers", "Mean prediction depth; for a word, the largest of its tokens."),
-        Column("mean_depth_low", pa.float64(), "layers", "Lower end of its 95 % interval over documents.", True),
+        Column("mean_depth_low", pa.float64(), "layers", "Lower end of its 95% interval over documents.", True),
         Column("mean_depth_high", pa.float64(), "layers", "Upper end.", True),
         Column("median_depth", pa.float64(), "layers", "Median prediction depth."),
     ),

@@ -205,7 +205,7 @@ def test_planted_correction_is_found_with_its_sign_at_its_size() -> None:
 def test_subtypes_that_differ_without_a_type_are_found_as_often_as_the_level_says(subtype_sd: float) -> None:
     """Every subtype contracts in its own way; errors and meaning are names.
 
-    With pairs as the sample, p ≤ .05 was found in 37 % of the cases where subtypes differ.
+    With pairs as the sample, p ≤ .05 was found in 37% of the cases where subtypes differ.
     """
     generator = np.random.default_rng(3)
     p = []

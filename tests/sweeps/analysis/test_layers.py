@@ -86,7 +86,7 @@ def test_measures_worked_by_hand() -> None:
     assert layers["bits_per_byte"].to_list() == pytest.approx([6 / math.log(2) / 6, 9 / math.log(2) / 6, 9 / math.log(2) / 6])
     assert layers["delta_nll_nats"].to_list() == pytest.approx([0.0, 1.0, 1.0])
     # removal-0: 3 nats over the 2 tokens of a, 0 over the one of b; without a the ratio is 0, without b 1.5, so the jackknife's
-    # influences are √½ · (1, −0.5) and its error √0.625; with one degree of freedom the 97.5 % point of Student's t is 12.7062
+    # influences are √½ · (1, −0.5) and its error √0.625; with one degree of freedom the 97.5% point of Student's t is 12.7062
     for name, sign in (("low", -1), ("high", 1)):
         end = layers.loc["removal-0", f"delta_nll_{name}_nats"]
         assert end == pytest.approx(1 + sign * 12.7062 * math.sqrt(0.625), abs=1e-3)

@@ -57,7 +57,7 @@ class Excess:
     placebo: Float[np.ndarray, "*shape"]
     """Of their placebos."""
     low: Float[np.ndarray, "*shape"]
-    """Lower end of the 95 % interval of value − placebo."""
+    """Lower end of the 95% interval of value − placebo."""
     high: Float[np.ndarray, "*shape"]
     """Upper end."""
     p_value: Float[np.ndarray, "*shape"]

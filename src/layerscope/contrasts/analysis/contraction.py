@@ -61,7 +61,7 @@ class LayerEffect:
     median: Float[np.ndarray, " layer"]
     """Median over pairs; or the difference of medians, once the line of size is taken off."""
     low: Float[np.ndarray, " layer"]
-    """Lower end of the value's 95 % interval over blocks of these subtypes; NaN of a difference between types."""
+    """Lower end of the value's 95% interval over blocks of these subtypes; NaN of a difference between types."""
     high: Float[np.ndarray, " layer"]
     """Upper end."""
     p_value: Float[np.ndarray, " layer"]
@@ -287,7 +287,7 @@ class Divergence:
     median_nats: Float[np.ndarray, " distance"]
     """Median."""
     low: Float[np.ndarray, " distance"]
-    """Lower end of its 95 % interval."""
+    """Lower end of its 95% interval."""
     high: Float[np.ndarray, " distance"]
     """Upper end."""
 

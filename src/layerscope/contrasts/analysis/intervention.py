@@ -45,7 +45,7 @@ class Placed:
     effect: float
     """Of the stable set."""
     low: float
-    """Lower end of its 95 % interval over groups of items."""
+    """Lower end of its 95% interval over groups of items."""
     high: float
     """Upper end."""
     random_effects: Float[np.ndarray, " set"]
@@ -80,9 +80,9 @@ class DamageExcess:
     effect: float
     """Mean over tokens."""
     low: float
-    """Lower end of its 90 % interval over texts: below it lies 5 %."""
+    """Lower end of its 90% interval over texts: below it lies 5%."""
     high: float
-    """Upper end: with it below the margin, damage beyond the margin is excluded at 5 %."""
+    """Upper end: with it below the margin, damage beyond the margin is excluded at 5%."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ class PlaceboSetEffect:
     effect: float
     """Mean over pairs with a right side of (NLL after the wrong form − after the right one), the ones less the others; nats."""
     low: float
-    """Lower end of its 95 % interval over templates."""
+    """Lower end of its 95% interval over templates."""
     high: float
     """Upper end."""
     p_value: float

@@ -133,7 +133,7 @@ def _verdict_en(effects: InterventionEffects) -> str:
     did, damage, n_sets = effects.did, effects.damage, len(effects.did.random_effects)
     found = (
         f"ablating the stable set changed the wrong form's disadvantage in what follows by {did.effect:+.4f} nats per pair "
-        f"(95 % interval {did.low:+.4f} to {did.high:+.4f}), while {n_sets} matched random sets changed it by "
+        f"(95% interval {did.low:+.4f} to {did.high:+.4f}), while {n_sets} matched random sets changed it by "
         f"{did.random_mean:+.4f} on average"
     )
     harm = (

@@ -50,7 +50,7 @@ def rank_units(scores: Float[np.ndarray, "layer dim"], k: int) -> tuple[Ranked, 
 def intervals(
     groups: Sequence[GroupScores], units: Ranked, scores: Float[np.ndarray, " row"], *, generator: np.random.Generator
 ) -> tuple[Float[np.ndarray, " row"], Float[np.ndarray, " row"]]:
-    """95 % bootstrap intervals of units' mean scores over groups, blocks of templates drawn within each group.
+    """95% bootstrap intervals of units' mean scores over groups, blocks of templates drawn within each group.
 
     Where pairs without a placebo lie in no block, the width is that of the others, about the score of all.
     """

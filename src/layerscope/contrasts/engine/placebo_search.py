@@ -36,8 +36,8 @@ from layerscope.progress import Advance, nobody_asks
 MOST_BIAS, MOST_DISTANCE = 0.10, 0.35
 """Largest |mean over layers| and mean of absolute values of a candidate's log ratio of sizes."""
 MOST_EARLY_BIAS, _EARLY = 0.50, 6
-"""Largest |mean over the first layers|, and which part of the layers those are. On SmolLM2 it keeps 99 % of what else would be
-accepted, and 29 to 83 % of all candidates."""
+"""Largest |mean over the first layers|, and which part of the layers those are. On SmolLM2 it keeps 99% of what else would be
+accepted, and 29 to 83% of all candidates."""
 _ROUNDS = (16, 32, 80)
 """Candidates of a pair that are run together, while it has not enough; the last as often as needed."""
 

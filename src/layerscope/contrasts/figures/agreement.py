@@ -202,7 +202,7 @@ def line_with_band(
     *,
     has_band: bool = True,
 ) -> None:
-    """A line with its 95 % interval; an interval that is missing is not drawn."""
+    """A line with its 95% interval; an interval that is missing is not drawn."""
     colour, _ = look
     rows = rows.sort_values(columns[0])
     x, y, low, high = (rows[column].to_numpy(dtype=float) for column in (*columns, "low", "high"))

@@ -174,7 +174,7 @@ def _units_panel(
 
 
 def stillest_units(ranking: pd.DataFrame, place: Place, caption: str, language: Language) -> Figure:
-    """Those that change least on the primary scale, beside those on the raw one; each with its 95 % interval."""
+    """Those that change least on the primary scale, beside those on the raw one; each with its 95% interval."""
     top = _top(ranking, place)
     scales = [scale for scale in (PRIMARY, RAW) if (top["scale"] == scale).any()]
     units = {scale: {*zip(rows["layer"], rows["dim"], strict=True)} for scale, rows in top.groupby("scale", observed=True)}

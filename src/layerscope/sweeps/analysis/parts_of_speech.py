@@ -132,7 +132,7 @@ def _means(name: str, sums: ItemSums, group: int, layers: pd.DataFrame) -> pd.Da
 
 
 def published_word(relative_change: float) -> str:
-    """The published analysis' word for a relative change of the NLL: 10 % and 50 % are its thresholds."""
+    """The published analysis' word for a relative change of the NLL: 10% and 50% are its thresholds."""
     if not abs(relative_change) > _CHANGED:
         return "unchanged"
     direction = "degraded" if relative_change > 0 else "improved"

@@ -105,7 +105,7 @@ def _mean(
     """Mean over some pairs, with its interval over clusters; NaN without pairs, and no interval with fewer than two clusters.
 
     Values lie between two ends, and so does the interval. Where all are one, nothing tells of their spread: then n clusters
-    leave room, at 95 %, for a share of others of 1 − 0.025^(1/n), all of them at an end.
+    leave room, at 95%, for a share of others of 1 − 0.025^(1/n), all of them at an end.
     """
     if not chosen.any():
         return np.nan, (np.nan, np.nan)

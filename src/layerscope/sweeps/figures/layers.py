@@ -1,6 +1,6 @@
 """Figures of a sweep, from its layers table: effect by layer, accuracy and agreement, heads, proxies against the truth.
 
-Functions take the table (layers.parquet as a data frame) and return a figure; saving is ``results``' work. Bands are the 95 %
+Functions take the table (layers.parquet as a data frame) and return a figure; saving is ``results``' work. Bands are the 95%
 interval of the paired effect.
 """
 
