@@ -62,7 +62,7 @@ def save_shifting_llama(folder: Path, shifts: Sequence[float], *, dtype: torch.d
 
     Args:
         folder: new.
-        shifts: one a layer.
+        shifts: one per layer.
         dtype: in which it is stored.
         loud: characters whose embedding is 60,000 in that dimension.
     """

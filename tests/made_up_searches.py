@@ -115,7 +115,7 @@ def made_up_search(
 
 
 def _cost(path: LayerPath, n_layers: int) -> float:
-    """Nats a token: most at both ends of the model, a little for every change of order, more the shorter the path."""
+    """Nats per token: most at both ends of the model, a little for every change of order, more the shorter the path."""
     runs = [member for step in path.steps for member in step.members]
     ends = np.abs(np.linspace(-1, 1, n_layers)) ** 4 * 3 + 0.03
     missing = 0.0

@@ -124,7 +124,7 @@ def test_texts_whose_words_are_one_token_each(tmp_path: Path) -> None:
         draw_figures(run.directory.path)
 
 
-def test_words_that_broke_and_mended(run: FinishedRun, tmp_path: Path) -> None:
+def test_words_that_broke_and_improved(run: FinishedRun, tmp_path: Path) -> None:
     tag_run(run, TagRequest())
     found = find_broken_words(run, WordsRequest("removal-2"), output=tmp_path / "words.csv")
     delta = found.words["delta_nll_nats"].to_numpy()
@@ -134,9 +134,9 @@ def test_words_that_broke_and_mended(run: FinishedRun, tmp_path: Path) -> None:
     text = run.documents["text"].to_pylist()[first["document"]]
     assert f"{first['before']}{first['text']}{first['after']}" in text
     assert len(pd.read_csv(tmp_path / "words.csv")) == len(found.words)
-    mended = find_broken_words(run, WordsRequest("removal-2", mended=True), output=tmp_path / "words.parquet")
-    assert (mended.words["delta_nll_nats"] < 0).all()
-    assert len(pd.read_parquet(tmp_path / "words.parquet")) == len(mended.words)
+    improved = find_broken_words(run, WordsRequest("removal-2", improved=True), output=tmp_path / "words.parquet")
+    assert (improved.words["delta_nll_nats"] < 0).all()
+    assert len(pd.read_parquet(tmp_path / "words.parquet")) == len(improved.words)
     verbs = find_broken_words(run, WordsRequest("removal-2", tag="VERB"))
     assert set(verbs.words["upos"]) <= {"VERB"}
     assert verbs.bands["words"].sum() >= len(verbs.words)

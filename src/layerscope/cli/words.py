@@ -1,4 +1,4 @@
-"""``layerscope words``: which words broke or mended at a variant, in their sentence."""
+"""``layerscope words``: which words broke or improved at a variant, in their sentence."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def words(
     variant: Annotated[str, typer.Option(help="Variant, such as removal-10; see layers.parquet.")],
     tag: Annotated[str | None, typer.Option(help="Only words of this universal part of speech, such as VERB.")] = None,
     top: Annotated[int, typer.Option(min=0, help="How many words to show.")] = 20,
-    mended: Annotated[
-        bool, typer.Option("--mended", help="Show words that the variant predicts better instead of worse.")
+    improved: Annotated[
+        bool, typer.Option("--improved", help="Show words that the variant predicts better instead of worse.")
     ] = False,
     frequency: Annotated[
         str | None, typer.Option(help="Only words that occur this often in the run's texts: '1', '2-7' or '8-'.")
@@ -39,7 +39,7 @@ def words(
 
     errors, out = consoles()
     with errors.status("Reading the scores …"):
-        found = find_broken_words(FinishedRun.open(run), WordsRequest(variant, tag, frequency, mended), output=output)
+        found = find_broken_words(FinishedRun.open(run), WordsRequest(variant, tag, frequency, improved), output=output)
     _show_words(out, found.words.head(top), found.title)
     _show_bands(out, found.bands)
     if output is not None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from jaxtyping import Float, Int
 
 N_BLOCKS = 20
-"""Blocks of templates a group: what bootstrap and permutations draw from."""
+"""Blocks of templates per group: what bootstrap and permutations draw from."""
 UNMATCHED = N_BLOCKS
 """The block of pairs that lack a placebo: they count in means over all pairs, and in nothing that is held against placebos."""
 

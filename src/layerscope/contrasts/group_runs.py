@@ -22,7 +22,7 @@ from layerscope.models.sites import SiteMap
 from layerscope.results.schema import gaps
 
 IN_PARTS = (PAIRS, PREDICTIONS, MOVEMENT, VALUES, BLOCKS, DIFFERENCES, GROUPS)
-"""Tables with a part a group, in the order in which they are written: the last one marks the group as finished."""
+"""Tables with one part per group, in the order in which they are written: the last one marks the group as finished."""
 
 Tell = Callable[[str, int], None]
 """Called with what is being done, and for how many pairs more it is done."""

@@ -50,7 +50,7 @@ class InterveneRequest:
     patch: bool = False
     """Whether the wrong side is patched with the right one, layer by layer."""
     damage_margin: float = 0.02
-    """Nats a token: neutral text that is shown to lose less than that more than without random sets counts as unharmed."""
+    """Nats per token: neutral text that is shown to lose less than that more than without random sets counts as unharmed."""
     seed: int = 42
     """Seed for the halves, the sets and all other draws."""
     device: str = "auto"

@@ -101,7 +101,7 @@ def candidates(
     Args:
         vocabulary: of the model.
         edits: of a subtype's pairs, the token of the first side and that of the second.
-        generators: one a pair, so that what a pair gets does not depend on the others.
+        generators: one per pair, so that what a pair gets does not depend on the others.
     """
     near = vocabulary.neighbours(list(dict.fromkeys(first for first, _ in edits)))
     at_edits = {_word(vocabulary, token) for edit in edits for token in edit}

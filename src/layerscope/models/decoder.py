@@ -83,7 +83,7 @@ class Decoder:
     layers: list[nn.Module] = field(init=False)
     """The decoder layers, in the model's order."""
     compiled: tuple[Forward, ...] | None = None
-    """The layers as ``torch.compile`` made them, one a layer; None to run the model's own code as it is."""
+    """The layers as ``torch.compile`` made them, one per layer; None to run the model's own code as it is."""
     streamed: StreamedLayers | None = None
     """Brings each layer's weights from disk when it runs; None where all are in memory."""
     lens: TunedLens | None = None

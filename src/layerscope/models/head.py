@@ -1,4 +1,4 @@
-"""Logits a slice of the vocabulary at a time, so that no row of the whole vocabulary need ever be in memory.
+"""Logits one slice of the vocabulary at a time, so that no row of the whole vocabulary need ever be in memory.
 
 The model's own modules do it all. Those that it calls between its last layer and its output matrix (the final norm) give what
 the matrix reads; a slice of the matrix gives a slice of the logits; the model's own forward, with body and matrix answering at
@@ -51,7 +51,7 @@ class ModelCalls:
 
 
 def slice_width(device_type: str) -> int:
-    """Vocabulary entries a slice: on a CPU so few that a slice of the matrix and of the logits stay in its caches."""
+    """Vocabulary entries per slice: on a CPU so few that a slice of the matrix and of the logits stay in its caches."""
     return 4096 if device_type == "cpu" else 16384
 
 
@@ -70,7 +70,7 @@ class WholeHead:
 
     @cached_property
     def vocab_size(self) -> int:
-        """Logits a token."""
+        """Logits per token."""
         return int(self._logits_of_nothing.shape[-1])
 
     @cached_property

@@ -46,7 +46,7 @@ def count_heads(config: PretrainedConfig, n_layers: int) -> tuple[HeadCount, ...
 
 
 def _by_layer(config: Any, names: Sequence[str], n_layers: int) -> list[int]:
-    """The first of some settings that is a number, or a number a layer; 0 where none is."""
+    """The first of some settings that is a number, or one number per layer; 0 where none is."""
     for name in names:
         value = getattr(config, name, None)
         values: list[Any] = list(value) if isinstance(value, list | tuple) else [value] * n_layers

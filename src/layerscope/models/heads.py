@@ -81,9 +81,9 @@ def find_heads(
         name: of layer and family, for the message.
 
     Raises:
-        ModelError: no map reads one mix of values a head, or the groups are others than the configuration says.
+        ModelError: no map reads one mix of values per head, or the groups are others than the configuration says.
     """
-    refused = f"A single head can be left out where the output projection reads one mix of values a head; {name}"
+    refused = f"A single head can be left out where the output projection reads one mix of values per head; {name}"
     another = "leave that layer out, or remove its attention or the whole layer"
     if not count.queries:
         raise ModelError(f"{refused} has no attention heads by its configuration: {another}.")
@@ -111,7 +111,7 @@ def find_heads(
 
 
 def _maps_read(layer: nn.Module, states: Tensor, run_layer: RunLayer) -> dict[nn.Module, Float[Tensor, "draw seq columns"]]:
-    """What each linear map of a layer reads in one run; of maps that are called otherwise than once a position, nothing."""
+    """What each linear map of a layer reads in one run; of maps that are called otherwise than once per position, nothing."""
     read: dict[nn.Module, list[Any]] = {}
 
     def note(module: nn.Module, args: tuple[Any, ...]) -> None:

@@ -77,7 +77,7 @@ class Activations:
 
 
 class SiteMap:
-    """Where the sites of a decoder are. Made once a decoder; finds only what is asked for.
+    """Where the sites of a decoder are. Made once per decoder; finds only what is asked for.
 
     Args:
         decoder: whose hidden state has one stream.
@@ -117,7 +117,7 @@ class SiteMap:
 
     @contextmanager
     def watching(self) -> Iterator[Activations]:
-        """Within the context, a forward pass of the model leaves its activations here; one pass a context."""
+        """Within the context, a forward pass of the model leaves its activations here; one pass per context."""
         seen = Activations()
         with ExitStack() as stack:
 

@@ -107,7 +107,7 @@ class Race:
             self._score_round(number, paths)
 
     def mean(self, path: LayerPath, n_documents: int | None = None) -> float:
-        """Nats a token over the first texts, or all that the path was scored on; infinite where it is no number."""
+        """Nats per token over the first texts, or all that the path was scored on; infinite where it is no number."""
         n = self.n_scored(path) if n_documents is None else n_documents
         found = float(self.sums[path][:n].sum() / self.counts[:n].sum())
         return found if math.isfinite(found) else math.inf

@@ -37,7 +37,7 @@ def paired_accuracy(
     """Interval of the mean of changes that are −1 (lost), 0 or 1 (won).
 
     Args:
-        changes: one a sample.
+        changes: one per sample.
         weights: of each in the mean.
         level: coverage of the interval.
 

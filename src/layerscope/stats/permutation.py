@@ -2,7 +2,7 @@
 
 What depends on each other (for example pairs of one template) is one block with one label, and blocks are permuted whole.
 
-Axes: ``permutation``, ``block`` (what is exchangeable), ``*shape`` (any number of statistics, for example one a dimension).
+Axes: ``permutation``, ``block`` (what is exchangeable), ``*shape`` (any number of statistics, for example one per dimension).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From a tagged run to the words that one variant broke or mended most."""
+"""From a tagged run to the words that one variant broke or improved most."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class WordsRequest:
     """Universal part of speech, in capitals or not; all if None."""
     frequency: str | None = None
     """``3``, ``2-7`` or ``8-``: how often the word stands in the run's texts; any if None."""
-    mended: bool = False
+    improved: bool = False
     """Words that are predicted better than before, instead of worse."""
 
 
@@ -80,13 +80,13 @@ def find_broken_words(run: FinishedRun, request: WordsRequest, *, output: Path |
     asked = words["frequency"].between(fewest, most)
     n_broken = int((asked & ~is_finite).sum())
     words = words[asked & is_finite]
-    changed = words[words["delta_nll_nats"] < 0] if request.mended else words[words["delta_nll_nats"] > 0]
-    changed = changed.sort_values("delta_nll_nats", ascending=request.mended, kind="stable")
+    changed = words[words["delta_nll_nats"] < 0] if request.improved else words[words["delta_nll_nats"] > 0]
+    changed = changed.sort_values("delta_nll_nats", ascending=request.improved, kind="stable")
     ranked = _with_sentences(changed, table.to_pandas(), run)
     if output is not None:
         with whole_file(output) as unfinished:
             ranked.to_csv(unfinished, index=False) if output.suffix == ".csv" else ranked.to_parquet(unfinished, index=False)
-    what = "mended" if request.mended else "broke"
+    what = "improved" if request.improved else "broke"
     shares = f"{len(ranked):,} of {len(words):,}"
     left_out = f"; {n_broken:,} more have no finite NLL there" if n_broken else ""
     title = f"{run.model} on {run.dataset}: {request.tag or 'words'} that {what} at {request.variant} ({shares}{left_out})"

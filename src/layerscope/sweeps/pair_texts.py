@@ -59,7 +59,7 @@ class PairTexts:
     protocol: JudgingProtocol
     """How a sentence is put to the model."""
     shards: tuple[Shard, ...]
-    """Their batches; documents are sides, two a pair. They are numbered on from the run's neutral texts."""
+    """Their batches; documents are sides, two per pair. They are numbered on from the run's neutral texts."""
     left_out: dict[str, int]
     """Pairs of the file that are not scored, by reason."""
 

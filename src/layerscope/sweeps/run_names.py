@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def distinct_names(names: Sequence[str], dtypes: Sequence[str | None], folders: Sequence[Path]) -> list[str]:
-    """A name a run, no two alike.
+    """A name for each run, no two alike.
 
     Args:
         names: short names of the models.

@@ -130,7 +130,7 @@ class PartFiles:
         """The refusal of a file that is not as claimed."""
         return RunError(
             f"'{self._store.shown(name)}' is not as part {self.part} wrote it: give the command of that part again, and it is "
-            "mended."
+            "written anew."
         )
 
 

@@ -142,7 +142,7 @@ def measure(demand: Demand) -> Size:
 
 
 class RayPool:
-    """Starts actors, one a group of GPUs or of processor cores.
+    """Starts actors, one per group of GPUs or of processor cores.
 
     Args:
         size: how many and how large.

@@ -84,7 +84,7 @@ def test_any_text(name: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("layerscope", "\n# nothing\n", "A file of paths has one a line, such as 0-9,12-29; 'a' has none."),
+        ("layerscope", "\n# nothing\n", "A file of paths has one per line, such as 0-9,12-29; 'a' has none."),
         ("layerscope", "0-3\n1..2\n", "Line 2 of 'a': A layer is written"),
         ("layerscope", "0-99999\n" * 3, "The paths of a file have at most 200,000 steps together; 'a' has more: split it."),
         ("sleb", "Removal: 3", "SLEB's result has a line such as 'Block Removal Order: [10, 9]'; 'a' has none."),

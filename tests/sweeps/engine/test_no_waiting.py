@@ -21,7 +21,7 @@ from tests.tiny_models import build_tiny
 def test_a_walk_runs_on_a_device_that_holds_no_values(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """On the meta device every read of a value raises; whatever would wait for a GPU has to read one.
 
-    Two things happen elsewhere: the head is proved at load, and transformers reads the position ids once a batch, when it is
+    Two things happen elsewhere: the head is proved at load, and transformers reads the position ids once per batch, when it is
     recorded and the device has nothing to do yet.
     """
     on_cpu = Decoder(build_tiny(family), family)

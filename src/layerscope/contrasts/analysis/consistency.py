@@ -99,7 +99,7 @@ class SetAgreement:
     chance: float
     """Expected of random orders."""
     by_layer: Excess
-    """Means over pairs of groups, one a layer."""
+    """Means over pairs of groups, one per layer."""
     overall: Excess
     """Mean over layers."""
 

@@ -93,7 +93,7 @@ class DifferenceSummer:
         self._of_block: tuple[Tensor, Tensor] | None = None
 
     def count(self, blocks: Int[Tensor, " pair"], has: Bool[Tensor, "pair position"]) -> None:
-        """Note a batch's pairs; once a batch, before its cells are added."""
+        """Note a batch's pairs; once per batch, before its cells are added."""
         self._pairs.index_add_(0, blocks, has.long())
         if self._reference is not None:
             self._reference.begin_batch(has)
@@ -135,7 +135,7 @@ class DifferenceSummer:
         return difference.transpose(0, 1)
 
     def _block_shares(self, blocks: Int[Tensor, " pair"]) -> Float[Tensor, "block pair"]:
-        """1 where a pair lies in a block; made once a batch."""
+        """1 where a pair lies in a block; made once per batch."""
         if self._of_block is None or self._of_block[0] is not blocks:
             shares = torch.zeros((_N_SLOTS, len(blocks)), device=self._device)
             shares[blocks.to(self._device), torch.arange(len(blocks), device=self._device)] = 1.0

@@ -39,7 +39,7 @@ def bin_edges() -> Float[np.ndarray, " edge"]:
 
 
 class ReferenceBins:
-    """The bins and sizes of all pairs of a reference, as they come; a byte a pair and cell.
+    """The bins and sizes of all pairs of a reference, as they come; one byte per pair and cell.
 
     Args:
         shape: sites, positions, layers and dimensions.

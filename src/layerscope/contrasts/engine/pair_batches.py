@@ -1,6 +1,6 @@
 """Pairs into batches, and a batch through the model: both sides together, what they share before the edit only once.
 
-A batch's pairs are cut at one place: the tokens before it are run once a pair, with a cache, and both sides go on from there.
+A batch's pairs are cut at one place: the tokens before it are run once per pair, with a cache, and both sides go on from there.
 Nothing after the last token that anybody looks at is run. Families whose cache cannot be shared run both sides whole.
 
 Axes: ``pair`` (of the batch), ``filled`` (those that are run), ``side`` (2), ``seq``, ``d_model``. Rows of a forward pass are
@@ -40,7 +40,7 @@ class PairBatch:
     pairs: tuple[PlacedPair, ...]
     """One a member."""
     start: int
-    """Tokens that are run once a pair, because they are the same on both sides."""
+    """Tokens that are run once per pair, because they are the same on both sides."""
 
     @property
     def width(self) -> int:
@@ -131,7 +131,7 @@ class SharedPart:
     """What a forward pass over the shared tokens of a batch left."""
 
     cache: Any
-    """From which both sides go on, one row per side. A forward pass writes into it: one pass a cache."""
+    """From which both sides go on, one row per side. A forward pass writes into it: one pass per cache."""
     final: Float[Tensor, "filled d_model"]
     """The residual stream after the last layer at the last shared token: it predicts the edit."""
 

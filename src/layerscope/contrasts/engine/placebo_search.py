@@ -3,7 +3,7 @@
 A pair's size in a layer is s = ‖(h₁ − h₂) / σ‖ at one site and position. A candidate is accepted if, with v = ln(s of candidate
 / s of pair) by layer, |mean v| ≤ 0.10 and mean |v| ≤ 0.35, and |mean v| ≤ 0.50 over the first sixth of the layers. Candidates
 come in random order and the first ones accepted are taken, which is a draw at random among all that would be accepted; the rest
-is not run. What stands before the edit is run once a pair, nothing after the position that is compared, and, where a pass can
+is not run. What stands before the edit is run once per pair, nothing after the position that is compared, and, where a pass can
 go on from the middle of the model, nothing after the first sixth of the layers for candidates that are too unlike there.
 
 Axes: ``layer``, ``candidate``, ``row``, ``d_model``.
@@ -226,7 +226,7 @@ class _CandidateRows:
         sites: of the decoder.
         rows: tokens of each, up to the one whose state is wanted.
         of_pair: number of the pair that each belongs to; what stands before ``start`` is the same in all rows of a pair.
-        start: tokens that are run once a pair.
+        start: tokens that are run once per pair.
     """
 
     def __init__(

@@ -100,7 +100,7 @@ class Frame:
             )
 
     def _choices(self, number: int) -> dict[str, Choice]:
-        """The filling of a number, read as digits, one a slot."""
+        """The filling of a number, read as digits, one per slot."""
         choices: dict[str, Choice] = {}
         for name, options in self.slots.items():
             number, digit = divmod(number, len(options))
@@ -118,7 +118,7 @@ class Frame:
 
 
 def frames(patterns: str) -> tuple[Frame, ...]:
-    """Frames of a text, one a line, numbered in their order."""
+    """Frames of a text, one per line, numbered in their order."""
     return tuple(Frame(number, pattern.strip()) for number, pattern in enumerate(patterns.strip().splitlines(), start=1))
 
 

@@ -31,7 +31,7 @@ NUMBERS = "two three four five six seven eight nine ten twelve twenty"
 """Above one, so that a plural follows."""
 
 SMALL_NUMBERS = "two three four five six"
-"""Of brothers, or of days a week."""
+"""Of brothers, or of days per week."""
 
 HOURS = "four five six seven eight nine ten"
 """Of the clock."""

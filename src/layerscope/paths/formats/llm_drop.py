@@ -1,6 +1,6 @@
 """LLM-Drop: a configuration with the layers whose attention and whose MLP is dropped, beside the model's own settings.
 
-A list holds numbers of layers, from 0, or one truth value a layer, or is null; configurations that LLM-Drop writes have the
+A list holds numbers of layers, from 0, or one truth value per layer, or is null; configurations that LLM-Drop writes have the
 first form, those that transformers saves from its models the second. Only these settings are written, to be put into the
 model's ``config.json``.
 

@@ -1,4 +1,4 @@
-"""The formats by name: which one a text is in, and reading and writing by name. Pure values; no torch."""
+"""The formats by name: which one per text is in, and reading and writing by name. Pure values; no torch."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """RYS: whole layers in any order, as a list (``layers:0,1,2``) or as blocks that run twice (``blocks:i,j;…``).
 
 A block is half-open, ``i,j`` being the layers i to j-1: the model runs 0 to j-1 and then i to its end; ``0,0`` is the intact
-model. Each further block goes in after the last visit of its last layer. Reads either, one a line, and the manifest of an
+model. Each further block goes in after the last visit of its last layer. Reads either, one per line, and the manifest of an
 export; writes the list, which needs no number of layers.
 
 Source: github.com/dnhkng/RYS, ``src/core/layer_config.py`` and ``hf_export/export_model.py``. It also takes a bare ``30,34``, a

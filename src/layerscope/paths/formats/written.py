@@ -1,4 +1,4 @@
-"""Our own written paths, one a line; empty lines and lines that begin with ``#`` are skipped."""
+"""Our own written paths, one per line; empty lines and lines that begin with ``#`` are skipped."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _recognises(text: str) -> bool:
 def _read(text: str, place: str, n_layers: int | None) -> tuple[FoundPath, ...]:
     lines = _lines(text)
     if not lines:
-        raise PathError(f"A file of paths has one a line, such as 0-9,12-29; {place} has none.")
+        raise PathError(f"A file of paths has one per line, such as 0-9,12-29; {place} has none.")
     return within_limit((_from_line(line, f"Line {number} of {place}", n_layers) for number, line in lines), place)
 
 

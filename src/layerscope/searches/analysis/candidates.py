@@ -20,7 +20,7 @@ def candidates_table(courses: Sequence[Course], method: str) -> pa.Table:
     """One row per candidate of a step.
 
     Args:
-        courses: one a draw.
+        courses: one per draw.
         method: name of the search's own.
     """
     rows: list[dict[str, object]] = []

@@ -51,7 +51,7 @@ class HeldOut:
     """Scored tokens of each."""
 
     def mean(self, path: LayerPath) -> float:
-        """Nats a token."""
+        """Nats per token."""
         return float(self.sums[path].sum() / self.counts.sum())
 
 

@@ -1,4 +1,4 @@
-"""Which words broke or mended most at one variant: every word with its sentence and what was predicted before and after.
+"""Which words broke or improved most at one variant: every word with its sentence and what was predicted before and after.
 
 Rank by ΔNLL of the word (its tokens summed). The prediction shown is that of the word's first token that the two models do not
 agree on, or else its first: what the model would have written there, given everything before it.

@@ -37,7 +37,7 @@ def layers_table(
 
     Args:
         totals: sums by document; the intact model is row 0.
-        spans: tables of proxy sums, one a shard.
+        spans: tables of proxy sums, one per shard.
         variants: in the order of ``totals``.
         n_layers: number of layers of the model.
         level: of the interval; above 0.95 where it was one of several looks, and p-values are raised to match.

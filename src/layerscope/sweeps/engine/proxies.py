@@ -62,7 +62,7 @@ class ProxyMeter:
         self._starts = {first: state for first, state in self._starts.items() if first in needed}
 
     def result(self) -> ProxySums:
-        """Sums a row, once the whole intact path has been observed. The only place that waits for the device."""
+        """Sums per row, once the whole intact path has been observed. The only place that waits for the device."""
         cosine, angle = np.full((2, len(self._spans), len(self._is_token)), np.nan)
         for index, (cosine_sum, angle_sum) in self._sums.items():
             cosine[index], angle[index] = cosine_sum.cpu().numpy(), angle_sum.cpu().numpy()

@@ -16,7 +16,7 @@ from layerscope.sweeps.figures.heat_map import colour_bar, heat_map
 _SHORTEST = 1.9
 """Inches, of however few layers."""
 _MOST_NUMBERS = 6
-"""Heads a layer up to which each cell has room for its number."""
+"""Heads per layer up to which each cell has room for its number."""
 _BRIGHTNESS, _DARK = (0.299, 0.587, 0.114), 0.45
 """Weights of red, green and blue, and the brightness below which black cannot be read (ITU-R BT.601)."""
 

@@ -162,7 +162,7 @@ def proxies_against_truth(layers: pd.DataFrame, proxies: pd.DataFrame, caption: 
 
 
 def effect_by_variant(single: pd.DataFrame, caption: str, language: Language) -> Figure:
-    """ΔNLL of variants that belong to no layer axis, one a line, with its interval; of many, those that hurt most and least."""
+    """ΔNLL of variants that belong to no layer axis, one per line, with its interval; of many, the worst and the mildest."""
     if len(single) > _MOST_LINES:  # a line each would be no figure; the table has them all
         ranked = single.sort_values("delta_nll_nats", ascending=False)
         shown = pd.concat([ranked.head(_MOST_LINES // 2), ranked.tail(_MOST_LINES // 2)])

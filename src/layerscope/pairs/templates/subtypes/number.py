@@ -30,7 +30,7 @@ The {trip} to {city} takes [{number}|{number2}] hours by train.
 {people} drove for [{number}|{number2}] hours and stopped near the {water}.
 {someone} drank [{number}|{number2}] cups of {drink} before the {event}.
 {person} ate [{number}|{number2}] {snack:pl} during the {event} with {name}.
-The {worker} works [{small_number}|{small_number2}] days a week at the {building}.
+The {worker} works [{small_number}|{small_number2}] days per week at the {building}.
 {someone} plays {sport} with [{number}|{number2}] friends on {day}.
 {past} [{number}|{number2}] {worker:pl} were waiting for the {car}.
 In {month} [{number}|{number2}] {building:pl} in {city} were closed.
