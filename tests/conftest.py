@@ -11,6 +11,7 @@ import pytest
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["LC_ALL"] = "C.UTF-8"  # figures speak the locale's language
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # with more threads, some processors round equal rows differently
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 

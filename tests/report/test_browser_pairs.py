@@ -131,6 +131,24 @@ def test_the_numbers_are_those_of_the_run_for_every_unit(page: Opened, runs: Pai
     assert len(seen) == 9, "each unit has numbers of its own"
 
 
+def test_a_band_of_accuracies_ends_at_0_and_1(page: Opened, runs: PairRuns) -> None:
+    """Its interval is one of the change, which may lead beyond what an accuracy can be."""
+    start_preference(page)
+    rows = table(runs.read, PREFERENCE)
+    rows = rows[(rows["family"] == "removal") & (rows["unit"] == UNIT) & (rows["kind"] == "all")]
+    boxes = page.page.locator("#preference fieldset").first.locator("input")
+    for number in range(1, boxes.count()):
+        boxes.nth(number).uncheck()
+    page.wait()
+    intact = rows["accuracy"] - rows["delta_accuracy"]
+    assert (intact + rows["delta_accuracy_high"]).max() > 1.05, "else there is nothing to cut"
+    chart = lines(page).locator("svg").first
+    assert chart.locator('[aria-label="area"] > *').count() == 1
+    ticks = [float(one) for one in chart.locator('[aria-label="y-axis tick label"] text').all_text_contents()]
+    assert max(ticks) <= 1
+    assert len(ticks) > 2
+
+
 def test_what_is_drawn_and_what_is_hidden(page: Opened) -> None:
     start_preference(page)
     dots = lines(page).locator("svg").first.locator('[aria-label="dot"] > *')

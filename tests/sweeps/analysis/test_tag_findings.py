@@ -29,6 +29,7 @@ def tags(
             "tag": tag,
             "variant": variant,
             "is_few": tag in few,
+            "items": 20 if tag in few else 200,
             "contrast_nats": value,
             "contrast_low_nats": value - half_width,
             "contrast_high_nats": value + half_width,
@@ -48,25 +49,26 @@ def tags(
                  q={"NOUN": [0.01] * 2, "DET": [0.01, 0.2], "X": [0.01, 1]}, few=("X",)),
             "Breaks more than other words: X* (+0.9 nats [+0.8, +1] at removal-0), NOUN (+0.7 nats [+0.6, +0.8] at removal-1); "
             "less than other words: DET (-0.3 nats [-0.4, -0.2] at removal-0). More: 3, less: 1, not resolved: 2 of 6 "
-            "contrasts of 3 parts of speech (q < 0.05).",
+            "contrasts of 3 parts of speech with at least 20 words (q < 0.05).",
             "他の語より大きく悪化するのは X*（removal-0 で +0.9 [+0.8, +1] nat）、NOUN（removal-1 で +0.7 [+0.6, +0.8] nat）。"
             "悪化が他の語より小さいのは DET（removal-0 で -0.3 [-0.4, -0.2] nat）。"
-            "全 6 対比（3 品詞）の内訳は大きい：3、小さい：1、判定できない：2（q < 0.05）。",
+            "全 6 対比（20 語以上の 3 品詞）の内訳は大きい：3、小さい：1、判定できない：2（q < 0.05）。",
             id="both ways",
         ),
         pytest.param(
             tags({"NOUN": [-0.5, 0.7], "DET": [0.3, 0.1]}, q={"NOUN": [0.01, 0.06], "DET": [0.3, 0.2]}),
             "Breaks less than other words: NOUN (-0.5 nats [-0.6, -0.4] at removal-0). Less: 1, not resolved: 3 of 4 "
-            "contrasts of 2 parts of speech (q < 0.05).",
+            "contrasts of 2 parts of speech with at least 20 words (q < 0.05).",
             None,
             id="less only, though a larger one is not resolved",
         ),
         pytest.param(
             tags({"NOUN": [0.5, -0.7], "DET": [0.3, 0.1]}, q={"NOUN": [0.05, 0.06], "DET": [0.3, 0.2]}),
             "It is not established that any part of speech breaks more or less than other words (furthest from them is NOUN "
-            "(-0.7 nats [-0.8, -0.6] at removal-1)). Not resolved: 4 of 4 contrasts of 2 parts of speech (q < 0.05).",
+            "(-0.7 nats [-0.8, -0.6] at removal-1)). Not resolved: 4 of 4 contrasts of 2 parts of speech with at least 20 "
+            "words (q < 0.05).",
             "悪化の大きさが他の語と違うと言える品詞はない（最も離れているのは NOUN（removal-1 で -0.7 [-0.8, -0.6] nat））。"
-            "全 4 対比（2 品詞）の内訳は判定できない：4（q < 0.05）。",
+            "全 4 対比（20 語以上の 2 品詞）の内訳は判定できない：4（q < 0.05）。",
             id="none",
         ),
         pytest.param(
@@ -85,8 +87,8 @@ def tags(
         ),
         pytest.param(
             tags({"NOUN": [np.nan, np.nan]}),
-            "No part of speech can be compared with other words.",
-            "他の語と比べられる品詞はない。",
+            "No part of speech with at least 20 words can be compared with other words.",
+            "20 語以上で、他の語と比べられる品詞はない。",
             id="one part of speech",
         ),
     ],

@@ -162,7 +162,8 @@ async function preferenceRows(sweep, chosen, groups) {
 function drawn(row, measure) {
   const [of, isChange] = [measure.replace("_change", ""), measure.endsWith("_change")];
   const around = isChange ? 0 : row[`${of}_intact`];
-  const end = (side) => (row[`${of}_${side}`] === null ? NaN : around + row[`${of}_${side}`]);
+  const [least, most] = measure === "accuracy" ? [0, 1] : [-Infinity, Infinity]; // the interval is one of the change
+  const end = (side) => (row[`${of}_${side}`] === null ? NaN : Math.min(most, Math.max(least, around + row[`${of}_${side}`])));
   return { y: row[measure] ?? NaN, low: end("low"), high: end("high"), intact: around };
 }
 

@@ -18,12 +18,11 @@ from layerscope.paths.families import DEPTHS
 from layerscope.sweeps.analysis.depth_finding import depth_finding
 from layerscope.sweeps.analysis.few_texts import few_texts
 from layerscope.sweeps.analysis.findings import in_nats, told_from_zero
+from layerscope.sweeps.analysis.tag_findings import comparable_tags
 from layerscope.sweeps.analysis.variant_words import VariantWords, variant_words
 
 NAMED = 5
 """Variants of a sentence."""
-FEWEST_WORDS = 20
-"""Of a part of speech that is named."""
 _FAMILIES = 3
 """With a sentence each."""
 _LARGE = 3
@@ -131,9 +130,7 @@ def tag_headline(rows: pd.DataFrame) -> Finding | None:
     Returns:
         None where no part of speech has words enough to be named.
     """
-    tags = rows[(rows["unit"] == "word") & (rows["kind"] == "tag") & (rows["items"] >= FEWEST_WORDS)]
-    tags = tags[np.isfinite(tags["contrast_nats"].astype(float))]
-    tags = tags.sort_values("contrast_nats", ascending=False, kind="stable")
+    tags = comparable_tags(rows)
     family = str(rows["family"].iloc[0])
     if tags.empty or family in DEPTHS:
         return None

@@ -15,6 +15,8 @@ from layerscope.bilingual import Bilingual, Language
 from layerscope.paths.families import DEPTHS
 from layerscope.sweeps.analysis.findings import counted, in_nats, told_from_zero
 
+FEWEST_WORDS = 20
+"""Of a part of speech that is named or counted in a sentence; figures and the page hide rarer ones."""
 _NAMED = 3
 
 
@@ -53,20 +55,33 @@ _AT_A_DEPTH = _Words(
 )
 
 
+def comparable_tags(rows: pd.DataFrame) -> pd.DataFrame:
+    """Contrasts of parts of speech that have words enough to be spoken of, the largest first.
+
+    Args:
+        rows: rows of pos.parquet, of one family.
+    """
+    found = rows[(rows["unit"] == "word") & (rows["kind"] == "tag") & (rows["items"] >= FEWEST_WORDS)]
+    found = found[np.isfinite(found["contrast_nats"].astype(float))]
+    return found.sort_values("contrast_nats", ascending=False, kind="stable")
+
+
 def tag_finding(rows: pd.DataFrame) -> Bilingual:
     """The sentences that stand under a family's parts of speech.
 
     Args:
-        rows: rows of pos.parquet, of one family; units other than words and classes of tags are left out.
+        rows: rows of pos.parquet, of one family; only ``comparable_tags`` are named and counted.
 
     Returns:
         With a full stop, contrasts in nats per word. Each part of speech is named where it is furthest from other words,
         with an asterisk if it has fewer than 200.
     """
-    tags = rows[(rows["unit"] == "word") & (rows["kind"] == "tag") & np.isfinite(rows["contrast_nats"].astype(float))]
-    tags = tags.sort_values("contrast_nats", ascending=False, kind="stable")
+    tags = comparable_tags(rows)
     if tags.empty:
-        return Bilingual("No part of speech can be compared with other words.", "他の語と比べられる品詞はない。")
+        return Bilingual(
+            f"No part of speech with at least {FEWEST_WORDS} words can be compared with other words.",
+            f"{FEWEST_WORDS} 語以上で、他の語と比べられる品詞はない。",
+        )
     words = _AT_A_DEPTH if tags["family"].astype(str).isin(DEPTHS).all() else _BREAKING
     more, less, is_tested = told_from_zero(tags, "contrast", "contrast_q_value")
     if is_tested is None:
@@ -89,7 +104,10 @@ def tag_finding(rows: pd.DataFrame) -> Bilingual:
             f"{words.none.ja}と言える品詞はない（最も離れているのは {_listed(furthest, 'ja')}）",
         )
     n_tags = tags["tag"].nunique()
-    things = Bilingual(f"contrasts of {n_tags} parts of speech", f"対比（{n_tags} 品詞）")
+    things = Bilingual(
+        f"contrasts of {n_tags} parts of speech with at least {FEWEST_WORDS} words",
+        f"対比（{FEWEST_WORDS} 語以上の {n_tags} 品詞）",
+    )
     counts = counted(more, less, words.counted, things) if is_tested else counted(more, less)
     return Bilingual(f"{said.en}. {counts.en[0].upper()}{counts.en[1:]}.", f"{said.ja}。{counts.ja}。")
 
