@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -45,13 +46,36 @@ def test_sets_at_once_or_a_few_at_a_time_come_to_the_same(run: FinishedContrast,
 
 def test_a_settled_null_takes_no_more_sets(run: FinishedContrast, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_AT_ONCE", 2)
-    monkeypatch.setattr(module.InterventionEffects, "is_settled", lambda effects, _: len(effects.did.random_effects) >= 4)
+    monkeypatch.setattr(module, "is_settled", lambda did, *_, **__: len(did.random_effects) >= 4)
     told: list[tuple[int, int]] = []
     found = intervene(run, REQUEST, lambda what, done, total: told.append((done, total)) if what == "Ablating" else None)
     assert len(found.effects["mean"].did.random_effects) == 4
     assert told[-1][0] == told[-1][1], "what is not run counts as done"
     stored = json.loads((run.directory.path / "intervention.json").read_text(encoding="utf-8"))
     assert stored["effects"]["mean"]["sets"] == 4
+
+
+@pytest.mark.parametrize(("p_greater", "n_text_sets"), [(0.2, 2), (0.05, 7)])
+def test_text_is_scored_under_all_sets_only_where_the_verdict_depends_on_damage(
+    run: FinishedContrast, monkeypatch: pytest.MonkeyPatch, p_greater: float, n_text_sets: int
+) -> None:
+    monkeypatch.setattr(module, "N_TEXT_SETS", 2)
+    found_did = module.did_of
+    monkeypatch.setattr(
+        module, "did_of", lambda *args, **options: dataclasses.replace(found_did(*args, **options), p_greater=p_greater)
+    )
+    monkeypatch.setattr(module, "is_settled", lambda *_, **__: False)
+    told: list[tuple[int, int]] = []
+    found = intervene(run, REQUEST, lambda what, done, total: told.append((done, total)) if what == "Ablating" else None)
+    assert told[-1][0] == told[-1][1], "what is not run counts as done"
+    rows = pd.read_parquet(run.directory.path / INTERVENTION.name)
+    stored = json.loads((run.directory.path / "intervention.json").read_text(encoding="utf-8"))["effects"]
+    for name in ("mean", "resample"):
+        assert len(found.effects[name].damage.random_effects) == stored[name]["text_sets"] == n_text_sets
+        assert len(found.effects[name].did.random_effects) == stored[name]["sets"] == 7
+        of_this = rows[rows["replacement"] == name]["outcome"].value_counts()
+        assert of_this["damage_nats"] == 1 + n_text_sets
+        assert of_this["did_nats"] == 8
 
 
 def test_what_is_written(run: FinishedContrast) -> None:

@@ -19,17 +19,20 @@ from layerscope.contrasts.analysis.choosing import (
     random_sets,
 )
 from layerscope.contrasts.analysis.intervention import (
+    LEVEL,
     InterventionEffects,
     Measured,
     PlaceboSetEffect,
+    did_of,
     intervention_effects,
+    is_settled,
     placebo_set_effect,
 )
 from layerscope.contrasts.analysis.intervention_verdict import joint_verdict, verdict
 from layerscope.contrasts.analysis.place import main_place
 from layerscope.contrasts.analysis.restoring import read_restoring
 from layerscope.contrasts.engine.ablation import Replacement, Units
-from layerscope.contrasts.engine.intervention import Ablation, Ablations, measure_pairs, measure_text
+from layerscope.contrasts.engine.intervention import Ablation, Ablations, PairScoring, TextScoring, measure_pairs
 from layerscope.contrasts.engine.pair_batches import PairBatch, can_share, make_batches
 from layerscope.contrasts.engine.reference import Reference
 from layerscope.contrasts.finished import FinishedContrast
@@ -53,8 +56,10 @@ from layerscope.progress import Advance, Progress, nobody_asks
 REPLACEMENTS: tuple[Replacement, ...] = ("mean", "resample")
 MOST_PATCHED = 30
 """Pairs that are patched."""
-_AT_ONCE = 40
+_AT_ONCE = 10
 """Random sets between two looks at whether more could change anything."""
+N_TEXT_SETS = 10
+"""Random sets that neutral text is scored under where the verdict does not depend on damage."""
 
 
 def intervene(run: FinishedContrast, request: InterveneRequest, progress: Progress = nobody_asks) -> Intervention:
@@ -298,27 +303,35 @@ def _effects(
     damage_margin: float,
     advance: Advance,
 ) -> InterventionEffects:
-    """Some random sets at a time, until they can change nothing any more."""
-    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    done = 0
+    """Pairs, some random sets at a time until they can change nothing any more; then text, of as many as the verdict needs."""
+    ablations: Ablations = [None, stable, *random]
+    pairs = PairScoring(sites, batches, ablations, reference=reference, seed=seed, advance=advance)
+    text = TextScoring(sites, shards, ablations, reference=reference, seed=seed, advance=advance)
+    n_run = min(2 + _AT_ONCE, len(ablations))
+    outcomes = [pairs.under(range(n_run))]
     while True:
-        some = random[done : done + _AT_ONCE]
-        done += len(some)
-        ablations: Ablations = some if parts else [None, stable, *some]
-        pairs = measure_pairs(sites, batches, ablations, reference=reference, seed=seed, advance=advance)
-        text = measure_text(sites, shards, ablations, reference=reference, seed=seed, advance=advance)
-        parts.append((pairs.continuation_nats, pairs.sentence_nats, text.nll_nats))
-        continuation, sentence, of_text = (np.concatenate(of_all) for of_all in zip(*parts, strict=True))
-        found = intervention_effects(
-            Measured(continuation[0], continuation[1], continuation[2:]),
-            Measured(sentence[0], sentence[1], sentence[2:]),
-            text=Measured(of_text[0], of_text[1], of_text[2:]),
-            n_tokens=text.n_tokens,
-            right=_right(tested),
-            templates=_templates(tested),
-            is_matched=is_matched,
-            damage_margin=damage_margin,
+        continuation, sentence = (
+            np.concatenate([getattr(one, name) for one in outcomes]) for name in ("continuation_nats", "sentence_nats")
         )
-        if done == len(random) or found.is_settled(len(random)):
-            advance((len(random) - done) * (len(batches) + len(shards)))
-            return found
+        did = did_of(_measured(continuation), _right(tested), _templates(tested), is_matched=is_matched)
+        if n_run == len(ablations) or is_settled(did, len(random), is_matched=is_matched):
+            break
+        outcomes.append(pairs.under(range(n_run, min(n_run + _AT_ONCE, len(ablations)))))
+        n_run += len(outcomes[-1].continuation_nats)
+    n_text = n_run if did.p_greater <= LEVEL else min(n_run, 2 + N_TEXT_SETS)
+    of_text = text.under(range(n_text))
+    advance((len(ablations) - n_run) * len(batches) + (len(ablations) - n_text) * len(shards))
+    return intervention_effects(
+        _measured(continuation),
+        _measured(sentence),
+        text=_measured(of_text.nll_nats),
+        n_tokens=of_text.n_tokens,
+        right=_right(tested),
+        templates=_templates(tested),
+        is_matched=is_matched,
+        damage_margin=damage_margin,
+    )
+
+
+def _measured(nats: Float[np.ndarray, "ablation ..."]) -> Measured:
+    return Measured(nats[0], nats[1], nats[2:])

@@ -139,6 +139,7 @@ def write_intervention(run: FinishedContrast, request: InterveneRequest, found: 
                 replace: {name: _summary(getattr(effects, attribute)) for name, attribute in OUTCOMES.items()}
                 | {
                     "sets": len(effects.did.random_effects),
+                    "text_sets": len(effects.damage.random_effects),
                     "accuracy_intact": _plain(effects.accuracy_intact),
                     "damage_excess": {name: _plain(getattr(effects.damage_excess, name)) for name in ("effect", "low", "high")},
                 }

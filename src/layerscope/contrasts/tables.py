@@ -461,7 +461,7 @@ INTERVENTION = Table(
     (
         Column("replacement", NAMES, "-", "mean or resample."),
         Column("outcome", NAMES, "-", "did_nats, accuracy, damage_nats, change_nats or gap_nats; see the JSON file."),
-        Column("set", pa.int32(), "-", "0: the stable set; from 1: random sets."),
+        Column("set", pa.int32(), "-", "0: the stable set; from 1: random sets, for damage_nats perhaps fewer."),
         Column("value", pa.float64(), "-", "Ablated − intact."),
     ),
     made_by="layerscope intervene",

@@ -14,6 +14,7 @@ from layerscope.contrasts.analysis.intervention import (
     Measured,
     Placed,
     intervention_effects,
+    is_settled,
 )
 from layerscope.contrasts.analysis.intervention_verdict import conclusion, joint_conclusion, joint_verdict, verdict
 from layerscope.contrasts.enough import FEWEST_SETS
@@ -268,11 +269,11 @@ def test_sizes_that_do_not_fit_are_named() -> None:
 
 
 def test_a_null_is_clear_with_twenty_sets_on_either_side() -> None:
-    for larger, smaller, is_settled in ((20, 20, True), (19, 200, False), (200, 19, False), (30, 41, True)):
+    for larger, smaller, expected in ((20, 20, True), (19, 200, False), (200, 19, False), (30, 41, True)):
         random = np.concatenate([np.full(larger, 1.0), np.full(smaller, -1.0)])
         did = dataclasses.replace(placed(0.0, 0.5), random_effects=random)
-        assert effects_with(did).is_settled(200) is is_settled
-    assert effects_with(placed(5.0, 0.005), is_matched=False).is_settled(200), "without a p no set is needed"
+        assert is_settled(did, 200, is_matched=True) is expected
+    assert is_settled(placed(5.0, 0.005), 200, is_matched=False), "without a p no set is needed"
 
 
 def test_a_clear_null_is_one_with_fewer_sets_than_any_finding_needs() -> None:
@@ -287,9 +288,9 @@ def test_who_stops_early_says_what_who_goes_on_says(shift: float, n_sets: int) -
     generator, early = np.random.default_rng(8), 0
     for _ in range(60):
         effect, random = generator.normal(shift), generator.normal(size=n_sets)
-        for n in range(40, n_sets, 40):
+        for n in range(40, n_sets, 10):
             some = dataclasses.replace(placed(effect, 0.5), random_effects=random[:n])
-            if effects_with(some).is_settled(n_sets):
+            if is_settled(some, n_sets, is_matched=True):
                 early += 1
                 assert permutation_p(effect, random, alternative="greater") > 0.05
                 assert permutation_p(effect, random, alternative="less") > 0.05

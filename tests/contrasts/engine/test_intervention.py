@@ -12,7 +12,15 @@ import torch
 from layerscope.contrasts.analysis.intervention import Measured, intervention_effects
 from layerscope.contrasts.analysis.intervention_verdict import conclusion
 from layerscope.contrasts.engine.ablation import Units, ablated, replacement_values
-from layerscope.contrasts.engine.intervention import Ablation, Outcome, _pair_samples, measure_pairs, measure_text
+from layerscope.contrasts.engine.intervention import (
+    Ablation,
+    Outcome,
+    PairScoring,
+    TextOutcome,
+    TextScoring,
+    _pair_samples,
+    measure_pairs,
+)
 from layerscope.contrasts.engine.pair_batches import make_batches, run_batch, run_shared, run_sides
 from layerscope.contrasts.engine.pair_scores import score_pairs
 from layerscope.contrasts.engine.reference import Reference, measure_reference
@@ -125,6 +133,25 @@ def test_pairs_equal_whole_passes_one_by_one(sites: SiteMap) -> None:
         np.testing.assert_allclose(outcome.continuation_nats[index], continuation, atol=1e-4)
         np.testing.assert_allclose(outcome.sentence_nats[index], sentence, atol=1e-4)
     assert (np.abs(outcome.continuation_nats[0] - outcome.continuation_nats[1]) > 1e-4).all()
+
+
+def measure_text(sites: SiteMap, shards, ablations, **options) -> TextOutcome:
+    return TextScoring(sites, shards, ablations, **options).under(range(len(ablations)))
+
+
+def test_some_ablations_at_a_time_are_the_same_to_the_bit(llama: SiteMap) -> None:
+    pairs, windows, ablations = pairs_of(0), windows_of([9, 4, 12]), some_ablations("resid_post")
+    batches, shards = make_batches(pairs, 60), make_shards(windows, 30)
+    scorings = (
+        PairScoring(llama, batches, ablations, reference=reference_of(), seed=7),
+        TextScoring(llama, shards, ablations, reference=reference_of(), seed=7),
+    )
+    for scoring, names in zip(scorings, (("continuation_nats", "sentence_nats"), ("nll_nats",)), strict=True):
+        whole = scoring.under(range(len(ablations)))
+        some = [scoring.under(range(start, min(start + 2, len(ablations)))) for start in range(0, len(ablations), 2)]
+        for name in names:
+            joined = np.concatenate([getattr(one, name) for one in some])
+            np.testing.assert_array_equal(joined, getattr(whole, name))
 
 
 def test_texts_equal_whole_passes_one_by_one(llama: SiteMap) -> None:

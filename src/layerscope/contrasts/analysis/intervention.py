@@ -111,20 +111,42 @@ class InterventionEffects:
     is_matched: bool
     """Whether the random sets are like the stable one; else there is no p."""
 
-    def is_settled(self, n_sets: int) -> bool:
-        """Whether no more sets are needed: the null is clear, or there will be no p anyway.
 
-        With so many sets as large, and as many as small, that each p of all ``n_sets`` is above ``LEVEL`` whatever comes, who
-        stops here says what who goes on would have said; with twenty or more of each, p itself is known well enough to quote.
+def is_settled(did: Placed, n_sets: int, *, is_matched: bool) -> bool:
+    """Whether no more sets are needed: the null is clear, or there will be no p anyway.
 
-        Args:
-            n_sets: that are asked for.
+    With so many sets as large, and as many as small, that each p of all ``n_sets`` is above ``LEVEL`` whatever comes, who stops
+    here says what who goes on would have said; with twenty or more of each, p itself is known well enough to quote.
 
-        Source: after Besag & Clifford 1991, "Sequential Monte Carlo p-values".
-        """
-        random = self.did.random_effects
-        as_large, as_small = (random >= self.did.effect).sum(), (random <= self.did.effect).sum()
-        return not self.is_matched or bool(min(as_large, as_small) >= max(CLEAR, LEVEL * (1 + n_sets)))
+    Args:
+        did: the difference in differences among those of the random sets so far.
+        n_sets: that are asked for.
+        is_matched: whether the random sets are like the stable one.
+
+    Source: after Besag & Clifford 1991, "Sequential Monte Carlo p-values".
+    """
+    as_large, as_small = (did.random_effects >= did.effect).sum(), (did.random_effects <= did.effect).sum()
+    return not is_matched or bool(min(as_large, as_small) >= max(CLEAR, LEVEL * (1 + n_sets)))
+
+
+def did_of(
+    continuation: Measured,
+    right: Int[np.ndarray, " pair"],
+    templates: Int[np.ndarray, " pair"],
+    *,
+    is_matched: bool,
+) -> Placed:
+    """The difference in differences, placed among those of the random sets.
+
+    Args:
+        continuation: NLL of all that follows the edit, ``side pair``; pairs with NaN in the intact model are left out.
+        right: the right side of each pair, 1 or 2; 0 where neither is wrong.
+        templates: template of each pair, by number; intervals are over templates.
+        is_matched: whether random sets are like the stable one on every covariate; if not, there is no p.
+    """
+    each_pair = np.ones(len(right), dtype=np.int64)
+    measured = _through(continuation, lambda nats: _wrong_less_right(nats, right))
+    return _with_p(_placed(measured, each_pair, groups=templates), is_matched=is_matched)
 
 
 def intervention_effects(
@@ -143,7 +165,7 @@ def intervention_effects(
     Args:
         continuation: NLL of all that follows the edit, ``side pair``; pairs with NaN in the intact model are left out.
         sentence: NLL of the edit and all that follows, likewise.
-        text: NLL of neutral texts, ``text``.
+        text: NLL of neutral texts, ``text``; of all random sets or the first of them.
         n_tokens: tokens scored in each text.
         right: the right side of each pair, 1 or 2; 0 where neither is wrong.
         templates: template of each pair, by number; intervals are over templates.
@@ -155,22 +177,17 @@ def intervention_effects(
     """
     _check(continuation, sentence, text, n_tokens, right)
 
-    def wrong_less_right(nats: np.ndarray) -> np.ndarray:
-        sign = np.where(right == 1, 1.0, np.where(right == 2, -1.0, np.nan))
-        return np.asarray(sign * _second_less_first(nats))
-
     def is_right_likelier(nats: np.ndarray) -> np.ndarray:
-        difference = wrong_less_right(nats)
+        difference = _wrong_less_right(nats, right)
         return np.where(np.isnan(difference), np.nan, difference > 0)
 
     each_pair = np.ones(len(right), dtype=np.int64)
     likelier = _through(sentence, is_right_likelier)
 
     def placed(measured: Measured, counts: np.ndarray, groups: np.ndarray) -> Placed:
-        found = _placed(measured, counts, groups=groups)
-        return found if is_matched else replace(found, p_greater=math.nan, p_less=math.nan, p_two_sided=math.nan)
+        return _with_p(_placed(measured, counts, groups=groups), is_matched=is_matched)
 
-    did = placed(_through(continuation, wrong_less_right), each_pair, templates)
+    did = did_of(continuation, right, templates, is_matched=is_matched)
     damage = placed(text, n_tokens, np.arange(len(n_tokens)))
     gap = _through(continuation, lambda nats: np.abs(_second_less_first(nats)))
     change = _through(continuation, lambda nats: nats.mean(axis=-2))
@@ -232,6 +249,17 @@ def placebo_set_effect(
     return PlaceboSetEffect(float(_mean(change[used])), low, high, p_value, int(used.sum()), n_groups)
 
 
+def _with_p(found: Placed, *, is_matched: bool) -> Placed:
+    return found if is_matched else replace(found, p_greater=math.nan, p_less=math.nan, p_two_sided=math.nan)
+
+
+def _wrong_less_right(
+    nats: Float[np.ndarray, "*set 2 pair"], right: Int[np.ndarray, " pair"]
+) -> Float[np.ndarray, "*set pair"]:
+    sign = np.where(right == 1, 1.0, np.where(right == 2, -1.0, np.nan))
+    return np.asarray(sign * _second_less_first(nats))
+
+
 def _second_less_first(nats: Float[np.ndarray, "*set 2 pair"]) -> Float[np.ndarray, "*set pair"]:
     return np.asarray(nats[..., 1, :] - nats[..., 0, :])
 
@@ -284,7 +312,8 @@ def _p_given(did: Placed, damage: Placed) -> float:
 
     The stable set is one of them, so that without an effect all are treated alike.
     """
-    effects, harms = (np.append(one.random_effects, one.effect) for one in (did, damage))
+    n_sets = len(damage.random_effects)
+    effects, harms = np.append(did.random_effects[:n_sets], did.effect), np.append(damage.random_effects, damage.effect)
     if not np.isfinite([effects, harms]).all():
         return float("nan")
     centred = harms - harms.mean()
@@ -294,11 +323,11 @@ def _p_given(did: Placed, damage: Placed) -> float:
 
 
 def _check(continuation: Measured, sentence: Measured, text: Measured, n_tokens: np.ndarray, right: np.ndarray) -> None:
-    n_sets, n_pairs, n_texts = len(text.random), len(right), len(n_tokens)
-    for name, measured, shape in (
-        ("continuation", continuation, (2, n_pairs)),
-        ("sentence", sentence, (2, n_pairs)),
-        ("text", text, (n_texts,)),
+    all_sets, n_pairs, n_texts = len(continuation.random), len(right), len(n_tokens)
+    for name, measured, shape, n_sets in (
+        ("continuation", continuation, (2, n_pairs), all_sets),
+        ("sentence", sentence, (2, n_pairs), all_sets),
+        ("text", text, (n_texts,), min(len(text.random), all_sets)),
     ):
         shapes = measured.intact.shape, measured.stable.shape, measured.random.shape
         if shapes != (shape, shape, (n_sets, *shape)):

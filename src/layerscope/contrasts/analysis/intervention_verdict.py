@@ -13,7 +13,7 @@ import numpy as np
 
 from layerscope.bilingual import Bilingual
 from layerscope.contrasts.analysis.choosing import AgainstPlacebos
-from layerscope.contrasts.analysis.intervention import LEVEL, InterventionEffects, PlaceboSetEffect
+from layerscope.contrasts.analysis.intervention import LEVEL, InterventionEffects, PlaceboSetEffect, is_settled
 from layerscope.contrasts.enough import FEWEST_SCORED_PAIRS, FEWEST_SCORED_TEMPLATES, FEWEST_SETS
 
 Conclusion = Literal[
@@ -36,7 +36,7 @@ Joint = Conclusion | Literal["mixed"]
 def conclusion(effects: InterventionEffects) -> Conclusion:
     """What the effects amount to; every p-value is held against ``LEVEL``."""
     did, damage = effects.did, effects.damage
-    too_few_sets = len(did.random_effects) < FEWEST_SETS and not effects.is_settled(FEWEST_SETS)
+    too_few_sets = len(did.random_effects) < FEWEST_SETS and not is_settled(did, FEWEST_SETS, is_matched=effects.is_matched)
     if did.n_items < FEWEST_SCORED_PAIRS or did.n_groups < FEWEST_SCORED_TEMPLATES or too_few_sets:
         return "too few"
     if not effects.is_matched:
@@ -137,7 +137,8 @@ def _verdict_en(effects: InterventionEffects) -> str:
         f"{did.random_mean:+.4f} on average"
     )
     harm = (
-        f"the NLL of neutral text changed by {damage.effect:+.4f} nats per token (random sets {damage.random_mean:+.4f}, p = "
+        f"the NLL of neutral text changed by {damage.effect:+.4f} nats per token ({len(damage.random_effects)} random sets "
+        f"{damage.random_mean:+.4f}, p = "
         f"{damage.p_greater:.3g})"
     )
     above = f"{found} (p = {did.p_greater:.3g})"
@@ -193,7 +194,7 @@ def _verdict_ja(effects: InterventionEffects) -> str:
     )
     harm = (
         f"中立なテキストの NLL の変化は 1 トークンあたり {damage.effect:+.4f} nat"
-        f"（無作為な集合では {damage.random_mean:+.4f}、p = {damage.p_greater:.3g}）"
+        f"（無作為な集合 {len(damage.random_effects)} 個では {damage.random_mean:+.4f}、p = {damage.p_greater:.3g}）"
     )
     above = f"{found}（p = {did.p_greater:.3g}）"
     match conclusion(effects):
