@@ -310,9 +310,7 @@ def _effects(
     n_run = min(2 + _AT_ONCE, len(ablations))
     outcomes = [pairs.under(range(n_run))]
     while True:
-        continuation, sentence = (
-            np.concatenate([getattr(one, name) for one in outcomes]) for name in ("continuation_nats", "sentence_nats")
-        )
+        continuation = np.concatenate([one.continuation_nats for one in outcomes])
         did = did_of(_measured(continuation), _right(tested), _templates(tested), is_matched=is_matched)
         if n_run == len(ablations) or is_settled(did, len(random), is_matched=is_matched):
             break
@@ -323,7 +321,7 @@ def _effects(
     advance((len(ablations) - n_run) * len(batches) + (len(ablations) - n_text) * len(shards))
     return intervention_effects(
         _measured(continuation),
-        _measured(sentence),
+        _measured(np.concatenate([one.sentence_nats for one in outcomes])),
         text=_measured(of_text.nll_nats),
         n_tokens=of_text.n_tokens,
         right=_right(tested),
