@@ -32,7 +32,7 @@ from layerscope.contrasts.analysis.intervention_verdict import joint_verdict, ve
 from layerscope.contrasts.analysis.place import main_place
 from layerscope.contrasts.analysis.restoring import read_restoring
 from layerscope.contrasts.engine.ablation import Replacement, Units
-from layerscope.contrasts.engine.intervention import Ablation, Ablations, PairScoring, TextScoring, measure_pairs
+from layerscope.contrasts.engine.intervention import Ablation, Ablations, PairScoring, measure_pairs, measure_text
 from layerscope.contrasts.engine.pair_batches import PairBatch, can_share, make_batches
 from layerscope.contrasts.engine.reference import Reference
 from layerscope.contrasts.finished import FinishedContrast
@@ -306,7 +306,6 @@ def _effects(
     """Pairs, some random sets at a time until they can change nothing any more; then text, of as many as the verdict needs."""
     ablations: Ablations = [None, stable, *random]
     pairs = PairScoring(sites, batches, ablations, reference=reference, seed=seed, advance=advance)
-    text = TextScoring(sites, shards, ablations, reference=reference, seed=seed, advance=advance)
     n_run = min(2 + _AT_ONCE, len(ablations))
     outcomes = [pairs.under(range(n_run))]
     while True:
@@ -317,13 +316,13 @@ def _effects(
         outcomes.append(pairs.under(range(n_run, min(n_run + _AT_ONCE, len(ablations)))))
         n_run += len(outcomes[-1].continuation_nats)
     n_text = n_run if did.p_greater <= LEVEL else min(n_run, 2 + N_TEXT_SETS)
-    of_text = text.under(range(n_text))
+    text = measure_text(sites, shards, ablations[:n_text], reference=reference, seed=seed, advance=advance)
     advance((len(ablations) - n_run) * len(batches) + (len(ablations) - n_text) * len(shards))
     return intervention_effects(
         _measured(continuation),
         _measured(np.concatenate([one.sentence_nats for one in outcomes])),
-        text=_measured(of_text.nll_nats),
-        n_tokens=of_text.n_tokens,
+        text=_measured(text.nll_nats),
+        n_tokens=text.n_tokens,
         right=_right(tested),
         templates=_templates(tested),
         is_matched=is_matched,

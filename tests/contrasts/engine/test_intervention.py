@@ -16,10 +16,9 @@ from layerscope.contrasts.engine.intervention import (
     Ablation,
     Outcome,
     PairScoring,
-    TextOutcome,
-    TextScoring,
     _pair_samples,
     measure_pairs,
+    measure_text,
 )
 from layerscope.contrasts.engine.pair_batches import make_batches, run_batch, run_shared, run_sides
 from layerscope.contrasts.engine.pair_scores import score_pairs
@@ -135,23 +134,18 @@ def test_pairs_equal_whole_passes_one_by_one(sites: SiteMap) -> None:
     assert (np.abs(outcome.continuation_nats[0] - outcome.continuation_nats[1]) > 1e-4).all()
 
 
-def measure_text(sites: SiteMap, shards, ablations, **options) -> TextOutcome:
-    return TextScoring(sites, shards, ablations, **options).under(range(len(ablations)))
-
-
 def test_some_ablations_at_a_time_are_the_same_to_the_bit(llama: SiteMap) -> None:
-    pairs, windows, ablations = pairs_of(0), windows_of([9, 4, 12]), some_ablations("resid_post")
-    batches, shards = make_batches(pairs, 60), make_shards(windows, 30)
-    scorings = (
-        PairScoring(llama, batches, ablations, reference=reference_of(), seed=7),
-        TextScoring(llama, shards, ablations, reference=reference_of(), seed=7),
+    ablations, batches = some_ablations("resid_post"), make_batches(pairs_of(0), 60)
+    scoring = PairScoring(llama, batches, ablations, reference=reference_of(), seed=7)
+    whole = scoring.under(range(len(ablations)))
+    some = [scoring.under(range(start, min(start + 2, len(ablations)))) for start in range(0, len(ablations), 2)]
+    for name in ("continuation_nats", "sentence_nats"):
+        np.testing.assert_array_equal(np.concatenate([getattr(one, name) for one in some]), getattr(whole, name))
+    shards = make_shards(windows_of([9, 4, 12]), 30)
+    of_all, of_first = (
+        measure_text(llama, shards, some, reference=reference_of(), seed=7).nll_nats for some in (ablations, ablations[:2])
     )
-    for scoring, names in zip(scorings, (("continuation_nats", "sentence_nats"), ("nll_nats",)), strict=True):
-        whole = scoring.under(range(len(ablations)))
-        some = [scoring.under(range(start, min(start + 2, len(ablations)))) for start in range(0, len(ablations), 2)]
-        for name in names:
-            joined = np.concatenate([getattr(one, name) for one in some])
-            np.testing.assert_array_equal(joined, getattr(whole, name))
+    np.testing.assert_array_equal(of_first, of_all[:2])
 
 
 def test_texts_equal_whole_passes_one_by_one(llama: SiteMap) -> None:

@@ -121,61 +121,6 @@ class PairScoring:
         return self._kept[number]
 
 
-class TextScoring:
-    """Texts that are scored under one ablation after another, each at all tokens but the first.
-
-    What all ablations share, the intact passes, is run when a shard is first needed, and kept.
-
-    Args:
-        sites: of the model.
-        shards: all that ``make_shards`` made of some windows.
-        ablations: all that may be asked for; the intact model may be among them.
-        reference: for mean and resample.
-        seed: for resample. Each place of a text draws a token of the reference, the same for all ablations.
-        advance: called with the passes done since the last call; one for each shard and ablation.
-
-    Raises:
-        ModelError: units that the model does not have, or a reference that is missing. Nothing has run then.
-    """
-
-    def __init__(
-        self,
-        sites: SiteMap,
-        shards: Sequence[Shard],
-        ablations: Ablations,
-        *,
-        reference: Reference | None = None,
-        seed: int = 0,
-        advance: Advance = nobody_asks,
-    ) -> None:
-        _check(sites, ablations, reference)
-        self._sites, self._shards, self._ablations = sites, shards, ablations
-        self._reference, self._seed, self._advance = reference, seed, advance
-        self._kept: dict[int, Rows] = {}
-
-    def under(self, some: range) -> TextOutcome:
-        """Of the ablations of these numbers: sums for each window, up to the last that has anything to score."""
-        n_texts = 1 + max((max(shard.documents) for shard in self._shards), default=-1)
-        sums, n_tokens = np.zeros((len(some), n_texts)), np.zeros(n_texts, dtype=np.int64)
-        with self._sites.decoder.weights_at_hand():
-            for number, shard in enumerate(self._shards):
-                rows, tokens = self._rows(number), scored_tokens(shard)
-                text = np.array(shard.documents)[tokens.row]
-                np.add.at(n_tokens, text, 1)
-                at = torch.from_numpy(tokens.row), torch.from_numpy(tokens.position - 1)
-                for index, ablation in enumerate(self._ablations[one] for one in some):
-                    final = rows.final(ablation, self._reference)[at]
-                    nll = nll_of(self._sites.decoder, final, torch.from_numpy(tokens.token_id))
-                    sums[index, list(shard.documents)] += tokens.row_sums(nll, len(shard.documents))
-                    self._advance(1)
-        return TextOutcome(sums, n_tokens)
-
-    def _rows(self, number: int) -> Rows:
-        if number not in self._kept:
-            self._kept[number] = _text_rows(self._sites, self._shards[number], self._ablations, self._reference, self._seed)
-        return self._kept[number]
-
-
 def measure_pairs(
     sites: SiteMap,
     batches: Sequence[PairBatch],
@@ -188,6 +133,48 @@ def measure_pairs(
     """``PairScoring`` under all its ablations."""
     scoring = PairScoring(sites, batches, ablations, reference=reference, seed=seed, advance=advance)
     return scoring.under(range(len(ablations)))
+
+
+def measure_text(
+    sites: SiteMap,
+    shards: Sequence[Shard],
+    ablations: Ablations,
+    *,
+    reference: Reference | None = None,
+    seed: int = 0,
+    advance: Advance = nobody_asks,
+) -> TextOutcome:
+    """Score texts under many ablations, each at all tokens but the first.
+
+    Args:
+        sites: of the model.
+        shards: all that ``make_shards`` made of some windows.
+        ablations: any number; the intact model may be among them.
+        reference: for mean and resample.
+        seed: for resample. Each place of a text draws a token of the reference, the same for all ablations.
+        advance: called with the passes done since the last call; as many as shards times ablations in all.
+
+    Returns:
+        Sums for each window that the shards were made from, up to the last that has anything to score.
+
+    Raises:
+        ModelError: units that the model does not have, or a reference that is missing. Nothing has run then.
+    """
+    _check(sites, ablations, reference)
+    n_texts = 1 + max((max(shard.documents) for shard in shards), default=-1)
+    sums, n_tokens = np.zeros((len(ablations), n_texts)), np.zeros(n_texts, dtype=np.int64)
+    with sites.decoder.weights_at_hand():
+        for shard in shards:
+            rows = _text_rows(sites, shard, ablations, reference, seed)
+            tokens = scored_tokens(shard)
+            text = np.array(shard.documents)[tokens.row]
+            np.add.at(n_tokens, text, 1)
+            at = torch.from_numpy(tokens.row), torch.from_numpy(tokens.position - 1)
+            for index, ablation in enumerate(ablations):
+                nll = nll_of(sites.decoder, rows.final(ablation, reference)[at], torch.from_numpy(tokens.token_id))
+                sums[index, list(shard.documents)] += tokens.row_sums(nll, len(shard.documents))
+                advance(1)
+    return TextOutcome(sums, n_tokens)
 
 
 def _check(sites: SiteMap, ablations: Ablations, reference: Reference | None) -> None:

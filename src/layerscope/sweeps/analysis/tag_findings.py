@@ -16,7 +16,7 @@ from layerscope.paths.families import DEPTHS
 from layerscope.sweeps.analysis.findings import counted, in_nats, told_from_zero
 
 FEWEST_WORDS = 20
-"""Of a part of speech that is named or counted in a sentence; figures and the page hide rarer ones."""
+"""Of a part of speech that is named or counted in a sentence; in figures and on the page, rarer ones set no scale."""
 _NAMED = 3
 
 

@@ -33,6 +33,7 @@ from layerscope.figures.style import (
 )
 from layerscope.sweeps.analysis.parts_of_speech import CLASSES, FEWEST_ITEMS
 from layerscope.sweeps.analysis.places import stands_at
+from layerscope.sweeps.analysis.tag_findings import FEWEST_WORDS
 from layerscope.sweeps.figures.heat_map import colour_bar, heat_map
 
 TAG_ORDER = (
@@ -40,8 +41,6 @@ TAG_ORDER = (
     "PUNCT", "SYM", "X",
 )  # fmt: skip
 """Rows from above, as on the report's page: open classes, closed ones, the rest."""
-FEWEST_TO_SCALE = 20
-"""Words below which a part of speech is faded, and no axis or scale is made for it."""
 _SHORTEST = 2.2
 """Inches, of however few rows."""
 _FEWEST_SHOWN = 50
@@ -97,7 +96,7 @@ def effects_by_tag_and_layer(words: pd.DataFrame, family: str, caption: str, lan
     q_values = rows.pivot(index="tag", columns="layer", values="q_value").loc[tags]
     sizes = rows.drop_duplicates("tag").set_index("tag")
     counts = [int(sizes["items"][tag]) for tag in tags]
-    is_rare = np.array(counts) < FEWEST_TO_SCALE
+    is_rare = np.array(counts) < FEWEST_WORDS
     rare_cells = np.broadcast_to(is_rare[:, None], effect.shape)
     figure, (axes,) = new_figure(height=max(_SHORTEST, 1.6 + 0.17 * len(tags)))
     image = heat_map(axes, effect.to_numpy(dtype=float), counts=~rare_cells)
@@ -143,13 +142,13 @@ def effect_against_difficulty(words: pd.DataFrame, family: str, caption: str, la
     """Median ΔNLL over layers against the intact model's NLL: words that are easy have little to lose, or much."""
     rows = words[(words["family"] == family) & (words["kind"] == "tag")]
     shown = rows.groupby("tag", observed=True)[["intact_nll_nats", "delta_nll_nats", "is_few", "items"]].median()
-    is_rare = shown["items"] < FEWEST_TO_SCALE
+    is_rare = shown["items"] < FEWEST_WORDS
     scaled = shown if is_rare.all() else shown[~is_rare]
     figure, (axes,) = new_figure(height=3.5)
     named = []
     for name, colour, marker in (("open", BLUE, "o"), ("closed", VERMILLION, "s"), ("other", GREEN, "^")):
         some = shown[np.array([_class_of(str(tag)) == name for tag in shown.index])]
-        opacity = np.where(some["items"] < FEWEST_TO_SCALE, 0.3, 1.0)
+        opacity = np.where(some["items"] < FEWEST_WORDS, 0.3, 1.0)
         x, y = some["intact_nll_nats"].to_numpy(), some["delta_nll_nats"].to_numpy()
         axes.scatter(x, y, s=14, color=[to_rgba(colour, one) for one in opacity], marker=marker, linewidths=0)
         axes.scatter([], [], s=14, color=colour, marker=marker, label=label(f"class:{name}", language))
@@ -221,7 +220,7 @@ def _is_inside(axes: Axes, x: float, y: float) -> bool:
 
 def _faded(language: Language, is_scaled: bool, outside: Sequence[str] = ()) -> str:
     """What faded means, whether the scale holds it, and what lies off the axes."""
-    parts = [label("note:faded", language).format(n=FEWEST_TO_SCALE)]
+    parts = [label("note:faded", language).format(n=FEWEST_WORDS)]
     parts += [] if is_scaled else [label("note:off_scale", language)]
     parts += [label("note:outside", language).format(tags=", ".join(outside))] if outside else []
     return ("; " if language == "en" else "；").join(parts)
